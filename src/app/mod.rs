@@ -1,0 +1,1 @@
+//! Builds everything from the config and owns the running tasks.

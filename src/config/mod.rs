@@ -1,0 +1,1 @@
+//! The YAML file: load, validate, reload.

@@ -1,0 +1,1 @@
+//! The Zabbix agent dialect: packet, key, passive checks.

@@ -1,0 +1,3 @@
+//! The nodeward program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pure types shared by all layers; they read nothing and know no protocol.

@@ -1,0 +1,3 @@
+//! Tests that need nothing but this repository.
+
+fn main() {}
