@@ -1,1 +1,4 @@
 //! Pure types shared by all layers; they read nothing and know no protocol.
+
+pub mod duration;
+pub mod size;
