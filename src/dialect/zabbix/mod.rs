@@ -1,1 +1,4 @@
 //! The Zabbix agent dialect: packet, key, passive checks.
+
+pub mod answer;
+pub mod key;
