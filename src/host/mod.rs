@@ -1,1 +1,48 @@
 //! The only reader of the machine: roots, kept files, lenient parsers, calls that can hang.
+//!
+//! No other layer opens a path of the machine. It knows no subject and no dialect: it gives bytes,
+//! names and system facts.
+
+mod calls;
+mod file;
+pub mod parse;
+mod pass;
+mod roots;
+
+pub use calls::{CallCounters, Called, Calls};
+pub use file::{Files, ReadError};
+pub use pass::{Pass, Text};
+pub use roots::{Root, Roots};
+
+/// One machine, live or captured.
+#[derive(Default)]
+pub struct Host {
+    roots: Roots,
+    calls: Calls,
+}
+
+impl Host {
+    /// A machine read below `roots`.
+    #[must_use]
+    pub fn new(roots: Roots) -> Self {
+        Self { roots, calls: Calls::default() }
+    }
+
+    /// Where its files lie.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// The threads for calls that can hang.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Bytes in a page of memory.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        rustix::param::page_size() as u64
+    }
+}

@@ -1,0 +1,365 @@
+//! The batch being written: points of declared instruments go in, export requests come out.
+//!
+//! All points of a batch carry one timestamp. Sums start at boot; a counter that falls starts anew at the time of its
+//! previous point (OTLP data model, "Resets and gaps"), which [`Cumulative`] remembers from batch to batch. A point
+//! whose attributes were there already is refused and counted.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use std::marker::PhantomData;
+
+use foldhash::fast::{FixedState, RandomState};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+    metric, number_data_point,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+
+use super::{Form, Instrument, InstrumentDescriptor, InstrumentKind};
+use crate::dialect::Number;
+
+/// Schema of the metric names: those hostmetrics emits today.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.9.0";
+const SCOPE: &str = "nodeward";
+
+/// What is remembered of every cumulative stream, so that a reset gets a new start.
+#[derive(Default)]
+pub struct Cumulative {
+    streams: HashMap<u64, Stream, FixedState>,
+    hash: RandomState,
+    batch: u64,
+}
+
+struct Stream {
+    last: f64,
+    last_at: u64,
+    start: u64,
+    batch: u64,
+}
+
+impl Cumulative {
+    /// The start of a stream whose value is `value` now.
+    fn start(&mut self, key: u64, value: f64, boot: u64, now: u64) -> u64 {
+        let batch = self.batch;
+        let stream = self.streams.entry(key).or_insert(Stream {
+            last: value,
+            last_at: now,
+            start: boot,
+            batch: 0,
+        });
+        if value < stream.last {
+            stream.start = stream.last_at;
+        }
+        stream.last = value;
+        stream.last_at = now;
+        stream.batch = batch;
+        stream.start
+    }
+}
+
+/// An encoded export request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// The protobuf message.
+    pub body: Vec<u8>,
+    /// Data points in it.
+    pub items: u64,
+}
+
+/// The batch of any owner: what [`Batch`] writes through.
+pub struct Metrics<'a> {
+    metrics: Vec<Metric>,
+    cumulative: &'a mut Cumulative,
+    seen: std::collections::HashSet<u64, FixedState>,
+    boot: u64,
+    now: u64,
+    duplicates: u64,
+}
+
+impl<'a> Metrics<'a> {
+    /// An empty batch of points taken at `now`, of a machine started at `boot`; both in Unix nanoseconds.
+    pub fn new(cumulative: &'a mut Cumulative, boot: u64, now: u64) -> Self {
+        cumulative.batch += 1;
+        Self {
+            metrics: Vec::new(),
+            cumulative,
+            seen: std::collections::HashSet::default(),
+            boot,
+            now,
+            duplicates: 0,
+        }
+    }
+
+    /// The batch as the owner `S` sees it.
+    pub fn batch<S>(&mut self) -> Batch<'_, 'a, S> {
+        Batch { metrics: self, owner: PhantomData }
+    }
+
+    /// Points refused because they were there already.
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// The metrics so far, for printing.
+    #[must_use]
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// Encodes the batch as requests of at most about `limit` bytes each, in order.
+    #[must_use]
+    pub fn finish(self, resource: &Resource, limit: usize) -> Vec<Payload> {
+        let batch = self.cumulative.batch;
+        // Devices that are gone need no memory: two batches without a point forget a stream.
+        self.cumulative.streams.retain(|_, s| s.batch + 2 > batch);
+        let mut payloads = Vec::new();
+        let mut part = Vec::new();
+        let (mut size, mut items) = (0, 0);
+        for metric in self.metrics.into_iter().flat_map(|m| split(m, limit)) {
+            let bytes = metric.encoded_len() + 8;
+            if size + bytes > limit && !part.is_empty() {
+                payloads.push(seal(std::mem::take(&mut part), resource, items));
+                (size, items) = (0, 0);
+            }
+            size += bytes;
+            items += points(&metric).len() as u64;
+            part.push(metric);
+        }
+        if !part.is_empty() {
+            payloads.push(seal(part, resource, items));
+        }
+        payloads
+    }
+}
+
+fn seal(metrics: Vec<Metric>, resource: &Resource, items: u64) -> Payload {
+    let request = request(metrics, resource);
+    Payload { body: request.encode_to_vec(), items }
+}
+
+/// The request message of some metrics.
+#[must_use]
+pub fn request(metrics: Vec<Metric>, resource: &Resource) -> ExportMetricsServiceRequest {
+    ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics {
+            resource: Some(resource.clone()),
+            scope_metrics: vec![ScopeMetrics {
+                scope: Some(InstrumentationScope {
+                    name: SCOPE.into(),
+                    version: env!("CARGO_PKG_VERSION").into(),
+                    ..InstrumentationScope::default()
+                }),
+                metrics,
+                schema_url: SCHEMA_URL.into(),
+            }],
+            schema_url: SCHEMA_URL.into(),
+        }],
+    }
+}
+
+fn points(metric: &Metric) -> &[NumberDataPoint] {
+    match &metric.data {
+        Some(metric::Data::Gauge(g)) => &g.data_points,
+        Some(metric::Data::Sum(s)) => &s.data_points,
+        _ => &[],
+    }
+}
+
+/// A metric too large for one request, in parts.
+fn split(metric: Metric, limit: usize) -> Vec<Metric> {
+    let size = metric.encoded_len();
+    if size <= limit {
+        return vec![metric];
+    }
+    let all = points(&metric);
+    let each = all.len().div_ceil(size.div_ceil(limit.max(1)) + 1).max(1);
+    all.chunks(each)
+        .map(|chunk| {
+            let mut part = Metric { data: metric.data.clone(), ..metric.clone() };
+            match &mut part.data {
+                Some(metric::Data::Gauge(g)) => g.data_points = chunk.to_vec(),
+                Some(metric::Data::Sum(s)) => s.data_points = chunk.to_vec(),
+                _ => {}
+            }
+            part
+        })
+        .collect()
+}
+
+/// The batch as one owner sees it: it takes only that owner's instruments.
+pub struct Batch<'b, 'a, S> {
+    metrics: &'b mut Metrics<'a>,
+    owner: PhantomData<fn() -> S>,
+}
+
+impl<'a, S> Batch<'_, 'a, S> {
+    /// Opens an instrument; it is left out of the batch if no point follows.
+    pub fn instrument<const N: usize>(
+        &mut self,
+        instrument: &'static Instrument<S, N>,
+    ) -> Points<'_, 'a, N> {
+        Points {
+            metrics: self.metrics,
+            descriptor: instrument.descriptor(),
+            attributes: instrument.attributes(),
+            points: Vec::new(),
+        }
+    }
+
+    /// Writes an instrument of one point without attributes.
+    pub fn value(&mut self, instrument: &'static Instrument<S, 0>, value: impl Into<Number>) {
+        self.instrument(instrument).push([], value);
+    }
+}
+
+/// The points of one open instrument; they join the batch when this is dropped.
+pub struct Points<'b, 'a, const N: usize> {
+    metrics: &'b mut Metrics<'a>,
+    descriptor: &'static InstrumentDescriptor,
+    attributes: &'static [&'static str; N],
+    points: Vec<NumberDataPoint>,
+}
+
+impl<const N: usize> Points<'_, '_, N> {
+    /// Writes one point. An attribute with an empty value is left out.
+    pub fn push(&mut self, values: [&str; N], value: impl Into<Number>) {
+        let value = value.into();
+        let metrics = &mut *self.metrics;
+        let mut hasher = metrics.cumulative.hash.build_hasher();
+        hasher.write(self.descriptor.name.as_bytes());
+        for value in &values {
+            hasher.write_u8(0xff);
+            hasher.write(value.as_bytes());
+        }
+        let key = hasher.finish();
+        if !metrics.seen.insert(key) {
+            metrics.duplicates += 1;
+            return;
+        }
+        let start = match self.descriptor.kind {
+            InstrumentKind::Counter => {
+                metrics.cumulative.start(key, value.as_f64(), metrics.boot, metrics.now)
+            }
+            InstrumentKind::UpDown => metrics.boot,
+            InstrumentKind::Gauge => 0,
+        };
+        self.points.push(NumberDataPoint {
+            attributes: self
+                .attributes
+                .iter()
+                .zip(values)
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(key, value)| attribute(key, value))
+                .collect(),
+            start_time_unix_nano: start,
+            time_unix_nano: metrics.now,
+            value: Some(match self.descriptor.form {
+                Form::Int => number_data_point::Value::AsInt(value.as_i64()),
+                Form::Double => number_data_point::Value::AsDouble(value.as_f64()),
+            }),
+            ..NumberDataPoint::default()
+        });
+    }
+}
+
+impl<const N: usize> Drop for Points<'_, '_, N> {
+    fn drop(&mut self) {
+        if self.points.is_empty() {
+            return;
+        }
+        let data_points = std::mem::take(&mut self.points);
+        let sum = |is_monotonic| Sum {
+            data_points: data_points.clone(),
+            aggregation_temporality: AggregationTemporality::Cumulative.into(),
+            is_monotonic,
+        };
+        let data = match self.descriptor.kind {
+            InstrumentKind::Counter => metric::Data::Sum(sum(true)),
+            InstrumentKind::UpDown => metric::Data::Sum(sum(false)),
+            InstrumentKind::Gauge => metric::Data::Gauge(Gauge { data_points }),
+        };
+        self.metrics.metrics.push(Metric {
+            name: self.descriptor.name.into(),
+            description: self.descriptor.description.into(),
+            unit: self.descriptor.unit.into(),
+            data: Some(data),
+            ..Metric::default()
+        });
+    }
+}
+
+/// A string attribute.
+#[must_use]
+pub fn attribute(key: &str, value: &str) -> KeyValue {
+    KeyValue {
+        key: key.into(),
+        value: Some(AnyValue { value: Some(any_value::Value::StringValue(value.into())) }),
+        ..KeyValue::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Owner;
+    crate::instruments! { Owner:
+        TIME counter double "t.time" "s" ["state"] "Time";
+        COUNT updown int "t.count" "{thing}" [] "Things";
+        LEVEL gauge double "t.level" "1" ["state"] "Level";
+    }
+
+    fn batch(cumulative: &mut Cumulative, now: u64, idle: f64, limit: usize) -> Vec<Payload> {
+        assert_eq!(INSTRUMENTS.len(), 3);
+        let mut metrics = Metrics::new(cumulative, 10, now);
+        let mut batch = metrics.batch::<Owner>();
+        let mut points = batch.instrument(&TIME);
+        points.push(["idle"], idle);
+        points.push(["user"], 5.0);
+        points.push(["user"], 6.0);
+        drop(points);
+        batch.value(&COUNT, 7u64);
+        drop(batch.instrument(&LEVEL));
+        assert_eq!(metrics.duplicates(), 1);
+        metrics.finish(&Resource::default(), limit)
+    }
+
+    fn decode(payload: &Payload) -> Vec<Metric> {
+        let request = ExportMetricsServiceRequest::decode(&payload.body[..]).unwrap();
+        request.resource_metrics[0].scope_metrics[0].metrics.clone()
+    }
+
+    #[test]
+    fn sums_start_at_boot_and_anew_after_a_fall() {
+        let mut cumulative = Cumulative::default();
+        for (now, idle, start) in [(100, 3.0, 10), (200, 4.0, 10), (300, 1.0, 200), (400, 2.0, 200)]
+        {
+            let payloads = batch(&mut cumulative, now, idle, 1 << 20);
+            assert_eq!(payloads.len(), 1);
+            assert_eq!(payloads[0].items, 3);
+            let metrics = decode(&payloads[0]);
+            assert_eq!(metrics.len(), 2, "an instrument without points is left out");
+            let point = &points(&metrics[0])[0];
+            assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (start, now));
+            assert_eq!(points(&metrics[0])[1].start_time_unix_nano, 10);
+        }
+    }
+
+    #[test]
+    fn a_large_batch_is_split_and_loses_no_point() {
+        let mut cumulative = Cumulative::default();
+        let payloads = batch(&mut cumulative, 100, 3.0, 60);
+        assert!(payloads.len() > 1);
+        assert_eq!(payloads.iter().map(|p| p.items).sum::<u64>(), 3);
+        let total: usize = payloads
+            .iter()
+            .flat_map(decode)
+            .map(|m| points(&m).len())
+            .sum();
+        assert_eq!(total, 3);
+    }
+}

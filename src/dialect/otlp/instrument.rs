@@ -1,0 +1,114 @@
+//! Declared instruments: the only metric names a batch can say.
+
+use std::marker::PhantomData;
+
+/// What kind of stream an instrument makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstrumentKind {
+    /// A monotonic cumulative sum.
+    Counter,
+    /// A cumulative sum that goes up and down.
+    UpDown,
+    /// A gauge.
+    Gauge,
+}
+
+/// How the values of an instrument are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `as_int`.
+    Int,
+    /// `as_double`.
+    Double,
+}
+
+/// An instrument of the subject or component `S` with `N` attributes.
+pub struct Instrument<S, const N: usize> {
+    descriptor: InstrumentDescriptor,
+    attributes: [&'static str; N],
+    owner: PhantomData<fn() -> S>,
+}
+
+/// What an instrument is, whoever owns it, but for its attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstrumentDescriptor {
+    /// Metric name.
+    pub name: &'static str,
+    /// Kind of stream.
+    pub kind: InstrumentKind,
+    /// Encoding of the values.
+    pub form: Form,
+    /// UCUM unit.
+    pub unit: &'static str,
+    /// One line.
+    pub description: &'static str,
+}
+
+impl<S, const N: usize> Instrument<S, N> {
+    /// Declares an instrument.
+    #[must_use]
+    pub const fn new(descriptor: InstrumentDescriptor, attributes: [&'static str; N]) -> Self {
+        Self { descriptor, attributes, owner: PhantomData }
+    }
+
+    pub(super) const fn attributes(&self) -> &[&'static str; N] {
+        &self.attributes
+    }
+
+    pub(super) const fn descriptor(&self) -> &InstrumentDescriptor {
+        &self.descriptor
+    }
+}
+
+/// A declared instrument of any owner: what docs and lists are made from.
+pub trait Named: Sync {
+    /// What it is.
+    fn descriptor(&self) -> InstrumentDescriptor;
+    /// Its attribute keys.
+    fn attributes(&self) -> &[&'static str];
+}
+
+impl<S, const N: usize> Named for Instrument<S, N> {
+    fn descriptor(&self) -> InstrumentDescriptor {
+        self.descriptor
+    }
+    fn attributes(&self) -> &[&'static str] {
+        &self.attributes
+    }
+}
+
+/// Declares instruments of one owner as constants, and the list of them all.
+///
+/// ```
+/// use nodeward::instruments;
+/// struct Cpu;
+/// instruments! { Cpu:
+///     TIME counter double "system.cpu.time" "s" ["state"] "Seconds each state took";
+/// }
+/// assert_eq!(INSTRUMENTS.len(), 1);
+/// ```
+#[macro_export]
+macro_rules! instruments {
+    ($owner:ty: $($name:ident $kind:ident $form:ident $text:literal $unit:literal [$($attribute:literal),*] $help:literal;)*) => {
+        $(
+            static $name: $crate::dialect::otlp::Instrument<$owner, { <[&str]>::len(&[$($attribute),*]) }> =
+                $crate::dialect::otlp::Instrument::new(
+                    $crate::dialect::otlp::InstrumentDescriptor {
+                        name: $text,
+                        kind: $crate::instruments!(@$kind),
+                        form: $crate::instruments!(@$form),
+                        unit: $unit,
+                        description: $help,
+                    },
+                    [$($attribute),*],
+                );
+        )*
+        /// Every instrument declared here.
+        pub static INSTRUMENTS: &[&dyn $crate::dialect::otlp::Named] = &[$(&$name),*];
+    };
+    (@counter) => { $crate::dialect::otlp::InstrumentKind::Counter };
+    (@updown) => { $crate::dialect::otlp::InstrumentKind::UpDown };
+    (@gauge) => { $crate::dialect::otlp::InstrumentKind::Gauge };
+    (@int) => { $crate::dialect::otlp::Form::Int };
+    (@double) => { $crate::dialect::otlp::Form::Double };
+}

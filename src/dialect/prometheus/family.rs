@@ -1,0 +1,109 @@
+//! Declared families: the only names a page can say.
+
+use std::marker::PhantomData;
+
+/// The type of a family, as in `# TYPE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever grows, but for resets.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Of unknown type: `untyped` in text 0.0.4, `unknown` in OpenMetrics.
+    Untyped,
+}
+
+impl Kind {
+    /// The word text 0.0.4 uses.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Untyped => "untyped",
+        }
+    }
+}
+
+/// A family of the subject or component `S` with `N` labels.
+pub struct Family<S, const N: usize> {
+    name: &'static str,
+    kind: Kind,
+    labels: [&'static str; N],
+    help: &'static str,
+    owner: PhantomData<fn() -> S>,
+}
+
+impl<S, const N: usize> Family<S, N> {
+    /// Declares a family. `name` is the full name on the page, suffix included; `help` is one line, without a full stop.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        kind: Kind,
+        labels: [&'static str; N],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind, labels, help, owner: PhantomData }
+    }
+
+    /// Its name on the page.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor { name: self.name, kind: self.kind, labels: &self.labels, help: self.help }
+    }
+}
+
+/// What a family is, whoever owns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor<'a> {
+    /// Full name on the page.
+    pub name: &'a str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its label names, in the order they are written.
+    pub labels: &'a [&'static str],
+    /// Its help text.
+    pub help: &'a str,
+}
+
+/// A declared family of any owner and any number of labels: what docs and lists are made from.
+pub trait Declared: Sync {
+    /// What it is.
+    fn descriptor(&self) -> Descriptor<'_>;
+}
+
+impl<S, const N: usize> Declared for Family<S, N> {
+    fn descriptor(&self) -> Descriptor<'_> {
+        Family::descriptor(self)
+    }
+}
+
+/// Declares families of one owner as constants, and the list of them all.
+///
+/// ```
+/// use nodeward::families;
+/// struct Uptime;
+/// families! { Uptime:
+///     SECONDS gauge "nodeward_uptime_seconds" [] "Seconds since boot";
+///     BOOTS counter "nodeward_boots_total" ["kind"] "Boots seen";
+/// }
+/// assert_eq!(FAMILIES.len(), 2);
+/// ```
+#[macro_export]
+macro_rules! families {
+    ($owner:ty: $($name:ident $kind:ident $text:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            static $name: $crate::dialect::prometheus::Family<$owner, { <[&str]>::len(&[$($label),*]) }> =
+                $crate::dialect::prometheus::Family::new($text, $crate::families!(@$kind), [$($label),*], $help);
+        )*
+        /// Every family declared here.
+        pub static FAMILIES: &[&dyn $crate::dialect::prometheus::Declared] = &[$(&$name),*];
+    };
+    (@counter) => { $crate::dialect::prometheus::Kind::Counter };
+    (@gauge) => { $crate::dialect::prometheus::Kind::Gauge };
+    (@untyped) => { $crate::dialect::prometheus::Kind::Untyped };
+}

@@ -1,0 +1,107 @@
+//! OpenMetrics 1.0, encoded by `prometheus-client` through its `Collector` hook.
+//!
+//! The families of a page are gathered first and encoded at its end. Counters are registered without `_total`, which
+//! the encoder adds; a counter whose declared name lacks the suffix goes out as `unknown` under its own name,
+//! since renaming a series breaks dashboards. Newlines in HELP are escaped here: the encoder does not.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::{Descriptor, Kind};
+use crate::dialect::Number;
+
+/// The page as OpenMetrics.
+#[derive(Default, Debug)]
+pub(super) struct OpenMetrics {
+    families: Vec<Gathered>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    name: String,
+    kind: Kind,
+    help: String,
+    labels: Vec<&'static str>,
+    samples: Vec<(Vec<String>, Number)>,
+}
+
+impl OpenMetrics {
+    pub(super) fn open(&mut self, family: Descriptor<'_>) {
+        self.families.push(Gathered {
+            name: family.name.to_owned(),
+            kind: family.kind,
+            help: family.help.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\""),
+            labels: family.labels.to_vec(),
+            samples: Vec::new(),
+        });
+    }
+
+    pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
+        if let Some(family) = self.families.last_mut() {
+            family.samples.push((labels.iter().map(|l| (*l).to_owned()).collect(), value));
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self));
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &registry) {
+            // Writing to a String fails only if a value refuses to be formatted, which none does.
+            tracing::error!(%error, "encode the page as OpenMetrics");
+        }
+        text.into_bytes()
+    }
+}
+
+impl Collector for OpenMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for family in self.families.iter().filter(|f| !f.samples.is_empty()) {
+            let (name, kind) = match (family.kind, family.name.strip_suffix("_total")) {
+                (Kind::Counter, Some(base)) => (base, MetricType::Counter),
+                (Kind::Gauge, _) => (family.name.as_str(), MetricType::Gauge),
+                (Kind::Counter, None) | (Kind::Untyped, _) => {
+                    (family.name.as_str(), MetricType::Unknown)
+                }
+            };
+            let mut encoder = encoder.encode_descriptor(name, &family.help, None, kind)?;
+            for (values, number) in &family.samples {
+                let labels = Labels { names: &family.labels, values };
+                let sample = encoder.encode_family(&labels)?;
+                match (kind, *number) {
+                    (MetricType::Counter, Number::Unsigned(v)) => {
+                        ConstCounter::new(v).encode(sample)?;
+                    }
+                    (MetricType::Counter, v) => ConstCounter::new(v.as_f64()).encode(sample)?,
+                    (_, Number::Signed(v)) => ConstGauge::new(v).encode(sample)?,
+                    (_, Number::Unsigned(v)) if i64::try_from(v).is_ok() => {
+                        ConstGauge::new(Number::Unsigned(v).as_i64()).encode(sample)?;
+                    }
+                    (_, v) => ConstGauge::new(v.as_f64()).encode(sample)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Labels<'a> {
+    names: &'a [&'static str],
+    values: &'a [String],
+}
+
+impl EncodeLabelSet for Labels<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        use prometheus_client::encoding::EncodeLabel;
+        for (name, value) in self.names.iter().zip(self.values) {
+            (*name, value.as_str()).encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}

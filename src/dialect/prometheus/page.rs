@@ -1,0 +1,201 @@
+//! The page being written: families of typed owners go in, text or OpenMetrics comes out.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher};
+use std::marker::PhantomData;
+
+use foldhash::fast::RandomState;
+
+use super::text::Text;
+use super::{Family, openmetrics::OpenMetrics};
+use crate::dialect::Number;
+
+/// The formats a page can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `text/plain; version=0.0.4`.
+    Text,
+    /// `application/openmetrics-text; version=1.0.0`.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The Content-Type of the page.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+            Self::OpenMetrics => {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+            }
+        }
+    }
+}
+
+/// A page of any owner: what [`Page`] writes through.
+pub struct Out {
+    form: Form,
+    opened: HashSet<&'static str, RandomState>,
+    seen: HashSet<u64, RandomState>,
+    hash: RandomState,
+    duplicates: u64,
+    samples: u64,
+}
+
+enum Form {
+    Text(Text),
+    OpenMetrics(OpenMetrics),
+}
+
+impl Out {
+    /// An empty page; `size` bytes are set aside for it.
+    #[must_use]
+    pub fn new(format: Format, size: usize) -> Self {
+        Self {
+            form: match format {
+                Format::Text => Form::Text(Text::with_capacity(size)),
+                Format::OpenMetrics => Form::OpenMetrics(OpenMetrics::default()),
+            },
+            opened: HashSet::default(),
+            seen: HashSet::default(),
+            hash: RandomState::default(),
+            duplicates: 0,
+            samples: 0,
+        }
+    }
+
+    /// The page as the owner `S` sees it.
+    pub fn page<S>(&mut self) -> Page<'_, S> {
+        Page { out: self, owner: PhantomData }
+    }
+
+    /// Series and families refused because they were there already.
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// Samples written.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// The finished page.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        match self.form {
+            Form::Text(text) => text.finish(),
+            Form::OpenMetrics(open) => open.finish(),
+        }
+    }
+}
+
+/// The page as one owner sees it: it takes only that owner's families.
+pub struct Page<'a, S> {
+    out: &'a mut Out,
+    owner: PhantomData<fn() -> S>,
+}
+
+impl<S> Page<'_, S> {
+    /// Opens a family; its header is written with its first sample. All its samples go in now:
+    /// a family opened a second time is refused and counted.
+    pub fn family<const N: usize>(&mut self, family: &'static Family<S, N>) -> Samples<'_, N> {
+        let fresh = self.out.opened.insert(family.name());
+        if N > 0 {
+            self.out.seen.clear();
+        }
+        match &mut self.out.form {
+            Form::Text(text) => text.open(family.descriptor()),
+            Form::OpenMetrics(open) => open.open(family.descriptor()),
+        }
+        Samples { out: self.out, refused: !fresh, count: 0 }
+    }
+
+    /// Writes a family of one sample without labels.
+    pub fn value(&mut self, family: &'static Family<S, 0>, value: impl Into<Number>) {
+        self.family(family).push([], value);
+    }
+}
+
+/// The samples of one open family.
+pub struct Samples<'a, const N: usize> {
+    out: &'a mut Out,
+    refused: bool,
+    count: u64,
+}
+
+impl<const N: usize> Samples<'_, N> {
+    /// Writes one sample; a series that is there already is refused and counted.
+    pub fn push(&mut self, labels: [&str; N], value: impl Into<Number>) {
+        let duplicate = if N == 0 {
+            self.count > 0
+        } else {
+            let mut hasher = self.out.hash.build_hasher();
+            for label in &labels {
+                hasher.write(label.as_bytes());
+                hasher.write_u8(0xff);
+            }
+            !self.out.seen.insert(hasher.finish())
+        };
+        if duplicate || self.refused {
+            self.out.duplicates += 1;
+            return;
+        }
+        self.count += 1;
+        self.out.samples += 1;
+        match &mut self.out.form {
+            Form::Text(text) => text.sample(&labels, value.into()),
+            Form::OpenMetrics(open) => open.sample(&labels, value.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Owner;
+    crate::families! { Owner:
+        PLAIN gauge "plain" [] "A plain one";
+        LABELLED counter "labelled_total" ["a", "b"] "With \\ and\nnewline";
+    }
+
+    fn page(format: Format) -> (String, u64) {
+        let mut out = Out::new(format, 0);
+        let mut page = out.page::<Owner>();
+        page.value(&PLAIN, 1.5);
+        let mut samples = page.family(&LABELLED);
+        samples.push(["x", "q\"\\\n"], 3u64);
+        samples.push(["x", "y"], u64::MAX);
+        samples.push(["x", "y"], 4u64);
+        page.value(&PLAIN, 2.0);
+        assert_eq!(FAMILIES.len(), 2);
+        let duplicates = out.duplicates();
+        (String::from_utf8(out.finish()).unwrap(), duplicates)
+    }
+
+    #[test]
+    fn text_has_headers_escapes_and_no_series_twice() {
+        let (text, duplicates) = page(Format::Text);
+        assert_eq!(
+            text,
+            "# HELP plain A plain one\n# TYPE plain gauge\nplain 1.5\n\
+             # HELP labelled_total With \\\\ and\\nnewline\n# TYPE labelled_total counter\n\
+             labelled_total{a=\"x\",b=\"q\\\"\\\\\\n\"} 3\n\
+             labelled_total{a=\"x\",b=\"y\"} 18446744073709551615\n"
+        );
+        assert_eq!(duplicates, 2);
+    }
+
+    #[test]
+    fn openmetrics_names_counters_once_and_ends() {
+        let (text, _) = page(Format::OpenMetrics);
+        assert!(text.contains("# TYPE labelled counter\n"), "{text}");
+        assert!(text.contains("labelled_total{a=\"x\",b=\"y\"} "), "{text}");
+        assert!(!text.contains("_total_total"), "{text}");
+        assert!(text.contains("plain 1.5\n"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        assert!(!text.contains("and\nnewline"), "{text}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Text 0.0.4, the format every Prometheus reads.
+//!
+//! One growing buffer, one pass. Escapes as the format asks: `\` and newline in HELP, `"` too in label values;
+//! numbers in the shortest form that reads back the same.
+
+use super::Descriptor;
+use crate::dialect::Number;
+
+/// The page in text 0.0.4.
+pub(super) struct Text {
+    page: Vec<u8>,
+    /// Where the open family's name and labels come from, once its header is written.
+    name: String,
+    labels: Vec<&'static str>,
+    header: Vec<u8>,
+}
+
+impl Text {
+    pub(super) fn with_capacity(size: usize) -> Self {
+        Self {
+            page: Vec::with_capacity(size),
+            name: String::new(),
+            labels: Vec::new(),
+            header: Vec::new(),
+        }
+    }
+
+    pub(super) fn open(&mut self, family: Descriptor<'_>) {
+        self.name.clear();
+        self.name.push_str(family.name);
+        self.labels.clear();
+        self.labels.extend_from_slice(family.labels);
+        let header = &mut self.header;
+        header.clear();
+        header.extend_from_slice(b"# HELP ");
+        header.extend_from_slice(family.name.as_bytes());
+        header.push(b' ');
+        escape(family.help, false, header);
+        header.extend_from_slice(b"\n# TYPE ");
+        header.extend_from_slice(family.name.as_bytes());
+        header.push(b' ');
+        header.extend_from_slice(family.kind.text().as_bytes());
+        header.push(b'\n');
+    }
+
+    pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
+        let page = &mut self.page;
+        page.append(&mut self.header);
+        page.extend_from_slice(self.name.as_bytes());
+        let mut opening = b'{';
+        for (name, value) in self.labels.iter().zip(labels) {
+            page.push(opening);
+            page.extend_from_slice(name.as_bytes());
+            page.extend_from_slice(b"=\"");
+            escape(value, true, page);
+            page.push(b'"');
+            opening = b',';
+        }
+        if opening == b',' {
+            page.push(b'}');
+        }
+        page.push(b' ');
+        number(value, page);
+        page.push(b'\n');
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.page
+    }
+}
+
+fn escape(text: &str, quotes: bool, into: &mut Vec<u8>) {
+    let special = |b: u8| b == b'\\' || b == b'\n' || (quotes && b == b'"');
+    if !text.bytes().any(special) {
+        into.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'\n' => into.extend_from_slice(b"\\n"),
+            b if special(b) => into.extend_from_slice(&[b'\\', b]),
+            b => into.push(b),
+        }
+    }
+}
+
+/// Writes a number in its shortest form that reads back the same.
+pub(super) fn number(value: Number, into: &mut Vec<u8>) {
+    match value {
+        Number::Unsigned(v) => into.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
+        Number::Signed(v) => into.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
+        Number::Float(v) if v.is_nan() => into.extend_from_slice(b"NaN"),
+        Number::Float(v) if v.is_infinite() => {
+            into.extend_from_slice(if v > 0.0 { b"+Inf" } else { b"-Inf" });
+        }
+        Number::Float(v) => {
+            let mut buffer = ryu::Buffer::new();
+            let text = buffer.format_finite(v);
+            into.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_back_the_same() {
+        for v in [0.0, -0.0, 1.0, 0.1, 1e21, 123_456_789.01, f64::MIN_POSITIVE, f64::MAX, -2.5] {
+            let mut text = Vec::new();
+            number(Number::Float(v), &mut text);
+            let back: f64 = std::str::from_utf8(&text).unwrap().parse().unwrap();
+            assert_eq!(back.to_bits(), v.to_bits());
+        }
+        for (v, expected) in
+            [(f64::NAN, "NaN"), (f64::INFINITY, "+Inf"), (f64::NEG_INFINITY, "-Inf")]
+        {
+            let mut text = Vec::new();
+            number(Number::Float(v), &mut text);
+            assert_eq!(text, expected.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! How what is not a subject (the process itself, counters of lower layers, checks and incidents
+//! later) puts its own series into a page and a batch.
+
+use super::otlp::Metrics;
+use super::prometheus::{Declared, Out};
+
+/// Something with series of its own. Implemented above, called by whoever writes a page or a batch.
+pub trait Told: Send + Sync {
+    /// The families it may write; docs and the page's checks come from these.
+    fn families(&self) -> &'static [&'static dyn Declared];
+    /// Writes its families.
+    fn prometheus(&self, out: &mut Out);
+    /// Writes its metrics; nothing unless it has a name there.
+    fn otlp(&self, _metrics: &mut Metrics<'_>) {}
+}

@@ -1,0 +1,80 @@
+//! One pass over the machine: each file is read once, whoever needs it.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::file::{Files, ReadError, read_once};
+use super::{Host, Root};
+
+/// The text of a file as this pass saw it.
+pub type Text = Rc<Vec<u8>>;
+
+/// Readings of one pass share what they read and the deadline they must keep.
+pub struct Pass<'a> {
+    host: &'a Host,
+    files: &'a mut Files,
+    seen: Vec<(Root, String, Result<Text, std::io::ErrorKind>)>,
+    scratch: Vec<u8>,
+    deadline: Instant,
+}
+
+impl<'a> Pass<'a> {
+    /// Starts a pass whose calls that can hang are given up at `deadline`.
+    pub fn new(host: &'a Host, files: &'a mut Files, deadline: Instant) -> Self {
+        Self { host, files, seen: Vec::new(), scratch: Vec::new(), deadline }
+    }
+
+    /// The machine read.
+    #[must_use]
+    pub fn host(&self) -> &'a Host {
+        self.host
+    }
+
+    /// When the answer must be there.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// A fixed file such as `meminfo`, read once a pass and kept open between passes.
+    pub fn file(&mut self, root: Root, name: &str) -> Result<Text, ReadError> {
+        if let Some((_, _, known)) = self.seen.iter().find(|(r, n, _)| *r == root && n == name) {
+            return known.clone().map_err(|kind| ReadError {
+                path: self.host.roots().dir(root).join(name),
+                source: kind.into(),
+            });
+        }
+        let mut text = Vec::new();
+        let read = self.files.read_kept(root, self.host.roots().dir(root), name, &mut text);
+        let text = Rc::new(text);
+        let known = match &read {
+            Ok(()) => Ok(Rc::clone(&text)),
+            Err(e) => Err(e.source.kind()),
+        };
+        self.seen.push((root, name.to_owned(), known));
+        read.map(|()| text)
+    }
+
+    /// A per-device or per-process file: opened, read and closed; the text is valid until the next call.
+    pub fn once(&mut self, root: Root, name: &str) -> Result<&[u8], ReadError> {
+        let path = self.path(root, name);
+        read_once(&path, &mut self.scratch)?;
+        Ok(&self.scratch)
+    }
+
+    /// The names in a directory, unsorted; bytes, since a name need not be UTF-8.
+    pub fn names(&self, root: Root, dir: &str) -> Result<Vec<std::ffi::OsString>, ReadError> {
+        let path = self.path(root, dir);
+        let read = || -> std::io::Result<Vec<_>> {
+            std::fs::read_dir(&path)?.map(|e| e.map(|e| e.file_name())).collect()
+        };
+        read().map_err(|source| ReadError { path: path.clone(), source })
+    }
+
+    /// The full path of `name` below a root, for calls that take a path.
+    #[must_use]
+    pub fn path(&self, root: Root, name: &str) -> PathBuf {
+        self.host.roots().dir(root).join(name.trim_start_matches('/'))
+    }
+}
