@@ -23,7 +23,10 @@ pub enum Number {
 impl Number {
     /// The value as the double that Prometheus stores.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "every Prometheus sample is a double")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "every Prometheus sample is a double"
+    )]
     pub fn as_f64(self) -> f64 {
         match self {
             Self::Unsigned(v) => v as f64,

@@ -110,7 +110,9 @@ impl<T: Send + Any, F: Fn(&str) -> T + Send + Sync> Work for Job<T, F> {
                     slots.next += 1;
                 }
                 let at = slots.next;
-                let Some(slot @ Slot::Waiting) = slots.slots.get_mut(at) else { return };
+                let Some(slot @ Slot::Waiting) = slots.slots.get_mut(at) else {
+                    return;
+                };
                 *slot = Slot::Running;
                 slots.next += 1;
                 at
@@ -168,11 +170,17 @@ impl Calls {
                 .collect()
         };
         let left = slots.iter().filter(|s| matches!(s, Slot::Waiting)).count();
-        pool.counters.refused_total.fetch_add((slots.len() - left) as u64, Ordering::Relaxed);
+        pool.counters
+            .refused_total
+            .fetch_add((slots.len() - left) as u64, Ordering::Relaxed);
         let job = Arc::new(Job {
             what,
             keys,
-            slots: Mutex::new(Slots { next: 0, left, slots }),
+            slots: Mutex::new(Slots {
+                next: 0,
+                left,
+                slots,
+            }),
             done: Condvar::new(),
             call,
         });
@@ -217,8 +225,10 @@ impl Calls {
                 return;
             }
             let nap = PATIENCE.min(limit - now);
-            let (woken, timeout) =
-                job.done.wait_timeout(slots, nap).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = job
+                .done
+                .wait_timeout(slots, nap)
+                .unwrap_or_else(PoisonError::into_inner);
             slots = woken;
             if timeout.timed_out() && slots.left == progress && slots.next < slots.slots.len() {
                 drop(slots);
@@ -347,7 +357,10 @@ mod tests {
         };
         for _ in 0..10 {
             let answers = ask(Duration::from_millis(300));
-            assert_eq!(answers, [Called::Done(()), Called::Parked, Called::Done(())]);
+            assert_eq!(
+                answers,
+                [Called::Done(()), Called::Parked, Called::Done(())]
+            );
         }
         assert_eq!(issued.load(Ordering::SeqCst), 1);
         assert_eq!(calls.counters().parked.load(Ordering::SeqCst), 1);
@@ -372,7 +385,10 @@ mod tests {
         });
         let parked = answers.iter().filter(|a| **a == Called::Parked).count();
         assert_eq!(parked, THREADS);
-        assert_eq!(answers.iter().filter(|a| **a == Called::Busy).count(), 8 - THREADS);
+        assert_eq!(
+            answers.iter().filter(|a| **a == Called::Busy).count(),
+            8 - THREADS
+        );
         drop(release);
     }
 }

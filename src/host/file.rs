@@ -61,7 +61,11 @@ impl Files {
     ) -> Result<(), ReadError> {
         self.clock += 1;
         let clock = self.clock;
-        if let Some(at) = self.kept.iter().position(|k| k.root == root && k.name == name) {
+        if let Some(at) = self
+            .kept
+            .iter()
+            .position(|k| k.root == root && k.name == name)
+        {
             if let Some(kept) = self.kept.get_mut(at) {
                 kept.used = clock;
                 if fill(&kept.file, into).is_ok() {
@@ -78,12 +82,21 @@ impl Files {
         };
         fill(&file, into).map_err(|source| ReadError { path, source })?;
         if self.kept.len() >= KEPT
-            && let Some(oldest) =
-                self.kept.iter().enumerate().min_by_key(|(_, k)| k.used).map(|(i, _)| i)
+            && let Some(oldest) = self
+                .kept
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, k)| k.used)
+                .map(|(i, _)| i)
         {
             self.kept.swap_remove(oldest);
         }
-        self.kept.push(Kept { root, name: name.to_owned(), file, used: clock });
+        self.kept.push(Kept {
+            root,
+            name: name.to_owned(),
+            file,
+            used: clock,
+        });
         Ok(())
     }
 }
@@ -92,7 +105,10 @@ impl Files {
 pub(super) fn read_once(path: &Path, into: &mut Vec<u8>) -> Result<(), ReadError> {
     File::open(path)
         .and_then(|file| fill(&file, into))
-        .map_err(|source| ReadError { path: path.to_owned(), source })
+        .map_err(|source| ReadError {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn fill(file: &File, into: &mut Vec<u8>) -> io::Result<()> {
@@ -101,12 +117,17 @@ fn fill(file: &File, into: &mut Vec<u8>) -> io::Result<()> {
     loop {
         if into.len() == end {
             if end >= LARGEST {
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than 64 MiB"));
+                return Err(io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    "more than 64 MiB",
+                ));
             }
             let grown = (end * 2).max(into.capacity()).max(FIRST);
             into.resize(grown, 0);
         }
-        let Some(free) = into.get_mut(end..) else { break };
+        let Some(free) = into.get_mut(end..) else {
+            break;
+        };
         match file.read_at(free, end as u64) {
             Ok(0) => break,
             Ok(n) => end += n,

@@ -25,7 +25,10 @@ impl Host {
     /// A machine read below `roots`.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
-        Self { roots, calls: Calls::default() }
+        Self {
+            roots,
+            calls: Calls::default(),
+        }
     }
 
     /// Where its files lie.

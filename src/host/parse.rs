@@ -5,12 +5,14 @@ use std::borrow::Cow;
 /// The lines of a text, without their ends; an empty last line is left out.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
-    text.split(|b| *b == b'\n').take(if text.is_empty() { 0 } else { usize::MAX })
+    text.split(|b| *b == b'\n')
+        .take(if text.is_empty() { 0 } else { usize::MAX })
 }
 
 /// The fields of a line, parted by any run of white space.
 pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|b| b.is_ascii_whitespace()).filter(|f| !f.is_empty())
+    line.split(|b| b.is_ascii_whitespace())
+        .filter(|f| !f.is_empty())
 }
 
 /// A whole number; nothing but digits, no sign, no overflow.
@@ -81,7 +83,14 @@ mod tests {
     #[test]
     fn numbers_are_whole_or_nothing() {
         assert_eq!(unsigned(b"18446744073709551615"), Some(u64::MAX));
-        for bad in [&b""[..], b"-1", b"+1", b"1x", b"18446744073709551616", b" 1"] {
+        for bad in [
+            &b""[..],
+            b"-1",
+            b"+1",
+            b"1x",
+            b"18446744073709551616",
+            b" 1",
+        ] {
             assert_eq!(unsigned(bad), None, "{bad:?}");
         }
         assert_eq!(signed(b"-9223372036854775808"), Some(i64::MIN));

@@ -22,7 +22,13 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// Starts a pass whose calls that can hang are given up at `deadline`.
     pub fn new(host: &'a Host, files: &'a mut Files, deadline: Instant) -> Self {
-        Self { host, files, seen: Vec::new(), scratch: Vec::new(), deadline }
+        Self {
+            host,
+            files,
+            seen: Vec::new(),
+            scratch: Vec::new(),
+            deadline,
+        }
     }
 
     /// The machine read.
@@ -46,7 +52,9 @@ impl<'a> Pass<'a> {
             });
         }
         let mut text = Vec::new();
-        let read = self.files.read_kept(root, self.host.roots().dir(root), name, &mut text);
+        let read = self
+            .files
+            .read_kept(root, self.host.roots().dir(root), name, &mut text);
         let text = Rc::new(text);
         let known = match &read {
             Ok(()) => Ok(Rc::clone(&text)),
@@ -67,14 +75,22 @@ impl<'a> Pass<'a> {
     pub fn names(&self, root: Root, dir: &str) -> Result<Vec<std::ffi::OsString>, ReadError> {
         let path = self.path(root, dir);
         let read = || -> std::io::Result<Vec<_>> {
-            std::fs::read_dir(&path)?.map(|e| e.map(|e| e.file_name())).collect()
+            std::fs::read_dir(&path)?
+                .map(|e| e.map(|e| e.file_name()))
+                .collect()
         };
-        read().map_err(|source| ReadError { path: path.clone(), source })
+        read().map_err(|source| ReadError {
+            path: path.clone(),
+            source,
+        })
     }
 
     /// The full path of `name` below a root, for calls that take a path.
     #[must_use]
     pub fn path(&self, root: Root, name: &str) -> PathBuf {
-        self.host.roots().dir(root).join(name.trim_start_matches('/'))
+        self.host
+            .roots()
+            .dir(root)
+            .join(name.trim_start_matches('/'))
     }
 }

@@ -1,4 +1,5 @@
 //! Pure types shared by all layers; they read nothing and know no protocol.
 
 pub mod duration;
+pub mod pattern;
 pub mod size;

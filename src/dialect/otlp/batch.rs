@@ -95,7 +95,10 @@ impl<'a> Metrics<'a> {
 
     /// The batch as the owner `S` sees it.
     pub fn batch<S>(&mut self) -> Batch<'_, 'a, S> {
-        Batch { metrics: self, owner: PhantomData }
+        Batch {
+            metrics: self,
+            owner: PhantomData,
+        }
     }
 
     /// Points refused because they were there already.
@@ -138,7 +141,10 @@ impl<'a> Metrics<'a> {
 
 fn seal(metrics: Vec<Metric>, resource: &Resource, items: u64) -> Payload {
     let request = request(metrics, resource);
-    Payload { body: request.encode_to_vec(), items }
+    Payload {
+        body: request.encode_to_vec(),
+        items,
+    }
 }
 
 /// The request message of some metrics.
@@ -179,7 +185,10 @@ fn split(metric: Metric, limit: usize) -> Vec<Metric> {
     let each = all.len().div_ceil(size.div_ceil(limit.max(1)) + 1).max(1);
     all.chunks(each)
         .map(|chunk| {
-            let mut part = Metric { data: metric.data.clone(), ..metric.clone() };
+            let mut part = Metric {
+                data: metric.data.clone(),
+                ..metric.clone()
+            };
             match &mut part.data {
                 Some(metric::Data::Gauge(g)) => g.data_points = chunk.to_vec(),
                 Some(metric::Data::Sum(s)) => s.data_points = chunk.to_vec(),
@@ -242,7 +251,9 @@ impl<const N: usize> Points<'_, '_, N> {
         }
         let start = match self.descriptor.kind {
             InstrumentKind::Counter => {
-                metrics.cumulative.start(key, value.as_f64(), metrics.boot, metrics.now)
+                metrics
+                    .cumulative
+                    .start(key, value.as_f64(), metrics.boot, metrics.now)
             }
             InstrumentKind::UpDown => metrics.boot,
             InstrumentKind::Gauge => 0,
@@ -297,7 +308,9 @@ impl<const N: usize> Drop for Points<'_, '_, N> {
 pub fn attribute(key: &str, value: &str) -> KeyValue {
     KeyValue {
         key: key.into(),
-        value: Some(AnyValue { value: Some(any_value::Value::StringValue(value.into())) }),
+        value: Some(AnyValue {
+            value: Some(any_value::Value::StringValue(value.into())),
+        }),
         ..KeyValue::default()
     }
 }
@@ -336,15 +349,22 @@ mod tests {
     #[test]
     fn sums_start_at_boot_and_anew_after_a_fall() {
         let mut cumulative = Cumulative::default();
-        for (now, idle, start) in [(100, 3.0, 10), (200, 4.0, 10), (300, 1.0, 200), (400, 2.0, 200)]
-        {
+        for (now, idle, start) in [
+            (100, 3.0, 10),
+            (200, 4.0, 10),
+            (300, 1.0, 200),
+            (400, 2.0, 200),
+        ] {
             let payloads = batch(&mut cumulative, now, idle, 1 << 20);
             assert_eq!(payloads.len(), 1);
             assert_eq!(payloads[0].items, 3);
             let metrics = decode(&payloads[0]);
             assert_eq!(metrics.len(), 2, "an instrument without points is left out");
             let point = &points(&metrics[0])[0];
-            assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (start, now));
+            assert_eq!(
+                (point.start_time_unix_nano, point.time_unix_nano),
+                (start, now)
+            );
             assert_eq!(points(&metrics[0])[1].start_time_unix_nano, 10);
         }
     }

@@ -48,7 +48,11 @@ impl<S, const N: usize> Instrument<S, N> {
     /// Declares an instrument.
     #[must_use]
     pub const fn new(descriptor: InstrumentDescriptor, attributes: [&'static str; N]) -> Self {
-        Self { descriptor, attributes, owner: PhantomData }
+        Self {
+            descriptor,
+            attributes,
+            owner: PhantomData,
+        }
     }
 
     pub(super) const fn attributes(&self) -> &[&'static str; N] {

@@ -43,7 +43,13 @@ impl<S, const N: usize> Family<S, N> {
         labels: [&'static str; N],
         help: &'static str,
     ) -> Self {
-        Self { name, kind, labels, help, owner: PhantomData }
+        Self {
+            name,
+            kind,
+            labels,
+            help,
+            owner: PhantomData,
+        }
     }
 
     /// Its name on the page.
@@ -53,7 +59,12 @@ impl<S, const N: usize> Family<S, N> {
     }
 
     pub(super) fn descriptor(&self) -> Descriptor<'_> {
-        Descriptor { name: self.name, kind: self.kind, labels: &self.labels, help: self.help }
+        Descriptor {
+            name: self.name,
+            kind: self.kind,
+            labels: &self.labels,
+            help: self.help,
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 //! since renaming a series breaks dashboards. Newlines in HELP are escaped here: the encoder does not.
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -35,7 +37,11 @@ impl OpenMetrics {
         self.families.push(Gathered {
             name: family.name.to_owned(),
             kind: family.kind,
-            help: family.help.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\""),
+            help: family
+                .help
+                .replace('\\', "\\\\")
+                .replace('\n', "\\n")
+                .replace('"', "\\\""),
             labels: family.labels.to_vec(),
             samples: Vec::new(),
         });
@@ -43,7 +49,9 @@ impl OpenMetrics {
 
     pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
         if let Some(family) = self.families.last_mut() {
-            family.samples.push((labels.iter().map(|l| (*l).to_owned()).collect(), value));
+            family
+                .samples
+                .push((labels.iter().map(|l| (*l).to_owned()).collect(), value));
         }
     }
 
@@ -71,7 +79,10 @@ impl Collector for OpenMetrics {
             };
             let mut encoder = encoder.encode_descriptor(name, &family.help, None, kind)?;
             for (values, number) in &family.samples {
-                let labels = Labels { names: &family.labels, values };
+                let labels = Labels {
+                    names: &family.labels,
+                    values,
+                };
                 let sample = encoder.encode_family(&labels)?;
                 match (kind, *number) {
                     (MetricType::Counter, Number::Unsigned(v)) => {

@@ -66,7 +66,10 @@ impl Out {
 
     /// The page as the owner `S` sees it.
     pub fn page<S>(&mut self) -> Page<'_, S> {
-        Page { out: self, owner: PhantomData }
+        Page {
+            out: self,
+            owner: PhantomData,
+        }
     }
 
     /// Series and families refused because they were there already.
@@ -109,7 +112,11 @@ impl<S> Page<'_, S> {
             Form::Text(text) => text.open(family.descriptor()),
             Form::OpenMetrics(open) => open.open(family.descriptor()),
         }
-        Samples { out: self.out, refused: !fresh, count: 0 }
+        Samples {
+            out: self.out,
+            refused: !fresh,
+            count: 0,
+        }
     }
 
     /// Writes a family of one sample without labels.

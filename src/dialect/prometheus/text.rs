@@ -107,15 +107,27 @@ mod tests {
 
     #[test]
     fn numbers_read_back_the_same() {
-        for v in [0.0, -0.0, 1.0, 0.1, 1e21, 123_456_789.01, f64::MIN_POSITIVE, f64::MAX, -2.5] {
+        for v in [
+            0.0,
+            -0.0,
+            1.0,
+            0.1,
+            1e21,
+            123_456_789.01,
+            f64::MIN_POSITIVE,
+            f64::MAX,
+            -2.5,
+        ] {
             let mut text = Vec::new();
             number(Number::Float(v), &mut text);
             let back: f64 = std::str::from_utf8(&text).unwrap().parse().unwrap();
             assert_eq!(back.to_bits(), v.to_bits());
         }
-        for (v, expected) in
-            [(f64::NAN, "NaN"), (f64::INFINITY, "+Inf"), (f64::NEG_INFINITY, "-Inf")]
-        {
+        for (v, expected) in [
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
             let mut text = Vec::new();
             number(Number::Float(v), &mut text);
             assert_eq!(text, expected.as_bytes());

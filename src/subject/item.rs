@@ -1,0 +1,44 @@
+//! Zabbix keys a subject answers.
+
+use std::time::Duration;
+
+use super::{Ring, Subject};
+use crate::dialect::zabbix::answer::{Unsupported, Value};
+use crate::dialect::zabbix::key::Key;
+
+/// The parameters of the key that was asked.
+pub type Args<'a> = Key<'a>;
+
+/// A value, or the agent's error text.
+pub type Said = Result<Value, Unsupported>;
+
+/// One key of the subject `S`.
+pub struct Item<S: Subject> {
+    /// Name of the key, without parameters.
+    pub name: &'static str,
+    /// Its parameters, by name; more are refused with the agent's own text.
+    pub parameters: &'static [&'static str],
+    /// One line for docs/METRICS.md.
+    pub help: &'static str,
+    /// What to read for it; wrong parameters are refused here, before anything is read.
+    pub want: fn(&S::Options, &Args<'_>) -> Result<S::Want, Unsupported>,
+    /// How it is answered.
+    pub answer: Answer<S>,
+}
+
+/// How a key is answered.
+pub enum Answer<S: Subject> {
+    /// From the reading at hand.
+    Now(fn(&S::Options, &S::Reading, &Args<'_>) -> Said),
+    /// From numbers kept once a second, since the key tells a rate or an average.
+    Over {
+        /// How long numbers are kept.
+        keep: Duration,
+        /// Which numbers the key needs: keys that name the same series share them.
+        series: fn(&Args<'_>) -> String,
+        /// Takes those numbers from a reading; none if the thing is not there.
+        pick: fn(&S::Reading, &Args<'_>) -> Option<Box<[u64]>>,
+        /// Says the value.
+        say: fn(&Ring, &Args<'_>) -> Said,
+    },
+}

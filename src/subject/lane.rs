@@ -1,0 +1,163 @@
+//! One reader thread and the subjects it reads.
+//!
+//! A lane takes all asks that wait, reads each subject once for all of them, and answers. An ask that
+//! arrives while it reads waits for the next round: an age of 0 means read after it was asked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::held::{AnyWant, Run};
+use super::sampler::SamplerCounters;
+use super::{Missing, Part};
+use crate::host::{Files, Host, Pass};
+
+/// Asks that may wait for one lane.
+const WAITING: usize = 64;
+
+/// What somebody wants of a lane's subjects.
+pub(super) struct Ask {
+    /// Index within the lane, and what to read.
+    pub wants: Vec<(usize, Box<dyn AnyWant>)>,
+    /// How old the answer may be.
+    pub age: Duration,
+    /// When the answer must be there.
+    pub deadline: Instant,
+    /// Where it goes: one part a want, in order.
+    pub reply: oneshot::Sender<Vec<Part>>,
+}
+
+struct Slot {
+    name: &'static str,
+    run: Box<dyn Run>,
+    last: Option<(Instant, Box<dyn AnyWant>, Part)>,
+    quarantined: bool,
+}
+
+struct Lane {
+    host: Arc<Host>,
+    files: Files,
+    slots: Vec<Slot>,
+    counters: Arc<SamplerCounters>,
+}
+
+/// Starts a lane; it ends when the sender is dropped.
+pub(super) fn start(
+    name: &str,
+    host: Arc<Host>,
+    subjects: Vec<(&'static str, Box<dyn Run>)>,
+    counters: Arc<SamplerCounters>,
+) -> std::io::Result<SyncSender<Ask>> {
+    let (asks, waiting) = sync_channel(WAITING);
+    let slots = subjects
+        .into_iter()
+        .map(|(name, run)| Slot {
+            name,
+            run,
+            last: None,
+            quarantined: false,
+        })
+        .collect();
+    let mut lane = Lane {
+        host,
+        files: Files::default(),
+        slots,
+        counters,
+    };
+    std::thread::Builder::new()
+        .name(format!("read-{name}"))
+        .stack_size(512 << 10)
+        .spawn(move || lane.serve(&waiting))?;
+    Ok(asks)
+}
+
+impl Lane {
+    fn serve(&mut self, waiting: &Receiver<Ask>) {
+        while let Ok(first) = waiting.recv() {
+            let mut asks = vec![first];
+            asks.extend(waiting.try_iter());
+            // Nobody waits for an answer that is late already.
+            let now = Instant::now();
+            asks.retain(|ask| ask.deadline > now && !ask.reply.is_closed());
+            let parts = self.round(&asks);
+            for ask in asks {
+                let answer = ask
+                    .wants
+                    .iter()
+                    .filter_map(|(slot, _)| parts.get(*slot).cloned().flatten())
+                    .collect();
+                // The asker may have given up: then nobody misses the answer.
+                drop(ask.reply.send(answer));
+            }
+        }
+    }
+
+    /// Reads once for all asks; the answer has one place a slot.
+    fn round(&mut self, asks: &[Ask]) -> Vec<Option<Part>> {
+        let deadline = asks.iter().map(|a| a.deadline).min();
+        let deadline = deadline.unwrap_or_else(Instant::now);
+        let mut pass = Pass::new(&self.host, &mut self.files, deadline);
+        let mut parts = Vec::with_capacity(self.slots.len());
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            let wants = || {
+                asks.iter().flat_map(move |ask| {
+                    ask.wants
+                        .iter()
+                        .filter(move |(s, _)| *s == at)
+                        .map(move |(_, w)| (ask.age, w))
+                })
+            };
+            let Some((_, first)) = wants().next() else {
+                parts.push(None);
+                continue;
+            };
+            if let Some((taken, had, part)) = &slot.last
+                && wants().all(|(age, want)| {
+                    age > Duration::ZERO && taken.elapsed() <= age && had.covers(want.as_ref())
+                })
+            {
+                parts.push(Some(part.clone()));
+                continue;
+            }
+            let mut want = first.boxed();
+            for (_, more) in wants().skip(1) {
+                want.merge(more.as_ref());
+            }
+            let part = slot.read(&mut pass, want.as_ref(), &self.counters);
+            slot.last = Some((Instant::now(), want, part.clone()));
+            parts.push(Some(part));
+        }
+        parts
+    }
+}
+
+impl Slot {
+    fn read(
+        &mut self,
+        pass: &mut Pass<'_>,
+        want: &dyn AnyWant,
+        counters: &SamplerCounters,
+    ) -> Part {
+        let started = Instant::now();
+        let held = if self.quarantined {
+            Err(Missing::Quarantined)
+        } else {
+            match catch_unwind(AssertUnwindSafe(|| self.run.read(pass, want))) {
+                Ok(held) => held.map_err(Missing::from),
+                Err(_) => {
+                    self.quarantined = true;
+                    Err(Missing::Quarantined)
+                }
+            }
+        };
+        counters.record(self.name, &held);
+        Part {
+            subject: self.name,
+            took: started.elapsed(),
+            held,
+        }
+    }
+}

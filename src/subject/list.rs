@@ -1,0 +1,163 @@
+//! The list of subjects, and what is made from it: the `subjects:` section, the flags, the tables of names.
+
+use super::held::{Built, build};
+use super::{Flag, Invalid, Item, Machine, Subject};
+use crate::dialect::otlp::Named;
+use crate::dialect::prometheus::Declared;
+
+/// What a flag is, whatever subject it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlagDescriptor {
+    /// Full name without dashes: `collector.cpu.info`.
+    pub name: &'static str,
+    /// One line.
+    pub help: &'static str,
+    /// Whether it takes no value and has a `--no-` twin.
+    pub switch: bool,
+    /// Whether it is an old spelling that help leaves out.
+    pub hidden: bool,
+}
+
+/// What a Zabbix key is, whatever subject answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemDescriptor {
+    /// Name of the key.
+    pub name: &'static str,
+    /// Its parameters.
+    pub parameters: &'static [&'static str],
+    /// One line.
+    pub help: &'static str,
+}
+
+/// One subject of the list, for docs, flags and the tables of names.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is read by default.
+    pub on: bool,
+    /// Its families.
+    pub families: &'static [&'static dyn Declared],
+    /// Its instruments.
+    pub instruments: &'static [&'static dyn Named],
+    /// Its Zabbix keys.
+    pub items: fn() -> Vec<ItemDescriptor>,
+    /// Its flags.
+    pub flags: fn() -> Vec<FlagDescriptor>,
+}
+
+fn items<S: Subject>() -> Vec<ItemDescriptor> {
+    let describe = |i: &Item<S>| ItemDescriptor {
+        name: i.name,
+        parameters: i.parameters,
+        help: i.help,
+    };
+    S::KEYS.iter().map(describe).collect()
+}
+
+fn flags<S: Subject>() -> Vec<FlagDescriptor> {
+    S::FLAGS.iter().map(|f| f.descriptor).collect()
+}
+
+fn set<O>(
+    flags: &[Flag<O>],
+    options: &mut O,
+    name: &str,
+    value: &str,
+) -> Option<Result<(), String>> {
+    let flag = flags.iter().find(|f| f.descriptor.name == name)?;
+    Some((flag.set)(options, value))
+}
+
+macro_rules! subjects {
+    ($($room:ident: $subject:path;)*) => {
+        /// Every subject, in the order pages are written.
+        pub static TABLE: &[Entry] = &[$(Entry {
+            name: <$subject as Subject>::NAME,
+            on: <$subject as Subject>::ON,
+            families: <$subject as Subject>::FAMILIES,
+            instruments: <$subject as Subject>::INSTRUMENTS,
+            items: items::<$subject>,
+            flags: flags::<$subject>,
+        }),*];
+
+        /// Which subjects are read, and how (`subjects:`).
+        #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Options {
+            /// Subjects to read beside those that are on by default.
+            pub enable: Vec<String>,
+            /// Subjects not to read.
+            pub disable: Vec<String>,
+            /// Whether subjects that are on by default are read; `false` leaves only those of `enable`.
+            pub defaults: bool,
+            $(
+                #[doc = concat!("Options of the subject `", stringify!($room), "`.")]
+                pub $room: <$subject as Subject>::Options,
+            )*
+        }
+
+        impl Default for Options {
+            fn default() -> Self {
+                Self {
+                    enable: Vec::new(),
+                    disable: Vec::new(),
+                    defaults: true,
+                    $($room: <$subject as Subject>::Options::default(),)*
+                }
+            }
+        }
+
+        impl Options {
+            /// Sets one of node_exporter's flags for a subject, `collector.` included; none if no subject has it.
+            pub fn set_flag(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
+                $(
+                    if let Some(set) = set(<$subject as Subject>::FLAGS, &mut self.$room, name, value) {
+                        return Some(set);
+                    }
+                )*
+                None
+            }
+
+            /// Builds the subjects that are to be read, in the order of the list; all that is wrong in one go.
+            pub(super) fn build(&self, machine: &Machine) -> Result<Vec<Built>, Vec<Invalid>> {
+                let mut built = Vec::new();
+                let mut wrong = Vec::new();
+                $(
+                    if self.reads(<$subject as Subject>::NAME, <$subject as Subject>::ON) {
+                        match build::<$subject>(&self.$room, machine) {
+                            Ok(subject) => built.push(subject),
+                            Err(invalid) => wrong.push(invalid),
+                        }
+                    }
+                )*
+                if wrong.is_empty() { Ok(built) } else { Err(wrong) }
+            }
+        }
+    };
+}
+
+impl Options {
+    /// Whether a subject is read; `disable` wins over `enable`.
+    #[must_use]
+    pub fn reads(&self, name: &str, on: bool) -> bool {
+        let named = |list: &[String]| list.iter().any(|n| n == name);
+        !named(&self.disable) && (named(&self.enable) || (self.defaults && on))
+    }
+
+    /// Switches one subject on or off, as `--collector.NAME` does.
+    pub fn switch(&mut self, name: &str, on: bool) {
+        let (to, from) = if on {
+            (&mut self.enable, &mut self.disable)
+        } else {
+            (&mut self.disable, &mut self.enable)
+        };
+        from.retain(|n| n != name);
+        if !to.iter().any(|n| n == name) {
+            to.push(name.to_owned());
+        }
+    }
+}
+
+subjects! {
+    meminfo: super::meminfo::Meminfo;
+}

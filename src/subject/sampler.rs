@@ -1,0 +1,398 @@
+//! The sampler: answers who asks for subjects, sharing reads.
+//!
+//! An idle sampler does nothing. Each lane is a thread with its subjects; the asking side is
+//! async and never blocks. Dropping the sampler ends its threads once they come back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+
+use super::held::{AnyWant, Face, Held, Way};
+use super::history::{Kept, SERIES};
+use super::lane::{self, Ask};
+use super::{Args, Asker, History, Invalid, Machine, Missing, Options, Part, Ring, Said, Snapshot};
+use crate::dialect::zabbix::answer::Unsupported;
+use crate::host::Host;
+
+/// How old a reading may be that answers a Zabbix key.
+const KEY_AGE: Duration = Duration::from_secs(1);
+/// How often numbers are kept for keys that tell over time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What reading has cost and missed.
+#[derive(Debug, Default)]
+pub struct SamplerCounters {
+    /// Reads of a subject.
+    pub reads: AtomicU64,
+    errors: Mutex<BTreeMap<(&'static str, &'static str), Trouble>>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    count: u64,
+    /// Whether the last read had it: it is logged when it begins and when it ends.
+    now: bool,
+}
+
+impl SamplerCounters {
+    /// Items that could not be read: subject, kind of item, count.
+    #[must_use]
+    pub fn errors(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        errors
+            .iter()
+            .map(|((subject, kind), t)| (*subject, *kind, t.count))
+            .collect()
+    }
+
+    pub(super) fn record(&self, subject: &'static str, held: &Result<Arc<dyn Held>, Missing>) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut note = |kind: &'static str, item: &str, why: &dyn std::fmt::Display| {
+            let trouble = errors.entry((subject, kind)).or_default();
+            trouble.count += 1;
+            if !std::mem::replace(&mut trouble.now, true) {
+                tracing::warn!(subject, kind, item, %why, "cannot read; told once until it is well again");
+            }
+        };
+        let mut kinds: Vec<&str> = Vec::new();
+        match held {
+            Ok(held) => {
+                for error in held.errors() {
+                    note(error.kind, &error.item, &error.why);
+                    kinds.push(error.kind);
+                }
+            }
+            Err(why) => {
+                note("subject", subject, why);
+                kinds.push("subject");
+            }
+        }
+        for ((s, kind), trouble) in errors.iter_mut() {
+            if *s == subject && trouble.now && !kinds.contains(kind) {
+                trouble.now = false;
+                tracing::info!(subject, kind, "can be read again");
+            }
+        }
+    }
+}
+
+/// Where a subject is read: its lane and its place there.
+struct Place {
+    face: Box<dyn Face>,
+    lane: usize,
+    slot: usize,
+}
+
+/// The subjects that are read, and their reader threads.
+pub struct Sampler {
+    host: Arc<Host>,
+    places: Vec<Place>,
+    lanes: Vec<SyncSender<Ask>>,
+    history: Mutex<History>,
+    counters: Arc<SamplerCounters>,
+}
+
+impl Sampler {
+    /// Builds the subjects of `options` and starts their threads; all that is wrong with them in one go.
+    pub fn start(options: &Options, machine: &Machine) -> Result<Self, Vec<Invalid>> {
+        let counters = Arc::new(SamplerCounters::default());
+        let mut places = Vec::new();
+        let mut groups: Vec<(&str, Vec<(&'static str, Box<dyn super::held::Run>)>)> =
+            vec![("shared", Vec::new())];
+        for (run, face) in options.build(machine)? {
+            let lane = match face.lane() {
+                super::Lane::Shared => 0,
+                super::Lane::Own => {
+                    groups.push((face.name(), Vec::new()));
+                    groups.len() - 1
+                }
+            };
+            if let Some((_, group)) = groups.get_mut(lane) {
+                places.push(Place {
+                    lane,
+                    slot: group.len(),
+                    face,
+                });
+                if let Some(place) = places.last() {
+                    group.push((place.face.name(), run));
+                }
+            }
+        }
+        let mut lanes = Vec::new();
+        for (name, group) in groups {
+            let lane = lane::start(
+                name,
+                Arc::clone(&machine.host),
+                group,
+                Arc::clone(&counters),
+            );
+            lanes.push(lane.map_err(|error| {
+                vec![Invalid {
+                    subject: "all",
+                    why: format!("start a reader thread: {error}"),
+                }]
+            })?);
+        }
+        let host = Arc::clone(&machine.host);
+        Ok(Self {
+            host,
+            places,
+            lanes,
+            history: Mutex::default(),
+            counters,
+        })
+    }
+
+    /// The machine read.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What reading has cost and missed.
+    #[must_use]
+    pub fn counters(&self) -> &SamplerCounters {
+        &self.counters
+    }
+
+    /// Names of the subjects that are read, in the order of the list.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.places.iter().map(|p| p.face.name())
+    }
+
+    /// Reads the subjects for which `only` says yes. What is not there by the deadline is missing, the rest is told.
+    pub async fn snapshot(
+        &self,
+        asker: Asker,
+        only: impl Fn(&str) -> bool,
+        deadline: Instant,
+    ) -> Snapshot {
+        let wants = self
+            .places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| only(place.face.name()))
+            .map(|(at, place)| (at, place.face.want(asker)))
+            .collect();
+        let at = SystemTime::now();
+        Snapshot {
+            at,
+            parts: self.take(wants, Duration::ZERO, deadline).await,
+        }
+    }
+
+    async fn take(
+        &self,
+        wants: Vec<(usize, Box<dyn AnyWant>)>,
+        age: Duration,
+        deadline: Instant,
+    ) -> Vec<Part> {
+        let mut order = Vec::with_capacity(wants.len());
+        let mut lanes: Vec<Vec<(usize, Box<dyn AnyWant>)>> = Vec::new();
+        lanes.resize_with(self.lanes.len(), Vec::new);
+        for (at, want) in wants {
+            let Some(place) = self.places.get(at) else {
+                continue;
+            };
+            if let Some(lane) = lanes.get_mut(place.lane) {
+                order.push((at, place.lane, lane.len()));
+                lane.push((place.slot, want));
+            }
+        }
+        let mut replies = Vec::with_capacity(lanes.len());
+        for (lane, wants) in self.lanes.iter().zip(lanes) {
+            if wants.is_empty() {
+                replies.push(Err(Missing::Late));
+                continue;
+            }
+            let (reply, answer) = oneshot::channel();
+            replies.push(
+                match lane.try_send(Ask {
+                    wants,
+                    age,
+                    deadline,
+                    reply,
+                }) {
+                    Ok(()) => Ok(answer),
+                    Err(TrySendError::Full(_)) => Err(Missing::Busy),
+                    Err(TrySendError::Disconnected(_)) => Err(Missing::Quarantined),
+                },
+            );
+        }
+        let mut answers = Vec::with_capacity(replies.len());
+        for reply in replies {
+            answers.push(match reply {
+                Err(missing) => Err(missing),
+                Ok(answer) => match tokio::time::timeout_at(deadline.into(), answer).await {
+                    Ok(Ok(parts)) => Ok(parts),
+                    Ok(Err(_)) | Err(_) => Err(Missing::Late),
+                },
+            });
+        }
+        order
+            .into_iter()
+            .filter_map(|(at, lane, nth)| {
+                let subject = self.places.get(at)?.face.name();
+                let missing = |why: Missing| Part {
+                    subject,
+                    took: Duration::ZERO,
+                    held: Err(why),
+                };
+                Some(match answers.get(lane)? {
+                    Ok(parts) => parts
+                        .get(nth)
+                        .cloned()
+                        .unwrap_or_else(|| missing(Missing::Late)),
+                    Err(why) => missing(why.clone()),
+                })
+            })
+            .collect()
+    }
+
+    /// Answers a Zabbix key of some subject.
+    pub async fn answer(&self, key: &Args<'_>, deadline: Instant) -> Said {
+        let found = self
+            .places
+            .iter()
+            .enumerate()
+            .find_map(|(at, place)| Some((at, place, place.face.item(key.name())?)));
+        let Some((at, place, item)) = found else {
+            return Err(Unsupported::UNSUPPORTED_KEY);
+        };
+        let most = place.face.parameters(item);
+        if key.count() > most {
+            return Err(if most == 0 {
+                Unsupported::NO_PARAMETERS
+            } else {
+                Unsupported::TOO_MANY
+            });
+        }
+        let (want, way) = place.face.ask(item, key)?;
+        match way {
+            Way::Now => {
+                let parts = self.take(vec![(at, want)], KEY_AGE, deadline).await;
+                match parts.into_iter().next().map(|part| part.held) {
+                    Some(Ok(held)) => held.say(item, key),
+                    Some(Err(Missing::Late)) | None => Err(Unsupported::TIMED_OUT),
+                    Some(Err(missing)) => Err(missing.to_string().into()),
+                }
+            }
+            Way::Over { keep, series } => self.over(at, item, key, keep, series, deadline).await,
+        }
+    }
+
+    /// Answers a key that tells over time. The first to ask for a series waits until two samples are there.
+    async fn over(
+        &self,
+        at: usize,
+        item: usize,
+        key: &Args<'_>,
+        keep: Duration,
+        series: String,
+        deadline: Instant,
+    ) -> Said {
+        let face = &self
+            .places
+            .get(at)
+            .ok_or(Unsupported::UNSUPPORTED_KEY)?
+            .face;
+        let id = (at, series);
+        loop {
+            let samples = {
+                let mut history = self.history();
+                let full = history.series.len() >= SERIES;
+                if full && !history.series.contains_key(&id) {
+                    return Err("Too many series are kept already.".into());
+                }
+                let kept = history.series.entry(id.clone()).or_insert_with(|| Kept {
+                    subject: at,
+                    item,
+                    key: key.clone().into_owned(),
+                    keep,
+                    asked: Instant::now(),
+                    ring: Ring::default(),
+                });
+                kept.asked = Instant::now();
+                kept.keep = kept.keep.max(keep);
+                if kept.ring.len() >= 2 {
+                    return face.say_over(item, &kept.ring, key);
+                }
+                kept.ring.len()
+            };
+            if samples == 0 {
+                self.tick_series(|known| known == &id, deadline).await;
+                if self
+                    .history()
+                    .series
+                    .get(&id)
+                    .is_none_or(|kept| kept.ring.is_empty())
+                {
+                    // Nothing to keep: the thing asked for is not there.
+                    let mut history = self.history();
+                    let answer = face.say_over(item, &Ring::default(), key);
+                    history.series.remove(&id);
+                    return answer;
+                }
+            }
+            if Instant::now() + TICK > deadline {
+                return face.say_over(item, &Ring::default(), key);
+            }
+            tokio::time::sleep(TICK).await;
+            self.tick_series(|known| known == &id, deadline).await;
+        }
+    }
+
+    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps numbers of every series that was asked for. Called once a second while Zabbix is configured.
+    pub async fn tick(&self) {
+        self.history().forget(Instant::now());
+        self.tick_series(|_| true, Instant::now() + TICK).await;
+    }
+
+    async fn tick_series(&self, which: impl Fn(&(usize, String)) -> bool, deadline: Instant) {
+        let mut wants: HashMap<usize, Box<dyn AnyWant>> = HashMap::new();
+        {
+            let history = self.history();
+            for (id, kept) in history.series.iter().filter(|(id, _)| which(id)) {
+                let Some(place) = self.places.get(id.0) else {
+                    continue;
+                };
+                let Ok((want, _)) = place.face.ask(kept.item, &kept.key) else {
+                    continue;
+                };
+                match wants.get_mut(&kept.subject) {
+                    Some(known) => known.merge(want.as_ref()),
+                    None => drop(wants.insert(kept.subject, want)),
+                }
+            }
+        }
+        if wants.is_empty() {
+            return;
+        }
+        let mut wants: Vec<_> = wants.into_iter().collect();
+        wants.sort_by_key(|(at, _)| *at);
+        let subjects: Vec<usize> = wants.iter().map(|(at, _)| *at).collect();
+        let parts = self.take(wants, Duration::ZERO, deadline).await;
+        let now = Instant::now();
+        let mut history = self.history();
+        for (subject, part) in subjects.into_iter().zip(parts) {
+            let Ok(held) = part.held else { continue };
+            for (id, kept) in &mut history.series {
+                if id.0 == subject
+                    && which(id)
+                    && let Some(numbers) = held.pick(kept.item, &kept.key)
+                {
+                    kept.ring.push(now, numbers, kept.keep);
+                }
+            }
+        }
+    }
+}
