@@ -1,1 +1,7 @@
-//! Clients of other programs.
+//! Clients of other programs that run on the same machine.
+//!
+//! Each peer is one room that owns everything known about that program's protocol: connecting,
+//! bounds on what it may send, deadlines, and counting what went wrong. A peer never decides what
+//! a number means or what to do about it; subjects and actions above do.
+
+pub mod systemd;
