@@ -1,3 +1,59 @@
-//! Tests against the real programs.
+//! Tests against the real programs: node_exporter, Prometheus, the Collector, the Zabbix agents.
+//!
+//! Each test names the peers it needs. Where one is missing the test is shown as ignored, with what to
+//! install; with `NODEWARD_REQUIRE_PEERS=1` (as in `.ci/run`) it fails instead. `tests/peers/install`
+//! puts them all on a machine. Nothing here uses a fixed port, another machine or a sleep for luck.
 
-fn main() {}
+mod hosts;
+mod page;
+mod process;
+mod programs;
+mod reference;
+mod scratch;
+mod web;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use programs::Peer;
+
+/// One test of this registry.
+struct PeerTest {
+    /// A sentence, as everywhere in this repository.
+    name: &'static str,
+    /// What must be on the machine besides this repository.
+    needs: &'static [Peer],
+    run: fn() -> Result<(), Failed>,
+}
+
+const TESTS: &[&[PeerTest]] = &[programs::TESTS, reference::TESTS];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let required = std::env::var_os("NODEWARD_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    let trials = TESTS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|test| trial(test, required))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(test: &'static PeerTest, required: bool) -> Trial {
+    let missing: Vec<Peer> = test
+        .needs
+        .iter()
+        .copied()
+        .filter(|peer| peer.find().is_err())
+        .collect();
+    if missing.is_empty() {
+        return Trial::test(test.name, test.run);
+    }
+    let names: Vec<&str> = missing.iter().map(|peer| peer.name()).collect();
+    let kind = format!("needs {}: {}", names.join(", "), programs::HOW_TO_INSTALL);
+    let complaint = kind.clone();
+    Trial::test(test.name, move || Err(Failed::from(complaint)))
+        .with_kind(kind)
+        .with_ignored_flag(!required)
+}

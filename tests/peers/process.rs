@@ -1,0 +1,136 @@
+//! Runs a program for the length of a test: its output in a file, its end certain.
+//!
+//! A program is ended by its process id when the value is dropped, so also when the test panics.
+//! Readiness is what the program itself shows (a line in its log, an answer on its port), asked for
+//! again and again until [`patience`] is over.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::scratch::Scratch;
+
+/// How long a test waits for something that must happen. Generous, since it is only ever used up by a
+/// failure; `NODEWARD_PATIENCE` (seconds) overrides it.
+pub fn patience() -> Duration {
+    let seconds = std::env::var("NODEWARD_PATIENCE")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(60))
+}
+
+/// Asks until there is an answer or patience is over.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> Result<T, Failed> {
+    let deadline = Instant::now() + patience();
+    loop {
+        if let Some(answer) = ask() {
+            return Ok(answer);
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("waited {:?} in vain for {what}", patience()).into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A loopback port that was free a moment ago, for programs that cannot be given port 0.
+#[expect(
+    dead_code,
+    reason = "for the Zabbix agents, whose tests are still to come"
+)]
+pub fn free_port() -> Result<u16, Failed> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}
+
+/// A running program.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts `command` with both outputs going to `NAME.log` in the scratch directory.
+    pub fn start(name: &str, command: &mut Command, scratch: &Scratch) -> Result<Self, Failed> {
+        let log = scratch.path().join(format!("{name}.log"));
+        let out = File::create(&log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()
+            .map_err(|error| format!("starting {name} ({command:?}): {error}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
+    }
+
+    /// What the program has printed so far.
+    pub fn log(&self) -> String {
+        std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The loopback address that the program says it listens on; it was asked for port 0.
+    pub fn address(&mut self) -> Result<SocketAddr, Failed> {
+        let mut ended = None;
+        let found = until(&format!("{}'s address", self.name), || {
+            if let Some(address) = loopback_address(&self.log()) {
+                return Some(Some(address));
+            }
+            ended = self.child.try_wait().ok().flatten();
+            ended.map(|_| None)
+        });
+        match found {
+            Ok(Some(address)) => Ok(address),
+            Ok(None) => {
+                let status = ended.map(|status| status.to_string()).unwrap_or_default();
+                Err(format!("{} ended ({status}):\n{}", self.name, self.log()).into())
+            }
+            Err(_) => Err(format!("{} told no address:\n{}", self.name, self.log()).into()),
+        }
+    }
+
+    /// Waits for the program to end by itself.
+    pub fn ended(&mut self) -> Result<ExitStatus, Failed> {
+        let name = format!("the end of {}", self.name);
+        until(&name, || self.child.try_wait().ok().flatten())
+    }
+
+    /// Asks the program to end and waits until it has.
+    pub fn terminate(mut self) -> Result<ExitStatus, Failed> {
+        if let Some(pid) = Pid::from_raw(i32::try_from(self.child.id())?) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.ended()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The first `127.0.0.1:PORT` with a real port in a log.
+fn loopback_address(log: &str) -> Option<SocketAddr> {
+    log.split("127.0.0.1:").skip(1).find_map(|rest| {
+        let port = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    })
+}

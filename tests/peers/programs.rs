@@ -1,0 +1,95 @@
+//! The peers: what they are called and where they are. It starts none of them.
+
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::Failed;
+
+use crate::PeerTest;
+
+/// What to do about a missing peer.
+pub const HOW_TO_INSTALL: &str = "run tests/peers/install";
+
+/// Something that a test needs besides this repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "each is used as soon as its tests are written")]
+pub enum Peer {
+    NodeExporter,
+    Prometheus,
+    Promtool,
+    Collector,
+    ZabbixAgent,
+    ZabbixAgent2,
+    ZabbixGet,
+    DbusDaemon,
+    SystemdNspawn,
+    Fusermount,
+    /// Not a program: the right to make namespaces and mounts.
+    Root,
+}
+
+impl Peer {
+    /// The program's file name; for [`Peer::Root`] the account's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NodeExporter => "node_exporter",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
+            Self::Collector => "otelcol",
+            Self::ZabbixAgent => "zabbix_agentd",
+            Self::ZabbixAgent2 => "zabbix_agent2",
+            Self::ZabbixGet => "zabbix_get",
+            Self::DbusDaemon => "dbus-daemon",
+            Self::SystemdNspawn => "systemd-nspawn",
+            Self::Fusermount => "fusermount3",
+            Self::Root => "root",
+        }
+    }
+
+    /// The program's path. What `tests/peers/install` built comes before PATH: a distribution's
+    /// package of the same name is often an older version with other defaults.
+    pub fn find(self) -> Result<PathBuf, Failed> {
+        if self == Self::Root {
+            return if rustix::process::geteuid().is_root() {
+                Ok(PathBuf::new())
+            } else {
+                Err("this test needs root".into())
+            };
+        }
+        places()
+            .into_iter()
+            .map(|place| place.join(self.name()))
+            .find(|path| path.is_file())
+            .ok_or_else(|| format!("{} is not installed: {HOW_TO_INSTALL}", self.name()).into())
+    }
+}
+
+/// Directories to search, first match wins. The system's own come last since an ordinary account's
+/// PATH leaves out /usr/sbin, where Debian keeps the agents.
+fn places() -> Vec<PathBuf> {
+    let built = std::env::var_os("NODEWARD_PEERS")
+        .map(PathBuf::from)
+        .or_else(|| {
+            std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/nodeward/peers"))
+        });
+    let mut places: Vec<PathBuf> = built.into_iter().map(|root| root.join("bin")).collect();
+    if let Some(path) = std::env::var_os("PATH") {
+        places.extend(std::env::split_paths(&path));
+    }
+    places.extend([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")]);
+    places
+}
+
+/// Tests of the registry itself.
+pub const TESTS: &[PeerTest] = &[PeerTest {
+    name: "programs::a_missing_program_says_how_to_get_it",
+    needs: &[],
+    run: || {
+        if let Err(failed) = Peer::NodeExporter.find() {
+            let text = failed.message().unwrap_or_default();
+            if !(text.contains("node_exporter") && text.contains("tests/peers/install")) {
+                return Err(format!("unhelpful: {text}").into());
+            }
+        }
+        Ok(())
+    },
+}];
