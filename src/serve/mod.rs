@@ -1,1 +1,62 @@
 //! The HTTP routes and the control socket.
+//!
+//! It answers; it decides nothing. What is served can change under it: a reload swaps the [`View`], and requests that
+//! are being answered finish with the one they began with.
+//!
+//! ```text
+//!  GET  /            landing page          GET  /-/healthy   the process is alive
+//!  GET  /metrics     the page              GET  /-/ready     the first snapshot was read
+//!  GET  /health      for load balancers    (control socket)  GET /api/v1/status, POST /api/v1/reload
+//! ```
+
+mod accept;
+mod control;
+mod landing;
+mod metrics;
+mod options;
+mod requests;
+mod router;
+
+pub use control::{Control, ControlRouter, Reloaded};
+pub use metrics::page;
+pub use options::Options;
+pub use requests::Requests;
+pub use router::Router;
+
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::dialect::Told;
+use crate::subject::Sampler;
+
+/// What is served until the next reload.
+pub struct View {
+    /// Reads the machine.
+    pub sampler: Arc<Sampler>,
+    /// Who has series beside the subjects.
+    pub told: Vec<Arc<dyn Told>>,
+    /// How it is served.
+    pub options: Options,
+}
+
+/// An answer with a body of one content type.
+fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A short answer in plain text.
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+    answer(status, "text/plain; charset=utf-8", body)
+}

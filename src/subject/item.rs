@@ -26,6 +26,9 @@ pub struct Item<S: Subject> {
     pub answer: Answer<S>,
 }
 
+/// Takes the numbers a key is about from a reading; none if the thing is not there.
+pub type Pick<S> = fn(&<S as Subject>::Reading, &Args<'_>) -> Option<Box<[u64]>>;
+
 /// How a key is answered.
 pub enum Answer<S: Subject> {
     /// From the reading at hand.
@@ -36,8 +39,8 @@ pub enum Answer<S: Subject> {
         keep: Duration,
         /// Which numbers the key needs: keys that name the same series share them.
         series: fn(&Args<'_>) -> String,
-        /// Takes those numbers from a reading; none if the thing is not there.
-        pick: fn(&S::Reading, &Args<'_>) -> Option<Box<[u64]>>,
+        /// Takes those numbers from a reading.
+        pick: Pick<S>,
         /// Says the value.
         say: fn(&Ring, &Args<'_>) -> Said,
     },

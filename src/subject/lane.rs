@@ -18,6 +18,9 @@ use crate::host::{Files, Host, Pass};
 /// Asks that may wait for one lane.
 const WAITING: usize = 64;
 
+/// A subject's name and reader.
+pub(super) type Reader = (&'static str, Box<dyn Run>);
+
 /// What somebody wants of a lane's subjects.
 pub(super) struct Ask {
     /// Index within the lane, and what to read.
@@ -48,7 +51,7 @@ struct Lane {
 pub(super) fn start(
     name: &str,
     host: Arc<Host>,
-    subjects: Vec<(&'static str, Box<dyn Run>)>,
+    subjects: Vec<Reader>,
     counters: Arc<SamplerCounters>,
 ) -> std::io::Result<SyncSender<Ask>> {
     let (asks, waiting) = sync_channel(WAITING);

@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct SamplerCounters {
     /// Reads of a subject.
     pub reads: AtomicU64,
+    /// Series refused by a page or a batch because they were there already.
+    pub duplicates: AtomicU64,
     errors: Mutex<BTreeMap<(&'static str, &'static str), Trouble>>,
 }
 
@@ -47,6 +49,13 @@ impl SamplerCounters {
             .iter()
             .map(|((subject, kind), t)| (*subject, *kind, t.count))
             .collect()
+    }
+
+    /// Counts series that a page or a batch refused.
+    pub fn refused(&self, duplicates: u64) {
+        if duplicates > 0 {
+            self.duplicates.fetch_add(duplicates, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn record(&self, subject: &'static str, held: &Result<Arc<dyn Held>, Missing>) {
@@ -102,8 +111,7 @@ impl Sampler {
     pub fn start(options: &Options, machine: &Machine) -> Result<Self, Vec<Invalid>> {
         let counters = Arc::new(SamplerCounters::default());
         let mut places = Vec::new();
-        let mut groups: Vec<(&str, Vec<(&'static str, Box<dyn super::held::Run>)>)> =
-            vec![("shared", Vec::new())];
+        let mut groups: Vec<(&str, Vec<lane::Reader>)> = vec![("shared", Vec::new())];
         for (run, face) in options.build(machine)? {
             let lane = match face.lane() {
                 super::Lane::Shared => 0,

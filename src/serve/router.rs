@@ -1,0 +1,124 @@
+//! Paths and methods of the HTTP listener.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Response, StatusCode, Uri};
+
+use super::{Requests, View, answer, landing, metrics, text};
+
+/// Answers the requests of the HTTP listener.
+pub struct Router {
+    view: RwLock<Arc<View>>,
+    requests: Arc<Requests>,
+    scraping: AtomicU32,
+    ready: AtomicBool,
+}
+
+/// A scrape being answered; dropped when it is, or when its client went away.
+struct Scraping<'a>(&'a AtomicU32);
+
+impl Drop for Scraping<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Router {
+    /// A router that serves `view`.
+    #[must_use]
+    pub fn new(view: Arc<View>, requests: Arc<Requests>) -> Self {
+        Self {
+            view: RwLock::new(view),
+            requests,
+            scraping: AtomicU32::new(0),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// What is served now.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Serves another view from the next request on.
+    pub fn swap(&self, view: Arc<View>) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// Says whether `/-/ready` answers 200.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Answers one request.
+    pub async fn respond(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Response<Bytes> {
+        let view = self.view();
+        let path = uri.path();
+        let telemetry = path == view.options.telemetry_path;
+        let known = match path {
+            _ if telemetry => "/metrics",
+            "/" => "/",
+            "/health" => "/health",
+            "/-/healthy" => "/-/healthy",
+            "/-/ready" => "/-/ready",
+            _ => "other",
+        };
+        let get = *method == Method::GET || *method == Method::HEAD;
+        let mut response = match known {
+            "other" => {
+                let body = format!(
+                    "nothing is served here; see / (metrics: {})\n",
+                    view.options.telemetry_path
+                );
+                text(StatusCode::NOT_FOUND, body)
+            }
+            _ if !get => {
+                let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD only\n");
+                refused
+                    .headers_mut()
+                    .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+                refused
+            }
+            "/metrics" => self.scrape(&view, uri.query().unwrap_or(""), headers).await,
+            "/" => answer(
+                StatusCode::OK,
+                "text/html; charset=utf-8",
+                landing::page(&view.options),
+            ),
+            "/-/ready" if !self.ready.load(Ordering::Relaxed) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+            }
+            "/-/ready" => text(StatusCode::OK, "ready\n"),
+            _ => text(StatusCode::OK, "healthy\n"),
+        };
+        if *method == Method::HEAD {
+            let length = HeaderValue::from(response.body().len());
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, length);
+            *response.body_mut() = Bytes::new();
+        }
+        self.requests.count(known, response.status().as_u16());
+        response
+    }
+
+    async fn scrape(&self, view: &Arc<View>, query: &str, headers: &HeaderMap) -> Response<Bytes> {
+        let most = view.options.max_requests;
+        let now = self.scraping.fetch_add(1, Ordering::Relaxed) + 1;
+        let _scraping = Scraping(&self.scraping);
+        if most > 0 && now > most {
+            let body = format!("{most} scrapes are being answered already (http.max_requests)\n");
+            return text(StatusCode::SERVICE_UNAVAILABLE, body);
+        }
+        metrics::respond(view, query, headers).await
+    }
+}
