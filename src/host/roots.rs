@@ -17,7 +17,9 @@ pub enum Root {
 }
 
 /// The directories the four roots stand for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct Roots {
     /// Where procfs is mounted (`--path.procfs`).

@@ -1,7 +1,7 @@
 //! The `http:` section.
 
 /// The HTTP listener and what it serves (`http:`).
-#[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Addresses to listen on: `host:port`, `:port` for all addresses, or `unix:/path`.

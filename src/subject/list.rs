@@ -81,7 +81,7 @@ macro_rules! subjects {
         }),*];
 
         /// Which subjects are read, and how (`subjects:`).
-        #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct Options {
             /// Subjects to read beside those that are on by default.

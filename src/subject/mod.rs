@@ -61,6 +61,7 @@ pub trait Subject: Sized + Send + 'static {
         + PartialEq
         + fmt::Debug
         + DeserializeOwned
+        + serde::Serialize
         + schemars::JsonSchema
         + Send
         + Sync
