@@ -1,1 +1,15 @@
 //! The YAML file: load, validate, reload.
+
+pub mod check;
+pub mod de;
+pub mod fault;
+pub mod load;
+pub mod locate;
+mod nearest;
+pub mod parse;
+pub mod schema;
+pub mod secret;
+pub mod tree;
+
+#[cfg(test)]
+mod tests;

@@ -2,4 +2,5 @@
 
 pub mod duration;
 pub mod pattern;
+pub mod secret;
 pub mod size;
