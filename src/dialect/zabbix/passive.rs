@@ -1,0 +1,204 @@
+//! Passive checks: a Zabbix server connects, asks for keys, and is answered on the same connection.
+//!
+//! Owns the conversation: who may ask, how long everything may take, plain and JSON requests and
+//! their replies, and what is counted of it. It knows no subject: values come from [`Answers`],
+//! and the keys about the agent itself from [`Agent`], before anything else.
+//!
+//! ```text
+//! accept -> allowed? -> one packet -> "{...": JSON, every check answered in turn -> one packet -> close
+//!             no: close    bad: close  else: a plain key
+//! ```
+//!
+//! The surprising decisions. A body that starts with `{` and is no JSON is a bad key, as for the
+//! real agents. A bad key or a value that does not come is always answered, because a server takes
+//! a silent close for a dead host; bytes that are no packet are never answered. All checks of one
+//! JSON request are answered (the real agents answer the first), each within its own timeout
+//! counted from the arrival of the request, so a request never takes longer than its longest.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::agent::Agent;
+use super::allow::AllowList;
+use super::answer::{Answers, Unsupported};
+use super::key::Key;
+use super::packet::{self, HEADER, Limits, NotRead};
+
+mod options;
+mod outcome;
+mod request;
+
+pub use options::{Invalid, Options};
+pub use outcome::{Counters, Outcome};
+
+use outcome::{Trouble, Troubles};
+use request::{Request, Timeout};
+
+/// What the plain reply to an unsupported key starts with.
+const NOT_SUPPORTED: &[u8] = b"ZBX_NOTSUPPORTED\0";
+
+/// Everything needed to serve passive checks on any number of connections.
+pub struct Server {
+    agent: Agent,
+    allow: AllowList,
+    timeout: Duration,
+    answers: Arc<dyn Answers>,
+    counters: Counters,
+    troubles: Troubles,
+}
+
+impl Server {
+    /// Makes a server from its options. `node` is the host's name unless the options give one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the options.
+    pub fn new(
+        options: &Options,
+        node: &str,
+        answers: Arc<dyn Answers>,
+    ) -> Result<Self, Vec<Invalid>> {
+        options.check()?;
+        let bad = |bad: Vec<_>| bad.into_iter().map(Invalid::Server).collect::<Vec<_>>();
+        let allow = AllowList::parse(&options.server).map_err(bad)?;
+        Ok(Self {
+            agent: Agent {
+                hostname: options.hostname.clone().unwrap_or_else(|| node.to_owned()),
+                metadata: options.host_metadata.clone(),
+            },
+            allow,
+            timeout: options.timeout.get(),
+            answers,
+            counters: Counters::default(),
+            troubles: Troubles::default(),
+        })
+    }
+
+    /// What has been counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Serves one connection from accept to close; dropping the stream closes it. It ends by itself
+    /// within three timeouts and whatever timeout a JSON request asks for.
+    pub async fn serve_connection<S>(&self, mut stream: S, peer: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let accepted = now();
+        let deadline = accepted + self.timeout;
+        if !self.allow.allows(peer, deadline).await {
+            self.counters.add(Outcome::Refused);
+            self.troubles
+                .tell(Trouble::Refused, peer, &"it is not in zabbix.server");
+            return;
+        }
+        let reply = match packet::read(&mut stream, Limits::PASSIVE, deadline).await {
+            Ok(body) => self.reply(&body).await,
+            Err(NotRead::Cut(0)) => {
+                // Somebody looked whether the port is open. The classic agent answers even that.
+                self.counters.add(Outcome::Malformed);
+                plain(Err(&Unsupported::INVALID_FORMAT))
+            }
+            Err(NotRead::Late) => {
+                self.counters.add(Outcome::TimedOut);
+                self.troubles.tell(Trouble::Late, peer, &NotRead::Late);
+                return;
+            }
+            Err(error) => {
+                self.counters.add(Outcome::Malformed);
+                self.troubles.tell(Trouble::Malformed, peer, &error);
+                return;
+            }
+        };
+        let sent = tokio::time::timeout(self.timeout, stream.write_all(&reply)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            self.counters.add(Outcome::Unsent);
+        }
+    }
+
+    /// Notes a connection that was closed because too many are open already.
+    pub fn turned_away(&self, peer: IpAddr) {
+        self.counters.add(Outcome::TooMany);
+        let why = "too many connections are open; raise zabbix.connections if they are wanted";
+        self.troubles.tell(Trouble::TooMany, peer, &why);
+    }
+
+    /// The packet that answers a request.
+    async fn reply(&self, body: &[u8]) -> Vec<u8> {
+        let arrived = now();
+        match Request::parse(body) {
+            Request::Plain(key) => {
+                let answer = self.answer(key, arrived + self.timeout).await;
+                plain(answer.as_deref())
+            }
+            Request::Json(checks) => {
+                let mut reply = request::Reply::begin();
+                for check in &checks {
+                    let answer = match check.timeout {
+                        Timeout::Default => self.answer(check.key(), arrived + self.timeout).await,
+                        Timeout::Of(timeout) => self.answer(check.key(), arrived + timeout).await,
+                        Timeout::Unsupported => {
+                            self.counters.add(Outcome::Unsupported);
+                            Err(Unsupported::UNSUPPORTED_TIMEOUT)
+                        }
+                    };
+                    reply.push(answer.as_deref());
+                }
+                reply.end()
+            }
+            Request::Bad(error) => {
+                self.counters.add(Outcome::Malformed);
+                request::Reply::error(&error)
+            }
+        }
+    }
+
+    /// Answers one key and counts how that went.
+    async fn answer(&self, key: &[u8], deadline: Instant) -> Result<Cow<'_, str>, Unsupported> {
+        let answer = self.find(key, deadline).await;
+        self.counters.add(match &answer {
+            Ok(_) => Outcome::Answered,
+            Err(why) if *why == Unsupported::TIMED_OUT => Outcome::TimedOut,
+            Err(_) => Outcome::Unsupported,
+        });
+        answer
+    }
+
+    async fn find(&self, key: &[u8], deadline: Instant) -> Result<Cow<'_, str>, Unsupported> {
+        let key = Key::parse_bytes(key)?;
+        if let Some(answer) = self.agent.answer(&key) {
+            return answer.map(Cow::Borrowed);
+        }
+        let answer = self.answers.answer(&key, deadline);
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(answer) => answer.map(|value| Cow::Owned(value.into_string())),
+            Err(_) => Err(Unsupported::TIMED_OUT),
+        }
+    }
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// The reply to a plain key.
+fn plain(answer: Result<&str, &Unsupported>) -> Vec<u8> {
+    let (prefix, text) = match answer {
+        Ok(text) => (&b""[..], text),
+        Err(why) => (NOT_SUPPORTED, why.as_str()),
+    };
+    let mut out = Vec::with_capacity(HEADER + prefix.len() + text.len());
+    let open = packet::begin(&mut out);
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(text.as_bytes());
+    open.seal(&mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests;
