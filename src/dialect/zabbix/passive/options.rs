@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dialect::zabbix::allow::{AllowList, BadEntry};
 use crate::model::duration::Period;
 
 /// Passive checks of the Zabbix agent protocol: nodeward listens and a Zabbix server or proxy asks.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Addresses with ports to answer on, such as `0.0.0.0:10050` or `[::]:10050` (10050 is the
