@@ -1,1 +1,3 @@
 //! Builds everything from the config and owns the running tasks.
+
+pub mod told;

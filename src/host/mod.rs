@@ -5,12 +5,16 @@
 
 mod calls;
 mod file;
+mod identity;
+mod own;
 pub mod parse;
 mod pass;
 mod roots;
 
 pub use calls::{CallCounters, Called, Calls};
 pub use file::{Files, ReadError};
+pub use identity::{Identity, boot_time};
+pub use own::{Own, OwnUsage, USER_HZ};
 pub use pass::{Pass, Text};
 pub use roots::{Root, Roots};
 

@@ -1,0 +1,28 @@
+//! nodeward's own series: what it is, what it costs, what it refused.
+
+mod build;
+mod process;
+mod reading;
+mod reload;
+mod served;
+
+pub use build::Build;
+pub use process::Process;
+pub use reading::Reading;
+pub use reload::{LastReload, Reload};
+pub use served::Served;
+
+use crate::dialect::prometheus::Declared;
+
+/// Every family of nodeward's own, for docs.
+#[must_use]
+pub fn families() -> Vec<&'static [&'static dyn Declared]> {
+    vec![
+        build::FAMILIES,
+        process::FAMILIES,
+        reading::FAMILIES,
+        reload::FAMILIES,
+        served::FAMILIES,
+        crate::subject::SNAPSHOT_FAMILIES,
+    ]
+}

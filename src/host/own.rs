@@ -1,0 +1,112 @@
+//! What this process itself uses: always of the real /proc, whatever the roots are.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+
+use super::parse::{fields, unsigned};
+
+/// Kernel ticks a second in /proc/PID/stat; fixed at 100 on every Linux that Rust runs on (`USER_HZ`).
+pub const USER_HZ: u64 = 100;
+
+/// What the process uses now; what could not be read is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct OwnUsage {
+    /// User and system time in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// Bytes of address space.
+    pub virtual_bytes: Option<u64>,
+    /// The limit of that, `u64::MAX` for none.
+    pub virtual_limit: Option<u64>,
+    /// Bytes resident.
+    pub resident_bytes: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Open descriptors.
+    pub open_fds: Option<u64>,
+    /// The soft limit of those.
+    pub fd_limit: Option<u64>,
+    /// Start, in Unix seconds.
+    pub started: Option<f64>,
+}
+
+/// This process.
+#[derive(Debug, Default)]
+pub struct Own {
+    stat: Mutex<Option<File>>,
+    boot: Option<u64>,
+}
+
+impl Own {
+    /// This process, on a machine that booted at `boot` (Unix seconds).
+    #[must_use]
+    pub fn new(boot: Option<u64>) -> Self {
+        Self {
+            stat: Mutex::new(File::open("/proc/self/stat").ok()),
+            boot,
+        }
+    }
+
+    /// What it uses now.
+    #[must_use]
+    pub fn usage(&self) -> OwnUsage {
+        let limit = |resource| {
+            rustix::process::getrlimit(resource)
+                .current
+                .or(Some(u64::MAX))
+        };
+        let mut usage = OwnUsage {
+            virtual_limit: limit(rustix::process::Resource::As),
+            fd_limit: limit(rustix::process::Resource::Nofile),
+            // The directory being listed is open while it is counted.
+            open_fds: std::fs::read_dir("/proc/self/fd")
+                .ok()
+                .map(|dir| (dir.count() as u64).saturating_sub(1)),
+            ..OwnUsage::default()
+        };
+        let mut text = [0; 1024];
+        let stat = self.stat.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = stat
+            .as_ref()
+            .and_then(|f| f.read_at(&mut text, 0).ok())
+            .unwrap_or(0);
+        let text = text.get(..read).unwrap_or(&[]);
+        let after = text
+            .iter()
+            .rposition(|b| *b == b')')
+            .map_or(text.len(), |at| at + 1);
+        // Fields count from 3 behind the name: proc(5), /proc/pid/stat.
+        let values: Vec<_> = fields(text.get(after..).unwrap_or(&[]))
+            .map(unsigned)
+            .collect();
+        let field = |n: usize| values.get(n - 3).copied().flatten();
+        #[expect(clippy::cast_precision_loss, reason = "seconds as a double")]
+        let seconds = |ticks: u64| ticks as f64 / USER_HZ as f64;
+        usage.cpu_seconds = field(14)
+            .zip(field(15))
+            .map(|(user, system)| seconds(user + system));
+        usage.threads = field(20);
+        #[expect(clippy::cast_precision_loss, reason = "seconds as a double")]
+        let boot = self.boot.map(|b| b as f64);
+        usage.started = field(22)
+            .zip(boot)
+            .map(|(ticks, boot)| boot + seconds(ticks));
+        usage.virtual_bytes = field(23);
+        usage.resident_bytes = field(24).map(|pages| pages * rustix::param::page_size() as u64);
+        usage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_this_process_uses() {
+        let usage = Own::new(Some(1)).usage();
+        assert!(usage.resident_bytes.unwrap() > 100_000);
+        assert!(usage.open_fds.unwrap() >= 3);
+        assert!(usage.threads.unwrap() >= 1);
+        assert!(usage.started.unwrap() > 1.0);
+    }
+}
