@@ -1,0 +1,127 @@
+//! What the command line said, as far as it changes the config.
+
+use std::path::PathBuf;
+
+use crate::host::Roots;
+
+/// The flags of `run` and `show`: node_exporter's own and ours.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--socket`.
+    pub socket: Option<PathBuf>,
+    /// `--path.procfs`.
+    pub procfs: Option<PathBuf>,
+    /// `--path.sysfs`.
+    pub sysfs: Option<PathBuf>,
+    /// `--path.rootfs`.
+    pub rootfs: Option<PathBuf>,
+    /// `--path.udev.data`.
+    pub udev_data: Option<PathBuf>,
+    /// `--web.listen-address`, each.
+    pub listen: Vec<String>,
+    /// `--web.telemetry-path`.
+    pub telemetry_path: Option<String>,
+    /// `--web.max-requests`.
+    pub max_requests: Option<u32>,
+    /// `--web.disable-exporter-metrics`.
+    pub disable_exporter_metrics: bool,
+    /// `--log.level`.
+    pub log_level: Option<String>,
+    /// `--log.format`.
+    pub log_format: Option<String>,
+    /// `--collector.disable-defaults`.
+    pub disable_defaults: bool,
+    /// `--[no-]collector.NAME`: subject and whether it is on.
+    pub switches: Vec<(String, bool)>,
+    /// `--collector.NAME.x`: flag without dashes, and value; `true` or `false` for a switch.
+    pub subject_flags: Vec<(String, String)>,
+    /// `--collector.NAME` of collectors that node_exporter has and nodeward lacks.
+    pub lacking: Vec<String>,
+}
+
+impl Flags {
+    /// Whether any of node_exporter's own flags was given: then, without a config file, its defaults are taken,
+    /// `:9100` included, since somebody put nodeward in its place.
+    #[must_use]
+    pub fn are_exporters(&self) -> bool {
+        let ours = Self {
+            config: self.config.clone(),
+            socket: self.socket.clone(),
+            log_level: self.log_level.clone(),
+            log_format: self.log_format.clone(),
+            ..Self::default()
+        };
+        *self != ours
+    }
+
+    /// The roots, where a flag names one.
+    pub fn apply_roots(&self, roots: &mut Roots) {
+        for (flag, root) in [
+            (&self.procfs, &mut roots.procfs),
+            (&self.sysfs, &mut roots.sysfs),
+            (&self.rootfs, &mut roots.rootfs),
+            (&self.udev_data, &mut roots.udev_data),
+        ] {
+            if let Some(path) = flag {
+                root.clone_from(path);
+            }
+        }
+    }
+
+    /// The subjects, where a flag switches or sets one; all that is wrong in one go.
+    pub fn apply_subjects(&self, subjects: &mut crate::subject::Options) -> Vec<String> {
+        if self.disable_defaults {
+            subjects.defaults = false;
+        }
+        for (name, on) in &self.switches {
+            subjects.switch(name, *on);
+        }
+        let mut wrong = Vec::new();
+        for (name, value) in &self.subject_flags {
+            if let Some(Err(why)) = subjects.set_flag(name, value) {
+                wrong.push(format!("--{name}={value}: {why}"));
+            }
+        }
+        wrong
+    }
+
+    /// The listener, where a flag says how.
+    pub fn apply_http(&self, http: &mut crate::serve::Options, config_given: bool) {
+        if !self.listen.is_empty() {
+            http.listen.clone_from(&self.listen);
+        } else if self.are_exporters() && !config_given {
+            http.listen = vec![":9100".into()];
+        }
+        if let Some(path) = &self.telemetry_path {
+            http.telemetry_path.clone_from(path);
+        }
+        if let Some(most) = self.max_requests {
+            http.max_requests = most;
+        }
+        if self.disable_exporter_metrics {
+            http.own_metrics = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exporters_flags_bring_its_defaults_unless_a_config_speaks() {
+        let mut http = crate::serve::Options::default();
+        Flags::default().apply_http(&mut http, false);
+        assert_eq!(http.listen, ["127.0.0.1:9100"]);
+        let flags = Flags {
+            switches: vec![("cpu".into(), false)],
+            ..Flags::default()
+        };
+        flags.apply_http(&mut http.clone(), true);
+        assert_eq!(http.listen, ["127.0.0.1:9100"]);
+        flags.apply_http(&mut http, false);
+        assert_eq!(http.listen, [":9100"]);
+    }
+}
