@@ -48,9 +48,14 @@ impl Host {
         ]
     }
 
+    /// A path of the copy.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
     /// Replaces a file of the copy, so that a later read sees other numbers.
     pub fn rewrite(&self, path: &str, change: impl Fn(String) -> String) -> Result<(), Failed> {
-        let path = self.root.join(path);
+        let path = self.path(path);
         fs::write(&path, change(fs::read_to_string(&path)?))?;
         Ok(())
     }

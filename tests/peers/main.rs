@@ -4,13 +4,18 @@
 //! install; with `NODEWARD_REQUIRE_PEERS=1` (as in `.ci/run`) it fails instead. `tests/peers/install`
 //! puts them all on a machine. Nothing here uses a fixed port, another machine or a sleep for luck.
 
+mod collector;
+mod hang;
 mod hosts;
+mod live;
+mod ours;
 mod page;
 mod process;
 mod programs;
 mod reference;
 mod scratch;
 mod web;
+mod zabbix;
 
 use std::process::ExitCode;
 
@@ -26,7 +31,14 @@ struct PeerTest {
     run: fn() -> Result<(), Failed>,
 }
 
-const TESTS: &[&[PeerTest]] = &[programs::TESTS, reference::TESTS];
+const TESTS: &[&[PeerTest]] = &[
+    programs::TESTS,
+    reference::TESTS,
+    live::TESTS,
+    hang::TESTS,
+    zabbix::TESTS,
+    collector::TESTS,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -1,18 +1,20 @@
 //! Runs a program for the length of a test: its output in a file, its end certain.
 //!
-//! A program is ended by its process id when the value is dropped, so also when the test panics.
+//! A program is ended by its process id when the value is dropped, so also when the test panics. Each
+//! leads a process group of its own: some agents leave children behind, and the group's id finds them.
 //! Readiness is what the program itself shows (a line in its log, an answer on its port), asked for
 //! again and again until [`patience`] is over.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::scratch::Scratch;
 
@@ -40,10 +42,6 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> Result<T, Fai
 }
 
 /// A loopback port that was free a moment ago, for programs that cannot be given port 0.
-#[expect(
-    dead_code,
-    reason = "for the Zabbix agents, whose tests are still to come"
-)]
 pub fn free_port() -> Result<u16, Failed> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
@@ -67,6 +65,7 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("starting {name} ({command:?}): {error}"))?;
         Ok(Self {
@@ -103,6 +102,25 @@ impl Running {
         }
     }
 
+    /// Waits until something accepts connections on a loopback port, for programs given one.
+    pub fn listens(&mut self, port: u16) -> Result<SocketAddr, Failed> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let name = self.name.clone();
+        until(&format!("{name} to listen on {address}"), || {
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()
+        })
+        .map(|_| address)
+        .map_err(|failed| {
+            let reason = failed.message().unwrap_or_default();
+            Failed::from(format!("{reason}:\n{}", self.log()))
+        })
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the program to end by itself.
     pub fn ended(&mut self) -> Result<ExitStatus, Failed> {
         let name = format!("the end of {}", self.name);
@@ -111,16 +129,23 @@ impl Running {
 
     /// Asks the program to end and waits until it has.
     pub fn terminate(mut self) -> Result<ExitStatus, Failed> {
-        if let Some(pid) = Pid::from_raw(i32::try_from(self.child.id())?) {
+        if let Some(pid) = self.pid() {
             kill_process(pid, Signal::TERM)?;
         }
         self.ended()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // All fail only when everything has ended already.
+        if let Some(pid) = self.pid() {
+            kill_process_group(pid, Signal::KILL).unwrap_or_default();
+        }
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -22,7 +22,9 @@ pub enum Peer {
     ZabbixGet,
     DbusDaemon,
     SystemdNspawn,
-    Fusermount,
+    Unshare,
+    /// Not a program: the kernel's FUSE device.
+    Fuse,
     /// Not a program: the right to make namespaces and mounts.
     Root,
 }
@@ -40,7 +42,8 @@ impl Peer {
             Self::ZabbixGet => "zabbix_get",
             Self::DbusDaemon => "dbus-daemon",
             Self::SystemdNspawn => "systemd-nspawn",
-            Self::Fusermount => "fusermount3",
+            Self::Unshare => "unshare",
+            Self::Fuse => "/dev/fuse",
             Self::Root => "root",
         }
     }
@@ -48,12 +51,12 @@ impl Peer {
     /// The program's path. What `tests/peers/install` built comes before PATH: a distribution's
     /// package of the same name is often an older version with other defaults.
     pub fn find(self) -> Result<PathBuf, Failed> {
-        if self == Self::Root {
-            return if rustix::process::geteuid().is_root() {
-                Ok(PathBuf::new())
-            } else {
-                Err("this test needs root".into())
-            };
+        match self {
+            Self::Root if rustix::process::geteuid().is_root() => return Ok(PathBuf::new()),
+            Self::Root => return Err("this test needs root".into()),
+            Self::Fuse if Path::new("/dev/fuse").exists() => return Ok(PathBuf::from("/dev/fuse")),
+            Self::Fuse => return Err("this kernel has no /dev/fuse".into()),
+            _ => {}
         }
         places()
             .into_iter()

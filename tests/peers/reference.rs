@@ -12,6 +12,7 @@ use libtest_mimic::Failed;
 
 use crate::PeerTest;
 use crate::hosts::Host;
+use crate::ours;
 use crate::page::Page;
 use crate::process::Running;
 use crate::programs::Peer;
@@ -107,32 +108,25 @@ const STATFS: &[&str] = &[
 /// How often a moving disk is read again before a test gives up.
 const ROUNDS: usize = 50;
 
-fn command(program: impl AsRef<std::ffi::OsStr>, leading: &[&str], host: &Host) -> Command {
-    let mut command = Command::new(program);
+fn start_reference(host: &Host, scratch: &Scratch) -> Result<Running, Failed> {
+    let mut command = Command::new(Peer::NodeExporter.find()?);
     command
-        .args(leading)
         .arg("--web.listen-address=127.0.0.1:0")
         .args(SUBJECTS)
         .args(host.flags());
-    command
-}
-
-fn start_reference(host: &Host, scratch: &Scratch) -> Result<Running, Failed> {
-    let program = Peer::NodeExporter.find()?;
-    Running::start("node_exporter", &mut command(program, &[], host), scratch)
+    Running::start("node_exporter", &mut command, scratch)
 }
 
 fn start_ours(host: &Host, scratch: &Scratch) -> Result<Running, Failed> {
-    let program = env!("CARGO_BIN_EXE_nodeward");
-    Running::start(
-        "nodeward",
-        command(program, &["run"], host).env_clear(),
-        scratch,
-    )
+    let flags = SUBJECTS
+        .iter()
+        .map(|flag| (*flag).to_owned())
+        .chain(host.flags());
+    ours::run(flags, scratch)
 }
 
 /// What a program tells of its host, without what it tells of itself.
-fn scrape(address: SocketAddr) -> Result<Page, Failed> {
+pub fn scrape(address: SocketAddr) -> Result<Page, Failed> {
     let text = web::page(address, "/metrics")?;
     let mut page = Page::parse(&text)?;
     page.retain(|name| {

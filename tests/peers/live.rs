@@ -1,0 +1,104 @@
+//! The machine this runs on: nodeward is read between two readings of node_exporter.
+//!
+//! Every series of the reference must be there with its type; a counter lies between its two readings,
+//! and what stood still in the reference is the same in ours. A machine at work moves between any two
+//! readings, so a round that fails is read again; a real fault fails every round.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use libtest_mimic::Failed;
+
+use crate::page::{Page, Series};
+use crate::process::Running;
+use crate::programs::Peer;
+use crate::reference::scrape;
+use crate::scratch::Scratch;
+use crate::{PeerTest, ours};
+
+pub const TESTS: &[PeerTest] = &[PeerTest {
+    name: "live::this_machine_reads_between_two_readings_of_the_reference",
+    needs: &[Peer::NodeExporter],
+    run: between_two_readings,
+}];
+
+const SUBJECTS: &[&str] = &[
+    "--collector.disable-defaults",
+    "--collector.cpu",
+    "--collector.cpu.info",
+    "--collector.meminfo",
+    "--collector.filesystem",
+    "--collector.netdev",
+    "--collector.netdev.address-info",
+    "--collector.processes",
+];
+
+/// Readings until one must agree.
+const ROUNDS: usize = 30;
+
+fn between_two_readings() -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let mut command = Command::new(Peer::NodeExporter.find()?);
+    command
+        .arg("--web.listen-address=127.0.0.1:0")
+        .args(SUBJECTS);
+    let mut reference = Running::start("node_exporter", &mut command, &scratch)?;
+    let mut ours = ours::run(SUBJECTS, &scratch)?;
+    let (theirs, mine) = (reference.address()?, ours.address()?);
+    let mut complaints = Vec::new();
+    for _ in 0..ROUNDS {
+        complaints = round(theirs, mine)?;
+        if complaints.is_empty() {
+            return Ok(());
+        }
+    }
+    complaints.truncate(60);
+    Err(format!("after {ROUNDS} rounds:\n{}", complaints.join("\n")).into())
+}
+
+fn round(theirs: SocketAddr, mine: SocketAddr) -> Result<Vec<String>, Failed> {
+    let (before, page, after) = (scrape(theirs)?, scrape(mine)?, scrape(theirs)?);
+    let mut complaints = Vec::new();
+    for (family, kind) in &before.types {
+        let told = page.types.get(family);
+        if after.types.contains_key(family) && told != Some(kind) {
+            complaints.push(format!("{family} is a {kind}, ours says {told:?}"));
+        }
+    }
+    // A mount or an interface that came or went in between is nobody's fault.
+    let steady: BTreeSet<&Series> = before
+        .samples
+        .keys()
+        .filter(|series| after.samples.contains_key(series))
+        .collect();
+    for series in &steady {
+        if let Some(complaint) = judge(series, [&before, &page, &after]) {
+            complaints.push(complaint);
+        }
+    }
+    let extra = page.samples.keys().filter(|series| {
+        !before.samples.contains_key(series) && !after.samples.contains_key(series)
+    });
+    complaints.extend(extra.map(|series| format!("only ours tells {series}")));
+    Ok(complaints)
+}
+
+/// What is wrong with our value of a series that both readings of the reference have.
+fn judge(series: &Series, [before, page, after]: [&Page; 3]) -> Option<String> {
+    let (low, high) = (*before.samples.get(series)?, *after.samples.get(series)?);
+    let Some(value) = page.samples.get(series).copied() else {
+        return Some(format!("{series} is missing"));
+    };
+    let inside = if page
+        .types
+        .get(&series.name)
+        .is_some_and(|kind| kind == "counter")
+    {
+        (low..=high).contains(&value)
+    } else {
+        // A gauge that moved says nothing.
+        low != high || value == low
+    };
+    (!inside).then(|| format!("{series}: {value} is not within {low} and {high}"))
+}

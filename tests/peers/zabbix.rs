@@ -1,0 +1,307 @@
+//! zabbix_agentd and zabbix_agent2, key by key: zabbix_get asks all three and compares the answers.
+//!
+//! Where the two agents differ (float digits, some error texts) either is right. Values that move are
+//! bracketed by asking the agents before and after; a round that fails is asked again.
+
+use std::process::Command;
+
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use crate::process::{Running, free_port};
+use crate::programs::Peer;
+use crate::scratch::Scratch;
+use crate::{PeerTest, ours};
+
+const NEEDS: &[Peer] = &[Peer::ZabbixAgent, Peer::ZabbixAgent2, Peer::ZabbixGet];
+
+pub const TESTS: &[PeerTest] = &[
+    PeerTest {
+        name: "zabbix::every_key_answers_as_the_agents_do",
+        needs: NEEDS,
+        run: || with_all(|all| all.compare(VALUES)),
+    },
+    PeerTest {
+        name: "zabbix::wrong_keys_are_refused_in_the_agents_words",
+        needs: NEEDS,
+        run: || with_all(|all| all.compare(REFUSALS)),
+    },
+];
+
+/// How an answer is compared.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// The same text; for numbers that move: between two answers of one agent.
+    Same,
+    /// A percentage with six decimals; the agents' own windows differ, so its value is not compared.
+    Percent,
+    /// The same JSON, except what only newer agents tell.
+    Json,
+    /// The same mounts in the same order, with the same total sizes.
+    Mounts,
+}
+
+const VALUES: &[(&str, Told)] = &[
+    ("agent.ping", Told::Same),
+    ("kernel.maxproc", Told::Same),
+    ("system.cpu.num", Told::Same),
+    ("system.cpu.num[max]", Told::Same),
+    ("system.cpu.discovery", Told::Json),
+    ("system.cpu.util", Told::Percent),
+    ("system.cpu.util[,idle]", Told::Percent),
+    ("system.cpu.util[all,system,avg5]", Told::Percent),
+    ("system.cpu.util[0,iowait,avg15]", Told::Percent),
+    ("vm.memory.size", Told::Same),
+    ("vm.memory.size[total]", Told::Same),
+    ("vm.memory.size[\"total\"]", Told::Same),
+    ("vm.memory.size[ total]", Told::Same),
+    ("vm.memory.size[[total]]", Told::Same),
+    ("vm.memory.size[free]", Told::Same),
+    ("vm.memory.size[used]", Told::Same),
+    ("vm.memory.size[pused]", Told::Same),
+    ("vm.memory.size[available]", Told::Same),
+    ("vm.memory.size[pavailable]", Told::Same),
+    ("vm.memory.size[buffers]", Told::Same),
+    ("vm.memory.size[cached]", Told::Same),
+    ("vm.memory.size[active]", Told::Same),
+    ("vm.memory.size[inactive]", Told::Same),
+    ("vm.memory.size[anon]", Told::Same),
+    ("vm.memory.size[slab]", Told::Same),
+    ("net.if.discovery", Told::Json),
+    ("net.if.in[lo]", Told::Same),
+    ("net.if.in[\"lo\",packets]", Told::Same),
+    ("net.if.in[lo,errors]", Told::Same),
+    ("net.if.in[lo,dropped]", Told::Same),
+    ("net.if.in[lo,overruns]", Told::Same),
+    ("net.if.in[lo,frame]", Told::Same),
+    ("net.if.in[lo,compressed]", Told::Same),
+    ("net.if.in[lo,multicast]", Told::Same),
+    ("net.if.out[lo]", Told::Same),
+    ("net.if.out[lo,collisions]", Told::Same),
+    ("net.if.out[lo,carrier]", Told::Same),
+    ("vfs.fs.discovery", Told::Json),
+    ("vfs.fs.get", Told::Mounts),
+    ("vfs.fs.size[/]", Told::Same),
+    ("vfs.fs.size[/,free]", Told::Same),
+    ("vfs.fs.size[/,used]", Told::Same),
+    ("vfs.fs.size[/,pfree]", Told::Same),
+    ("vfs.fs.size[/,pused]", Told::Same),
+    ("vfs.fs.size[/proc,pfree]", Told::Same),
+    ("vfs.fs.inode[/]", Told::Same),
+    ("vfs.fs.inode[/,used]", Told::Same),
+    ("vfs.fs.inode[/,pfree]", Told::Same),
+    ("vfs.fs.inode[/proc,pfree]", Told::Same),
+    ("proc.num", Told::Same),
+    ("proc.num[zabbix_agentd]", Told::Same),
+    ("proc.num[zabbix_agent2]", Told::Same),
+    ("proc.num[,root]", Told::Same),
+    ("proc.num[,no-such-user]", Told::Same),
+    ("proc.num[,,sleep]", Told::Same),
+    ("proc.num[,,zomb]", Told::Same),
+    ("proc.num[,,disk]", Told::Same),
+    ("proc.num[,,trace]", Told::Same),
+    ("proc.num[,,,^zabbix]", Told::Same),
+];
+
+const REFUSALS: &[(&str, Told)] = &[
+    ("no.such.key", Told::Same),
+    ("no.such.key[a]", Told::Same),
+    ("AGENT.PING", Told::Same),
+    ("agent.ping[x]", Told::Same),
+    ("agent.ping]", Told::Same),
+    ("agent.ping[", Told::Same),
+    ("agent.ping[a]x", Told::Same),
+    ("kernel.maxproc[x]", Told::Same),
+    ("system.cpu.num[bogus]", Told::Same),
+    ("system.cpu.num[max,x]", Told::Same),
+    ("system.cpu.discovery[x]", Told::Same),
+    ("system.cpu.util[bogus]", Told::Same),
+    ("system.cpu.util[99]", Told::Same),
+    ("system.cpu.util[,bogus]", Told::Same),
+    ("system.cpu.util[,,bogus]", Told::Same),
+    ("system.cpu.util[,,,,x]", Told::Same),
+    ("vm.memory.size[bogus]", Told::Same),
+    ("vm.memory.size[TOTAL]", Told::Same),
+    ("vm.memory.size[total ]", Told::Same),
+    ("vm.memory.size[shared]", Told::Same),
+    ("vm.memory.size[total,x]", Told::Same),
+    ("net.if.discovery[x]", Told::Same),
+    ("net.if.in", Told::Same),
+    ("net.if.in[]", Told::Same),
+    ("net.if.in[no-such]", Told::Same),
+    ("net.if.in[lo,bogus]", Told::Same),
+    ("net.if.in[lo,bytes,x]", Told::Same),
+    ("net.if.out[lo,multicast]", Told::Same),
+    ("vfs.fs.size", Told::Same),
+    ("vfs.fs.size[]", Told::Same),
+    ("vfs.fs.size[/no-such]", Told::Same),
+    ("vfs.fs.size[/,bogus]", Told::Same),
+    ("vfs.fs.size[/,total,x]", Told::Same),
+    ("vfs.fs.inode", Told::Same),
+    ("vfs.fs.inode[/,bogus]", Told::Same),
+    ("vfs.fs.discovery[x]", Told::Same),
+    ("vfs.fs.get[x]", Told::Same),
+    ("proc.num[,,bogus]", Told::Same),
+    ("proc.num[,,,,x]", Told::Same),
+    ("proc.num[,,,,,x]", Told::Same),
+];
+
+/// How often a value that moves is asked for again.
+const ROUNDS: usize = 20;
+
+/// The two agents and ours, running.
+struct All {
+    agents: [(Running, u16); 2],
+    ours: (Running, u16),
+    get: std::path::PathBuf,
+}
+
+fn with_all(run: impl Fn(&All) -> Result<(), Failed>) -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let all = All {
+        agents: [
+            agent(Peer::ZabbixAgent, "AllowRoot=1", &scratch)?,
+            agent(Peer::ZabbixAgent2, "", &scratch)?,
+        ],
+        ours: ours(&scratch)?,
+        get: Peer::ZabbixGet.find()?,
+    };
+    run(&all)
+}
+
+fn agent(peer: Peer, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
+    let (name, port, home) = (peer.name(), free_port()?, scratch.path().display());
+    let sockets = match peer {
+        Peer::ZabbixAgent2 => format!("ControlSocket={home}/c.sock\nPluginSocket={home}/p.sock\n"),
+        _ => String::new(),
+    };
+    let text = format!(
+        "Server=127.0.0.1\nListenIP=127.0.0.1\nListenPort={port}\nLogType=console\n\
+         PidFile={home}/{name}.pid\nHostname=peer\n{sockets}{more}\n"
+    );
+    let file = scratch.path().join(format!("{name}.conf"));
+    std::fs::write(&file, text)?;
+    let mut command = Command::new(peer.find()?);
+    command.arg("-f").arg("-c").arg(&file);
+    let mut running = Running::start(name, &mut command, scratch)?;
+    running.listens(port)?;
+    Ok((running, port))
+}
+
+fn ours(scratch: &Scratch) -> Result<(Running, u16), Failed> {
+    let port = free_port()?;
+    let yaml = format!(
+        "http: {{listen: [\"127.0.0.1:0\"]}}\n\
+         zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [127.0.0.1]}}\n"
+    );
+    let mut running = ours::configured(&yaml, scratch)?;
+    running.listens(port)?;
+    Ok((running, port))
+}
+
+impl All {
+    /// What zabbix_get prints for a key.
+    fn ask(&self, port: u16, key: &str) -> Result<String, Failed> {
+        let port = port.to_string();
+        let mut command = Command::new(&self.get);
+        let out = command
+            .args(["-s", "127.0.0.1", "-p", &port, "-k", key])
+            .output()?;
+        let text = String::from_utf8(out.stdout)? + &String::from_utf8(out.stderr)?;
+        Ok(text.trim_end_matches('\n').to_owned())
+    }
+
+    fn compare(&self, keys: &[(&str, Told)]) -> Result<(), Failed> {
+        let mut complaints = Vec::new();
+        for (key, told) in keys {
+            if let Some(complaint) = self.compare_one(key, *told)? {
+                complaints.push(complaint);
+            }
+        }
+        if complaints.is_empty() {
+            Ok(())
+        } else {
+            Err(complaints.join("\n").into())
+        }
+    }
+
+    /// What is wrong with our answer after so many rounds, if anything is.
+    fn compare_one(&self, key: &str, told: Told) -> Result<Option<String>, Failed> {
+        let mut complaint = None;
+        for _ in 0..ROUNDS {
+            let mut before = Vec::new();
+            for (_, port) in &self.agents {
+                before.push(self.ask(*port, key)?);
+            }
+            let mine = self.ask(self.ours.1, key)?;
+            let mut after = Vec::new();
+            for (_, port) in &self.agents {
+                after.push(self.ask(*port, key)?);
+            }
+            let mut agreed = false;
+            for (before, after) in before.iter().zip(&after) {
+                agreed |= agrees(told, before, &mine, after);
+            }
+            if agreed {
+                return Ok(None);
+            }
+            complaint = Some(format!(
+                "{key}: ours {mine:?}, agents {before:?}, then {after:?}"
+            ));
+        }
+        Ok(complaint)
+    }
+}
+
+fn agrees(told: Told, before: &str, mine: &str, after: &str) -> bool {
+    match told {
+        Told::Same => before == mine || after == mine || between(before, mine, after),
+        Told::Percent => percent(mine),
+        Told::Json => match (json(before), json(mine)) {
+            (Some(theirs), Some(mine)) => theirs == mine,
+            _ => false,
+        },
+        Told::Mounts => match (mounts(before), mounts(mine)) {
+            (Some(theirs), Some(mine)) => theirs == mine,
+            _ => false,
+        },
+    }
+}
+
+/// Whether a number lies between two of an agent's, give or take the last of its six decimals.
+fn between(before: &str, mine: &str, after: &str) -> bool {
+    let (Ok(before), Ok(value), Ok(after)) = (
+        before.parse::<f64>(),
+        mine.parse::<f64>(),
+        after.parse::<f64>(),
+    ) else {
+        return false;
+    };
+    (before.min(after) - 1e-6..=before.max(after) + 1e-6).contains(&value)
+}
+
+fn percent(text: &str) -> bool {
+    let decimals = text.split_once('.').map(|(_, decimals)| decimals.len());
+    let value = text.parse::<f64>();
+    decimals == Some(6) && value.is_ok_and(|value| (0.0..=100.0).contains(&value))
+}
+
+/// A discovery without the macro that only agents after 6.0 tell.
+fn json(text: &str) -> Option<Value> {
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    for row in value.as_array_mut()? {
+        row.as_object_mut()?.remove("{#FSOPTIONS}");
+    }
+    Some(value)
+}
+
+/// Name, type and total size of every mount that vfs.fs.get tells.
+fn mounts(text: &str) -> Option<Vec<(String, String, u64)>> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let row = |row: &Value| {
+        let name = row.get("fsname")?.as_str()?.to_owned();
+        let kind = row.get("fstype")?.as_str()?.to_owned();
+        Some((name, kind, row.get("bytes")?.get("total")?.as_u64()?))
+    };
+    value.as_array()?.iter().map(row).collect()
+}
