@@ -20,6 +20,7 @@ mod ask;
 mod call;
 mod error;
 mod options;
+mod sender;
 mod session;
 mod socket;
 mod unit;

@@ -118,7 +118,8 @@ async fn connect_to(address: &Address, direct: bool) -> Result<Connection, Strin
         }
         _ => return Err("only unix:path= and unix:abstract= can be connected to".to_owned()),
     };
-    let builder = zbus::connection::Builder::socket(BoundedSocket(stream)).max_queued(QUEUED);
+    let builder =
+        zbus::connection::Builder::socket(BoundedSocket { stream, direct }).max_queued(QUEUED);
     let builder = if direct { builder.p2p() } else { builder };
     builder.build().await.map_err(|e| e.to_string())
 }

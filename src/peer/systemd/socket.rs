@@ -18,8 +18,13 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use zbus::Message;
 use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
 
+use super::sender::make_unique;
+
 /// Largest message accepted, in bytes. `ListUnits` of 10,000 units is about 3 MB.
 pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// Most bytes of header fields accepted: names and paths.
+const LARGEST_HEADER: usize = 64 * 1024;
 
 /// Most bytes accepted before the first message: the authentication takes about 60.
 const LARGEST_HANDSHAKE: usize = 16 * 1024;
@@ -28,18 +33,22 @@ const LARGEST_HANDSHAKE: usize = 16 * 1024;
 const READ_AHEAD: usize = 16 * 1024;
 
 /// Bytes of a message that say how long all of it is (D-Bus specification, "Message Format").
-const PRIMARY_HEADER: usize = 16;
+pub(super) const PRIMARY_HEADER: usize = 16;
 
 /// A connected stream to a D-Bus peer, bounded as the module says.
 #[derive(Debug)]
-pub(super) struct BoundedSocket(pub(super) UnixStream);
+pub(super) struct BoundedSocket {
+    pub(super) stream: UnixStream,
+    /// Whether the other end is systemd itself, which signs its messages in its own way.
+    pub(super) direct: bool,
+}
 
 impl Socket for BoundedSocket {
     type ReadHalf = BoundedRead;
     type WriteHalf = BatchedWrite;
 
     fn split(self) -> Split<BoundedRead, BatchedWrite> {
-        let (read, write) = self.0.into_split();
+        let (read, write) = self.stream.into_split();
         let ahead = ReadAhead {
             stream: read,
             held: Vec::new(),
@@ -48,6 +57,7 @@ impl Socket for BoundedSocket {
         Split::new(
             BoundedRead {
                 ahead,
+                direct: self.direct,
                 handshake_left: LARGEST_HANDSHAKE,
             },
             BatchedWrite {
@@ -62,6 +72,7 @@ impl Socket for BoundedSocket {
 #[derive(Debug)]
 pub(super) struct BoundedRead {
     ahead: ReadAhead,
+    direct: bool,
     handshake_left: usize,
 }
 
@@ -76,9 +87,12 @@ impl ReadHalf for BoundedRead {
         if !already_received_bytes.is_empty() {
             self.ahead.put_back(std::mem::take(already_received_bytes));
         }
-        let length = message_length(&self.ahead.peek().await?)?;
-        if length > LARGEST_MESSAGE {
+        let lengths = lengths(self.ahead.peek(PRIMARY_HEADER).await?)?;
+        if lengths.whole > LARGEST_MESSAGE || lengths.header > LARGEST_HEADER {
             return Err(zbus::Error::ExcessData);
+        }
+        if self.direct {
+            make_unique(self.ahead.peek(lengths.header).await?);
         }
         self.ahead
             .receive_message(seq, already_received_bytes, already_received_fds)
@@ -127,14 +141,15 @@ impl ReadAhead {
         }
     }
 
-    /// The primary header of the next message, left in place.
-    async fn peek(&mut self) -> io::Result<[u8; PRIMARY_HEADER]> {
-        loop {
-            if let Some(header) = self.waiting().first_chunk() {
-                return Ok(*header);
-            }
+    /// The next `length` bytes, left in place.
+    async fn peek(&mut self, length: usize) -> io::Result<&mut [u8]> {
+        while self.waiting().len() < length {
             self.read_more().await?;
         }
+        Ok(self
+            .held
+            .get_mut(self.taken..self.taken + length)
+            .unwrap_or_default())
     }
 }
 
@@ -157,26 +172,45 @@ impl ReadHalf for ReadAhead {
     }
 }
 
-/// The length in bytes of the whole message that `header` opens.
-///
+/// How long the message is that a primary header opens, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Lengths {
+    /// The primary header and the header fields, without padding.
+    header: usize,
+    /// All of it.
+    whole: usize,
+}
+
 /// # Errors
-/// [`zbus::Error::IncorrectEndian`] if the byte order mark is neither `l` nor `B`.
-fn message_length(header: &[u8; PRIMARY_HEADER]) -> zbus::Result<usize> {
-    let word = |at: usize| -> [u8; 4] {
-        header
-            .get(at..)
-            .and_then(|rest| rest.first_chunk())
-            .copied()
-            .unwrap_or_default()
-    };
-    let read: fn([u8; 4]) -> u32 = match header.first() {
-        Some(b'l') => u32::from_le_bytes,
-        Some(b'B') => u32::from_be_bytes,
-        _ => return Err(zbus::Error::IncorrectEndian),
-    };
-    let (body, fields) = (u64::from(read(word(4))), u64::from(read(word(12))));
-    let length = PRIMARY_HEADER as u64 + fields.next_multiple_of(8) + body;
-    Ok(usize::try_from(length).unwrap_or(usize::MAX))
+/// [`zbus::Error::IncorrectEndian`] if the byte order mark is neither `l` nor `B`, and
+/// [`zbus::Error::ExcessData`] if the lengths are beyond counting.
+fn lengths(header: &[u8]) -> zbus::Result<Lengths> {
+    if !matches!(header.first(), Some(b'l' | b'B')) {
+        return Err(zbus::Error::IncorrectEndian);
+    }
+    let length = |at| Some(usize::try_from(word(header, at)?).ok());
+    match (length(4).flatten(), length(12).flatten()) {
+        (Some(body), Some(fields)) => {
+            let header = PRIMARY_HEADER.saturating_add(fields);
+            let whole = header
+                .checked_next_multiple_of(8)
+                .and_then(|padded| padded.checked_add(body));
+            Ok(Lengths {
+                header,
+                whole: whole.ok_or(zbus::Error::ExcessData)?,
+            })
+        }
+        _ => Err(zbus::Error::ExcessData),
+    }
+}
+
+/// The 32 bit number at `at` of a message, in the message's own byte order.
+pub(super) fn word(message: &[u8], at: usize) -> Option<u32> {
+    let bytes = *message.get(at..)?.first_chunk()?;
+    match message.first() {
+        Some(b'B') => Some(u32::from_be_bytes(bytes)),
+        _ => Some(u32::from_le_bytes(bytes)),
+    }
 }
 
 /// The write half that sends a run of messages as one piece.
@@ -228,16 +262,35 @@ mod tests {
 
     #[test]
     fn a_length_counts_header_fields_padding_and_body_in_either_byte_order() {
-        assert_eq!(message_length(&header(b'l', 100, 0)).unwrap(), 116);
-        assert_eq!(message_length(&header(b'l', 3, 9)).unwrap(), 16 + 16 + 3);
-        assert_eq!(message_length(&header(b'B', 3, 9)).unwrap(), 16 + 16 + 3);
-        let largest = message_length(&header(b'l', u32::MAX, u32::MAX)).unwrap();
-        assert!(largest > LARGEST_MESSAGE);
+        let of = |order, body, fields| lengths(&header(order, body, fields)).unwrap();
+        assert_eq!(
+            of(b'l', 100, 0),
+            Lengths {
+                header: 16,
+                whole: 116
+            }
+        );
+        assert_eq!(
+            of(b'l', 3, 9),
+            Lengths {
+                header: 25,
+                whole: 16 + 16 + 3
+            }
+        );
+        assert_eq!(
+            of(b'B', 3, 9),
+            Lengths {
+                header: 25,
+                whole: 16 + 16 + 3
+            }
+        );
+        assert!(of(b'l', u32::MAX, u32::MAX).whole > LARGEST_MESSAGE);
     }
 
     #[test]
     fn an_unknown_byte_order_is_refused() {
-        assert!(message_length(&header(b'x', 0, 0)).is_err());
+        assert!(lengths(&header(b'x', 0, 0)).is_err());
+        assert!(lengths(b"l").is_err());
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The client against peers that answer, refuse, hang up, and never answer.
 
 mod fake;
+mod real;
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
