@@ -1,3 +1,7 @@
-//! The nodeward program.
+//! The nodeward program: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nodeward::cli::main().into()
+}

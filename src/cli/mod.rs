@@ -1,9 +1,76 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit codes: 0 fine, 1 failed, 2 usage, 78 bad config. Each command ends with one line saying what it did.
+//! Exit codes: 0 fine, 1 failed, 2 usage, 78 bad config. Each command ends with one line, on standard error, saying what it did.
 
+mod exit;
 mod flags;
+mod show;
+
+use std::io::Write;
+
+use clap::Command;
 
 pub use exit::Exit;
 
-mod exit;
+use crate::app::BadConfig;
+
+fn command() -> Command {
+    flags::add(
+        Command::new("nodeward")
+            .version(env!("CARGO_PKG_VERSION"))
+            .about("Tells the machine to Prometheus, OpenTelemetry and Zabbix, and heals it")
+            .args_conflicts_with_subcommands(true)
+            .subcommand(show::command()),
+    )
+}
+
+/// Parses the arguments, runs the command, says how it ended.
+#[must_use]
+pub fn main() -> Exit {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // A closed terminal is no reason to panic.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Fine
+            };
+        }
+    };
+    match matches.subcommand() {
+        Some(("show", matches)) => show::run(matches),
+        _ => Exit::Usage,
+    }
+}
+
+/// The one runtime: a current-thread one, with a few threads for what takes long.
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_keep_alive(std::time::Duration::from_secs(60))
+        .build()
+        .map_err(|e| fail(&format!("start the runtime: {e}")))
+}
+
+/// One line on standard error; nobody there to read it is no failure.
+fn say(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+fn fail(why: &str) -> Exit {
+    say(&format!("nodeward: {why}"));
+    Exit::Failed
+}
+
+fn usage(why: &str) -> Exit {
+    say(&format!("nodeward: {why}"));
+    Exit::Usage
+}
+
+fn bad_config(bad: &BadConfig) -> Exit {
+    say(&format!("{bad}"));
+    Exit::BadConfig
+}

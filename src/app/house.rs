@@ -1,0 +1,110 @@
+//! What stands between two reloads: the sampler, and who tells and answers from it.
+
+use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
+
+use super::{Settings, told};
+use crate::dialect::Told;
+use crate::dialect::otlp::{Cumulative, Metrics};
+use crate::dialect::zabbix::agent::Agent;
+use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
+use crate::dialect::zabbix::key::Key;
+use crate::host::{Host, Identity, Own};
+use crate::serve::{Requests, View};
+use crate::subject::{Machine, Sampler, Snapshot};
+
+/// Everything that one config made.
+pub struct House {
+    /// What HTTP serves.
+    pub view: Arc<View>,
+    /// Who the machine is.
+    pub identity: Identity,
+    agent: Agent,
+}
+
+impl House {
+    /// Builds it; all that is wrong in one go. Must be called on the runtime.
+    pub fn build(settings: &Settings) -> Result<Self, Vec<String>> {
+        Self::with(settings, Vec::new(), Arc::default())
+    }
+
+    /// Builds it, with series of those that outlive a reload.
+    pub fn with(
+        settings: &Settings,
+        mut told: Vec<Arc<dyn Told>>,
+        requests: Arc<Requests>,
+    ) -> Result<Self, Vec<String>> {
+        let host = Arc::new(Host::new(settings.roots.clone()));
+        let identity = host.identity();
+        let machine = Machine {
+            host,
+            runtime: tokio::runtime::Handle::try_current().ok(),
+        };
+        let sampler = Sampler::start(&settings.subjects, &machine)
+            .map_err(|wrong| wrong.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let sampler = Arc::new(sampler);
+        // Of the real machine, whose ticks count from its own boot.
+        let own = Own::new(Host::default().identity().boot_time);
+        told.push(Arc::new(told::Build));
+        told.push(Arc::new(told::Process(own)));
+        told.push(Arc::new(told::Reading(Arc::clone(&sampler))));
+        told.push(Arc::new(told::Served { requests }));
+        let agent = Agent {
+            hostname: settings
+                .zabbix
+                .hostname
+                .clone()
+                .unwrap_or_else(|| identity.hostname.clone()),
+            metadata: settings.zabbix.host_metadata.clone(),
+        };
+        let view = View {
+            sampler,
+            told,
+            options: settings.http.clone(),
+        };
+        Ok(Self {
+            view: Arc::new(view),
+            identity,
+            agent,
+        })
+    }
+
+    /// Answers a Zabbix key: those of the agent itself at once, others from their subject.
+    pub async fn answer(&self, key: &Key<'_>, deadline: Instant) -> Result<Value, Unsupported> {
+        match self.agent.answer(key) {
+            Some(Ok(value)) => Ok(Value::from(value.to_owned())),
+            Some(Err(why)) => Err(why),
+            None => self.view.sampler.answer(key, deadline).await,
+        }
+    }
+
+    /// Boot time in Unix nanoseconds; 0 if the machine does not tell.
+    #[must_use]
+    pub fn boot_nanos(&self) -> u64 {
+        self.identity
+            .boot_time
+            .unwrap_or(0)
+            .saturating_mul(1_000_000_000)
+    }
+
+    /// A snapshot as the OTLP request it would become, in readable JSON.
+    #[must_use]
+    pub fn otlp_json(&self, snapshot: &Snapshot) -> Vec<u8> {
+        let mut cumulative = Cumulative::default();
+        let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let mut metrics = Metrics::new(&mut cumulative, self.boot_nanos(), now);
+        snapshot.otlp(None, &mut metrics);
+        let request =
+            crate::dialect::otlp::request(metrics.metrics().to_vec(), &Default::default());
+        let mut text = serde_json::to_vec_pretty(&request).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+}
+
+impl Answers for House {
+    fn answer<'a>(&'a self, key: &'a Key<'a>, deadline: Instant) -> Answering<'a> {
+        Box::pin(Self::answer(self, key, deadline))
+    }
+}

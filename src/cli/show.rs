@@ -1,0 +1,155 @@
+//! `nodeward show`: reads once and prints, as one dialect would tell it.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::{Exit, flags};
+use crate::app::{self, Settings};
+use crate::dialect::prometheus::Format;
+use crate::dialect::zabbix::key::Key;
+use crate::subject::{Asker, TABLE};
+
+/// How long everything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn command() -> Command {
+    flags::add(
+        Command::new("show")
+            .about("Read the machine once and print what one dialect would tell")
+            .arg(
+                Arg::new("format")
+                    .long("format")
+                    .value_name("FORMAT")
+                    .value_parser(["prometheus", "openmetrics", "otlp", "zabbix", "json"])
+                    .default_value("prometheus")
+                    .help("What to print"),
+            )
+            .arg(
+                Arg::new("key")
+                    .long("key")
+                    .value_name("KEY")
+                    .help("Print the value of one Zabbix key, as zabbix_get would"),
+            ),
+    )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Exit {
+    let flags = flags::read(matches);
+    let settings = match Settings::resolve(&flags) {
+        Ok(settings) => settings,
+        Err(bad) => return super::bad_config(&bad),
+    };
+    let runtime = match super::runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let format = matches
+        .get_one::<String>("format")
+        .map_or("prometheus", String::as_str);
+    let key = matches.get_one::<String>("key").map(String::as_str);
+    runtime.block_on(async {
+        match (key, format) {
+            (Some(key), _) => show_key(&settings, key).await,
+            (None, "zabbix") => show_keys(&settings).await,
+            (None, format) => show_page(&settings, format).await,
+        }
+    })
+}
+
+async fn show_page(settings: &Settings, format: &str) -> Exit {
+    let house = match app::House::build(settings) {
+        Ok(house) => house,
+        Err(wrong) => return super::fail(&wrong.join("\n")),
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let asker = if matches!(format, "otlp" | "json") {
+        Asker::Otlp
+    } else {
+        Asker::Prometheus
+    };
+    let snapshot = house.view.sampler.snapshot(asker, |_| true, deadline).await;
+    let text = match format {
+        "openmetrics" => crate::serve::page(&house.view, &snapshot, Format::OpenMetrics),
+        "otlp" | "json" => house.otlp_json(&snapshot),
+        _ => crate::serve::page(&house.view, &snapshot, Format::Text),
+    };
+    let missing: Vec<String> = snapshot
+        .parts
+        .iter()
+        .filter_map(|p| {
+            p.held
+                .as_ref()
+                .err()
+                .map(|why| format!("{}: {why}", p.subject))
+        })
+        .collect();
+    if let Err(exit) = print(&text) {
+        return exit;
+    }
+    let told = snapshot.parts.len() - missing.len();
+    super::say(&format!("{told} of {} subjects read", snapshot.parts.len()));
+    for line in &missing {
+        super::say(line);
+    }
+    Exit::Fine
+}
+
+async fn show_key(settings: &Settings, text: &str) -> Exit {
+    let key = match Key::parse(text) {
+        Ok(key) => key,
+        Err(why) => return super::usage(&format!("--key {text}: {why}")),
+    };
+    let house = match app::House::build(settings) {
+        Ok(house) => house,
+        Err(wrong) => return super::fail(&wrong.join("\n")),
+    };
+    match house.answer(&key, Instant::now() + PATIENCE).await {
+        Ok(value) => print(format!("{value}\n").as_bytes())
+            .err()
+            .unwrap_or(Exit::Fine),
+        Err(why) => super::fail(&format!("{text}: ZBX_NOTSUPPORTED: {why}")),
+    }
+}
+
+/// Every key that needs no parameter, as `zabbix_agentd -p` prints them.
+async fn show_keys(settings: &Settings) -> Exit {
+    let house = match app::House::build(settings) {
+        Ok(house) => house,
+        Err(wrong) => return super::fail(&wrong.join("\n")),
+    };
+    let mut lines = String::new();
+    let mut count = 0;
+    let agent = crate::dialect::zabbix::agent::KEYS
+        .iter()
+        .map(|name| (*name, 0));
+    let subjects = TABLE
+        .iter()
+        .flat_map(|e| (e.items)())
+        .map(|i| (i.name, i.parameters.len()));
+    for (name, parameters) in agent.chain(subjects) {
+        let Ok(key) = Key::parse(name) else { continue };
+        let said = match house.answer(&key, Instant::now() + PATIENCE).await {
+            Ok(value) => format!("[{value}]"),
+            Err(why) if parameters > 0 => format!("needs parameters: {why}"),
+            Err(why) => format!("[ZBX_NOTSUPPORTED: {why}]"),
+        };
+        lines.push_str(&format!("{name:<42} {said}\n"));
+        count += 1;
+    }
+    if let Err(exit) = print(lines.as_bytes()) {
+        return exit;
+    }
+    super::say(&format!("{count} keys asked without parameters"));
+    Exit::Fine
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no failure.
+fn print(text: &[u8]) -> Result<(), Exit> {
+    match std::io::stdout().lock().write_all(text) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Exit::Fine),
+        Err(e) => Err(super::fail(&format!("write to standard output: {e}"))),
+        Ok(()) => Ok(()),
+    }
+}
