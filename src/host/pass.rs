@@ -64,6 +64,24 @@ impl<'a> Pass<'a> {
         read.map(|()| text)
     }
 
+    /// A file of `/proc/net`, as [`Pass::file`]. `/proc/net` is the network of whoever reads it; when the host's
+    /// procfs is mounted elsewhere, the network of its first process is meant instead.
+    pub fn net_file(&mut self, name: &str) -> Result<Text, ReadError> {
+        if self.host.roots().procfs != std::path::Path::new("/proc") {
+            let first = self.file(Root::Proc, &format!("1/net/{name}"));
+            let reachable = first.as_ref().err().is_none_or(|e| {
+                !matches!(
+                    e.source.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied
+                )
+            });
+            if reachable {
+                return first;
+            }
+        }
+        self.file(Root::Proc, &format!("net/{name}"))
+    }
+
     /// A per-device or per-process file: opened, read and closed; the text is valid until the next call.
     pub fn once(&mut self, root: Root, name: &str) -> Result<&[u8], ReadError> {
         let path = self.path(root, name);

@@ -160,4 +160,5 @@ impl Options {
 
 subjects! {
     meminfo: super::meminfo::Meminfo;
+    netdev: super::netdev::Netdev;
 }

@@ -22,6 +22,7 @@ mod snapshot;
 mod tests;
 
 pub mod meminfo;
+pub mod netdev;
 
 use std::fmt;
 use std::sync::Arc;

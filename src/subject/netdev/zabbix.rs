@@ -1,0 +1,123 @@
+//! Interfaces under the keys of the Zabbix agents.
+
+use super::{Interface, Netdev, Options, Reading, Want};
+use crate::dialect::zabbix::answer::{Unsupported, Value};
+use crate::subject::{Answer, Args, Item, Said};
+
+/// Modes of a key, and the columns of /proc/net/dev that are summed for each.
+type Modes = &'static [(&'static str, &'static [usize])];
+
+static IN: Modes = &[
+    ("bytes", &[0]),
+    ("packets", &[1]),
+    ("errors", &[2]),
+    ("dropped", &[3]),
+    ("overruns", &[4]),
+    ("frame", &[5]),
+    ("compressed", &[6]),
+    ("multicast", &[7]),
+];
+static OUT: Modes = &[
+    ("bytes", &[8]),
+    ("packets", &[9]),
+    ("errors", &[10]),
+    ("dropped", &[11]),
+    ("overruns", &[12]),
+    ("collisions", &[13]),
+    ("carrier", &[14]),
+    ("compressed", &[15]),
+];
+static TOTAL: Modes = &[
+    ("bytes", &[0, 8]),
+    ("packets", &[1, 9]),
+    ("errors", &[2, 10]),
+    ("dropped", &[3, 11]),
+    ("overruns", &[4, 12]),
+    ("compressed", &[6, 15]),
+];
+
+pub(super) const KEYS: &[Item<Netdev>] = &[
+    Item {
+        name: "net.if.discovery",
+        parameters: &[],
+        help: "Network interfaces, for low-level discovery",
+        want: |_, _| Ok(Want::default()),
+        answer: Answer::Now(discovery),
+    },
+    Item {
+        name: "net.if.in",
+        parameters: &["if", "mode"],
+        help: "What an interface received: bytes, packets, errors, dropped, overruns, frame, compressed, multicast",
+        want: named,
+        answer: Answer::Now(|_, reading, args| count(reading, args, IN)),
+    },
+    Item {
+        name: "net.if.out",
+        parameters: &["if", "mode"],
+        help: "What an interface sent: bytes, packets, errors, dropped, overruns, collisions, carrier, compressed",
+        want: named,
+        answer: Answer::Now(|_, reading, args| count(reading, args, OUT)),
+    },
+    Item {
+        name: "net.if.total",
+        parameters: &["if", "mode"],
+        help: "What an interface received and sent: bytes, packets, errors, dropped, overruns, compressed",
+        want: named,
+        answer: Answer::Now(|_, reading, args| count(reading, args, TOTAL)),
+    },
+    Item {
+        name: "net.if.collisions",
+        parameters: &["if"],
+        help: "Collisions on an interface",
+        want: named,
+        answer: Answer::Now(|_, reading, args| sum(interface(reading, args)?, &[13])),
+    },
+];
+
+fn named(_: &Options, args: &Args<'_>) -> Result<Want, Unsupported> {
+    if args.param(0).is_empty() {
+        return Err("Network interface name cannot be empty.".into());
+    }
+    Ok(Want::default())
+}
+
+fn interface<'a>(reading: &'a Reading, args: &Args<'_>) -> Result<&'a Interface, Unsupported> {
+    let name = args.param(0);
+    let found = reading.interfaces.iter().find(|i| &*i.name == name);
+    found.ok_or_else(|| {
+        "Cannot find information for this network interface in /proc/net/dev.".into()
+    })
+}
+
+fn count(reading: &Reading, args: &Args<'_>, modes: Modes) -> Said {
+    let interface = interface(reading, args)?;
+    let mode = match args.param(1) {
+        "" => "bytes",
+        mode => mode,
+    };
+    let Some((_, columns)) = modes.iter().find(|(name, _)| *name == mode) else {
+        return Err(Unsupported::invalid_parameter(2));
+    };
+    sum(interface, columns)
+}
+
+fn sum(interface: &Interface, columns: &[usize]) -> Said {
+    let values = columns.iter().filter_map(|at| interface.columns.get(*at));
+    Ok(Value::from(values.fold(0u64, |a, b| a.wrapping_add(*b))))
+}
+
+fn discovery(_: &Options, reading: &Reading, _: &Args<'_>) -> Said {
+    #[derive(serde::Serialize)]
+    struct Found<'a> {
+        #[serde(rename = "{#IFNAME}")]
+        name: &'a str,
+    }
+    let found: Vec<_> = reading
+        .interfaces
+        .iter()
+        .map(|i| Found { name: &i.name })
+        .collect();
+    serde_json::to_string(&found)
+        .map(Value::from)
+        .map_err(|e| format!("Cannot write the answer: {e}").into())
+}
