@@ -4,7 +4,7 @@
 //! duration?) is left to the reading that follows. Whatever is refused here is dropped from the
 //! tree, so that the reading goes on over the rest and finds its own faults in the same run.
 
-mod words;
+pub mod words;
 
 use std::collections::BTreeMap;
 

@@ -7,6 +7,7 @@ pub mod load;
 pub mod locate;
 mod nearest;
 pub mod parse;
+pub mod reference;
 pub mod schema;
 pub mod secret;
 pub mod tree;

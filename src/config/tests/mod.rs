@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fault::{Faults, Source, Sources};
 use super::load::{Cross, Read, decode, read, sources};
@@ -26,7 +26,7 @@ struct House {
     ladder: Vec<Rung>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Http {
     listen: Vec<std::net::SocketAddr>,
@@ -55,7 +55,7 @@ impl Default for Http {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Log {
     format: Format,
@@ -63,7 +63,7 @@ struct Log {
     name: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     /// For people.
@@ -73,14 +73,14 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Level {
     Debug,
     Info,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Probe {
     url: String,
@@ -96,7 +96,7 @@ struct Psk {
     key_file: Secret,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Rung {
     /// Nothing but wait.
@@ -105,13 +105,13 @@ enum Rung {
     Command(Command),
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Unit {
     unit: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Command {
     #[schemars(length(min = 1, max = 3))]
@@ -294,4 +294,27 @@ proptest! {
     ) {
         prop_assert!(answered(house(&text)));
     }
+}
+
+#[test]
+fn the_sample_holds_every_key_at_its_default() {
+    let sample = super::reference::sample::<House>(&["log"]);
+    let live: String = sample
+        .lines()
+        .map(|line| {
+            let indent = line.len() - line.trim_start().len();
+            let (before, after) = line.split_at(indent);
+            match after.strip_prefix('#') {
+                Some(setting) if !setting.starts_with(' ') => format!("{before}{setting}\n"),
+                _ => format!("{line}\n"),
+            }
+        })
+        .collect();
+    println!(
+        "{sample}\n{live}{}",
+        super::reference::page::<House>(&["log"])
+    );
+    assert!(sample.starts_with("# yaml-language-server: $schema=nodeward.schema.json\n"));
+    assert_eq!(house(&sample).unwrap().config, House::default());
+    assert_eq!(house(&live).unwrap().config, House::default());
 }
