@@ -29,18 +29,10 @@ pub struct Source {
 }
 
 impl Sources {
-    /// `file:line:column` of a place.
-    pub fn locate(&self, place: Place) -> String {
-        let name = self
-            .0
-            .get(place.file)
-            .map(|source| source.path.display().to_string());
-        format!(
-            "{}:{}:{}",
-            name.unwrap_or_default(),
-            place.line,
-            place.column
-        )
+    /// `file:line:column` of a place; `None` where there is no such file, because there is none.
+    pub fn locate(&self, place: Place) -> Option<String> {
+        let name = self.0.get(place.file)?.path.display();
+        Some(format!("{name}:{}:{}", place.line, place.column))
     }
 
     fn line(&self, place: Place) -> Option<&str> {
@@ -149,10 +141,13 @@ impl Errors {
     }
 
     fn fault(&self, f: &mut fmt::Formatter<'_>, fault: &Fault) -> fmt::Result {
-        let Some(place) = fault.place else {
+        let located = fault
+            .place
+            .and_then(|place| Some((place, self.sources.locate(place)?)));
+        let Some((place, located)) = located else {
             return writeln!(f, "{}", fault.message);
         };
-        writeln!(f, "{}: {}", self.sources.locate(place), fault.message)?;
+        writeln!(f, "{located}: {}", fault.message)?;
         let gutter = place.line.to_string().len();
         if let Some(line) = self.sources.line(place) {
             let (shown, before, width) = excerpt(line, place);

@@ -12,18 +12,20 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::check::check;
+use super::cross::{Cross, Origin};
 use super::de;
 use super::fault::{Errors, Fault, Faults, Source, Sources};
+use super::fingerprint::fingerprint;
 use super::parse::{LARGEST_FILE, parse};
 use super::schema::Schema;
 use super::secret::Near;
-use super::tree::{Node, Path, Place, Step, Style, Value, quote};
+use super::tree::{Node, Path, Place, Value, quote};
 
 /// More drop-ins than this are refused: the directory was named by mistake.
 const MOST_DROP_INS: usize = 256;
 
 /// A config of type `T` and where it came from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Read<T> {
     /// The config.
     pub config: T,
@@ -32,6 +34,8 @@ pub struct Read<T> {
     /// Changes when a key or value changes, in whatever file; comments, layout and the content of
     /// secret files do not count. For "did it change" only: no protection against forgery.
     pub fingerprint: u64,
+    /// What the files said, for faults that are found only when the config is put to use.
+    pub origin: Origin,
 }
 
 /// Reads `main` and its drop-ins: `nodeward.d/*.yml` beside `nodeward.yml`, in the order of their
@@ -161,6 +165,7 @@ pub fn read<T: DeserializeOwned + JsonSchema>(
         }
     }
     let fingerprint = fingerprint(&root);
+    let as_written = root.clone();
     let schema = Schema::of::<T>();
     let mut dropped = check(&schema, near, &mut root, &mut faults);
     let config = types::<T>(&mut root, &mut dropped, &mut faults);
@@ -176,11 +181,16 @@ pub fn read<T: DeserializeOwned + JsonSchema>(
     }
     match config {
         Some(config) if faults.is_empty() => {
-            let files = sources.0.into_iter().map(|source| source.path).collect();
+            let files = sources.0.iter().map(|source| source.path.clone()).collect();
+            let origin = Origin {
+                root: as_written,
+                sources,
+            };
             Ok(Read {
                 config,
                 files,
                 fingerprint,
+                origin,
             })
         }
         _ => Err(faults.into_errors(sources)),
@@ -230,89 +240,4 @@ fn in_our_words(message: String, node: Option<&Node>) -> String {
         _ => return message,
     };
     format!("{} cannot be read; write {right}", quote(text))
-}
-
-/// What a check across fields sees and says.
-#[derive(Debug)]
-pub struct Cross<'a> {
-    root: &'a Node,
-    dropped: &'a [Path],
-    faults: &'a mut Faults,
-}
-
-impl Cross<'_> {
-    /// Notes a fault at `path`, or at the nearest value above it that the files hold. Nothing is
-    /// said about a section in which a value was refused before: the one may follow from the other.
-    pub fn fault(&mut self, path: &Path, message: impl std::fmt::Display) {
-        let section = path.0.first();
-        if self
-            .dropped
-            .iter()
-            .any(|dropped| dropped.0.first().is_none_or(|s| Some(s) == section))
-        {
-            return;
-        }
-        let mut above = path.clone();
-        let place = loop {
-            match self.root.find(&above) {
-                Some(node) => break node.place,
-                None if above.0.pop().is_none() => break self.root.place,
-                None => {}
-            }
-        };
-        self.faults
-            .push(Fault::at(place, format!("{path}: {message}")));
-    }
-
-    /// Whether the files give a value at `path`.
-    pub fn has(&self, path: &Path) -> bool {
-        self.root
-            .find(path)
-            .is_some_and(|node| !matches!(node.value, Value::Dropped))
-    }
-
-    /// The path of the list item at `index` under `keys`.
-    pub fn item(keys: &[&str], index: usize) -> Path {
-        let mut path = Path::of(keys);
-        path.0.push(Step::Index(index));
-        path
-    }
-}
-
-/// FNV-1a of the values, 64 bits; mappings by sorted key, so that order does not count.
-fn fingerprint(root: &Node) -> u64 {
-    fn mix(hash: u64, bytes: &[u8]) -> u64 {
-        bytes.iter().fold(hash, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
-    }
-    fn node(hash: u64, value: &Value) -> u64 {
-        match value {
-            Value::Null | Value::Dropped => mix(hash, b"~"),
-            Value::Bool(value) => mix(hash, if *value { b"t" } else { b"f" }),
-            Value::Int(value) => mix(mix(hash, b"i"), &value.to_le_bytes()),
-            Value::Float(value) => mix(mix(hash, b"d"), &value.to_le_bytes()),
-            Value::Text(text, Style::Plain | Style::Quoted) => {
-                mix(mix(mix(hash, b"s"), text.as_bytes()), &[0xff])
-            }
-            Value::List(items) => {
-                let inside = items
-                    .iter()
-                    .fold(mix(hash, b"["), |hash, item| node(hash, &item.value));
-                mix(inside, b"]")
-            }
-            Value::Map(entries) => {
-                let mut sorted: Vec<_> = entries.iter().collect();
-                sorted.sort_by(|a, b| a.key.cmp(&b.key));
-                let inside = sorted.iter().fold(mix(hash, b"{"), |hash, entry| {
-                    node(
-                        mix(mix(hash, entry.key.as_bytes()), &[0xff]),
-                        &entry.node.value,
-                    )
-                });
-                mix(inside, b"}")
-            }
-        }
-    }
-    node(0xcbf2_9ce4_8422_2325, &root.value)
 }

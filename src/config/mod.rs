@@ -1,16 +1,100 @@
-//! The YAML file: load, validate, reload.
+//! The YAML file: which one, what it says, and everything that is wrong with it in one go.
+//!
+//! ```text
+//!  locate ─> load: files, drop-ins ─> parse: tree with places ─> check: keys, kinds, words, limits
+//!                                                                   │ drops what is wrong
+//!   Loaded or Errors <── validate: across fields <── de: the types <─┘
+//! ```
+//!
+//! It owns no option of any component: [`Config`] is made of the `Options` that they own, and the
+//! check, CONFIG.md, the JSON schema and the sample file are all made from those types. It opens no
+//! socket and starts nothing. The surprising decision: the walk over the schema and the reading of
+//! the types both go on past a fault, by dropping the value that is wrong from the tree.
 
 pub mod check;
+pub mod cross;
 pub mod de;
 pub mod fault;
+mod fingerprint;
 pub mod load;
 pub mod locate;
 mod nearest;
 pub mod parse;
 pub mod reference;
+mod root;
 pub mod schema;
 pub mod secret;
 pub mod tree;
+mod validate;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub use fault::Errors;
+pub use locate::locate;
+pub use root::{Config, Control, Node};
+
+use fault::{Faults, Sources};
+use load::Read;
+use secret::Near;
+
+/// A config that was read without a fault, and where it came from.
+pub type Loaded = Read<Config>;
+
+/// Reads a config file with its drop-ins and the secrets it names.
+///
+/// # Errors
+/// Everything that is wrong, over all files, as a compiler shows it.
+pub fn load(path: &Path) -> Result<Loaded, Errors> {
+    let mut faults = Faults::default();
+    let sources = load::sources(path, &mut faults);
+    // Only a path that is empty or a lost working directory has no absolute form.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let directory = absolute.parent().unwrap_or(&absolute);
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let credentials = credentials
+        .filter(|path: &OsString| !path.is_empty())
+        .map(PathBuf::from);
+    load::read(
+        sources,
+        &Near::new(directory, credentials),
+        faults,
+        validate::validate,
+    )
+}
+
+/// Reads a config from texts that are no files; names in it begin at `directory`.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(sources: Sources, directory: &Path) -> Result<Loaded, Errors> {
+    load::read(
+        sources,
+        &Near::new(directory, None),
+        Faults::default(),
+        validate::validate,
+    )
+}
+
+/// The config where there is no file: every key at its default.
+pub fn none() -> Loaded {
+    Read::default()
+}
+
+/// docs/CONFIG.md.
+pub fn page() -> String {
+    reference::page::<Config>(root::ORDER)
+}
+
+/// The JSON schema of the config file.
+pub fn schema() -> String {
+    reference::schema::<Config>()
+}
+
+/// A sample config file: every key at its default, commented out.
+pub fn sample() -> String {
+    reference::sample::<Config>(root::ORDER)
+}
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,16 @@
 //! nodeward. It stands on the event parser alone, and not on a serde YAML library, because only
 //! events carry the place of every key and value; this is the only file that imports it.
 
+mod scalar;
+
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use scalar::scalar;
+
 use super::fault::{Fault, Faults, Source};
-use super::tree::{Entry, Node, Path, Place, Step, Style, Value, quote};
+use super::tree::{Entry, Node, Path, Place, Step, Value, quote};
 
 /// The largest file read, in bytes.
 pub const LARGEST_FILE: usize = 1 << 20;
@@ -116,7 +120,7 @@ impl Builder<'_> {
                 if self.awaits_key() {
                     return self.key(text.into_owned(), style, place);
                 }
-                let value = scalar(text.into_owned(), style);
+                let value = scalar(text.into_owned(), style == ScalarStyle::Plain);
                 self.count(place, 1)?;
                 self.finish(Node { place, value }, anchor, 0, 1)
             }
@@ -326,196 +330,5 @@ impl Builder<'_> {
     }
 }
 
-/// Resolves a scalar by the core schema (YAML 1.2.2, section 10.3.2), but for whole numbers with a
-/// leading zero: YAML 1.1 reads them as octal and 1.2 as decimal, so they stay texts here and are
-/// refused where a number is wanted.
-fn scalar(text: String, style: ScalarStyle) -> Value {
-    if style != ScalarStyle::Plain {
-        return Value::Text(text, Style::Quoted);
-    }
-    match text.as_str() {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    if let Some(number) = whole(&text) {
-        return Value::Int(number);
-    }
-    match fraction(&text) {
-        Some(number) => Value::Float(number),
-        None => Value::Text(text, Style::Plain),
-    }
-}
-
-fn whole(text: &str) -> Option<i128> {
-    if let Some(digits) = text.strip_prefix("0x") {
-        return digits
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit())
-            .then(|| i128::from_str_radix(digits, 16).ok())?;
-    }
-    if let Some(digits) = text.strip_prefix("0o") {
-        return digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| i128::from_str_radix(digits, 8).ok())?;
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let leading_zero = digits.len() > 1 && digits.starts_with('0');
-    if leading_zero || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
-}
-
-fn fraction(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Some(if text.starts_with('-') {
-            f64::NEG_INFINITY
-        } else {
-            f64::INFINITY
-        });
-    }
-    if matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Some(f64::NAN);
-    }
-    let leading_zero = unsigned.len() > 1
-        && unsigned.starts_with('0')
-        && unsigned.bytes().all(|byte| byte.is_ascii_digit());
-    let begins = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let shaped = unsigned
-        .bytes()
-        .all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
-    if leading_zero || !begins || !shaped {
-        return None;
-    }
-    text.parse().ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::super::fault::Sources;
-    use super::*;
-
-    fn read(text: &str) -> Result<Node, String> {
-        let source = Source {
-            path: PathBuf::from("n.yml"),
-            text: text.to_owned(),
-        };
-        let mut faults = Faults::default();
-        let node = parse(0, &source, &mut 0, &mut faults);
-        match node {
-            Some(node) if faults.is_empty() => Ok(node),
-            _ => Err(faults.into_errors(Sources(vec![source])).to_string()),
-        }
-    }
-
-    fn first_line(text: &str) -> String {
-        read(text).unwrap_err().lines().next().unwrap().to_owned()
-    }
-
-    #[test]
-    fn every_key_and_value_has_its_place() {
-        let node = read("a:\n  - x\n  - {é: 'yes', c: off}\n").unwrap();
-        let entry = &node.entries()[0];
-        assert_eq!((entry.at.line, entry.at.column, entry.at.width), (1, 1, 1));
-        let path = Path(vec![
-            Step::Key("a".to_owned()),
-            Step::Index(1),
-            Step::Key("é".to_owned()),
-        ]);
-        let found = node.find(&path).unwrap();
-        assert_eq!(
-            (found.place.line, found.place.column, found.place.width),
-            (3, 9, 5)
-        );
-        assert_eq!(found.value, Value::Text("yes".to_owned(), Style::Quoted));
-    }
-
-    #[test]
-    fn scalars_follow_the_core_schema() {
-        for (text, value) in [
-            ("~", Value::Null),
-            ("", Value::Null),
-            ("True", Value::Bool(true)),
-            ("yes", Value::Text("yes".to_owned(), Style::Plain)),
-            ("0x1F", Value::Int(31)),
-            ("0o17", Value::Int(15)),
-            ("-5", Value::Int(-5)),
-            ("0600", Value::Text("0600".to_owned(), Style::Plain)),
-            ("1e3", Value::Float(1000.0)),
-            (".5", Value::Float(0.5)),
-            ("-.inf", Value::Float(f64::NEG_INFINITY)),
-            ("1.2.3", Value::Text("1.2.3".to_owned(), Style::Plain)),
-            ("0x", Value::Text("0x".to_owned(), Style::Plain)),
-            ("-", Value::Text("-".to_owned(), Style::Plain)),
-            ("e5", Value::Text("e5".to_owned(), Style::Plain)),
-        ] {
-            let resolved = scalar(text.to_owned(), ScalarStyle::Plain);
-            assert_eq!(resolved, value, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_yaml_allows_and_a_config_does_not_is_refused() {
-        for (text, message) in [
-            (
-                "a: 1\nb: 2\na: 3",
-                "n.yml:3:1: key \"a\" is given twice; the first is at line 1, column 1",
-            ),
-            (
-                "x:\n  - {b: 1, b: 2}",
-                "n.yml:2:12: key \"b\" is given twice in x[0]; the first is at line 2, column 6",
-            ),
-            (
-                "a: 1\n---\nb: 2",
-                "n.yml:2:1: a second document begins here; a config is one",
-            ),
-            (
-                "[a]: 1",
-                "n.yml:1:1: a key must be one word, not a list or a map",
-            ),
-            (": 1", "n.yml:1:1: a key is missing before the colon"),
-            (
-                "a: &x {b: 1}\nc:\n  <<: *x",
-                "n.yml:3:3: merge keys (<<) are not read; an alias can stand for a whole value only",
-            ),
-            (
-                "a: !!str 1",
-                "n.yml:1:10: tags (!) are not read; write the value alone",
-            ),
-            (
-                "a: &x [*x]",
-                "n.yml:1:8: this alias stands inside the value it repeats",
-            ),
-        ] {
-            assert_eq!(first_line(text), message, "{text}");
-        }
-        assert!(first_line("a: [1").starts_with("n.yml:"));
-        assert!(first_line("%YAML 1.1\n---\na: 1").contains("this is no YAML"));
-        assert!(first_line("a: *nowhere").contains("this is no YAML"));
-    }
-
-    #[test]
-    fn aliases_are_expanded_but_never_a_billion_times() {
-        let node = read("a: &x {b: [1]}\nc: *x\n").unwrap();
-        assert_eq!(node.entries()[0].node, node.entries()[1].node);
-        let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..12 {
-            let below = level - 1;
-            let items = vec![format!("*a{below}"); 10].join(", ");
-            laughs.push_str(&format!("a{level}: &a{level} [{items}]\n"));
-        }
-        assert!(first_line(&laughs).contains("more than 100000 values"));
-        let mut deep = String::from("a0: &a0 [x]\n");
-        for level in 1..100 {
-            deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
-        }
-        assert!(first_line(&deep).contains("nested deeper than 64 levels"));
-        assert!(read(&"[".repeat(100_000)).is_err());
-    }
-}
+mod tests;

@@ -34,6 +34,7 @@ pub fn kind(name: &str) -> Option<&'static str> {
         "regex" => "a regular expression",
         "ip" | "ipv4" | "ipv6" => "an IP address",
         "url" | "uri" => "a URL",
+        "socket" => "off or an absolute path",
         "file" => "the path of a file",
         "secret-file" => "the path of a file that holds a secret",
         _ => return None,

@@ -42,7 +42,7 @@ pub fn page<T: JsonSchema>(first: &[&str]) -> String {
 
 fn section(page: &mut String, key: &Key, level: &str) {
     line(page, &format!("\n{level} `{}`", key.path));
-    if !key.about.is_empty() {
+    if !key.about.is_empty() && key.part != Part::Leaf {
         line(page, &format!("\n{}", key.about));
     }
     let section_of_keys = matches!(key.part, Part::Section | Part::Optional);

@@ -13,7 +13,9 @@ const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 const PRIVATE: &str = "unix:path=/run/systemd/private";
 
 /// How to reach systemd.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Talk to systemd over its own socket /run/systemd/private and not over the system bus.

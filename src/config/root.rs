@@ -1,0 +1,97 @@
+//! The root of the config file: the names of its sections.
+//!
+//! Owns `node` and `control`; every other section belongs to its component, which knows nothing of
+//! files. A new section is one field here.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::dialect::zabbix::passive;
+use crate::host::Roots;
+use crate::peer::systemd;
+use crate::{serve, subject};
+
+/// The whole config file.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What this machine is called.
+    pub node: Node,
+    /// The HTTP listener: the page of metrics, health, the landing page.
+    pub http: serve::Options,
+    /// What is read from the machine.
+    pub subjects: subject::Options,
+    /// Passive checks for a Zabbix server or proxy.
+    pub zabbix: passive::Options,
+    /// The control socket that `nodeward status`, `reload` and the like talk to: `off`, or an
+    /// absolute path. Default: `$RUNTIME_DIRECTORY/nodeward.sock`, else
+    /// `/run/nodeward/nodeward.sock` if that directory is there, else the state directory.
+    pub control: Option<Control>,
+    /// Where the machine's own files are, for a container that reads its host.
+    pub roots: Roots,
+    /// How to reach systemd, for the subject of that name.
+    pub systemd: systemd::Options,
+}
+
+/// The top-level keys in the order people should meet them.
+pub const ORDER: &[&str] = &[
+    "node", "http", "subjects", "zabbix", "otlp", "log", "control",
+];
+
+/// What this machine is called.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// The name in Zabbix answers, resource attributes and messages; up to 255 characters.
+    /// Default: the host name.
+    #[schemars(length(min = 1))]
+    pub name: Option<String>,
+}
+
+/// Where the control socket is, if the config says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// There is none.
+    Off,
+    /// At this absolute path.
+    Socket(PathBuf),
+}
+
+impl Serialize for Control {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_str("off"),
+            Self::Socket(path) => path.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Control {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "off" => Ok(Self::Off),
+            path if path.starts_with('/') => Ok(Self::Socket(PathBuf::from(path))),
+            other => Err(de::Error::custom(format_args!(
+                "{other:?} is neither off nor an absolute path, such as /run/nodeward/nodeward.sock"
+            ))),
+        }
+    }
+}
+
+impl JsonSchema for Control {
+    fn schema_name() -> Cow<'static, str> {
+        "Control".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(off|/.*)$", "x-nodeward-type": "socket" })
+    }
+}

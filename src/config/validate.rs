@@ -1,0 +1,116 @@
+//! What no single value shows: checks across the fields of the config.
+//!
+//! Owns what concerns two sections, or a section and the program (is there such a subject?). What a
+//! component can tell from its own options alone is its own check; it is called here, and its texts
+//! are given their places.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use super::cross::Cross;
+use super::nearest::nearest;
+use super::root::Config;
+use super::tree::{Path, Step, Value};
+use crate::subject::TABLE;
+
+/// Notes everything that is wrong across fields.
+pub fn validate(config: &Config, cross: &mut Cross<'_>) {
+    node(config, cross);
+    subjects(config, cross);
+    if let Err(invalid) = config.zabbix.check() {
+        invalid
+            .iter()
+            .for_each(|invalid| of_section("zabbix", invalid, cross));
+    }
+    listeners(config, cross);
+}
+
+fn node(config: &Config, cross: &mut Cross<'_>) {
+    let bad = |name: &String| name.chars().count() > 255 || name.chars().any(char::is_control);
+    if config.node.name.as_ref().is_some_and(bad) {
+        let path = Path::of(&["node", "name"]);
+        cross.fault(
+            &path,
+            "up to 255 characters are allowed, and no control characters",
+        );
+    }
+}
+
+fn subjects(config: &Config, cross: &mut Cross<'_>) {
+    let known = || TABLE.iter().map(|entry| entry.name);
+    let lists = [
+        ("enable", &config.subjects.enable),
+        ("disable", &config.subjects.disable),
+    ];
+    for (key, names) in lists {
+        for (index, name) in names.iter().enumerate() {
+            let path = Cross::item(&["subjects", key], index);
+            if known().any(|subject| subject == name) {
+                if key == "disable" && config.subjects.enable.contains(name) {
+                    cross.fault(
+                        &path,
+                        format_args!("{name:?} is enabled too; keep one of both"),
+                    );
+                }
+                continue;
+            }
+            let meant = nearest(name, known()).map(|name| format!("; did you mean {name:?}?"));
+            let all = known().collect::<Vec<_>>().join(", ");
+            let meant = meant.unwrap_or_else(|| format!("; there are {all}"));
+            cross.fault(&path, format_args!("no subject is called {name:?}{meant}"));
+        }
+    }
+}
+
+/// Gives a component's own complaint its place. By convention its text begins with the key it is
+/// about, and quotes the item of a list.
+fn of_section(section: &str, complaint: &dyn Display, cross: &mut Cross<'_>) {
+    let text = complaint.to_string();
+    let word = text
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()
+        .unwrap_or_default();
+    let mut path = Path::of(&[section]);
+    if cross.has(&path.key(word)) {
+        path = path.key(word);
+        if let Some(Value::List(items)) = cross.value(&path) {
+            let quoted = |item: &Value| matches!(item, Value::Text(item, _) if text.contains(&format!("{item:?}")));
+            if let Some(index) = items.iter().position(|item| quoted(&item.value)) {
+                path.0.push(Step::Index(index));
+            }
+        }
+    }
+    cross.fault_as(&path, format!("{section}: {text}"));
+}
+
+/// Two listeners on one address: the second could never start.
+fn listeners(config: &Config, cross: &mut Cross<'_>) {
+    let mut taken: HashMap<String, Path> = HashMap::new();
+    let lists = [
+        ("http", &config.http.listen),
+        ("zabbix", &config.zabbix.listen),
+    ];
+    for (section, addresses) in lists {
+        for (index, address) in addresses.iter().enumerate() {
+            let path = Cross::item(&[section, "listen"], index);
+            match taken.get(&canonical(address)) {
+                Some(first) => cross.fault(&path, format_args!("{address:?} is {first} already")),
+                None => {
+                    taken.insert(canonical(address), path);
+                }
+            }
+        }
+    }
+}
+
+/// One spelling for one address: `:9100` is `[::]:9100`, `localhost:1` is `127.0.0.1:1`.
+fn canonical(address: &str) -> String {
+    let full = match address.strip_prefix(':') {
+        Some(port) => format!("[::]:{port}"),
+        None => address.replace("localhost:", "127.0.0.1:"),
+    };
+    match full.parse::<std::net::SocketAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => full,
+    }
+}
