@@ -17,6 +17,7 @@ use crate::{serve, subject};
 /// The whole config file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(title = "nodeward.yml")]
 pub struct Config {
     /// What this machine is called.
     pub node: Node,

@@ -83,7 +83,9 @@ impl<'a> Fields<'a> {
 impl Schema {
     /// The schema of `T`.
     pub fn of<T: JsonSchema>() -> Self {
-        let settings = schemars::generate::SchemaSettings::draft2020_12();
+        let mut settings = schemars::generate::SchemaSettings::draft2020_12();
+        // Every section's type is called Options; as definitions they would be Options2, Options3.
+        settings.inline_subschemas = true;
         Self(
             settings
                 .into_generator()

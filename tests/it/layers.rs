@@ -30,7 +30,7 @@ const KEPT_TO: &[(&str, &str)] = &[
     ("tracing_opentelemetry", "telemetry/"),
     ("opentelemetry_proto", "dialect/otlp/"),
     ("prometheus_client", "dialect/prometheus/openmetrics"),
-    ("serde_saphyr", "config/"),
+    ("granit_parser", "config/parse.rs"),
     ("sd_notify", "telemetry/"),
     ("clap", "cli/"),
 ];
@@ -75,7 +75,9 @@ fn rank(layer: &str) -> Option<usize> {
 /// Names that follow `crate::`, the names of a `crate::{a, b}` group included.
 fn crate_paths(code: &str) -> Vec<String> {
     let word = |text: &str| -> String {
-        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
     };
     let mut names = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -107,14 +109,21 @@ fn crate_paths(code: &str) -> Vec<String> {
 }
 
 fn is_test_file(path: &Path) -> bool {
-    path.components().any(|c| c.as_os_str() == "tests" || c.as_os_str() == "tests.rs")
+    path.components()
+        .any(|c| c.as_os_str() == "tests" || c.as_os_str() == "tests.rs")
 }
 
 #[test]
 fn every_module_knows_only_lower_layers() {
     let mut wrong = Vec::new();
     for (path, code) in sources() {
-        let layer = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let layer = path
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         if is_test_file(&path) || layer == "lib.rs" || layer == "main.rs" {
             continue;
         }
@@ -133,7 +142,9 @@ fn every_module_knows_only_lower_layers() {
 fn a_dialect_knows_no_subject_and_another_dialect_neither() {
     let dialects = ["prometheus", "otlp", "zabbix"];
     for (path, code) in sources() {
-        let mut parts = path.components().map(|c| c.as_os_str().to_string_lossy().into_owned());
+        let mut parts = path
+            .components()
+            .map(|c| c.as_os_str().to_string_lossy().into_owned());
         if parts.next().as_deref() != Some("dialect") {
             continue;
         }
@@ -143,7 +154,11 @@ fn a_dialect_knows_no_subject_and_another_dialect_neither() {
         }
         for other in dialects.iter().filter(|d| **d != own) {
             let path_of = format!("dialect::{other}");
-            assert!(!code.contains(&path_of), "{}: {own} uses {other}", path.display());
+            assert!(
+                !code.contains(&path_of),
+                "{}: {own} uses {other}",
+                path.display()
+            );
         }
     }
 }
@@ -202,5 +217,9 @@ fn every_module_says_what_it_is() {
         lengths.insert(text.lines().count(), path);
     }
     let (longest, path) = lengths.last_key_value().unwrap();
-    assert!(*longest <= 600, "{} has {longest} lines: split it by noun", path.display());
+    assert!(
+        *longest <= 600,
+        "{} has {longest} lines: split it by noun",
+        path.display()
+    );
 }
