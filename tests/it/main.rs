@@ -8,4 +8,5 @@
     reason = "a test that cannot go on fails by panicking"
 )]
 
+mod config_generated;
 mod layers;

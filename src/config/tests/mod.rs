@@ -149,7 +149,7 @@ fn every_broken_config_is_told_what_is_wrong_and_where() {
 
 /// Holds a table of broken configs to its answers and returns their number. The table has blocks
 /// of a config, a line of `=`, and what is said about it, divided by lines of `-`. With
-/// `NODEWARD_BLESS` set, the answers are written anew; read the difference.
+/// `NODEWARD_WRITE` set, the answers are written anew; read the difference.
 fn compare_with_table(name: &str, load: impl Fn(&str) -> Result<(), String>) -> usize {
     let file = format!("{}/src/config/tests/{name}", env!("CARGO_MANIFEST_DIR"));
     let table = std::fs::read_to_string(&file).unwrap();
@@ -160,7 +160,7 @@ fn compare_with_table(name: &str, load: impl Fn(&str) -> Result<(), String>) -> 
         let errors = load(text).expect_err(text);
         said.push_str(&format!("{text}========\n{errors}\n--------\n"));
     }
-    if std::env::var_os("NODEWARD_BLESS").is_some() {
+    if std::env::var_os("NODEWARD_WRITE").is_some() {
         std::fs::write(&file, &said).unwrap();
         return blocks().count();
     }

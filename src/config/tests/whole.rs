@@ -72,20 +72,6 @@ fn a_fault_found_while_starting_is_shown_like_the_others() {
     assert_eq!(said, "http.listen: taken\n1 error");
 }
 
-/// With `NODEWARD_BLESS` set, the page is written anew.
-#[test]
-fn the_page_about_the_config_is_the_one_in_docs() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIG.md");
-    if std::env::var_os("NODEWARD_BLESS").is_some() {
-        std::fs::write(file, page()).unwrap();
-    }
-    let there = std::fs::read_to_string(file).unwrap();
-    assert!(
-        there == page(),
-        "docs/CONFIG.md is not what the types say; NODEWARD_BLESS=1 cargo test --lib config writes it"
-    );
-}
-
 #[test]
 fn every_key_says_what_it_means_and_what_it_is_by_default() {
     let page = page();
