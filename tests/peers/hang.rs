@@ -3,7 +3,8 @@
 //! The hanging mount is a FUSE mount that nobody serves. It lives in a mount namespace of the nodeward
 //! under test, so that no other program on the machine can fall into it.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
@@ -11,10 +12,11 @@ use libtest_mimic::Failed;
 
 use crate::hosts::Host;
 use crate::page::Page;
-use crate::process::Running;
+use crate::process::{Running, free_port, patience};
 use crate::programs::Peer;
 use crate::reference::scrape;
 use crate::scratch::Scratch;
+use crate::web::Request;
 use crate::{PeerTest, ours};
 
 pub const TESTS: &[PeerTest] = &[
@@ -47,7 +49,14 @@ fn hanging_mount() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     let host = Host::copy("vm", &scratch)?;
     let stuck = host.path("mnt/volume");
-    let ours = ours::command("run", &scratch);
+    let port = free_port()?;
+    let file = scratch.path().join("nodeward.yml");
+    std::fs::write(
+        &file,
+        format!("zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [127.0.0.1]}}\n"),
+    )?;
+    let mut ours = ours::command("run", &scratch);
+    ours.arg("--config").arg(&file);
     let mut command = Command::new("unshare");
     command
         .args([
@@ -77,8 +86,14 @@ fn hanging_mount() -> Result<(), Failed> {
     let mut running = Running::start("nodeward", &mut command, &scratch)?;
     let address = running.address()?;
 
-    let first = scrape(address)?;
-    only_the_volume_is_missing(&first)?;
+    // The first scrape meets the hang and waits; whoever asks for something else meanwhile does not.
+    let first = Request::send(address, "/metrics")?;
+    let ping = zabbix_answer(running.listens(port)?, "agent.ping")?;
+    if ping != "1" || first.is_answered()? {
+        return Err(format!("agent.ping said {ping:?} and did not come before the scrape").into());
+    }
+    first.answer()?;
+    only_the_volume_is_missing(&scrape(address)?)?;
     let before = ours::threads_and_descriptors(running.id())?;
     for _ in 0..SCRAPES {
         only_the_volume_is_missing(&scrape(address)?)?;
@@ -89,6 +104,20 @@ fn hanging_mount() -> Result<(), Failed> {
         return Err(format!("(threads, descriptors) went from {before:?} to {after:?}").into());
     }
     Ok(())
+}
+
+/// A passive check as zabbix_get makes it.
+fn zabbix_answer(address: SocketAddr, key: &str) -> Result<String, Failed> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(patience()))?;
+    let mut packet = b"ZBXD\x01".to_vec();
+    packet.extend(u64::try_from(key.len())?.to_le_bytes());
+    packet.extend(key.as_bytes());
+    stream.write_all(&packet)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let body = answer.get(13..).ok_or("not a Zabbix packet")?;
+    Ok(String::from_utf8(body.to_vec())?)
 }
 
 fn only_the_volume_is_missing(page: &Page) -> Result<(), Failed> {

@@ -12,8 +12,10 @@ mod ours;
 mod page;
 mod process;
 mod programs;
+mod prometheus;
 mod reference;
 mod scratch;
+mod systemd;
 mod web;
 mod zabbix;
 
@@ -36,6 +38,8 @@ const TESTS: &[&[PeerTest]] = &[
     reference::TESTS,
     live::TESTS,
     hang::TESTS,
+    prometheus::TESTS,
+    systemd::TESTS,
     zabbix::TESTS,
     collector::TESTS,
 ];

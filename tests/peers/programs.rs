@@ -11,7 +11,6 @@ pub const HOW_TO_INSTALL: &str = "run tests/peers/install";
 
 /// Something that a test needs besides this repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "each is used as soon as its tests are written")]
 pub enum Peer {
     NodeExporter,
     Prometheus,
@@ -21,7 +20,7 @@ pub enum Peer {
     ZabbixAgent2,
     ZabbixGet,
     DbusDaemon,
-    SystemdNspawn,
+    Systemd,
     Unshare,
     /// Not a program: the kernel's FUSE device.
     Fuse,
@@ -41,7 +40,7 @@ impl Peer {
             Self::ZabbixAgent2 => "zabbix_agent2",
             Self::ZabbixGet => "zabbix_get",
             Self::DbusDaemon => "dbus-daemon",
-            Self::SystemdNspawn => "systemd-nspawn",
+            Self::Systemd => "systemd",
             Self::Unshare => "unshare",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",
@@ -66,8 +65,8 @@ impl Peer {
     }
 }
 
-/// Directories to search, first match wins. The system's own come last since an ordinary account's
-/// PATH leaves out /usr/sbin, where Debian keeps the agents.
+/// Directories to search, first match wins. The last two are not on everybody's PATH: Debian keeps the
+/// agents in one and systemd in the other.
 fn places() -> Vec<PathBuf> {
     let built = std::env::var_os("NODEWARD_PEERS")
         .map(PathBuf::from)
@@ -78,7 +77,7 @@ fn places() -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("PATH") {
         places.extend(std::env::split_paths(&path));
     }
-    places.extend([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")]);
+    places.extend([PathBuf::from("/usr/sbin"), PathBuf::from("/lib/systemd")]);
     places
 }
 

@@ -201,7 +201,7 @@ fn disagreements(reference: &Page, ours: &Page) -> Vec<(String, String)> {
 }
 
 /// Fails with every disagreement that is not declared for this host.
-fn compare(host: &str, reference: &Page, ours: &Page) -> Result<(), Failed> {
+pub fn compare(host: &str, reference: &Page, ours: &Page) -> Result<(), Failed> {
     let mut found = disagreements(reference, ours);
     for difference in DIFFERENCES
         .iter()

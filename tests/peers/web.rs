@@ -1,6 +1,6 @@
 //! A blocking HTTP GET, small enough to be trusted: HTTP/1.0, so no chunks and no keep-alive.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use libtest_mimic::Failed;
@@ -14,31 +14,62 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// GETs `path` from `address`.
-pub fn get(address: SocketAddr, path: &str) -> Result<Answer, Failed> {
-    let mut stream = TcpStream::connect_timeout(&address, patience())?;
-    stream.set_read_timeout(Some(patience()))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n"
-    )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+/// A request on its way, so that a test can do something else before it reads the answer.
+#[derive(Debug)]
+pub struct Request {
+    stream: TcpStream,
+    what: String,
+}
 
-    let end = answer
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .ok_or_else(|| format!("{address}{path}: no end of headers in the answer"))?;
-    let body = answer.split_off(end + 4);
-    let head = String::from_utf8_lossy(&answer);
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
-    let status = status.ok_or_else(|| format!("{address}{path}: not HTTP: {head}"))?;
-    Ok(Answer { status, body })
+impl Request {
+    /// Sends a GET of `path` to `address`.
+    pub fn send(address: SocketAddr, path: &str) -> Result<Self, Failed> {
+        let what = format!("http://{address}{path}");
+        let failed = |error: std::io::Error| Failed::from(format!("{what}: {error}"));
+        let mut stream = TcpStream::connect_timeout(&address, patience()).map_err(failed)?;
+        stream.set_read_timeout(Some(patience())).map_err(failed)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n"
+        )
+        .map_err(failed)?;
+        Ok(Self { stream, what })
+    }
+
+    /// Whether anything of the answer is there yet.
+    pub fn is_answered(&self) -> Result<bool, Failed> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match peeked {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(format!("{}: {error}", self.what).into()),
+        }
+    }
+
+    /// Reads the whole answer.
+    pub fn answer(mut self) -> Result<Answer, Failed> {
+        let what = self.what;
+        let mut answer = Vec::new();
+        self.stream
+            .read_to_end(&mut answer)
+            .map_err(|error| format!("{what}: {error}"))?;
+        let end = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .ok_or_else(|| format!("{what}: no end of headers in the answer"))?;
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8_lossy(&answer);
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let status = status.ok_or_else(|| format!("{what}: not HTTP: {head}"))?;
+        Ok(Answer { status, body })
+    }
 }
 
 /// GETs a page that must be there: status 200, UTF-8.
 pub fn page(address: SocketAddr, path: &str) -> Result<String, Failed> {
-    let answer = get(address, path)?;
+    let answer = Request::send(address, path)?.answer()?;
     let text = String::from_utf8(answer.body)?;
     if answer.status != 200 {
         return Err(format!("{address}{path} answered {}: {text}", answer.status).into());
