@@ -9,10 +9,26 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         .take(if text.is_empty() { 0 } else { usize::MAX })
 }
 
+/// The most bytes of a line that the reference's scanner takes; it stops silently at a longer one.
+pub const LONGEST_LINE: usize = 65_535;
+/// The most bytes of a small file of /proc that the reference takes; it leaves out the rest silently.
+pub const LONGEST_TEXT: usize = 1 << 20;
+
+/// Whether a byte is white space, vertical tab included.
+#[must_use]
+pub fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\x0b' | b'\x0c' | b'\r')
+}
+
 /// The fields of a line, parted by any run of white space.
 pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|b| b.is_ascii_whitespace())
-        .filter(|f| !f.is_empty())
+    line.split(is_blank).filter(|f| !f.is_empty())
+}
+
+/// The first `most` bytes of a text, or all of it.
+#[must_use]
+pub fn cut(text: &[u8], most: usize) -> &[u8] {
+    text.get(..most).unwrap_or(text)
 }
 
 /// A whole number; nothing but digits, no sign, no overflow.
@@ -30,6 +46,35 @@ pub fn unsigned(field: &[u8]) -> Option<u64> {
         value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
     Some(value)
+}
+
+/// A whole number in the base its prefix names, as the reference reads it: `0x1f`, `0b11`, `0o17`, octal after a bare
+/// `0`, single underscores between digits. No sign, no overflow.
+#[must_use]
+pub fn unsigned_of_any_base(field: &[u8]) -> Option<u64> {
+    let (base, digits) = match field {
+        [b'0', b'x' | b'X', rest @ ..] if !rest.is_empty() => (16, rest),
+        [b'0', b'b' | b'B', rest @ ..] if !rest.is_empty() => (2, rest),
+        [b'0', b'o' | b'O', rest @ ..] if !rest.is_empty() => (8, rest),
+        [b'0', rest @ ..] => (8, rest),
+        [b'1'..=b'9', ..] => (10, field),
+        _ => return None,
+    };
+    let mut value: u64 = 0;
+    // A prefix counts as a digit, so one underscore may follow it.
+    let mut after_digit = true;
+    for byte in digits {
+        if *byte == b'_' {
+            if !std::mem::replace(&mut after_digit, false) {
+                return None;
+            }
+            continue;
+        }
+        after_digit = true;
+        let digit = char::from(*byte).to_digit(base)?;
+        value = value.checked_mul(base.into())?.checked_add(digit.into())?;
+    }
+    after_digit.then_some(value)
 }
 
 /// A whole number with an optional sign.
@@ -95,6 +140,44 @@ mod tests {
         }
         assert_eq!(signed(b"-9223372036854775808"), Some(i64::MIN));
         assert_eq!(signed(b"9223372036854775808"), None);
+    }
+
+    #[test]
+    fn a_prefix_names_the_base_of_a_number() {
+        for (text, value) in [
+            ("0", 0),
+            ("7", 7),
+            ("010", 8),
+            ("0x10", 16),
+            ("0XfF", 255),
+            ("0b11", 3),
+            ("0o17", 15),
+            ("1_000", 1000),
+            ("0x_1", 1),
+            ("0_7", 7),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(unsigned_of_any_base(text.as_bytes()), Some(value), "{text}");
+        }
+        for bad in [
+            "",
+            "08",
+            "0x",
+            "0b2",
+            "0o8",
+            "1__0",
+            "1_",
+            "_1",
+            "+5",
+            "-5",
+            "1.5",
+            "1a",
+            "18446744073709551616",
+            "0x10000000000000000",
+            "\u{e9}",
+        ] {
+            assert_eq!(unsigned_of_any_base(bad.as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]
