@@ -93,6 +93,42 @@ impl<S, const N: usize> Declared for Family<S, N> {
     }
 }
 
+/// The families of a table as a list, for [`joined`].
+#[must_use]
+#[expect(clippy::indexing_slicing, reason = "runs in the compiler only")]
+pub const fn listed<S: 'static, const L: usize, const N: usize>(
+    table: &'static [Family<S, L>; N],
+) -> [&'static dyn Declared; N] {
+    let mut list: [&'static dyn Declared; N] = [&table[0]; N];
+    let mut at = 1;
+    while at < N {
+        list[at] = &table[at];
+        at += 1;
+    }
+    list
+}
+
+/// Lists of families as one; `N` is the sum of their lengths, which is checked when it is compiled.
+#[must_use]
+#[expect(clippy::indexing_slicing, reason = "runs in the compiler only")]
+pub const fn joined<const N: usize>(
+    lists: &[&[&'static dyn Declared]],
+) -> [&'static dyn Declared; N] {
+    let mut all: [&'static dyn Declared; N] = [lists[0][0]; N];
+    let (mut list, mut count) = (0, 0);
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].len() {
+            all[count] = lists[list][at];
+            at += 1;
+            count += 1;
+        }
+        list += 1;
+    }
+    assert!(count == N, "N is the sum of the lengths");
+    all
+}
+
 /// Declares families of one owner as constants, and the list of them all.
 ///
 /// ```

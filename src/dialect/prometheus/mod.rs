@@ -9,5 +9,5 @@ mod openmetrics;
 mod page;
 mod text;
 
-pub use family::{Declared, Descriptor, Family, Kind};
+pub use family::{Declared, Descriptor, Family, Kind, joined, listed};
 pub use page::{Format, Out, Page, Samples};

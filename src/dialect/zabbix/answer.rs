@@ -46,6 +46,13 @@ impl From<u64> for Value {
     }
 }
 
+/// Six decimals, as the agents send a float.
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self(Cow::Owned(format!("{number:.6}")))
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -73,6 +80,11 @@ impl Unsupported {
     pub const TIMED_OUT: Self = Self(Cow::Borrowed("Timeout occurred while gathering data."));
     /// A JSON check whose `timeout` is no number of seconds from 1 to 600.
     pub const UNSUPPORTED_TIMEOUT: Self = Self(Cow::Borrowed("Unsupported timeout value."));
+
+    /// A text of a key's own.
+    pub const fn new(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
 
     /// "Invalid first parameter." and so on; `position` counts from 1 as people do. Past the ninth
     /// (no agent key has so many) the ordinal is left out.
@@ -157,5 +169,6 @@ mod tests {
     #[test]
     fn numbers_become_values_as_plain_digits() {
         assert_eq!(Value::from(u64::MAX).as_str(), "18446744073709551615");
+        assert_eq!(Value::from(100.0 / 3.0).as_str(), "33.333333");
     }
 }
