@@ -9,4 +9,5 @@
 )]
 
 mod config_generated;
+mod corpus;
 mod layers;

@@ -1,0 +1,16 @@
+//! What must hold for any bytes, one check a parser: driven by the fuzzer, and by `cargo test` over
+//! the committed corpus.
+
+mod zabbix_key;
+mod zabbix_packet;
+mod zabbix_passive;
+
+/// Panics if something does not hold.
+pub type Check = fn(&[u8]);
+
+/// Every check under the name of its target and its corpus.
+pub const ALL: &[(&str, Check)] = &[
+    ("zabbix_key", zabbix_key::check),
+    ("zabbix_packet", zabbix_packet::check),
+    ("zabbix_passive", zabbix_passive::check),
+];
