@@ -217,41 +217,39 @@ impl Builder<'_> {
     }
 
     fn key(&mut self, text: String, style: ScalarStyle, place: Place) -> Result<(), Fatal> {
-        let path = self.path();
-        let Some(Open {
-            inside: Inside::Map { seen, key, .. },
-            ..
-        }) = self.open.last_mut()
-        else {
-            return Ok(());
-        };
-        let mut wanted = true;
-        if matches!(text.as_str(), "" | "~") && style == ScalarStyle::Plain {
-            self.faults
-                .push(Fault::at(place, "a key is missing before the colon"));
-            wanted = false;
-        } else if text == "<<" && style == ScalarStyle::Plain {
-            let message = "merge keys (<<) are not read; an alias can stand for a whole value only";
-            self.faults.push(Fault::at(place, message));
-            wanted = false;
-        } else if let Some(first) = seen.get(&text) {
-            let parent = if path.0.is_empty() {
-                String::new()
-            } else {
-                format!(" in {path}")
-            };
-            let (line, column) = (first.line, first.column);
-            let name = quote(&text);
-            let message = format!(
-                "key {name} is given twice{parent}; the first is at line {line}, column {column}"
-            );
-            self.faults.push(Fault::at(place, message));
-            wanted = false;
+        let plain = style == ScalarStyle::Plain;
+        let fault = if plain && matches!(text.as_str(), "" | "~") {
+            Some("a key is missing before the colon".to_owned())
+        } else if plain && text == "<<" {
+            let refused = "merge keys (<<) are not read; an alias can stand for a whole value only";
+            Some(refused.to_owned())
         } else {
-            seen.insert(text.clone(), place);
+            let first = match self.open.last_mut().map(|open| &mut open.inside) {
+                Some(Inside::Map { seen, .. }) => seen.insert(text.clone(), place),
+                _ => None,
+            };
+            first.map(|first| self.twice(&text, first))
+        };
+        let wanted = fault.is_none();
+        if let Some(message) = fault {
+            self.faults.push(Fault::at(place, message));
         }
-        *key = Some((text, place, wanted));
+        if let Some(Inside::Map { key, .. }) = self.open.last_mut().map(|open| &mut open.inside) {
+            *key = Some((text, place, wanted));
+        }
         Ok(())
+    }
+
+    fn twice(&self, key: &str, first: Place) -> String {
+        if self.faults.is_full() {
+            return String::new();
+        }
+        let above = match self.path().to_string() {
+            path if path.is_empty() => path,
+            path => format!(" in {path}"),
+        };
+        let (name, line, column) = (quote(key), first.line, first.column);
+        format!("key {name} is given twice{above}; the first is at line {line}, column {column}")
     }
 
     /// Puts a finished value where it belongs.
@@ -263,6 +261,8 @@ impl Builder<'_> {
         size: usize,
     ) -> Result<(), Fatal> {
         if anchor != 0 {
+            // Kept aside whole, and anchors can stand inside one another.
+            self.count(node.place, size)?;
             self.anchors.insert(anchor, (node.clone(), depth, size));
         }
         let Some(open) = self.open.last_mut() else {

@@ -118,7 +118,7 @@ impl fmt::Display for Path {
                         f.write_str(".")?;
                     }
                     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '/');
-                    if !key.is_empty() && key.chars().all(plain) {
+                    if !key.is_empty() && key.len() <= 60 && key.chars().all(plain) {
                         f.write_str(key)?;
                     } else {
                         f.write_str(&quote(key))?;

@@ -326,4 +326,5 @@ fn the_sample_holds_every_key_at_its_default() {
     assert_eq!(house(&live).unwrap().config, House::default());
 }
 
+mod hostile;
 mod whole;
