@@ -1,6 +1,7 @@
 //! What must hold for any bytes, one check a parser: driven by the fuzzer, and by `cargo test` over
 //! the committed corpus.
 
+mod config;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -10,6 +11,7 @@ pub type Check = fn(&[u8]);
 
 /// Every check under the name of its target and its corpus.
 pub const ALL: &[(&str, Check)] = &[
+    ("config", config::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),
