@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicU32;
 
 use super::*;
 
@@ -12,7 +13,9 @@ struct Booted {
 }
 
 fn boot() -> Booted {
-    let name = format!("nodeward-booted-{}", std::process::id());
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("nodeward-booted-{}-{number}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     let output = script().arg("start").arg(&directory).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -202,4 +205,67 @@ fn tells(options: &Options, cgroup: &str) {
         (counts.connections, counts.broken, counts.refused),
         (1, 0, 0)
     );
+}
+
+#[test]
+#[ignore = "boots a systemd: needs root and the packages systemd and dbus"]
+fn a_real_systemd_that_is_stopped_parks_us_and_is_found_again_when_it_runs_on() {
+    let (running, booted) = (running(), boot());
+    let bus = Options {
+        private: false,
+        address: Some(booted.said("BUS")),
+    };
+    let systemd = client(&running, &bus);
+    assert!(!systemd.list_units(far()).unwrap().is_empty());
+    let signal = |name: &str| {
+        let status = Command::new("kill")
+            .args([name, &booted.said("PID")])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    signal("-STOP");
+    let soon = Instant::now() + Duration::from_millis(50);
+    assert_eq!(
+        systemd.list_units(soon),
+        Err(Error::Late { call: "ListUnits" })
+    );
+    for _ in 0..10 {
+        assert_eq!(
+            systemd.list_units(far()),
+            Err(Error::Parked { call: "ListUnits" })
+        );
+    }
+    signal("-CONT");
+    until(|| systemd.counts().parked == 0);
+    assert!(!systemd.list_units(far()).unwrap().is_empty());
+    let counts = systemd.counts();
+    assert_eq!((counts.calls, counts.connections, counts.broken), (3, 1, 0));
+}
+
+#[test]
+#[ignore = "boots a systemd: needs root and the packages systemd and dbus"]
+fn a_real_bus_that_is_started_again_is_connected_to_again() {
+    let (running, booted) = (running(), boot());
+    let bus = Options {
+        private: false,
+        address: Some(booted.said("BUS")),
+    };
+    let systemd = client(&running, &bus);
+    let path = unit_path("dbus.service");
+    let main = || systemd.property(read(&path, "Service", "MainPID"), far());
+    let daemon = main().unwrap().as_u64().unwrap();
+    // The process ID is the namespace's own, so it is ended from inside.
+    let status = Command::new("nsenter")
+        .args([
+            "--all",
+            "--target",
+            &booted.said("PID"),
+            "kill",
+            &daemon.to_string(),
+        ])
+        .status();
+    assert!(status.unwrap().success());
+    // Socket activation starts the next one when somebody connects.
+    until(|| main().is_ok_and(|value| value.as_u64().is_some_and(|now| now > 0 && now != daemon)));
+    assert!(systemd.counts().connections >= 2);
 }
