@@ -13,6 +13,7 @@
 
 use std::any::Any;
 use std::collections::{HashSet, VecDeque};
+use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const HANDOVER: Duration = Duration::from_millis(2);
 /// A thread without work ends after this long.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// What one call is about, mostly a path: bytes, since a path need not be UTF-8.
+pub type Key = Arc<OsStr>;
 
 /// What became of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +71,7 @@ struct PoolState {
     queue: VecDeque<Arc<dyn Work>>,
     threads: usize,
     idle: usize,
-    parked: HashSet<(&'static str, String)>,
+    parked: HashSet<(&'static str, Key)>,
 }
 
 trait Work: Send + Sync {
@@ -85,7 +89,7 @@ enum Slot<T> {
 
 struct Job<T, F> {
     what: &'static str,
-    keys: Vec<String>,
+    keys: Vec<Key>,
     slots: Mutex<Slots<T>>,
     done: Condvar,
     call: F,
@@ -101,7 +105,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Send + Any, F: Fn(&str) -> T + Send + Sync> Work for Job<T, F> {
+impl<T: Send + Any, F: Fn(&OsStr) -> T + Send + Sync> Work for Job<T, F> {
     fn work(&self, pool: &Pool) {
         loop {
             let at = {
@@ -122,7 +126,9 @@ impl<T: Send + Any, F: Fn(&str) -> T + Send + Sync> Work for Job<T, F> {
             let mut slots = lock(&self.slots);
             let abandoned = matches!(slots.slots.get(at), Some(Slot::Abandoned));
             if abandoned {
-                lock(&pool.state).parked.remove(&(self.what, key.clone()));
+                lock(&pool.state)
+                    .parked
+                    .remove(&(self.what, Arc::clone(key)));
                 pool.counters.parked.fetch_sub(1, Ordering::Relaxed);
             } else {
                 if let Some(slot) = slots.slots.get_mut(at) {
@@ -150,13 +156,13 @@ impl Calls {
     pub fn each<T, F>(
         &self,
         what: &'static str,
-        keys: Vec<String>,
+        keys: Vec<Key>,
         limit: Instant,
         call: F,
     ) -> Vec<Called<T>>
     where
         T: Send + Any,
-        F: Fn(&str) -> T + Send + Sync + 'static,
+        F: Fn(&OsStr) -> T + Send + Sync + 'static,
     {
         let pool = &self.pool;
         let slots: Vec<Slot<T>> = {
@@ -164,7 +170,7 @@ impl Calls {
             keys.iter()
                 .map(|key| {
                     let parked =
-                        !state.parked.is_empty() && state.parked.contains(&(what, key.clone()));
+                        !state.parked.is_empty() && state.parked.contains(&(what, Arc::clone(key)));
                     if parked { Slot::Skipped } else { Slot::Waiting }
                 })
                 .collect()
@@ -197,7 +203,7 @@ impl Calls {
                     Called::Parked
                 }
                 Slot::Running => {
-                    lock(&pool.state).parked.insert((what, key.clone()));
+                    lock(&pool.state).parked.insert((what, Arc::clone(key)));
                     pool.counters.parked.fetch_add(1, Ordering::Relaxed);
                     pool.counters.parked_total.fetch_add(1, Ordering::Relaxed);
                     Called::Parked
@@ -215,7 +221,7 @@ impl Calls {
     fn wait<T, F>(&self, job: &Arc<Job<T, F>>, limit: Instant)
     where
         T: Send + Any,
-        F: Fn(&str) -> T + Send + Sync + 'static,
+        F: Fn(&OsStr) -> T + Send + Sync + 'static,
     {
         let mut slots = lock(&job.slots);
         let mut progress = slots.left;
@@ -322,6 +328,12 @@ mod tests {
 
     use super::*;
 
+    fn numbered(count: u32) -> Vec<Key> {
+        (0..count)
+            .map(|i| OsStr::new(&i.to_string()).into())
+            .collect()
+    }
+
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(20)
     }
@@ -329,8 +341,9 @@ mod tests {
     #[test]
     fn answers_every_key_in_order() {
         let calls = Calls::default();
-        let keys = (0..100).map(|i| i.to_string()).collect();
-        let answers = calls.each("n", keys, soon(), |k| k.parse::<u32>().unwrap());
+        let answers = calls.each("n", numbered(100), soon(), |k| {
+            k.to_str().unwrap().parse::<u32>().unwrap()
+        });
         assert_eq!(answers.len(), 100);
         assert!(answers.iter().zip(0..).all(|(a, i)| *a == Called::Done(i)));
     }
@@ -345,7 +358,7 @@ mod tests {
             let (held, issued) = (Arc::clone(&held), Arc::clone(&issued));
             calls.each(
                 "n",
-                vec!["a".into(), "stuck".into(), "b".into()],
+                ["a", "stuck", "b"].map(|k| OsStr::new(k).into()).into(),
                 Instant::now() + limit,
                 move |key| {
                     if key == "stuck" {
@@ -378,9 +391,8 @@ mod tests {
         let calls = Calls::default();
         let (release, held) = mpsc::channel::<()>();
         let held = Arc::new(Mutex::new(held));
-        let keys = (0..8).map(|i| i.to_string()).collect();
         let limit = Instant::now() + Duration::from_secs(2);
-        let answers = calls.each("n", keys, limit, move |_| {
+        let answers = calls.each("n", numbered(8), limit, move |_| {
             let _closed = lock(&held).recv();
         });
         let parked = answers.iter().filter(|a| **a == Called::Parked).count();

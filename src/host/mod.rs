@@ -11,7 +11,7 @@ pub mod parse;
 mod pass;
 mod roots;
 
-pub use calls::{CallCounters, Called, Calls};
+pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use file::{Files, ReadError};
 pub use identity::{Identity, boot_time};
 pub use own::{Own, OwnUsage, USER_HZ};

@@ -103,6 +103,12 @@ impl<'a> Pass<'a> {
         })
     }
 
+    /// Where the symbolic link `name` leads, as it is written there; none if it is no link.
+    #[must_use]
+    pub fn link(&self, root: Root, name: &str) -> Option<PathBuf> {
+        std::fs::read_link(self.path(root, name)).ok()
+    }
+
     /// The full path of `name` below a root, for calls that take a path.
     #[must_use]
     pub fn path(&self, root: Root, name: &str) -> PathBuf {
