@@ -160,5 +160,6 @@ impl Options {
 
 subjects! {
     meminfo: super::meminfo::Meminfo;
+    filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;
 }

@@ -1,0 +1,55 @@
+//! Mounts as hostmetrics names them.
+
+use super::space::Stat;
+use super::{Filesystem, Reading};
+use crate::dialect::otlp::Batch;
+
+crate::instruments! { Filesystem:
+    USAGE updown int "system.filesystem.usage" "By" ["device", "mode", "mountpoint", "state", "type"] "Bytes by what they are used for";
+    INODES updown int "system.filesystem.inodes.usage" "{inodes}" ["device", "mode", "mountpoint", "state", "type"] "Inodes used and free";
+}
+
+pub(super) fn tell(reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
+    let told = || {
+        let entries = reading.devices.iter();
+        entries.filter_map(|at| {
+            let entry = reading.mounts.entries.get(*at)?;
+            match reading.stats.get(entry.at).copied().flatten()? {
+                Stat::Told(space) => Some((&*entry.mount, space)),
+                Stat::Failed(_) | Stat::Stuck => None,
+            }
+        })
+    };
+    let mode = |readonly| if readonly { "ro" } else { "rw" };
+    let mut points = batch.instrument(&USAGE);
+    for (mount, space) in told() {
+        let size = space.blocks.wrapping_mul(space.block);
+        let used = space
+            .blocks
+            .wrapping_sub(space.free)
+            .wrapping_mul(space.block);
+        let free = space.available.wrapping_mul(space.block);
+        let reserved = size.wrapping_sub(used).wrapping_sub(free);
+        for (state, value) in [("used", used), ("free", free), ("reserved", reserved)] {
+            let device = mount.resolved.get().unwrap_or(&mount.device);
+            let mode = mode(mount.readonly);
+            points.push(
+                [device, mode, &mount.real_point, state, &mount.fstype],
+                value.cast_signed(),
+            );
+        }
+    }
+    drop(points);
+    let mut points = batch.instrument(&INODES);
+    for (mount, space) in told() {
+        let used = space.files.wrapping_sub(space.files_free);
+        for (state, value) in [("used", used), ("free", space.files_free)] {
+            let device = mount.resolved.get().unwrap_or(&mount.device);
+            let mode = mode(mount.readonly);
+            points.push(
+                [device, mode, &mount.real_point, state, &mount.fstype],
+                value.cast_signed(),
+            );
+        }
+    }
+}
