@@ -1,0 +1,272 @@
+//! One connection to a peer: opening it, and one exchange on it.
+//!
+//! hyper needs its connection polled beside the request, so each has one task; it ends with the
+//! last handle to it.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::error::Cause;
+use super::response::{self, Response};
+use super::{Error, Protocol};
+use crate::net::endpoint::{Endpoint, Place};
+use crate::net::stream::Stream;
+
+/// Bounds hyper's buffers, and with them the head of an answer: 64 KiB.
+const BUFFER: usize = 64 << 10;
+
+/// A live connection that can carry requests.
+pub(super) struct Connection {
+    sender: Sender,
+    heard: Arc<Heard>,
+    driver: Arc<Driver>,
+}
+
+/// What came back on a connection so far.
+#[derive(Default)]
+struct Heard {
+    /// Any byte since the last request went out.
+    any: AtomicBool,
+    /// Text of HTTP/1 where HTTP/2 was spoken: hyper tells this as one of many framing errors.
+    old: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+/// The task that polls the connection; ends when the last handle goes.
+struct Driver(AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why an exchange failed, by what may be done about it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Not one byte of an answer came: on a kept connection it may be sent anew.
+    Unanswered(Cause),
+    /// The answer had begun, or trying again would not help.
+    Final(Cause),
+}
+
+impl Connection {
+    /// Another handle to the same connection, where the protocol can carry requests side by side.
+    pub(super) fn shared(&self) -> Option<Self> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => Some(Self {
+                sender: Sender::Http2(sender.clone()),
+                heard: Arc::clone(&self.heard),
+                driver: Arc::clone(&self.driver),
+            }),
+        }
+    }
+
+    /// Waits until a request can be sent; false when the connection is over.
+    pub(super) async fn ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    /// Sends a request and reads its whole answer.
+    pub(super) async fn send(
+        &mut self,
+        request: hyper::Request<Full<Bytes>>,
+        limit: usize,
+    ) -> Result<Response, Failure> {
+        self.heard.any.store(false, Ordering::Relaxed);
+        let answer = match &mut self.sender {
+            Sender::Http1(sender) => sender.send_request(request).await.map_err(|error| {
+                let cause = Cause::of(error);
+                if self.heard.any.load(Ordering::Relaxed) {
+                    Failure::Final(cause)
+                } else {
+                    Failure::Unanswered(cause)
+                }
+            }),
+            // Bytes heard mean nothing here: settings and pings of the connection are bytes too.
+            Sender::Http2(sender) => sender.send_request(request).await.map_err(|error| {
+                if self.heard.old.load(Ordering::Relaxed) {
+                    Failure::Final(Cause::Bad(error))
+                } else {
+                    Failure::Unanswered(Cause::of(error))
+                }
+            }),
+        };
+        response::whole(answer?, limit).await
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("sender", &self.sender)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connects to `endpoint` inside `limit`.
+pub(super) async fn open(
+    endpoint: &Endpoint,
+    protocol: Protocol,
+    limit: Duration,
+) -> Result<Connection, Error> {
+    let peer = || endpoint.to_string();
+    let deadline = Instant::now() + limit;
+    let stream = match timeout_at(deadline, connect(endpoint.place(), deadline)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if error.kind() != io::ErrorKind::TimedOut => {
+            return Err(Error::Connect {
+                peer: peer(),
+                source: error,
+            });
+        }
+        Ok(Err(_)) | Err(_) => {
+            return Err(Error::TimedOut {
+                peer: peer(),
+                after: limit,
+            });
+        }
+    };
+    let heard = Arc::new(Heard::default());
+    let io = TokioIo::new(Listening {
+        stream,
+        heard: Arc::clone(&heard),
+    });
+    let broken = |source| Error::Closed {
+        peer: peer(),
+        source,
+    };
+    let (sender, task) = match protocol {
+        Protocol::Http1 => {
+            let (sender, connection) = http1::Builder::new()
+                .max_buf_size(BUFFER)
+                .handshake(io)
+                .await
+                .map_err(broken)?;
+            let task = tokio::spawn(async move {
+                // What ends a connection is told by the request on it; while idle it is nobody's.
+                connection.await.ok();
+            });
+            (Sender::Http1(sender), task)
+        }
+        Protocol::Http2 => {
+            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_header_list_size(BUFFER as u32)
+                .handshake(io)
+                .await
+                .map_err(broken)?;
+            let task = tokio::spawn(async move {
+                connection.await.ok();
+            });
+            (Sender::Http2(sender), task)
+        }
+    };
+    Ok(Connection {
+        sender,
+        heard,
+        driver: Arc::new(Driver(task.abort_handle())),
+    })
+}
+
+async fn connect(place: &Place, deadline: Instant) -> io::Result<Stream> {
+    let (host, port) = match place {
+        Place::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        Place::Tcp { host, port } => (host.as_str(), *port),
+    };
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut left = addresses.len() as u32;
+    for address in addresses {
+        // An address that swallows packets (often the IPv6 one) must leave time for the next.
+        let now = Instant::now();
+        let share = deadline.saturating_duration_since(now) / left.max(1);
+        left = left.saturating_sub(1);
+        match timeout_at(now + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(Stream::Tcp(stream));
+            }
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+/// The stream of a connection, which notes whether anything came back.
+struct Listening {
+    stream: Stream,
+    heard: Arc<Heard>,
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(new) = buf.filled().get(before..).filter(|new| !new.is_empty()) {
+            let first = !self.heard.any.swap(true, Ordering::Relaxed);
+            if first && new.starts_with(b"HTTP/1.") {
+                self.heard.old.store(true, Ordering::Relaxed);
+            }
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

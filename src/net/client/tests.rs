@@ -1,0 +1,412 @@
+use std::convert::Infallible;
+use std::io;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::StatusCode;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderMap;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::mpsc;
+
+use super::*;
+
+async fn listening() -> (TcpListener, Endpoint) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, format!("http://{address}/base").parse().unwrap())
+}
+
+fn client(endpoint: Endpoint) -> Client {
+    Client::new(endpoint, Protocol::Http1, Limits::default())
+}
+
+/// Reads one request head without a body and gives it back as text.
+async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return String::new(),
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+async fn answer(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn asks_twice_on_one_connection() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let first = head(&mut stream).await;
+        answer(&mut stream, OK).await;
+        let second = head(&mut stream).await;
+        answer(&mut stream, OK).await;
+        (first, second)
+    });
+    let host = endpoint.authority();
+    let client = client(endpoint);
+    let response = client
+        .send(Request::get().header("x-a", "b"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.status.as_u16(), &response.body[..]),
+        (200, &b"ok"[..])
+    );
+    client.send(Request::get().at("/other?q=1")).await.unwrap();
+    let (first, second) = server.await.unwrap();
+    assert!(first.starts_with("GET /base HTTP/1.1\r\n"), "{first}");
+    assert!(first.contains(&format!("host: {host}\r\n")), "{first}");
+    assert!(first.contains("x-a: b\r\n"), "{first}");
+    assert!(
+        second.starts_with("GET /other?q=1 HTTP/1.1\r\n"),
+        "{second}"
+    );
+}
+
+#[tokio::test]
+async fn remakes_a_kept_connection_that_the_server_closed() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        for _ in 0..3 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            answer(&mut stream, OK).await;
+        }
+    });
+    let client = client(endpoint);
+    for _ in 0..3 {
+        assert_eq!(client.send(Request::get()).await.unwrap().status, 200);
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn sends_once_more_when_a_kept_connection_dies_under_the_request() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        answer(&mut stream, OK).await;
+        // The second request is read, then the connection goes without a byte of answer.
+        head(&mut stream).await;
+        drop(stream);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        answer(
+            &mut stream,
+            "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
+    });
+    let client = client(endpoint);
+    client.send(Request::get()).await.unwrap();
+    assert_eq!(client.send(Request::get()).await.unwrap().status, 201);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn does_not_repeat_a_request_whose_answer_had_begun() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        answer(&mut stream, OK).await;
+        head(&mut stream).await;
+        answer(&mut stream, "HTTP/1.1 2").await;
+    });
+    let client = client(endpoint);
+    client.send(Request::get()).await.unwrap();
+    let error = client.send(Request::get()).await.unwrap_err();
+    assert!(matches!(error, Error::Closed { .. }), "{error:?}");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn sends_a_request_with_an_effect_at_most_once() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        let (mut kept, _) = listener.accept().await.unwrap();
+        head(&mut kept).await;
+        answer(&mut kept, OK).await;
+        let (mut own, _) = listener.accept().await.unwrap();
+        head(&mut own).await;
+        drop(own);
+        // Were it sent again, this would answer it.
+        kept
+    });
+    let client = client(endpoint);
+    client.send(Request::get()).await.unwrap();
+    let error = client
+        .send(Request::post("x").at_most_once())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Closed { .. }), "{error:?}");
+    drop(server.await.unwrap());
+}
+
+#[tokio::test]
+async fn refuses_an_answer_above_the_cap_by_its_announced_and_by_its_real_length() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        for text in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nabcdef\r\n4\r\nghij\r\n0\r\n\r\n",
+        ] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            answer(&mut stream, text).await;
+        }
+    });
+    let limits = Limits {
+        response: 10,
+        ..Limits::default()
+    };
+    let client = Client::new(endpoint, Protocol::Http1, limits);
+    for _ in 0..2 {
+        let error = client.send(Request::get()).await.unwrap_err();
+        assert!(
+            matches!(error, Error::TooLarge { limit: 10, .. }),
+            "{error:?}"
+        );
+    }
+    assert_eq!(
+        &client.send(Request::get()).await.unwrap().body[..],
+        b"abcdefghij"
+    );
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn tells_garbage_cut_answers_and_bad_chunks_apart() {
+    for (text, closed) in [
+        ("", true),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", true),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", false),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            false,
+        ),
+    ] {
+        let (listener, endpoint) = listening().await;
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            answer(&mut stream, text).await;
+        });
+        let error = client(endpoint).send(Request::get()).await.unwrap_err();
+        match error {
+            Error::Closed { .. } => assert!(closed, "{text}"),
+            Error::BadResponse { .. } => assert!(!closed, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn gives_up_at_the_deadline_and_takes_a_new_connection_afterwards() {
+    let (listener, endpoint) = listening().await;
+    let (release, mut released) = mpsc::channel::<()>(1);
+    let server = tokio::spawn(async move {
+        let (mut silent, _) = listener.accept().await.unwrap();
+        head(&mut silent).await;
+        released.recv().await;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        answer(&mut stream, OK).await;
+    });
+    let client = client(endpoint);
+    let asked = Request::get().within(Duration::from_millis(50));
+    let error = client.send(asked).await.unwrap_err();
+    assert!(
+        matches!(error, Error::TimedOut { .. }) && error.is_transient(),
+        "{error:?}"
+    );
+    drop(release);
+    client.send(Request::get()).await.unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn says_whom_it_cannot_connect_to_and_keeps_secrets_to_itself() {
+    let (listener, endpoint) = listening().await;
+    drop(listener);
+    let secret = endpoint.at("/SECRET?token=SECRET").unwrap();
+    let asked = Request::get().header("authorization", "Bearer SECRET");
+    assert!(!format!("{asked:?}").contains("SECRET"));
+    let error = client(secret).send(asked).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("SECRET"));
+    assert!(error.to_string().contains(&endpoint.to_string()), "{error}");
+    match error {
+        Error::Connect { source, .. } => {
+            assert_eq!(source.kind(), io::ErrorKind::ConnectionRefused)
+        }
+        other => panic!("{other:?}"),
+    }
+    let error = client(endpoint)
+        .send(Request::get().header("x", "a\nb"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::BadRequest { .. }));
+}
+
+#[tokio::test]
+async fn talks_over_a_unix_socket() {
+    let directory = std::env::temp_dir().join(format!("nodeward-client-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("peer.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let asked = head(&mut stream).await;
+        stream.write_all(OK.as_bytes()).await.unwrap();
+        asked
+    });
+    let client = client(format!("unix:{}", path.display()).parse().unwrap());
+    let response = client
+        .send(Request::get().at("/v1.41/containers/json"))
+        .await
+        .unwrap();
+    assert_eq!(response.status, 200);
+    let asked = server.await.unwrap();
+    assert!(
+        asked.starts_with("GET /v1.41/containers/json HTTP/1.1\r\n"),
+        "{asked}"
+    );
+    assert!(asked.contains("host: localhost\r\n"), "{asked}");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// A gRPC-like server: echoes the body with trailers, or puts its status in the headers for `/bare`.
+/// Each connection goes away after `requests`.
+async fn grpc(listener: TcpListener, connections: usize, requests: usize) {
+    for _ in 0..connections {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (done, mut finished) = mpsc::channel::<()>(16);
+        let service = service_fn(move |request| answer_grpc(request, done.clone()));
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        for _ in 0..requests {
+            tokio::select! {
+                _ = connection.as_mut() => panic!("the client left early"),
+                _ = finished.recv() => {}
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.as_mut().await.ok();
+    }
+}
+
+async fn answer_grpc(
+    request: hyper::Request<Incoming>,
+    done: mpsc::Sender<()>,
+) -> Result<hyper::Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    assert_eq!(request.version(), hyper::Version::HTTP_2);
+    assert_eq!(request.headers().get("te").unwrap(), "trailers");
+    let bare = request.uri().path() == "/bare";
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    done.send(()).await.ok();
+    let response = hyper::Response::builder();
+    if bare {
+        let response = response
+            .header("grpc-status", "14")
+            .header("grpc-message", "go%20away");
+        return Ok(response.body(Empty::new().boxed()).unwrap());
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    let body = Full::new(body).with_trailers(async { Some(Ok(trailers)) });
+    Ok(response.body(body.boxed()).unwrap())
+}
+
+fn call(path: &str) -> Request {
+    Request::post(&b"\0\0\0\0\x01x"[..])
+        .at(path)
+        .header("te", "trailers")
+        .header("content-type", "application/grpc")
+}
+
+#[tokio::test]
+async fn reads_grpc_outcomes_from_trailers_and_from_headers() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(grpc(listener, 1, 2));
+    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    let response = client.send(call("/svc/Export")).await.unwrap();
+    assert_eq!(&response.body[..], b"\0\0\0\0\x01x");
+    assert_eq!(response.grpc_status().unwrap().code, 0);
+    let response = client.send(call("/bare")).await.unwrap();
+    assert_eq!(
+        response.grpc_status(),
+        Some(GrpcStatus {
+            code: 14,
+            message: "go away".to_owned()
+        })
+    );
+    drop(client);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn survives_a_goaway_between_calls() {
+    let (listener, endpoint) = listening().await;
+    // A call may still be taken on a connection that is going away, so not all of these are used.
+    let server = tokio::spawn(grpc(listener, 5, 1));
+    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    for _ in 0..5 {
+        let response = client.send(call("/svc/Export")).await.unwrap();
+        assert_eq!(response.grpc_status().unwrap().code, 0);
+    }
+    server.abort();
+}
+
+#[tokio::test]
+async fn carries_calls_side_by_side_on_one_http2_connection() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(grpc(listener, 1, 3));
+    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    client.send(call("/first")).await.unwrap();
+    let (one, two) = tokio::join!(client.send(call("/one")), client.send(call("/two")));
+    assert_eq!(
+        (one.unwrap().status, two.unwrap().status),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    drop(client);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn says_that_a_peer_does_not_speak_http2() {
+    let (listener, endpoint) = listening().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        let bad = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+        stream.write_all(bad.as_bytes()).await.unwrap();
+        stream
+    });
+    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    let error = client.send(call("/svc/Export")).await.unwrap_err();
+    assert!(matches!(error, Error::BadResponse { .. }), "{error:?}");
+    drop(server.await.unwrap());
+}
+
+#[test]
+fn can_be_sent_between_threads() {
+    fn sendable<T: Send>(_: T) {}
+    let client = client("http://127.0.0.1:1".parse().unwrap());
+    sendable(client.send(Request::get()));
+}
