@@ -9,5 +9,6 @@
 )]
 
 mod config_generated;
+mod config_load;
 mod corpus;
 mod layers;
