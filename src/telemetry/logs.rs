@@ -23,7 +23,9 @@ pub use level::{Level, WrongLevel};
 use line::Lines;
 
 /// What is logged and how.
-#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Least level that is logged: off, error, warn, info, debug or trace. It can be followed by
@@ -35,7 +37,17 @@ pub struct Options {
 }
 
 /// Form of the log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// `time=... level=info msg="..." key=value`, one line each (logfmt).
