@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::dialect::zabbix::passive;
 use crate::host::Roots;
 use crate::peer::systemd;
+use crate::telemetry::logs;
 use crate::{serve, subject};
 
 /// The whole config file.
@@ -27,6 +28,8 @@ pub struct Config {
     pub subjects: subject::Options,
     /// Passive checks for a Zabbix server or proxy.
     pub zabbix: passive::Options,
+    /// nodeward's own log lines, on standard error.
+    pub log: logs::Options,
     /// The control socket that `nodeward status`, `reload` and the like talk to: `off`, or an
     /// absolute path. Default: `$RUNTIME_DIRECTORY/nodeward.sock`, else
     /// `/run/nodeward/nodeward.sock` if that directory is there, else the state directory.
