@@ -32,7 +32,8 @@ pub fn check(bytes: &[u8]) {
         server: vec!["127.0.0.1".to_owned()],
         ..Options::default()
     };
-    let server = Server::new(&options, "node", Arc::new(Echo)).expect("good options");
+    let server =
+        Server::new(&options, "node", Arc::new(Echo), Arc::default()).expect("good options");
     let request = packet::encode(bytes);
     let reply = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -28,10 +28,12 @@ use super::answer::{Answers, Unsupported};
 use super::key::Key;
 use super::packet::{self, HEADER, Limits, NotRead};
 
+mod listen;
 mod options;
 mod outcome;
 mod request;
 
+pub use listen::{Listening, NotListening};
 pub use options::{Invalid, Options};
 pub use outcome::{Counters, Outcome};
 
@@ -46,13 +48,15 @@ pub struct Server {
     agent: Agent,
     allow: AllowList,
     timeout: Duration,
+    connections: usize,
     answers: Arc<dyn Answers>,
-    counters: Counters,
+    counters: Arc<Counters>,
     troubles: Troubles,
 }
 
 impl Server {
-    /// Makes a server from its options. `node` is the host's name unless the options give one.
+    /// Makes a server from its options. `node` is the host's name unless the options give one;
+    /// the counters outlive the server, so that a reload does not set them back.
     ///
     /// # Errors
     /// Everything that is wrong with the options.
@@ -60,6 +64,7 @@ impl Server {
         options: &Options,
         node: &str,
         answers: Arc<dyn Answers>,
+        counters: Arc<Counters>,
     ) -> Result<Self, Vec<Invalid>> {
         options.check()?;
         let bad = |bad: Vec<_>| bad.into_iter().map(Invalid::Server).collect::<Vec<_>>();
@@ -71,8 +76,9 @@ impl Server {
             },
             allow,
             timeout: options.timeout.get(),
+            connections: usize::from(options.connections),
             answers,
-            counters: Counters::default(),
+            counters,
             troubles: Troubles::default(),
         })
     }
@@ -93,7 +99,7 @@ impl Server {
         if !self.allow.allows(peer, deadline).await {
             self.counters.add(Outcome::Refused);
             self.troubles
-                .tell(Trouble::Refused, peer, &"it is not in zabbix.server");
+                .tell(Trouble::Refused, Some(peer), &"it is not in zabbix.server");
             return;
         }
         let reply = match packet::read(&mut stream, Limits::PASSIVE, deadline).await {
@@ -105,12 +111,13 @@ impl Server {
             }
             Err(NotRead::Late) => {
                 self.counters.add(Outcome::TimedOut);
-                self.troubles.tell(Trouble::Late, peer, &NotRead::Late);
+                self.troubles
+                    .tell(Trouble::Late, Some(peer), &NotRead::Late);
                 return;
             }
             Err(error) => {
                 self.counters.add(Outcome::Malformed);
-                self.troubles.tell(Trouble::Malformed, peer, &error);
+                self.troubles.tell(Trouble::Malformed, Some(peer), &error);
                 return;
             }
         };
@@ -124,7 +131,7 @@ impl Server {
     pub fn turned_away(&self, peer: IpAddr) {
         self.counters.add(Outcome::TooMany);
         let why = "too many connections are open; raise zabbix.connections if they are wanted";
-        self.troubles.tell(Trouble::TooMany, peer, &why);
+        self.troubles.tell(Trouble::TooMany, Some(peer), &why);
     }
 
     /// The packet that answers a request.

@@ -99,6 +99,7 @@ pub(super) enum Trouble {
     Malformed,
     Late,
     TooMany,
+    Accept,
 }
 
 /// When each kind of trouble was last written about.
@@ -108,18 +109,22 @@ pub(super) struct Troubles {
     malformed: Seldom,
     late: Seldom,
     too_many: Seldom,
+    accept: Seldom,
 }
 
 impl Troubles {
-    pub(super) fn tell(&self, trouble: Trouble, peer: IpAddr, why: &dyn fmt::Display) {
+    /// Tells of trouble, with the peer it came from unless it is our own.
+    pub(super) fn tell(&self, trouble: Trouble, peer: Option<IpAddr>, why: &dyn fmt::Display) {
         let (seldom, what) = match trouble {
             Trouble::Refused => (&self.refused, "refused a Zabbix peer"),
             Trouble::Malformed => (&self.malformed, "closed on a bad Zabbix request"),
             Trouble::Late => (&self.late, "gave up on a slow Zabbix peer"),
             Trouble::TooMany => (&self.too_many, "turned a Zabbix peer away"),
+            Trouble::Accept => (&self.accept, "could not accept a Zabbix peer"),
         };
         if let Some(left_out) = seldom.due(Instant::now()) {
-            tracing::warn!(%peer, left_out, "{what}: {why}");
+            let peer = peer.map(tracing::field::display);
+            tracing::warn!(peer, left_out, "{what}: {why}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::dialect::zabbix::answer::{Answering, Value};
 use crate::model::duration::Period;
 
 /// Knows a few keys; `hang` never comes.
-struct Few;
+pub(super) struct Few;
 
 impl Answers for Few {
     fn answer<'a>(&'a self, key: &'a Key<'a>, _deadline: Instant) -> Answering<'a> {
@@ -14,6 +14,10 @@ impl Answers for Few {
             match key.name() {
                 "echo" => Ok(Value::from(key.param(0).to_owned())),
                 "large" => Ok(Value::from("x".repeat(1 << 20))),
+                "slow" => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    Ok(Value::from("in the end"))
+                }
                 "hang" => std::future::pending().await,
                 _ => Err(Unsupported::UNSUPPORTED_KEY),
             }
@@ -27,7 +31,7 @@ fn server(allowed: &[&str]) -> Server {
         host_metadata: "linux".to_owned(),
         ..Options::default()
     };
-    Server::new(&options, "node 1", Arc::new(Few)).unwrap()
+    Server::new(&options, "node 1", Arc::new(Few), Arc::default()).unwrap()
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -327,6 +331,8 @@ fn a_server_is_not_made_from_bad_options() {
         ..Options::default()
     };
     let answers = Arc::new(Few);
-    let invalid = Server::new(&options, "n", answers).err().unwrap();
+    let invalid = Server::new(&options, "n", answers, Arc::default())
+        .err()
+        .unwrap();
     assert_eq!(invalid.len(), 2);
 }

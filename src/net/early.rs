@@ -1,0 +1,215 @@
+//! TCP connections that are tried before the runtime is asked to watch them.
+//!
+//! Owns a listener and its accepted streams. Made for protocols with one short request and one
+//! short reply a connection, where the request is there as soon as the connection is: such a
+//! connection is read, answered and closed without ever being registered with epoll, which is a
+//! quarter of what it would cost. A stream that has nothing to read yet, or cannot take all that is
+//! written, is registered then and goes on as any other.
+//!
+//! The surprising decision: accepted sockets inherit TCP_NODELAY from their listener (tcp(7) does
+//! not say so, Linux does it), so it is set once and not once a connection.
+
+use std::io::{self, Read, Write};
+use std::net::{self, SocketAddr};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct Listener(AsyncFd<net::TcpListener>);
+
+impl Listener {
+    /// Listens on an address; port 0 takes a free one. Must be called on the runtime.
+    ///
+    /// # Errors
+    /// Whatever the kernel says: the address is taken, not of this machine, or a privileged port.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        sockopt::set_tcp_nodelay(&listener, true)?;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for owners that may swap their descriptor; a standard listener never does"
+        )]
+        let watched = AsyncFd::with_interest(listener, Interest::READABLE)?;
+        Ok(Self(watched))
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// None that a listening socket has in practice.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.get_ref().local_addr()
+    }
+
+    /// The next connection and who made it. Nothing is lost when this is dropped.
+    ///
+    /// # Errors
+    /// What accept(2) says. ECONNABORTED and the like concern one peer that is gone already; EMFILE
+    /// and its kin last, so wait before accepting again.
+    pub async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        let accept = |listener: &net::TcpListener| {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            Ok(acceptfrom_with(listener.as_fd(), flags)?)
+        };
+        let (socket, peer) = self.0.async_io(Interest::READABLE, accept).await?;
+        let peer = peer
+            .and_then(|peer| SocketAddr::try_from(peer).ok())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        Ok((Stream(State::Early(net::TcpStream::from(socket))), peer))
+    }
+}
+
+/// An accepted connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Stream(State);
+
+#[derive(Debug)]
+enum State {
+    /// Nothing has been waited for yet.
+    Early(net::TcpStream),
+    /// Watched by the runtime.
+    Watched(TcpStream),
+    /// Could not be registered.
+    Lost,
+}
+
+impl Stream {
+    /// Tries what is asked for at once; None if it must be waited for, or is watched already.
+    fn early<T>(
+        &mut self,
+        attempt: impl FnOnce(&mut net::TcpStream) -> io::Result<T>,
+    ) -> Option<io::Result<T>> {
+        let State::Early(stream) = &mut self.0 else {
+            return None;
+        };
+        match attempt(stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            done => Some(done),
+        }
+    }
+
+    fn watched(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        if let State::Early(_) = self.0
+            && let State::Early(stream) = std::mem::replace(&mut self.0, State::Lost)
+        {
+            self.0 = State::Watched(TcpStream::from_std(stream)?);
+        }
+        match &mut self.0 {
+            State::Watched(stream) => Ok(Pin::new(stream)),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(done) = self.early(|stream| stream.read(buf.initialize_unfilled())) {
+            return Poll::Ready(done.map(|count| buf.advance(count)));
+        }
+        self.watched()?.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(done) = self.early(|stream| stream.write(bytes)) {
+            return Poll::Ready(done);
+        }
+        self.watched()?.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket holds nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(done) = self.early(|stream| stream.shutdown(net::Shutdown::Write)) {
+            return Poll::Ready(done);
+        }
+        self.watched()?.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn pair() -> (net::TcpStream, Stream) {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let near = net::TcpStream::connect(listener.address().unwrap()).unwrap();
+        let (far, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, near.local_addr().unwrap());
+        (near, far)
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_is_read_and_answered_without_being_watched() {
+        let (mut near, mut far) = pair().await;
+        near.write_all(b"ping").unwrap();
+        let mut buffer = [0; 4];
+        far.read_exact(&mut buffer).await.unwrap();
+        far.write_all(b"pong").await.unwrap();
+        assert!(matches!(far.0, State::Early(_)));
+        near.read_exact(&mut buffer).unwrap();
+        assert_eq!(&buffer, b"pong");
+        drop(far);
+        assert_eq!(near.read(&mut buffer).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_comes_later_is_waited_for() {
+        let (mut near, mut far) = pair().await;
+        let reading = tokio::spawn(async move {
+            let mut buffer = [0; 4];
+            far.read_exact(&mut buffer).await.map(|_| (buffer, far))
+        });
+        tokio::task::yield_now().await;
+        near.write_all(b"pi").unwrap();
+        tokio::task::yield_now().await;
+        near.write_all(b"ng").unwrap();
+        let (buffer, far) = reading.await.unwrap().unwrap();
+        assert_eq!(&buffer, b"ping");
+        assert!(matches!(far.0, State::Watched(_)));
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_cannot_take_at_once_is_written_in_the_end() {
+        let (mut near, mut far) = pair().await;
+        let much = vec![7; 16 << 20];
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            near.read_to_end(&mut all).map(|_| all)
+        });
+        far.write_all(&much).await.unwrap();
+        far.shutdown().await.unwrap();
+        assert!(reader.join().unwrap().unwrap() == much);
+    }
+
+    #[tokio::test]
+    async fn accepted_sockets_do_not_delay_small_writes() {
+        let (_near, far) = pair().await;
+        let State::Early(stream) = &far.0 else {
+            panic!("{far:?}");
+        };
+        assert!(sockopt::tcp_nodelay(stream).unwrap());
+    }
+}
