@@ -159,6 +159,7 @@ impl Options {
 }
 
 subjects! {
+    cpu: super::cpu::Cpu;
     meminfo: super::meminfo::Meminfo;
     filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;

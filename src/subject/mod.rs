@@ -21,6 +21,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub mod cpu;
 pub mod filesystem;
 pub mod meminfo;
 pub mod netdev;
