@@ -1,7 +1,42 @@
 //! The OTLP dialect: declared instruments, the batch, the resource, the sender.
+//!
+//! ```text
+//!  instruments ─> batch ─┐
+//!                        ├─> message ─> send ─> queue ─> lane ─> wire (http, grpc) ─> receiver
+//!           resource ────┘                                ^          answer <────────────┘
+//!  options + environment ─> settings ────────────────────┘
+//! ```
 
+pub mod answer;
+mod backoff;
 mod batch;
+mod counts;
+mod endpoint;
+mod environment;
+mod grpc;
+mod gzip;
+mod headers;
 mod instrument;
+mod lane;
+mod options;
+mod pairs;
+mod queue;
+mod reason;
+mod resource;
+mod send;
+mod settings;
+mod signal;
+mod status;
+mod wire;
 
 pub use batch::{Batch, Cumulative, Metrics, Payload, Points, SCHEMA_URL, attribute, request};
+pub use counts::Counts;
+pub use environment::{Complaint, Origin};
 pub use instrument::{Form, Instrument, InstrumentDescriptor, InstrumentKind, Named};
+pub use options::{Compression, Options, Protocol};
+pub use queue::Depth;
+pub use reason::Reason;
+pub use resource::{Overrides, attributes, resource};
+pub use send::{Lanes, REQUEST_MOST, SPLIT_AT, Sender};
+pub use settings::{Route, Settings, resolve};
+pub use signal::Signal;

@@ -1,0 +1,249 @@
+//! The sending loop of one signal.
+//!
+//! ```text
+//!             ┌──────────── nothing may be sent: wait for a parcel, the backoff, Retry-After
+//!             v                                                        │
+//!  ──> take: newest, never tried ─ or ─ oldest, when the backoff is over ──> carry
+//!             ^                                                        │
+//!             ├── taken: backoff over, the backlog follows at once <───┤
+//!             ├── later: back into the queue, backoff or Retry-After <─┤
+//!             └── never: dropped and counted, the backlog follows <────┘
+//! ```
+//!
+//! Owns when to send and what to log. The backoff (1 s to 60 s, with jitter) is the replay's alone:
+//! each new parcel is tried once, outside a `Retry-After`, so that a receiver that is back sees
+//! fresh points within two intervals. An answer that refuses a request for good proves that the
+//! receiver lives, and never holds up what stands behind it. Lines are logged on changes only.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use super::answer::Answer;
+use super::backoff::Backoff;
+use super::queue::{Parcel, Way};
+use super::reason::Reason;
+use super::send::Shared;
+use super::signal::Signal;
+use super::wire::Carry;
+use crate::telemetry::traces;
+
+/// A message larger than this is packed on a blocking thread: below, it takes about a millisecond.
+const PACKED_HERE: usize = 128 << 10;
+
+/// One signal's loop.
+pub(super) struct Lane<C> {
+    signal: Signal,
+    carrier: C,
+    shared: Arc<Shared>,
+    standing: Standing,
+    backoff: Backoff,
+    /// The backlog is not sent before.
+    replay_at: Option<Instant>,
+    /// Nothing is sent before: the receiver said so.
+    quiet_until: Option<Instant>,
+    /// The last request that was taken was not taken whole.
+    partial: bool,
+}
+
+/// How the receiver stands, for the log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Standing {
+    Unknown,
+    Up,
+    Away { since: Instant },
+    Refusing { since: Instant },
+}
+
+impl<C: Carry> Lane<C> {
+    pub(super) fn new(signal: Signal, carrier: C, shared: Arc<Shared>) -> Self {
+        Self {
+            signal,
+            carrier,
+            shared,
+            standing: Standing::Unknown,
+            backoff: Backoff::default(),
+            replay_at: None,
+            quiet_until: None,
+            partial: false,
+        }
+    }
+
+    /// Sends until the sender closes and nothing is left that can be sent.
+    pub(super) async fn run(mut self) {
+        loop {
+            let closing = self.shared.is_closing();
+            let now = Instant::now();
+            let over = |at: Option<Instant>| at.is_none_or(|at| at <= now);
+            let live = over(self.quiet_until);
+            let replay = live && (closing || over(self.replay_at));
+            let taken = self.shared.queue().take(self.signal, live, replay);
+            match taken {
+                Some((way, parcel)) => {
+                    let moved = self.attempt(way, parcel).await;
+                    if self.shared.is_closing() && !moved {
+                        return;
+                    }
+                }
+                None if closing => return,
+                None => self.wait().await,
+            }
+        }
+    }
+
+    /// Sends one parcel once; false if the receiver was not there for it.
+    async fn attempt(&mut self, way: Way, mut parcel: Parcel) -> bool {
+        let span = self.span(&parcel);
+        let exchange = async {
+            match self.packed(&mut parcel).await {
+                Ok(()) => self.carrier.carry(parcel.body.clone()).await,
+                Err(told) => Answer::Never {
+                    reason: Reason::TooLarge,
+                    told,
+                },
+            }
+        };
+        let answer = exchange.instrument(span.clone()).await;
+        if let Answer::Later { reason, .. } | Answer::Never { reason, .. } = &answer {
+            span.record("error.type", reason.name());
+            span.record("otel.status_code", "ERROR");
+        }
+        drop(span);
+        match answer {
+            Answer::Taken { rejected, told } => self.taken(&parcel, rejected, &told),
+            Answer::Never { reason, told } => self.refused(&parcel, reason, &told),
+            Answer::Later { reason, wait, told } => {
+                self.shared.counts.failed(self.signal, reason);
+                let dropped = self.shared.queue().put_back(parcel);
+                self.shared.overflowed(&dropped);
+                let now = Instant::now();
+                self.quiet_until = wait.filter(|wait| !wait.is_zero()).map(|wait| now + wait);
+                if self.quiet_until.is_some() {
+                    self.replay_at = self.quiet_until;
+                } else if way == Way::Replay || self.replay_at.is_none() {
+                    self.replay_at = Some(now + self.backoff.next());
+                }
+                self.away(&told);
+                return false;
+            }
+        }
+        self.backoff.reset();
+        self.replay_at = None;
+        self.quiet_until = None;
+        true
+    }
+
+    /// The span of an export. Traces get none, or each export of traces would cause the next.
+    fn span(&self, parcel: &Parcel) -> Span {
+        match self.signal {
+            Signal::Traces => Span::none(),
+            Signal::Metrics => tracing::info_span!(
+                target: traces::TARGET,
+                parent: None,
+                "otlp.export",
+                otel.kind = "client",
+                otel.status_code = Empty,
+                error.type = Empty,
+                nodeward.otlp.receiver = self.carrier.peer(),
+                nodeward.otlp.items = parcel.items,
+            ),
+        }
+    }
+
+    async fn packed(&self, parcel: &mut Parcel) -> Result<(), String> {
+        if parcel.packed {
+            return Ok(());
+        }
+        let packing = self.carrier.packing();
+        let packed = if parcel.body.len() <= PACKED_HERE {
+            packing.pack(&parcel.body)
+        } else {
+            let message = parcel.body.clone();
+            tokio::task::spawn_blocking(move || packing.pack(&message))
+                .await
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        };
+        parcel.body = packed.map_err(|error| format!("could not be packed: {error}"))?;
+        parcel.packed = true;
+        Ok(())
+    }
+
+    async fn wait(&self) {
+        let depth = self.shared.queue().depth(self.signal);
+        let fresh = self.shared.queue().has_fresh(self.signal);
+        let at = match depth.parcels {
+            0 => None,
+            _ if fresh => self.quiet_until,
+            _ => self.replay_at.max(self.quiet_until),
+        };
+        let due = async {
+            match at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.shared.woken(self.signal) => {}
+            () = due => {}
+        }
+    }
+
+    fn taken(&mut self, parcel: &Parcel, rejected: u64, told: &str) {
+        self.shared.queue().done(parcel);
+        self.shared
+            .counts
+            .took(self.signal, parcel.items, rejected, parcel.body.len());
+        self.shared.flows();
+        let (signal, peer) = (self.signal.name(), self.carrier.peer());
+        match self.standing {
+            Standing::Up => {}
+            Standing::Unknown => tracing::debug!("{peer} takes {signal} over otlp"),
+            Standing::Away { since } | Standing::Refusing { since } => {
+                let seconds = since.elapsed().as_secs();
+                tracing::info!("{peer} takes {signal} over otlp again after {seconds} s");
+            }
+        }
+        self.standing = Standing::Up;
+        let partial = rejected > 0 || !told.is_empty();
+        if partial && !self.partial {
+            tracing::warn!(
+                "{peer} took {signal} over otlp but for {rejected} of {} items; it says: {told}",
+                parcel.items,
+            );
+        }
+        self.partial = partial;
+    }
+
+    fn refused(&mut self, parcel: &Parcel, reason: Reason, told: &str) {
+        self.shared.queue().done(parcel);
+        self.shared.counts.failed(self.signal, reason);
+        self.shared.counts.lost(self.signal, reason, parcel.items);
+        if !matches!(self.standing, Standing::Refusing { .. }) {
+            let (signal, peer) = (self.signal.name(), self.carrier.peer());
+            let items = parcel.items;
+            tracing::warn!(
+                "{peer} refuses {signal} over otlp, {items} items are dropped ({}): {told}",
+                reason.name(),
+            );
+            self.standing = Standing::Refusing {
+                since: Instant::now(),
+            };
+        }
+    }
+
+    fn away(&mut self, told: &str) {
+        if !matches!(self.standing, Standing::Away { .. }) {
+            let (signal, peer) = (self.signal.name(), self.carrier.peer());
+            tracing::warn!(
+                "{peer} does not take {signal} over otlp now, they are kept (at most {} bytes) \
+                 and sent again: {told}",
+                self.shared.limit,
+            );
+            self.standing = Standing::Away {
+                since: Instant::now(),
+            };
+        }
+    }
+}

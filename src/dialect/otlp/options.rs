@@ -1,0 +1,97 @@
+//! The `otlp` section of the config file.
+//!
+//! Owns the keys and their meaning; [`settings`](super::settings) joins them with the `OTEL_*`
+//! variables. Most keys are optional because a key that is not there leaves the word to a
+//! variable, while a key that is there beats every variable.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::duration::Period;
+use crate::model::secret::Secret;
+use crate::model::size::Size;
+
+/// Where and how telemetry is pushed over OTLP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The receiver's URL, such as `http://127.0.0.1:4318`; for HTTP, `v1/metrics` and
+    /// `v1/traces` are appended to it. Nothing is sent over OTLP until this key or one of
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` and
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names a receiver. Default: none.
+    pub endpoint: Option<String>,
+    /// `http/protobuf` or `grpc`. Default: `OTEL_EXPORTER_OTLP_PROTOCOL`, else `http/protobuf`.
+    pub protocol: Option<Protocol>,
+    /// Headers sent with each request, for what is no secret (a tenant, say). Names that carry
+    /// credentials are refused here: they belong into `headers_file`. Default:
+    /// `OTEL_EXPORTER_OTLP_HEADERS`, else none.
+    pub headers: BTreeMap<String, String>,
+    /// A file with more headers, one `Name: value` a line, `#` begins a comment; for secrets such
+    /// as `Authorization: Bearer ...`. Relative to the config file's directory, or
+    /// `credential:NAME`. Default: none.
+    #[serde(skip_serializing)]
+    pub headers_file: Option<Secret>,
+    /// The longest a request may take, connecting and answer included; `1ms` to `10m`. Default:
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`, else `10s`.
+    pub timeout: Option<Period>,
+    /// Time between two exports of metrics; `100ms` to `1d`. Default:
+    /// `OTEL_METRIC_EXPORT_INTERVAL`, else `60s`.
+    pub interval: Option<Period>,
+    /// `gzip` or `none`. Default: `OTEL_EXPORTER_OTLP_COMPRESSION`, else `gzip`, which every
+    /// receiver must accept.
+    pub compression: Option<Compression>,
+    /// Memory for telemetry that the receiver has not taken yet, all signals together; when it is
+    /// full, the oldest is dropped and counted. `64KiB` to `1GiB`. Default: `8MiB`.
+    pub queue: Size,
+    /// Whether metrics are sent. Default: unless `OTEL_SDK_DISABLED` or
+    /// `OTEL_METRICS_EXPORTER=none` says no.
+    pub metrics: Option<bool>,
+    /// Whether traces of nodeward's own work are sent. Default: unless `OTEL_SDK_DISABLED` or
+    /// `OTEL_TRACES_EXPORTER=none` says no.
+    pub traces: Option<bool>,
+    /// Resource attributes added to the detected ones, or put in their place; stronger than
+    /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`. An empty value removes an attribute.
+    /// Default: none.
+    pub resource: BTreeMap<String, String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            protocol: None,
+            headers: BTreeMap::new(),
+            headers_file: None,
+            timeout: None,
+            interval: None,
+            compression: None,
+            queue: Size::mib(8),
+            metrics: None,
+            traces: None,
+            resource: BTreeMap::new(),
+        }
+    }
+}
+
+/// How a request is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// A POST of the protobuf message, over HTTP/1.1.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+    /// A unary gRPC call, over HTTP/2 with prior knowledge.
+    #[serde(rename = "grpc")]
+    Grpc,
+}
+
+/// How a request's message is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// As it is.
+    None,
+}

@@ -1,0 +1,359 @@
+//! What is not delivered yet, in memory and bounded by bytes.
+//!
+//! Owns the order in which things are sent: the newest parcel of a signal once, as soon as it is
+//! there; all others oldest first. Overflow drops the oldest parcel of all signals. Pure: no clock,
+//! no lock, no socket; [`send`](super::send) holds the one lock around it.
+//!
+//! A parcel that is being sent is out of the queue but its bytes still count, until it is settled
+//! by [`Queue::done`] or comes back by [`Queue::put_back`].
+
+use std::collections::VecDeque;
+
+use hyper::body::Bytes;
+
+use super::signal::Signal;
+
+/// What a parcel costs beyond its bytes: itself, its allocation, its share of the deque.
+const OVERHEAD: usize = 128;
+
+/// One request that waits for its delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    /// Of which signal.
+    pub signal: Signal,
+    /// The encoded message, or the packed one once `packed` says so.
+    pub body: Bytes,
+    /// Whether `body` is as it goes over the wire.
+    pub packed: bool,
+    /// Data points or spans inside.
+    pub items: u64,
+    /// In the order of arrival, over all signals.
+    number: u64,
+    /// What it was counted with.
+    cost: usize,
+}
+
+/// Why a parcel was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The newest, for the first time.
+    Live,
+    /// The oldest of the backlog.
+    Replay,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Parcels.
+    pub parcels: usize,
+    /// Bytes, as counted against the bound.
+    pub bytes: usize,
+    /// Data points or spans.
+    pub items: u64,
+}
+
+/// The queue of all signals.
+#[derive(Debug)]
+pub struct Queue {
+    signals: [Waiting; Signal::ALL.len()],
+    bytes: usize,
+    limit: usize,
+    next: u64,
+}
+
+/// What waits of one signal.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By number, the oldest in front.
+    parcels: VecDeque<Parcel>,
+    /// The number of the newest until it was taken; 0, which is no parcel's, after that.
+    fresh: u64,
+    /// Items of parcels that are being sent.
+    flying: u64,
+}
+
+impl Waiting {
+    fn is_fresh(&self, parcel: &Parcel) -> bool {
+        parcel.number == self.fresh
+    }
+}
+
+impl Queue {
+    /// An empty queue of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            signals: Default::default(),
+            bytes: 0,
+            limit,
+            next: 0,
+        }
+    }
+
+    /// Adds a message; gives back what had to go for it, oldest first. A message larger than the
+    /// whole queue comes back itself.
+    pub fn push(&mut self, signal: Signal, body: Bytes, items: u64) -> Vec<Parcel> {
+        let cost = body.len().saturating_add(OVERHEAD);
+        self.next += 1;
+        let number = self.next;
+        let parcel = Parcel {
+            signal,
+            body,
+            packed: false,
+            items,
+            number,
+            cost,
+        };
+        if cost > self.limit {
+            return vec![parcel];
+        }
+        self.bytes += cost;
+        if let Some(waiting) = self.of(signal) {
+            waiting.fresh = number;
+            waiting.parcels.push_back(parcel);
+        }
+        self.shrink()
+    }
+
+    /// Takes what to send next: the newest if it was never tried (unless `live` forbids it), else
+    /// the oldest, if `replay` allows it.
+    pub fn take(&mut self, signal: Signal, live: bool, replay: bool) -> Option<(Way, Parcel)> {
+        let waiting = self.of(signal)?;
+        let newest = waiting.parcels.back();
+        let taken = if live && newest.is_some_and(|newest| waiting.is_fresh(newest)) {
+            waiting.fresh = 0;
+            (Way::Live, waiting.parcels.pop_back()?)
+        } else if replay {
+            (Way::Replay, waiting.parcels.pop_front()?)
+        } else {
+            return None;
+        };
+        waiting.flying = waiting.flying.saturating_add(taken.1.items);
+        Some(taken)
+    }
+
+    /// Returns a parcel that was not taken by the receiver to its place; gives back what had to go.
+    pub fn put_back(&mut self, mut parcel: Parcel) -> Vec<Parcel> {
+        self.done(&parcel);
+        parcel.cost = parcel.body.len().saturating_add(OVERHEAD);
+        self.bytes += parcel.cost;
+        if let Some(waiting) = self.of(parcel.signal) {
+            let older = |other: &Parcel| other.number < parcel.number;
+            let place = waiting.parcels.partition_point(older);
+            waiting.parcels.insert(place, parcel);
+        }
+        self.shrink()
+    }
+
+    /// Settles a parcel that was taken and will not come back.
+    pub fn done(&mut self, parcel: &Parcel) {
+        self.bytes = self.bytes.saturating_sub(parcel.cost);
+        if let Some(waiting) = self.of(parcel.signal) {
+            waiting.flying = waiting.flying.saturating_sub(parcel.items);
+        }
+    }
+
+    /// Items of parcels that are being sent.
+    pub fn flying(&self, signal: Signal) -> u64 {
+        self.signals
+            .get(signal.index())
+            .map_or(0, |waiting| waiting.flying)
+    }
+
+    /// Takes everything out.
+    pub fn clear(&mut self, signal: Signal) -> Vec<Parcel> {
+        let parcels = match self.of(signal) {
+            Some(waiting) => std::mem::take(&mut waiting.parcels),
+            None => return Vec::new(),
+        };
+        self.bytes = parcels.iter().fold(self.bytes, |bytes, parcel| {
+            bytes.saturating_sub(parcel.cost)
+        });
+        parcels.into()
+    }
+
+    /// Whether the signal's newest parcel was never taken.
+    pub fn has_fresh(&self, signal: Signal) -> bool {
+        let Some(waiting) = self.signals.get(signal.index()) else {
+            return false;
+        };
+        let newest = waiting.parcels.back();
+        newest.is_some_and(|newest| waiting.is_fresh(newest))
+    }
+
+    /// What waits of one signal, without what is being sent.
+    pub fn depth(&self, signal: Signal) -> Depth {
+        let mut depth = Depth::default();
+        let waiting = self.signals.get(signal.index());
+        for parcel in waiting.iter().flat_map(|waiting| &waiting.parcels) {
+            depth.parcels += 1;
+            depth.bytes += parcel.cost;
+            depth.items = depth.items.saturating_add(parcel.items);
+        }
+        depth
+    }
+
+    /// Drops the oldest until the bound holds. What is being sent cannot be dropped; it is at most
+    /// one request a signal.
+    fn shrink(&mut self) -> Vec<Parcel> {
+        let mut dropped = Vec::new();
+        while self.bytes > self.limit {
+            let oldest = self
+                .signals
+                .iter_mut()
+                .filter(|waiting| !waiting.parcels.is_empty())
+                .min_by_key(|waiting| waiting.parcels.front().map(|front| front.number));
+            let Some(parcel) = oldest.and_then(|waiting| waiting.parcels.pop_front()) else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(parcel.cost);
+            dropped.push(parcel);
+        }
+        dropped
+    }
+
+    fn of(&mut self, signal: Signal) -> Option<&mut Waiting> {
+        self.signals.get_mut(signal.index())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    use Signal::{Metrics, Traces};
+
+    fn body(length: usize) -> Bytes {
+        vec![0; length - OVERHEAD].into()
+    }
+
+    fn numbers(parcels: &[Parcel]) -> Vec<u64> {
+        parcels.iter().map(|parcel| parcel.number).collect()
+    }
+
+    #[test]
+    fn the_newest_goes_first_once_and_the_rest_oldest_first() {
+        let mut queue = Queue::new(10_000);
+        for items in 1..=3 {
+            assert!(queue.push(Metrics, body(200), items).is_empty());
+        }
+        let (way, newest) = queue.take(Metrics, true, true).unwrap();
+        assert_eq!((way, newest.items), (Way::Live, 3));
+        assert!(queue.put_back(newest).is_empty());
+        let mut order = Vec::new();
+        queue.push(Metrics, body(200), 4);
+        while let Some((way, parcel)) = queue.take(Metrics, true, true) {
+            order.push((way, parcel.items));
+            queue.done(&parcel);
+        }
+        let expected = [
+            (Way::Live, 4),
+            (Way::Replay, 1),
+            (Way::Replay, 2),
+            (Way::Replay, 3),
+        ];
+        assert_eq!(order, expected);
+        assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn takes_only_what_is_allowed() {
+        let mut queue = Queue::new(10_000);
+        queue.push(Metrics, body(200), 1);
+        assert!(queue.take(Traces, true, true).is_none());
+        assert!(queue.take(Metrics, false, false).is_none());
+        assert!(queue.has_fresh(Metrics));
+        let (_, parcel) = queue.take(Metrics, true, false).unwrap();
+        queue.put_back(parcel);
+        assert!(!queue.has_fresh(Metrics));
+        assert!(queue.take(Metrics, true, false).is_none());
+        assert!(queue.take(Metrics, true, true).is_some());
+    }
+
+    #[test]
+    fn overflow_drops_the_oldest_of_all_signals() {
+        let mut queue = Queue::new(1000);
+        queue.push(Traces, body(400), 1);
+        queue.push(Metrics, body(400), 2);
+        let dropped = queue.push(Metrics, body(400), 3);
+        assert_eq!(
+            (dropped[0].signal, dropped[0].items, dropped.len()),
+            (Traces, 1, 1)
+        );
+        let dropped = queue.push(Metrics, body(1000), 4);
+        assert_eq!(numbers(&dropped), [2, 3]);
+        let dropped = queue.push(Metrics, body(1001), 5);
+        assert_eq!(dropped[0].items, 5, "larger than the whole queue");
+        assert_eq!(
+            queue.depth(Metrics),
+            Depth {
+                parcels: 1,
+                bytes: 1000,
+                items: 4
+            }
+        );
+        assert_eq!(numbers(&queue.clear(Metrics)), [4]);
+        assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn what_is_being_sent_counts_and_may_be_dropped_when_it_comes_back() {
+        let mut queue = Queue::new(1000);
+        queue.push(Metrics, body(600), 1);
+        let (_, parcel) = queue.take(Metrics, true, true).unwrap();
+        queue.push(Metrics, body(400), 2);
+        assert_eq!(numbers(&queue.push(Metrics, body(400), 3)), [2]);
+        assert!(queue.put_back(parcel.clone()).is_empty());
+        let (_, again) = queue.take(Metrics, false, true).unwrap();
+        assert_eq!(again.number, 1);
+        queue.push(Metrics, body(300), 4);
+        let smaller = Parcel {
+            body: body(200),
+            packed: true,
+            ..again
+        };
+        assert!(queue.put_back(smaller).is_empty(), "packing made room");
+    }
+
+    proptest! {
+        #[test]
+        fn the_bound_holds_and_nothing_is_lost_or_doubled(
+            steps in proptest::collection::vec((0_u8..4, 1_usize..600, any::<bool>()), 0..200)
+        ) {
+            let mut queue = Queue::new(2000);
+            let mut flying: Vec<Parcel> = Vec::new();
+            let mut ended = Vec::new();
+            let mut pushed = 0;
+            for (step, length, traces) in steps {
+                let signal = if traces { Traces } else { Metrics };
+                match step {
+                    0 => {
+                        pushed += 1;
+                        ended.extend(numbers(&queue.push(signal, body(OVERHEAD + length), 1)));
+                    }
+                    1 if flying.iter().all(|parcel| parcel.signal != signal) => {
+                        flying.extend(queue.take(signal, length % 2 == 0, true).map(|taken| taken.1));
+                    }
+                    2 => if let Some(parcel) = flying.pop() {
+                        ended.extend(numbers(&queue.put_back(parcel)));
+                    }
+                    _ => if let Some(parcel) = flying.pop() {
+                        queue.done(&parcel);
+                        ended.push(parcel.number);
+                    }
+                }
+                let waiting = queue.depth(Metrics).bytes + queue.depth(Traces).bytes;
+                let sending: usize = flying.iter().map(|parcel| parcel.cost).sum();
+                prop_assert_eq!(queue.bytes, waiting + sending);
+                prop_assert!(waiting == 0 || queue.bytes <= 2000);
+            }
+            ended.extend(numbers(&flying));
+            ended.extend(numbers(&queue.clear(Metrics)));
+            ended.extend(numbers(&queue.clear(Traces)));
+            ended.sort_unstable();
+            prop_assert_eq!(ended, (1..=pushed).collect::<Vec<u64>>());
+        }
+    }
+}

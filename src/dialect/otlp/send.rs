@@ -1,0 +1,274 @@
+//! The one sender of all signals.
+//!
+//! ```text
+//!  send(metrics) ─┐            ┌─ lane of metrics ─ pack ─ HTTP or gRPC ─> receiver
+//!                 ├─> queue ──>│    newest first, once; the backlog beside it
+//!  send(traces)  ─┘   (bytes)  └─ lane of traces ── ...
+//! ```
+//!
+//! Owns the queue, the counters and the life of the lanes. [`Sender::send`] returns at once and
+//! never fails: what cannot be kept is counted. Each signal has a lane and a connection of its own,
+//! so that a slow receiver of one delays nothing of the other.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::body::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::counts::Counts;
+use super::lane::Lane;
+use super::queue::{Depth, Parcel, Queue};
+use super::reason::Reason;
+use super::settings::Settings;
+use super::signal::Signal;
+use super::wire::{Carry, Wire};
+use crate::telemetry::traces;
+
+/// What a request should not exceed, in bytes of the encoded message: leaves room below what a
+/// stock collector takes. Split a batch here.
+pub const SPLIT_AT: usize = 3 << 20;
+
+/// What a stock collector takes as one gRPC message (4 MiB); a larger message is dropped at once.
+pub const REQUEST_MOST: usize = 4 << 20;
+
+/// Hands telemetry to the lanes. Cheap to clone.
+#[derive(Clone)]
+pub struct Sender(Arc<Shared>);
+
+/// What sender and lanes share.
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    pub(super) limit: usize,
+    wake: [Notify; Signal::ALL.len()],
+    on: [bool; Signal::ALL.len()],
+    closing: watch::Sender<Option<Instant>>,
+    pub(super) counts: Counts,
+    overflowing: Mutex<bool>,
+}
+
+/// The lanes, to be run by a task. Without it nothing is sent, only queued.
+pub struct Lanes<C = Wire> {
+    shared: Arc<Shared>,
+    lanes: [Option<Lane<C>>; Signal::ALL.len()],
+}
+
+impl Sender {
+    /// A sender and its lanes, for the signals that have a route. Opens no connection yet.
+    pub fn new(settings: &Settings) -> (Self, Lanes) {
+        let wires = Signal::ALL.map(|signal| settings.route(signal).map(Wire::new));
+        Self::over(settings.queue, wires)
+    }
+
+    /// The same over anything that carries.
+    pub(super) fn over<C: Carry>(
+        limit: usize,
+        carriers: [Option<C>; Signal::ALL.len()],
+    ) -> (Self, Lanes<C>) {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue::new(limit)),
+            limit,
+            wake: Default::default(),
+            on: carriers.each_ref().map(Option::is_some),
+            closing: watch::Sender::new(None),
+            counts: Counts::default(),
+            overflowing: Mutex::new(false),
+        });
+        let mut signals = Signal::ALL.into_iter();
+        let lanes = carriers.map(|carrier| {
+            let signal = signals.next()?;
+            carrier.map(|carrier| Lane::new(signal, carrier, Arc::clone(&shared)))
+        });
+        (Self(Arc::clone(&shared)), Lanes { shared, lanes })
+    }
+
+    /// Whether `signal` has a receiver; if not, there is no need to encode anything.
+    pub fn sends(&self, signal: Signal) -> bool {
+        self.0.on.get(signal.index()).is_some_and(|on| *on)
+    }
+
+    /// Queues an encoded `Export...ServiceRequest` with so many `items` (data points, spans).
+    ///
+    /// Returns at once. A message of a signal without a receiver is ignored; one that is larger
+    /// than [`REQUEST_MOST`] or comes after [`Sender::close`] is dropped and counted.
+    pub fn send(&self, signal: Signal, message: Bytes, items: u64) {
+        if !self.sends(signal) {
+            return;
+        }
+        if message.len() > REQUEST_MOST {
+            let bytes = message.len();
+            tracing::warn!(
+                "one otlp request of {signal} with {bytes} bytes was dropped: receivers take at \
+                 most {REQUEST_MOST}",
+                signal = signal.name(),
+            );
+            self.0.counts.lost(signal, Reason::TooLarge, items);
+            return;
+        }
+        if self.0.closing.borrow().is_some() {
+            self.0.counts.lost(signal, Reason::Shutdown, items);
+            return;
+        }
+        let dropped = self.0.queue().push(signal, message, items);
+        self.0.overflowed(&dropped);
+        self.0.wake(signal);
+    }
+
+    /// Ends the lanes: they send what they can until `deadline`, but do not wait for a receiver
+    /// that is away. Then [`Lanes::run`] returns.
+    pub fn close(&self, deadline: Instant) {
+        self.0.closing.send_replace(Some(deadline));
+        Signal::ALL
+            .into_iter()
+            .for_each(|signal| self.0.wake(signal));
+    }
+
+    /// What waits of one signal.
+    pub fn depth(&self, signal: Signal) -> Depth {
+        self.0.queue().depth(signal)
+    }
+
+    /// The counters.
+    pub fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// Traces of nodeward's own work, as opentelemetry-otlp encoded them.
+impl traces::Carry for Sender {
+    fn carry(&self, body: Bytes) -> traces::Carried<'_> {
+        let items = spans(&body);
+        self.send(Signal::Traces, body, items);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Spans in an encoded `ExportTraceServiceRequest`.
+fn spans(body: &Bytes) -> u64 {
+    let request = ExportTraceServiceRequest::decode(body.clone()).unwrap_or_default();
+    let resources = request.resource_spans.iter();
+    let scopes = resources.flat_map(|resource| &resource.scope_spans);
+    scopes.map(|scope| scope.spans.len() as u64).sum()
+}
+
+impl<C: Carry> Lanes<C> {
+    /// Sends until [`Sender::close`]. What is left then is dropped and counted.
+    pub async fn run(self) {
+        let Self {
+            shared,
+            lanes: [metrics, traces],
+        } = self;
+        let run = async |lane: Option<Lane<C>>| {
+            if let Some(lane) = lane {
+                lane.run().await;
+            }
+        };
+        tokio::select! {
+            () = async { _ = tokio::join!(run(metrics), run(traces)) } => {}
+            () = shared.past_deadline() => {}
+        }
+        shared.abandon();
+    }
+}
+
+impl Shared {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the lanes must end, if they must.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.borrow().is_some()
+    }
+
+    /// Waits for the next parcel of `signal`, or for the end.
+    pub(super) async fn woken(&self, signal: Signal) {
+        match self.wake.get(signal.index()) {
+            Some(wake) => wake.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn wake(&self, signal: Signal) {
+        if let Some(wake) = self.wake.get(signal.index()) {
+            wake.notify_one();
+        }
+    }
+
+    async fn past_deadline(&self) {
+        let mut closing = self.closing.subscribe();
+        let deadline = closing
+            .wait_for(Option::is_some)
+            .await
+            .map(|deadline| *deadline);
+        match deadline {
+            Ok(Some(deadline)) => tokio::time::sleep_until(deadline).await,
+            // The sender lives in `self`, so this does not happen.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Counts what had to go for newer telemetry, and says so once until the queue was empty.
+    pub(super) fn overflowed(&self, dropped: &[Parcel]) {
+        for parcel in dropped {
+            self.counts
+                .lost(parcel.signal, Reason::QueueFull, parcel.items);
+        }
+        let mut overflowing = self
+            .overflowing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !dropped.is_empty() && !*overflowing {
+            *overflowing = true;
+            tracing::warn!(
+                "the otlp queue holds {} bytes and is full: the oldest telemetry is dropped from \
+                 now on; otlp.queue makes it larger",
+                self.limit,
+            );
+        }
+    }
+
+    /// Called when a receiver takes telemetry.
+    pub(super) fn flows(&self) {
+        let queue = self.queue();
+        if Signal::ALL
+            .into_iter()
+            .all(|signal| queue.depth(signal).parcels == 0)
+        {
+            *self
+                .overflowing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = false;
+        }
+    }
+
+    fn abandon(&self) {
+        let mut left = 0;
+        for signal in Signal::ALL {
+            let mut queue = self.queue();
+            let items = queue.flying(signal)
+                + queue
+                    .clear(signal)
+                    .iter()
+                    .map(|parcel| parcel.items)
+                    .sum::<u64>();
+            self.counts.lost(signal, Reason::Shutdown, items);
+            left += items;
+        }
+        if left > 0 {
+            tracing::warn!("stopped with {left} otlp items that no receiver took");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

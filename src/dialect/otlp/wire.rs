@@ -1,0 +1,173 @@
+//! One signal's way to its receiver: packing a message and carrying it once.
+//!
+//! Owns the choice between HTTP and gRPC and what a broken exchange counts as. It never waits and
+//! never sends anything twice but for what [`crate::net::client`] says about kept connections.
+
+use std::error::Error as _;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use hyper::body::Bytes;
+
+use super::answer::{self, Answer};
+use super::options::{Compression, Protocol};
+use super::reason::Reason;
+use super::settings::Route;
+use super::{grpc, gzip};
+use crate::net::client::{Client, Error, Limits, Protocol as Http, Request};
+
+/// What every request says of its sender ("User Agent" of the OTLP exporter specification).
+pub const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-nodeward/", env!("CARGO_PKG_VERSION"));
+
+/// The most of an answer that is read, as the specification asks.
+const ANSWER_MOST: usize = 4 << 20;
+/// Connecting takes at most this of a request's time.
+const CONNECT_MOST: Duration = Duration::from_secs(5);
+
+/// How a message becomes what goes over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// gRPC frames its messages.
+    pub protocol: Protocol,
+    /// Of the message.
+    pub compression: Compression,
+}
+
+impl Packing {
+    /// Packs one message.
+    ///
+    /// # Errors
+    /// Only for a message beyond all bounds.
+    pub fn pack(self, message: &Bytes) -> io::Result<Bytes> {
+        match (self.protocol, self.compression) {
+            (Protocol::Grpc, compression) => grpc::frame(message, compression),
+            (Protocol::HttpProtobuf, Compression::None) => Ok(message.clone()),
+            (Protocol::HttpProtobuf, Compression::Gzip) => {
+                let mut packed = Vec::new();
+                gzip::append(message, &mut packed)?;
+                Ok(packed.into())
+            }
+        }
+    }
+}
+
+/// Carries packed messages to one receiver. A trait so that the sending loop can be tested without
+/// sockets.
+pub trait Carry: Send + Sync {
+    /// How [`Carry::carry`] wants its messages.
+    fn packing(&self) -> Packing;
+
+    /// Sends a packed message once and judges what came back.
+    fn carry(&self, packed: Bytes) -> impl Future<Output = Answer> + Send;
+
+    /// The receiver, for messages: scheme, host and port.
+    fn peer(&self) -> String;
+}
+
+/// The real way.
+#[derive(Debug)]
+pub struct Wire {
+    client: Client,
+    route: Route,
+}
+
+impl Wire {
+    /// Opens nothing yet.
+    pub fn new(route: &Route) -> Self {
+        let protocol = match route.protocol {
+            Protocol::HttpProtobuf => Http::Http1,
+            Protocol::Grpc => Http::Http2,
+        };
+        let limits = Limits {
+            connect: route.timeout.min(CONNECT_MOST),
+            whole: route.timeout,
+            response: ANSWER_MOST,
+        };
+        let client = Client::new(route.endpoint.clone(), protocol, limits);
+        Self {
+            client,
+            route: route.clone(),
+        }
+    }
+
+    fn request(&self, packed: Bytes) -> Request {
+        let compression = self.route.compression;
+        let mut request = match self.route.protocol {
+            Protocol::Grpc => grpc::request(packed, compression),
+            Protocol::HttpProtobuf => {
+                let request =
+                    Request::post(packed).header("content-type", "application/x-protobuf");
+                match compression {
+                    Compression::Gzip => request.header("content-encoding", "gzip"),
+                    Compression::None => request,
+                }
+            }
+        };
+        request = request.header("user-agent", USER_AGENT);
+        for (name, value) in &self.route.headers {
+            // Only visible ASCII gets into a route, so each value is a str.
+            request = request.header(name.as_str(), value.to_str().unwrap_or_default());
+        }
+        request
+    }
+}
+
+impl Carry for Wire {
+    fn packing(&self) -> Packing {
+        Packing {
+            protocol: self.route.protocol,
+            compression: self.route.compression,
+        }
+    }
+
+    async fn carry(&self, packed: Bytes) -> Answer {
+        let response = match self.client.send(self.request(packed)).await {
+            Ok(response) => response,
+            Err(error) => return unanswered(&error),
+        };
+        let now = SystemTime::now();
+        match self.route.protocol {
+            Protocol::HttpProtobuf => {
+                answer::http(response.status, &response.headers, &response.body, now)
+            }
+            Protocol::Grpc => answer::grpc(
+                response.status,
+                &response.headers,
+                &response.trailers,
+                &response.body,
+                now,
+            ),
+        }
+    }
+
+    fn peer(&self) -> String {
+        self.route.endpoint.to_string()
+    }
+}
+
+/// No whole answer. What is no HTTP at all is sent again too: it is a wrong port or a proxy in
+/// trouble, and nobody has judged the telemetry itself.
+fn unanswered(error: &Error) -> Answer {
+    let mut told = error.to_string();
+    if let Some(source) = error.source() {
+        told = format!("{told}: {source}");
+    }
+    let later = |reason| Answer::Later {
+        reason,
+        wait: None,
+        told: told.clone(),
+    };
+    match error {
+        Error::Connect { .. } => later(Reason::Connect),
+        Error::TimedOut { .. } => later(Reason::Timeout),
+        Error::Closed { .. } => later(Reason::Broken),
+        Error::BadResponse { .. } => later(Reason::Malformed),
+        Error::TooLarge { .. } | Error::BadRequest { .. } => Answer::Never {
+            reason: Reason::Malformed,
+            told,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,502 @@
+//! One exchange at a time with a scripted server on loopback, over HTTP/1.1 and HTTP/2.
+
+use std::convert::Infallible;
+use std::io::Read;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Request as Asked, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::dialect::otlp::signal::Signal;
+
+/// A body of given frames, so that trailers can be sent.
+struct Frames(std::vec::IntoIter<Frame<Bytes>>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(Ok))
+    }
+}
+
+/// What a server answers: status, headers, body, trailers.
+#[derive(Clone, Default)]
+struct Reply {
+    status: StatusCode,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    trailers: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    fn http(status: u16) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap(),
+            ..Self::default()
+        }
+    }
+
+    fn grpc(code: u8) -> Self {
+        Self {
+            trailers: vec![("grpc-status", code.to_string())],
+            ..Self::default()
+        }
+    }
+
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    fn into_response(self) -> Response<Frames> {
+        let fields = |pairs: Vec<(&'static str, String)>| -> HeaderMap {
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect()
+        };
+        let mut frames = Vec::new();
+        if !self.body.is_empty() {
+            frames.push(Frame::data(self.body.into()));
+        }
+        if !self.trailers.is_empty() {
+            frames.push(Frame::trailers(fields(self.trailers)));
+        }
+        let mut response = Response::new(Frames(frames.into_iter()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = fields(self.headers);
+        response
+    }
+}
+
+/// A server that gives the same reply to each request and keeps what it was asked.
+struct Server {
+    address: String,
+    asked: Arc<Mutex<Vec<(Parts, Bytes)>>>,
+    connections: Arc<Mutex<usize>>,
+}
+
+impl Server {
+    async fn answering(protocol: Protocol, reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Self {
+            address: listener.local_addr().unwrap().to_string(),
+            asked: Arc::default(),
+            connections: Arc::default(),
+        };
+        let (asked, connections) = (Arc::clone(&server.asked), Arc::clone(&server.connections));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                *connections.lock().unwrap() += 1;
+                let (asked, reply) = (Arc::clone(&asked), reply.clone());
+                let service = service_fn(move |request: Asked<Incoming>| {
+                    let (asked, reply) = (Arc::clone(&asked), reply.clone());
+                    async move {
+                        let (parts, body) = request.into_parts();
+                        let body = body.collect().await.unwrap().to_bytes();
+                        asked.lock().unwrap().push((parts, body));
+                        Ok::<_, Infallible>(reply.into_response())
+                    }
+                });
+                tokio::spawn(async move {
+                    let io = TokioIo::new(stream);
+                    match protocol {
+                        Protocol::HttpProtobuf => {
+                            let http = hyper::server::conn::http1::Builder::new();
+                            http.serve_connection(io, service).await.ok();
+                        }
+                        Protocol::Grpc => {
+                            let http =
+                                hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                            http.serve_connection(io, service).await.ok();
+                        }
+                    }
+                });
+            }
+        });
+        server
+    }
+
+    fn asked(&self) -> Vec<(Parts, Bytes)> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+/// Reads something; 0 at the end.
+async fn hear(stream: &mut TcpStream) -> usize {
+    stream.read(&mut [0; 1024]).await.unwrap_or(0)
+}
+
+/// A server that treats each connection as `serve` says.
+async fn raw<F, Fut>(serve: F) -> String
+where
+    F: Fn(TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream));
+        }
+    });
+    address
+}
+
+fn route(address: &str, protocol: Protocol, compression: Compression) -> Route {
+    let endpoint = format!("http://{address}")
+        .parse::<crate::net::endpoint::Endpoint>()
+        .unwrap();
+    let endpoint = match protocol {
+        Protocol::HttpProtobuf => endpoint.below(Signal::Metrics.http_path()),
+        Protocol::Grpc => endpoint.at(Signal::Metrics.grpc_path()),
+    };
+    Route {
+        endpoint: endpoint.unwrap(),
+        protocol,
+        headers: [("x-tenant".parse().unwrap(), "ops".parse().unwrap())]
+            .into_iter()
+            .collect(),
+        timeout: Duration::from_secs(30),
+        compression,
+    }
+}
+
+async fn exchange(route: &Route) -> Answer {
+    let wire = Wire::new(route);
+    let packed = wire
+        .packing()
+        .pack(&Bytes::from_static(b"message"))
+        .unwrap();
+    wire.carry(packed).await
+}
+
+async fn told_by(protocol: Protocol, reply: Reply) -> Answer {
+    let server = Server::answering(protocol, reply).await;
+    exchange(&route(&server.address, protocol, Compression::Gzip)).await
+}
+
+fn later(answer: Answer) -> (Reason, Option<Duration>) {
+    match answer {
+        Answer::Later { reason, wait, .. } => (reason, wait),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn gunzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes)
+        .read_to_end(&mut plain)
+        .unwrap();
+    plain
+}
+
+fn taken() -> Answer {
+    Answer::Taken {
+        rejected: 0,
+        told: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn posts_protobuf_over_http() {
+    let server = Server::answering(Protocol::HttpProtobuf, Reply::http(200)).await;
+    for compression in [Compression::Gzip, Compression::None] {
+        let answer = exchange(&route(&server.address, Protocol::HttpProtobuf, compression)).await;
+        assert_eq!(answer, taken());
+        let [(parts, body)] = server.asked().try_into().unwrap();
+        assert_eq!(
+            (parts.method.as_str(), parts.uri.path()),
+            ("POST", "/v1/metrics")
+        );
+        assert_eq!(parts.headers["content-type"], "application/x-protobuf");
+        assert_eq!(parts.headers["x-tenant"], "ops");
+        let agent = format!("OTel-OTLP-Exporter-nodeward/{}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(parts.headers["user-agent"], agent.as_str());
+        if compression == Compression::Gzip {
+            assert_eq!(parts.headers["content-encoding"], "gzip");
+            assert_eq!(gunzipped(&body), b"message");
+        } else {
+            assert!(!parts.headers.contains_key("content-encoding"));
+            assert_eq!(body, &b"message"[..]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_the_service_over_grpc() {
+    let server = Server::answering(Protocol::Grpc, Reply::grpc(0)).await;
+    for compression in [Compression::Gzip, Compression::None] {
+        let answer = exchange(&route(&server.address, Protocol::Grpc, compression)).await;
+        assert_eq!(answer, taken());
+        let [(parts, body)] = server.asked().try_into().unwrap();
+        assert_eq!(parts.uri.path(), Signal::Metrics.grpc_path());
+        assert_eq!(parts.uri.authority().unwrap().as_str(), server.address);
+        assert_eq!(parts.headers["content-type"], "application/grpc");
+        assert_eq!(parts.headers["te"], "trailers");
+        assert_eq!(parts.headers["x-tenant"], "ops");
+        let message = match (compression, body[0]) {
+            (Compression::Gzip, 1) => gunzipped(&body[5..]),
+            (Compression::None, 0) => body[5..].to_vec(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(message, b"message");
+        let encoding = parts
+            .headers
+            .get("grpc-encoding")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(
+            encoding,
+            (compression == Compression::Gzip).then_some("gzip")
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        let reply = match protocol {
+            Protocol::HttpProtobuf => Reply::http(503),
+            Protocol::Grpc => Reply::grpc(14),
+        };
+        let server = Server::answering(protocol, reply).await;
+        let wire = Wire::new(&route(&server.address, protocol, Compression::None));
+        for _ in 0..5 {
+            assert_eq!(later(wire.carry(Bytes::new()).await).0, Reason::Unavailable);
+        }
+        assert_eq!(*server.connections.lock().unwrap(), 1, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn http_answers_come_through_with_their_waits() {
+    let http = |reply| told_by(Protocol::HttpProtobuf, reply);
+    let wait = later(http(Reply::http(429).header("retry-after", "7")).await);
+    assert_eq!(wait, (Reason::Overloaded, Some(Duration::from_secs(7))));
+    let date = Reply::http(503)
+        .header("date", "Wed, 21 Oct 2026 07:28:00 GMT")
+        .header("retry-after", "Wed, 21 Oct 2026 07:28:09 GMT");
+    assert_eq!(
+        later(http(date).await),
+        (Reason::Unavailable, Some(Duration::from_secs(9)))
+    );
+    for status in [502, 504] {
+        assert_eq!(
+            later(http(Reply::http(status)).await),
+            (Reason::Unavailable, None)
+        );
+    }
+    for (status, expected) in [
+        (400, Reason::Rejected),
+        (413, Reason::TooLarge),
+        (404, Reason::NotFound),
+    ] {
+        let answer = http(Reply::http(status)).await;
+        assert!(
+            matches!(answer, Answer::Never { reason, .. } if reason == expected),
+            "{answer:?}"
+        );
+    }
+    let partial = Reply {
+        body: b"\x0a\x05\x08\x03\x12\x01x".to_vec(),
+        ..Reply::http(200)
+    };
+    assert_eq!(
+        http(partial).await,
+        Answer::Taken {
+            rejected: 3,
+            told: "x".into()
+        }
+    );
+}
+
+#[tokio::test]
+async fn grpc_answers_come_through_in_trailers_and_in_headers() {
+    let grpc = |reply| told_by(Protocol::Grpc, reply);
+    assert_eq!(
+        later(grpc(Reply::grpc(14)).await),
+        (Reason::Unavailable, None)
+    );
+    let only = Reply::http(200)
+        .header("grpc-status", "14")
+        .header("grpc-message", "gone%20away");
+    let Answer::Later { told, .. } = grpc(only).await else {
+        panic!()
+    };
+    assert_eq!(told, "answered UNAVAILABLE: gone away");
+    let refused = grpc(Reply::grpc(3)).await;
+    assert!(
+        matches!(
+            refused,
+            Answer::Never {
+                reason: Reason::Rejected,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    let details = "CAgSCXNsb3cgZG93bho2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgHEIDKte4B";
+    let mut exhausted = Reply::grpc(8);
+    exhausted
+        .trailers
+        .push(("grpc-status-details-bin", details.into()));
+    let wait = Some(Duration::from_millis(7500));
+    assert_eq!(later(grpc(exhausted).await), (Reason::Overloaded, wait));
+    let partial = Reply {
+        body: b"\0\0\0\0\x07\x0a\x05\x08\x03\x12\x01x".to_vec(),
+        ..Reply::grpc(0)
+    };
+    assert_eq!(
+        grpc(partial).await,
+        Answer::Taken {
+            rejected: 3,
+            told: "x".into()
+        }
+    );
+}
+
+#[tokio::test]
+async fn no_answer_is_no_verdict_on_the_telemetry() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let reset = raw(async |mut stream| {
+        hear(&mut stream).await;
+        stream.set_zero_linger().ok();
+    })
+    .await;
+    let half = raw(async |mut stream| {
+        hear(&mut stream).await;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+            .await
+            .ok();
+    })
+    .await;
+    let other = raw(async |mut stream| {
+        hear(&mut stream).await;
+        stream.write_all(b"220 mail ESMTP\r\n").await.ok();
+        hear(&mut stream).await;
+    })
+    .await;
+    let http = Protocol::HttpProtobuf;
+    for (address, protocol, expected) in [
+        (&free, http, Reason::Connect),
+        (&free, Protocol::Grpc, Reason::Connect),
+        (&reset, http, Reason::Broken),
+        (&reset, Protocol::Grpc, Reason::Broken),
+        (&half, http, Reason::Broken),
+        (&other, http, Reason::Malformed),
+    ] {
+        let answer = exchange(&route(address, protocol, Compression::None)).await;
+        assert_eq!(later(answer), (expected, None), "{protocol:?} {expected:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_receiver_is_given_up_after_the_timeout() {
+    let silent = raw(async |mut stream| {
+        // Reads for as long as the other side holds the connection, and says nothing.
+        while hear(&mut stream).await > 0 {}
+    })
+    .await;
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        let mut route = route(&silent, protocol, Compression::None);
+        route.timeout = Duration::from_millis(50);
+        assert_eq!(later(exchange(&route).await), (Reason::Timeout, None));
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut() {
+    let endless = raw(async |mut stream| {
+        hear(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok();
+        while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+    })
+    .await;
+    let answer = exchange(&route(&endless, Protocol::HttpProtobuf, Compression::None)).await;
+    assert!(
+        matches!(
+            answer,
+            Answer::Never {
+                reason: Reason::Malformed,
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
+}
+
+/// Serves one request a connection over HTTP/2, then says GOAWAY and closes.
+#[tokio::test]
+async fn a_connection_told_to_go_away_is_replaced_without_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let connections = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            *seen.lock().unwrap() += 1;
+            let service = service_fn(async |_: Asked<Incoming>| {
+                Ok::<_, Infallible>(Reply::grpc(0).into_response())
+            });
+            let answered = Arc::new(tokio::sync::Notify::new());
+            let told = Arc::clone(&answered);
+            let service = service_fn(move |request: Asked<Incoming>| {
+                told.notify_one();
+                hyper::service::Service::call(&service, request)
+            });
+            tokio::spawn(async move {
+                let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let mut connection =
+                    std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    () = answered.notified() => {}
+                }
+                connection.as_mut().graceful_shutdown();
+                connection.await.ok();
+            });
+        }
+    });
+    let wire = Wire::new(&route(&address, Protocol::Grpc, Compression::None));
+    for _ in 0..5 {
+        let packed = wire
+            .packing()
+            .pack(&Bytes::from_static(b"message"))
+            .unwrap();
+        assert_eq!(wire.carry(packed).await, taken());
+    }
+    assert!(*connections.lock().unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn never_shows_the_user_s_headers() {
+    let mut route = route("c:1", Protocol::HttpProtobuf, Compression::None);
+    route.headers = crate::dialect::otlp::headers::from_file("authorization: hunter2").unwrap();
+    let wire = Wire::new(&route);
+    let shown = format!("{wire:?} {:?}", wire.request(Bytes::new()));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
