@@ -13,6 +13,7 @@ mod page;
 mod process;
 mod programs;
 mod prometheus;
+mod receiver;
 mod reference;
 mod scratch;
 mod systemd;
@@ -42,6 +43,7 @@ const TESTS: &[&[PeerTest]] = &[
     systemd::TESTS,
     zabbix::TESTS,
     collector::TESTS,
+    receiver::TESTS,
 ];
 
 fn main() -> ExitCode {

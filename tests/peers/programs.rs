@@ -22,6 +22,8 @@ pub enum Peer {
     DbusDaemon,
     Systemd,
     Unshare,
+    /// Python with grpcio and opentelemetry-proto.
+    OtlpPython,
     /// Not a program: the kernel's FUSE device.
     Fuse,
     /// Not a program: the right to make namespaces and mounts.
@@ -42,6 +44,7 @@ impl Peer {
             Self::DbusDaemon => "dbus-daemon",
             Self::Systemd => "systemd",
             Self::Unshare => "unshare",
+            Self::OtlpPython => "otlp-python",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",
         }
