@@ -2,6 +2,7 @@
 //! the committed corpus.
 
 mod config;
+mod otlp_answer;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -12,6 +13,7 @@ pub type Check = fn(&[u8]);
 /// Every check under the name of its target and its corpus.
 pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
+    ("otlp_answer", otlp_answer::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),
