@@ -16,6 +16,7 @@ use crate::subject::TABLE;
 /// Notes everything that is wrong across fields.
 pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     node(config, cross);
+    http(config, cross);
     subjects(config, cross);
     if let Err(invalid) = config.zabbix.check() {
         invalid
@@ -32,6 +33,32 @@ fn node(config: &Config, cross: &mut Cross<'_>) {
         cross.fault(
             &path,
             "up to 255 characters are allowed, and no control characters",
+        );
+    }
+}
+
+fn http(config: &Config, cross: &mut Cross<'_>) {
+    for (index, address) in config.http.listen.iter().enumerate() {
+        let path = Cross::item(&["http", "listen"], index);
+        let port = address
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        match address.strip_prefix("unix:") {
+            Some(socket) if socket.starts_with('/') => {}
+            None if port.is_some() && !address.contains('/') => {}
+            _ => cross.fault(
+                &path,
+                format_args!(
+                    "{address:?} is no address to listen on; write one and a port, such as \
+                     127.0.0.1:9100, or :9100 for all addresses, or unix:/path"
+                ),
+            ),
+        }
+    }
+    if !config.http.telemetry_path.starts_with('/') {
+        cross.fault(
+            &Path::of(&["http", "telemetry_path"]),
+            "a path begins with a slash",
         );
     }
 }
