@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,11 +42,20 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> Result<T, Fai
     }
 }
 
-/// A loopback port that was free a moment ago, for programs that cannot be given port 0.
+/// A loopback port that was free a moment ago, for programs that cannot be given port 0. It is below
+/// 32768: the Zabbix agents take no higher one, and the kernel gives those to clients.
 pub fn free_port() -> Result<u16, Failed> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test programs that run at once start in different places.
+    let start = std::process::id().wrapping_mul(127);
+    for _ in 0..12_000 {
+        let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + step % 12_000)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no loopback port from 20000 to 31999 is free".into())
 }
 
 /// A running program.
