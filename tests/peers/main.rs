@@ -19,6 +19,7 @@ mod scratch;
 mod systemd;
 mod web;
 mod zabbix;
+mod zabbix_wire;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ const TESTS: &[&[PeerTest]] = &[
     prometheus::TESTS,
     systemd::TESTS,
     zabbix::TESTS,
+    zabbix_wire::TESTS,
     collector::TESTS,
     receiver::TESTS,
 ];

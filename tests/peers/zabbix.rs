@@ -169,7 +169,8 @@ fn with_all(run: impl Fn(&All) -> Result<(), Failed>) -> Result<(), Failed> {
     run(&all)
 }
 
-fn agent(peer: Peer, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
+/// Starts an agent on a loopback port, with more lines of configuration.
+pub fn agent(peer: Peer, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
     let (name, port, home) = (peer.name(), free_port()?, scratch.path().display());
     let sockets = match peer {
         Peer::ZabbixAgent2 => format!("ControlSocket={home}/c.sock\nPluginSocket={home}/p.sock\n"),
