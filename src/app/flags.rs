@@ -87,6 +87,21 @@ impl Flags {
         wrong
     }
 
+    /// The logs, where a flag says how.
+    pub fn apply_log(&self, log: &mut crate::telemetry::logs::Options) -> Result<(), String> {
+        if let Some(level) = &self.log_level {
+            log.level = level
+                .parse()
+                .map_err(|why| format!("--log.level={level}: {why}"))?;
+        }
+        match self.log_format.as_deref() {
+            Some("json") => log.format = crate::telemetry::logs::Format::Json,
+            Some(_) => log.format = crate::telemetry::logs::Format::Text,
+            None => {}
+        }
+        Ok(())
+    }
+
     /// The listener, where a flag says how.
     pub fn apply_http(&self, http: &mut crate::serve::Options, config_given: bool) {
         if !self.listen.is_empty() {

@@ -5,7 +5,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use super::{Settings, told};
 use crate::dialect::Told;
-use crate::dialect::otlp::{Cumulative, Metrics};
+use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp};
 use crate::dialect::zabbix::agent::Agent;
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
@@ -34,13 +34,17 @@ impl House {
         mut told: Vec<Arc<dyn Told>>,
         requests: Arc<Requests>,
     ) -> Result<Self, Vec<String>> {
-        let host = Arc::new(Host::new(settings.roots.clone()));
-        let identity = host.identity();
+        let config = &settings.config;
+        let host = Arc::new(Host::new(config.roots.clone()));
+        let mut identity = host.identity();
+        if let Some(name) = &config.node.name {
+            identity.hostname.clone_from(name);
+        }
         let machine = Machine {
             host,
             runtime: tokio::runtime::Handle::try_current().ok(),
         };
-        let sampler = Sampler::start(&settings.subjects, &machine)
+        let sampler = Sampler::start(&config.subjects, &machine)
             .map_err(|wrong| wrong.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let sampler = Arc::new(sampler);
         // Of the real machine, whose ticks count from its own boot.
@@ -50,17 +54,17 @@ impl House {
         told.push(Arc::new(told::Reading(Arc::clone(&sampler))));
         told.push(Arc::new(told::Served { requests }));
         let agent = Agent {
-            hostname: settings
+            hostname: config
                 .zabbix
                 .hostname
                 .clone()
                 .unwrap_or_else(|| identity.hostname.clone()),
-            metadata: settings.zabbix.host_metadata.clone(),
+            metadata: config.zabbix.host_metadata.clone(),
         };
         let view = View {
             sampler,
             told,
-            options: settings.http.clone(),
+            options: config.http.clone(),
         };
         Ok(Self {
             view: Arc::new(view),
@@ -87,16 +91,28 @@ impl House {
             .saturating_mul(1_000_000_000)
     }
 
+    /// The resource of everything sent about this machine.
+    #[must_use]
+    pub fn resource(&self, settings: &Otlp) -> Resource {
+        otlp::resource(&self.attributes(settings))
+    }
+
+    /// The same as names and values.
+    #[must_use]
+    pub fn attributes(&self, settings: &Otlp) -> Vec<(String, String)> {
+        otlp::attributes(&self.identity, &settings.resource)
+    }
+
     /// A snapshot as the OTLP request it would become, in readable JSON.
     #[must_use]
-    pub fn otlp_json(&self, snapshot: &Snapshot) -> Vec<u8> {
+    pub fn otlp_json(&self, snapshot: &Snapshot, settings: &Otlp) -> Vec<u8> {
         let mut cumulative = Cumulative::default();
         let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let mut metrics = Metrics::new(&mut cumulative, self.boot_nanos(), now);
         snapshot.otlp(None, &mut metrics);
         let request =
-            crate::dialect::otlp::request(metrics.metrics().to_vec(), &Default::default());
+            crate::dialect::otlp::request(metrics.metrics().to_vec(), &self.resource(settings));
         let mut text = serde_json::to_vec_pretty(&request).unwrap_or_default();
         text.push(b'\n');
         text

@@ -1,10 +1,17 @@
 //! Builds everything from the config and owns the running tasks.
 
+mod control;
+mod export;
 mod flags;
 mod house;
+mod listeners;
+mod running;
 mod settings;
+mod status;
 pub mod told;
 
+pub use control::socket;
 pub use flags::Flags;
 pub use house::House;
+pub use running::run;
 pub use settings::{BadConfig, Settings};

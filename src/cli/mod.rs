@@ -2,9 +2,14 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 usage, 78 bad config. Each command ends with one line, on standard error, saying what it did.
 
+mod control;
 mod exit;
 mod flags;
+mod generate;
+pub mod names;
+mod run;
 mod show;
+mod validate;
 
 use std::io::Write;
 
@@ -20,7 +25,13 @@ fn command() -> Command {
             .version(env!("CARGO_PKG_VERSION"))
             .about("Tells the machine to Prometheus, OpenTelemetry and Zabbix, and heals it")
             .args_conflicts_with_subcommands(true)
-            .subcommand(show::command()),
+            .subcommand(run::command())
+            .subcommand(validate::command())
+            .subcommand(show::command())
+            .subcommand(control::status_command())
+            .subcommand(control::reload_command())
+            .subcommand(control::health_command())
+            .subcommand(generate::command()),
     )
 }
 
@@ -40,8 +51,14 @@ pub fn main() -> Exit {
         }
     };
     match matches.subcommand() {
+        Some(("run", matches)) => run::run(matches),
+        Some(("validate", matches)) => validate::run(matches),
         Some(("show", matches)) => show::run(matches),
-        _ => Exit::Usage,
+        Some(("status", matches)) => control::status(matches),
+        Some(("reload", matches)) => control::reload(matches),
+        Some(("health", matches)) => control::health(matches),
+        Some(("generate", matches)) => generate::run(matches),
+        _ => run::run(&matches),
     }
 }
 
@@ -58,6 +75,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
 /// One line on standard error; nobody there to read it is no failure.
 fn say(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no failure.
+fn print(text: &[u8]) -> Result<(), Exit> {
+    match std::io::stdout().lock().write_all(text) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Exit::Fine),
+        Err(e) => Err(fail(&format!("write to standard output: {e}"))),
+        Ok(()) => Ok(()),
+    }
 }
 
 fn fail(why: &str) -> Exit {

@@ -1,6 +1,5 @@
 //! `nodeward show`: reads once and prints, as one dialect would tell it.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command};
@@ -72,7 +71,7 @@ async fn show_page(settings: &Settings, format: &str) -> Exit {
     let snapshot = house.view.sampler.snapshot(asker, |_| true, deadline).await;
     let text = match format {
         "openmetrics" => crate::serve::page(&house.view, &snapshot, Format::OpenMetrics),
-        "otlp" | "json" => house.otlp_json(&snapshot),
+        "otlp" | "json" => house.otlp_json(&snapshot, &settings.otlp),
         _ => crate::serve::page(&house.view, &snapshot, Format::Text),
     };
     let missing: Vec<String> = snapshot
@@ -85,7 +84,7 @@ async fn show_page(settings: &Settings, format: &str) -> Exit {
                 .map(|why| format!("{}: {why}", p.subject))
         })
         .collect();
-    if let Err(exit) = print(&text) {
+    if let Err(exit) = super::print(&text) {
         return exit;
     }
     let told = snapshot.parts.len() - missing.len();
@@ -106,7 +105,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
         Err(wrong) => return super::fail(&wrong.join("\n")),
     };
     match house.answer(&key, Instant::now() + PATIENCE).await {
-        Ok(value) => print(format!("{value}\n").as_bytes())
+        Ok(value) => super::print(format!("{value}\n").as_bytes())
             .err()
             .unwrap_or(Exit::Fine),
         Err(why) => super::fail(&format!("{text}: ZBX_NOTSUPPORTED: {why}")),
@@ -138,18 +137,9 @@ async fn show_keys(settings: &Settings) -> Exit {
         lines.push_str(&format!("{name:<42} {said}\n"));
         count += 1;
     }
-    if let Err(exit) = print(lines.as_bytes()) {
+    if let Err(exit) = super::print(lines.as_bytes()) {
         return exit;
     }
     super::say(&format!("{count} keys asked without parameters"));
     Exit::Fine
-}
-
-/// Prints to standard output; a reader that went away (`| head`) is no failure.
-fn print(text: &[u8]) -> Result<(), Exit> {
-    match std::io::stdout().lock().write_all(text) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Exit::Fine),
-        Err(e) => Err(super::fail(&format!("write to standard output: {e}"))),
-        Ok(()) => Ok(()),
-    }
 }

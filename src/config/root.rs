@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::host::Roots;
 use crate::peer::systemd;
@@ -28,6 +29,8 @@ pub struct Config {
     pub subjects: subject::Options,
     /// Passive checks for a Zabbix server or proxy.
     pub zabbix: passive::Options,
+    /// Telemetry pushed over OTLP.
+    pub otlp: otlp::Options,
     /// nodeward's own log lines, on standard error.
     pub log: logs::Options,
     /// The control socket that `nodeward status`, `reload` and the like talk to: `off`, or an

@@ -31,7 +31,6 @@ const KEPT_TO: &[(&str, &str)] = &[
     ("opentelemetry_proto", "dialect/otlp/"),
     ("prometheus_client", "dialect/prometheus/openmetrics"),
     ("granit_parser", "config/parse.rs"),
-    ("sd_notify", "telemetry/"),
     ("clap", "cli/"),
 ];
 

@@ -11,4 +11,6 @@
 mod config_generated;
 mod config_load;
 mod corpus;
+mod dependencies;
+mod generated;
 mod layers;

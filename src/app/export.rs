@@ -1,0 +1,141 @@
+//! The export of metrics over OTLP, on its own interval.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use super::House;
+use crate::dialect::otlp::{
+    Cumulative, Metrics, Payload, Resource, SPLIT_AT, Sender, Settings, Signal,
+};
+use crate::subject::{Asker, Snapshot};
+use crate::telemetry::traces;
+
+/// How long a snapshot for an export may take; a hung mount costs this once.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where telemetry goes until the next reload: the sender, its lanes and the export loop.
+pub struct Export {
+    sender: Sender,
+    lanes: JoinHandle<()>,
+    exporting: Option<JoinHandle<()>>,
+}
+
+impl Export {
+    /// Starts sending; nothing if no receiver was named. `cumulative` outlives reloads.
+    pub fn start(
+        settings: &Settings,
+        house: Arc<House>,
+        cumulative: Arc<Mutex<Cumulative>>,
+    ) -> Option<Self> {
+        if !settings.is_on() {
+            return None;
+        }
+        let (sender, lanes) = Sender::new(settings);
+        let lanes = tokio::spawn(lanes.run());
+        let exporting = sender.sends(Signal::Metrics).then(|| {
+            let resource = house.resource(settings);
+            tokio::spawn(export(
+                settings.interval,
+                sender.clone(),
+                house,
+                cumulative,
+                resource,
+            ))
+        });
+        Some(Self {
+            sender,
+            lanes,
+            exporting,
+        })
+    }
+
+    /// The sender, for traces and for its counters.
+    #[must_use]
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// Stops exporting and sends what waits, until `deadline`.
+    pub async fn stop(self, deadline: tokio::time::Instant) {
+        if let Some(exporting) = self.exporting {
+            exporting.abort();
+        }
+        self.sender.close(deadline);
+        // Cancelled lanes have counted what they held.
+        drop(tokio::time::timeout_at(deadline + Duration::from_secs(1), self.lanes).await);
+    }
+}
+
+async fn export(
+    interval: Duration,
+    sender: Sender,
+    house: Arc<House>,
+    cumulative: Arc<Mutex<Cumulative>>,
+    resource: Resource,
+) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut before = None;
+    loop {
+        ticks.tick().await;
+        let span = tracing::info_span!(
+            target: traces::TARGET,
+            "metric export",
+            points = tracing::field::Empty,
+            missing = tracing::field::Empty
+        );
+        let one = async {
+            let snapshot = house
+                .view
+                .sampler
+                .snapshot(Asker::Otlp, |_| true, Instant::now() + PATIENCE)
+                .await;
+            let missing = snapshot.parts.iter().filter(|p| p.held.is_err()).count();
+            let (house, resource) = (Arc::clone(&house), resource.clone());
+            let (cumulative, before) = (Arc::clone(&cumulative), before.take());
+            let encoded = tokio::task::spawn_blocking(move || {
+                let mut cumulative = cumulative.lock().unwrap_or_else(PoisonError::into_inner);
+                let payloads = encode(
+                    &house,
+                    &snapshot,
+                    before.as_ref(),
+                    &mut cumulative,
+                    &resource,
+                );
+                (payloads, snapshot)
+            });
+            let Ok((payloads, snapshot)) = encoded.await else {
+                return None;
+            };
+            let points: u64 = payloads.iter().map(|p| p.items).sum();
+            let span = tracing::Span::current();
+            span.record("points", points).record("missing", missing);
+            for payload in payloads {
+                sender.send(Signal::Metrics, payload.body.into(), payload.items);
+            }
+            Some(snapshot)
+        };
+        before = one.instrument(span).await;
+    }
+}
+
+fn encode(
+    house: &House,
+    snapshot: &Snapshot,
+    before: Option<&Snapshot>,
+    cumulative: &mut Cumulative,
+    resource: &Resource,
+) -> Vec<Payload> {
+    let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    let mut metrics = Metrics::new(cumulative, house.boot_nanos(), now);
+    snapshot.otlp(before, &mut metrics);
+    for told in &house.view.told {
+        told.otlp(&mut metrics);
+    }
+    house.view.sampler.counters().refused(metrics.duplicates());
+    metrics.finish(resource, SPLIT_AT)
+}

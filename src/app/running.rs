@@ -1,0 +1,304 @@
+//! The life of a running nodeward: start, serve, reload, drain.
+//!
+//! ```text
+//!  start ── bind all ── first snapshot ── READY ──┬─ SIGHUP, `nodeward reload` ─> reload ─┐
+//!                                                 └<───────── all or nothing ─────────────┘
+//!  SIGTERM, SIGINT ─> STOPPING ── stop accepting ── finish what is open ── send what waits ── exit 0
+//! ```
+//!
+//! One task, this one, starts, changes and ends everything else, so nothing of it needs a lock.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use super::export::Export;
+use super::listeners::Listeners;
+use super::status::Status;
+use super::told::Reload;
+use super::{Flags, House, Settings};
+use crate::dialect::Told;
+use crate::dialect::otlp::{Cumulative, Signal};
+use crate::serve::{Control, Reloaded, Requests, Router};
+use crate::subject::Asker;
+use crate::telemetry::service_manager::ServiceManager;
+use crate::telemetry::{Telemetry, traces};
+
+/// What is open when the process is told to end may take this long.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long the first snapshot may take before nodeward is ready all the same.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Asks the main task for a reload.
+type AskReload = oneshot::Sender<Reloaded>;
+
+/// Everything that runs.
+struct Running {
+    flags: Flags,
+    settings: Settings,
+    telemetry: Telemetry,
+    manager: ServiceManager,
+    house: Arc<House>,
+    router: Arc<Router>,
+    listeners: Listeners,
+    export: Option<Export>,
+    ticking: Option<JoinHandle<()>>,
+    requests: Arc<Requests>,
+    reload: Arc<Reload>,
+    cumulative: Arc<Mutex<Cumulative>>,
+    status: Arc<Status>,
+}
+
+/// Runs until told to end; an error is why it could not start.
+pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Result<(), String> {
+    let mut ends =
+        signal(SignalKind::terminate()).map_err(|e| format!("listen for SIGTERM: {e}"))?;
+    let mut breaks =
+        signal(SignalKind::interrupt()).map_err(|e| format!("listen for SIGINT: {e}"))?;
+    let mut reloads =
+        signal(SignalKind::hangup()).map_err(|e| format!("listen for SIGHUP: {e}"))?;
+    let (ask, mut asked) = mpsc::channel::<AskReload>(8);
+    let mut running = Running::start(settings, flags, telemetry, ask).await?;
+    let mut watchdog = running
+        .manager
+        .watchdog()
+        .map(|period| tokio::time::interval(period / 2));
+    loop {
+        tokio::select! {
+            _ = ends.recv() => break,
+            _ = breaks.recv() => break,
+            _ = reloads.recv() => drop(running.reload().await),
+            Some(reply) = asked.recv() => {
+                // Whoever asked may be gone; the reload counts all the same.
+                drop(reply.send(running.reload().await));
+            }
+            () = beat(&mut watchdog) => note(running.manager.alive()),
+        }
+    }
+    running.end().await;
+    Ok(())
+}
+
+/// The next beat of the watchdog, never if there is none.
+async fn beat(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// A service manager that cannot be told is no reason to end.
+fn note(told: Result<(), crate::telemetry::service_manager::Error>) {
+    if let Err(error) = told {
+        tracing::warn!(%error, "cannot tell the service manager");
+    }
+}
+
+impl Running {
+    async fn start(
+        settings: Settings,
+        flags: Flags,
+        telemetry: Telemetry,
+        ask: mpsc::Sender<AskReload>,
+    ) -> Result<Self, String> {
+        warn(&settings);
+        let requests = Arc::<Requests>::default();
+        let reload = Reload::new(settings.fingerprint);
+        let status = Arc::new(Status::new(Arc::clone(&reload)));
+        let control: Arc<dyn Control> = Arc::new(Asking {
+            ask,
+            status: Arc::clone(&status),
+        });
+        let mut listeners = Listeners::new(control);
+        let told: Vec<Arc<dyn Told>> = vec![Arc::clone(&reload) as Arc<dyn Told>, listeners.told()];
+        let house = House::with(&settings, told, Arc::clone(&requests));
+        let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
+        let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
+        listeners.change(&settings, &flags, &house, &router)?;
+        let manager = ServiceManager::from_env();
+        let mut running = Self {
+            flags,
+            settings,
+            telemetry,
+            manager,
+            house,
+            router,
+            listeners,
+            export: None,
+            ticking: None,
+            requests,
+            reload,
+            cumulative: Arc::default(),
+            status,
+        };
+        // Ready means that the machine was read: what hangs now is parked before anybody asks.
+        let first = Instant::now() + FIRST;
+        drop(
+            running
+                .house
+                .view
+                .sampler
+                .snapshot(Asker::Prometheus, |_| true, first)
+                .await,
+        );
+        running.push();
+        running.router.set_ready(true);
+        let said = running.listeners.said(&running.settings);
+        running
+            .status
+            .started(&said, running.settings.files.clone());
+        for line in &said {
+            tracing::info!("{line}");
+        }
+        note(running.manager.ready(&said.join("; ")));
+        Ok(running)
+    }
+
+    /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates.
+    fn push(&mut self) {
+        self.export = Export::start(
+            &self.settings.otlp,
+            Arc::clone(&self.house),
+            Arc::clone(&self.cumulative),
+        );
+        self.listeners
+            .set_sender(self.export.as_ref().map(|e| e.sender().clone()));
+        match &self.export {
+            Some(export) if export.sender().sends(Signal::Traces) => {
+                let on = self.telemetry.traces.turn_on(
+                    Arc::new(export.sender().clone()),
+                    &self.house.attributes(&self.settings.otlp),
+                    &tokio::runtime::Handle::current(),
+                );
+                if let Err(error) = on {
+                    tracing::warn!(%error, "traces stay off");
+                }
+            }
+            _ => self.telemetry.traces.turn_off(),
+        }
+        self.ticking = (!self.settings.config.zabbix.listen.is_empty()).then(|| {
+            let sampler = Arc::clone(&self.house.view.sampler);
+            tokio::spawn(async move {
+                let mut ticks = tokio::time::interval(Duration::from_secs(1));
+                ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    ticks.tick().await;
+                    sampler.tick().await;
+                }
+            })
+        });
+    }
+
+    /// Ends what works on its own clock; what waits is sent until `deadline`.
+    async fn pull(&mut self, deadline: tokio::time::Instant) {
+        if let Some(ticking) = self.ticking.take() {
+            ticking.abort();
+        }
+        if let Some(export) = self.export.take() {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if !self.telemetry.traces.flush(left).await {
+                tracing::warn!("some traces were not sent before the end");
+            }
+            export.stop(deadline).await;
+        }
+    }
+
+    /// Reads the config again: all of it is taken, or nothing.
+    async fn reload(&mut self) -> Reloaded {
+        let span = tracing::info_span!(
+            target: traces::TARGET,
+            "config reload",
+            successful = tracing::field::Empty
+        );
+        note(self.manager.reloading());
+        let reloaded = self.try_reload().instrument(span.clone()).await;
+        span.record("successful", reloaded.is_ok());
+        drop(span);
+        match &reloaded {
+            Ok(said) => {
+                self.reload.succeeded(self.settings.fingerprint);
+                tracing::info!("{said}");
+            }
+            Err(wrong) => {
+                self.reload.failed();
+                tracing::error!("the config was not reloaded, the one before stays: {wrong}");
+            }
+        }
+        note(
+            self.manager
+                .ready(&self.listeners.said(&self.settings).join("; ")),
+        );
+        reloaded
+    }
+
+    async fn try_reload(&mut self) -> Reloaded {
+        let settings = Settings::resolve(&self.flags).map_err(|bad| bad.to_string())?;
+        let told: Vec<Arc<dyn Told>> = vec![
+            Arc::clone(&self.reload) as Arc<dyn Told>,
+            self.listeners.told(),
+        ];
+        let house = House::with(&settings, told, Arc::clone(&self.requests));
+        let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
+        // The last step that can fail: from here on the new config holds.
+        self.listeners
+            .change(&settings, &self.flags, &house, &self.router)?;
+        warn(&settings);
+        self.telemetry.logs.apply(&settings.config.log);
+        self.pull(tokio::time::Instant::now() + DRAIN).await;
+        self.router.swap(Arc::clone(&house.view));
+        let same = settings.fingerprint == self.settings.fingerprint;
+        self.house = house;
+        self.settings = settings;
+        self.push();
+        let said = self.listeners.said(&self.settings);
+        self.status.started(&said, self.settings.files.clone());
+        let files = self.settings.files.len();
+        let changed = if same { "unchanged" } else { "changed" };
+        Ok(format!("config reloaded from {files} files, {changed}"))
+    }
+
+    async fn end(mut self) {
+        note(self.manager.stopping());
+        self.router.set_ready(false);
+        tracing::info!("ending: no new connections, what is open may finish");
+        let deadline = tokio::time::Instant::now() + DRAIN;
+        self.listeners.drain(deadline).await;
+        self.pull(deadline).await;
+        tracing::info!("ended");
+    }
+}
+
+fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// What the control socket can do: it asks the main task.
+struct Asking {
+    ask: mpsc::Sender<AskReload>,
+    status: Arc<Status>,
+}
+
+impl Control for Asking {
+    fn status(&self) -> serde_json::Value {
+        self.status.json()
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Reloaded> + Send + '_>> {
+        Box::pin(async {
+            let (reply, answer) = oneshot::channel();
+            if self.ask.send(reply).await.is_err() {
+                return Err("nodeward is ending".into());
+            }
+            answer
+                .await
+                .unwrap_or_else(|_| Err("nodeward is ending".into()))
+        })
+    }
+}

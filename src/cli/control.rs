@@ -1,0 +1,215 @@
+//! `nodeward status`, `reload` and `health`: clients of a running nodeward.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::Value;
+
+use super::Exit;
+use crate::app::{self, Flags, Settings};
+use crate::config;
+use crate::net::client::{Client, Limits, Protocol, Request, Response};
+use crate::net::endpoint::Endpoint;
+
+/// A reload may wait for what is sent before it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A health check answers at once or not at all.
+const HEALTH: Duration = Duration::from_secs(3);
+
+fn with_place(command: Command) -> Command {
+    let path = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    command
+        .arg(path("socket", "Control socket"))
+        .arg(path("config", "Config file that says where it is"))
+}
+
+pub(super) fn status_command() -> Command {
+    with_place(Command::new("status").about("Say what a running nodeward does")).arg(
+        Arg::new("json")
+            .long("json")
+            .action(ArgAction::SetTrue)
+            .help("Print the state as JSON"),
+    )
+}
+
+pub(super) fn reload_command() -> Command {
+    with_place(
+        Command::new("reload")
+            .about("Make a running nodeward read its config again, and say how that went"),
+    )
+}
+
+pub(super) fn health_command() -> Command {
+    with_place(
+        Command::new("health")
+            .about("Exit 0 if nodeward answers: for a container's health check")
+            .arg(
+                Arg::new("url")
+                    .long("url")
+                    .value_name("URL")
+                    .help("What to ask [default: /-/healthy of the first http.listen]"),
+            ),
+    )
+}
+
+/// Asks the control socket; an error is what to tell the user.
+fn ask(matches: &ArgMatches, request: Request) -> Result<Response, String> {
+    let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    let control = match config::locate(get("config")) {
+        Some(file) => {
+            config::load(&file)
+                .map_err(|errors| errors.to_string())?
+                .config
+                .control
+        }
+        None => None,
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    let socket = app::socket(get("socket").as_deref(), control.as_ref(), &variable)
+        .ok_or("there is no control socket: control is off, or no directory for it is known; name it with --socket")?;
+    let endpoint: Endpoint = format!("unix:{}", socket.display())
+        .parse()
+        .map_err(|e| format!("control socket {}: {e}", socket.display()))?;
+    exchange(endpoint, request.within(PATIENCE)).map_err(|e| {
+        format!("{e}; is nodeward running, and is this its control socket (--socket, control)?")
+    })
+}
+
+fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, String> {
+    let runtime = super::runtime().map_err(|_| "the runtime did not start".to_owned())?;
+    let client = Client::new(endpoint, Protocol::Http1, Limits::default());
+    runtime
+        .block_on(client.send(request))
+        .map_err(|e| e.to_string())
+}
+
+pub(super) fn status(matches: &ArgMatches) -> Exit {
+    let response = match ask(matches, Request::get().at("/api/v1/status")) {
+        Ok(response) => response,
+        Err(why) => return super::fail(&why),
+    };
+    let Ok(state) = serde_json::from_slice::<Value>(&response.body) else {
+        return super::fail("the answer is no JSON: another program holds this socket");
+    };
+    if matches.get_flag("json") {
+        return super::print(format!("{state:#}\n").as_bytes())
+            .err()
+            .unwrap_or(Exit::Fine);
+    }
+    let text = |at: &str| match state.pointer(at) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "unknown".into(),
+    };
+    let list = |at: &str| -> Vec<String> {
+        let items = state.pointer(at).and_then(Value::as_array);
+        items
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect()
+    };
+    let mut lines = vec![format!(
+        "nodeward {} (pid {}), up {} s",
+        text("/version"),
+        text("/pid"),
+        text("/uptime_seconds")
+    )];
+    lines.extend(list("/serving"));
+    let files = list("/config/files");
+    lines.push(if files.is_empty() {
+        "no config file: defaults and flags".into()
+    } else {
+        format!("config {}", files.join(", "))
+    });
+    if state.pointer("/config/last_reload_successful") == Some(&Value::Bool(false)) {
+        lines.push("the last reload was refused: see the log, or nodeward validate".into());
+    }
+    super::print(format!("{}\n", lines.join("\n")).as_bytes())
+        .err()
+        .unwrap_or(Exit::Fine)
+}
+
+pub(super) fn reload(matches: &ArgMatches) -> Exit {
+    match ask(
+        matches,
+        Request::post("").at("/api/v1/reload").at_most_once(),
+    ) {
+        Ok(response) => {
+            let said = String::from_utf8_lossy(&response.body).into_owned();
+            if response.status.is_success() {
+                super::say(&said);
+                Exit::Fine
+            } else {
+                super::say(&said);
+                super::say("not reloaded: the config before stays in force");
+                Exit::BadConfig
+            }
+        }
+        Err(why) => super::fail(&why),
+    }
+}
+
+pub(super) fn health(matches: &ArgMatches) -> Exit {
+    let url = match matches.get_one::<String>("url") {
+        Some(url) => url.clone(),
+        None => {
+            let flags = Flags {
+                config: matches.get_one("config").cloned(),
+                ..Flags::default()
+            };
+            match Settings::resolve(&flags) {
+                Ok(settings) => match settings.config.http.listen.first() {
+                    Some(address) => own_url(address),
+                    None => {
+                        return super::fail("http.listen is empty: name what to ask with --url");
+                    }
+                },
+                Err(bad) => return super::bad_config(&bad),
+            }
+        }
+    };
+    let endpoint: Endpoint = match url.parse() {
+        Ok(endpoint) => endpoint,
+        Err(error) => return super::usage(&format!("--url {url}: {error}")),
+    };
+    match exchange(endpoint, Request::get().within(HEALTH)) {
+        Ok(response) if response.status.is_success() => {
+            super::say(&format!("{url}: healthy"));
+            Exit::Fine
+        }
+        Ok(response) => super::fail(&format!("{url}: answered {}", response.status)),
+        Err(why) => super::fail(&why),
+    }
+}
+
+/// The health URL of a listen address; one that listens everywhere is asked on loopback.
+fn own_url(address: &str) -> String {
+    let address = match address.strip_prefix(':') {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => address
+            .replace("0.0.0.0", "127.0.0.1")
+            .replace("[::]", "[::1]"),
+    };
+    format!("http://{address}/-/healthy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_everywhere_is_asked_on_loopback() {
+        assert_eq!(own_url(":9100"), "http://127.0.0.1:9100/-/healthy");
+        assert_eq!(own_url("0.0.0.0:1"), "http://127.0.0.1:1/-/healthy");
+        assert_eq!(own_url("[::]:1"), "http://[::1]:1/-/healthy");
+        assert_eq!(own_url("10.0.0.1:1"), "http://10.0.0.1:1/-/healthy");
+    }
+}

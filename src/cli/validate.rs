@@ -1,0 +1,59 @@
+//! `nodeward validate`: checks a config without starting anything.
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use super::Exit;
+use crate::app::{Flags, House, Settings};
+use crate::config;
+
+pub(super) fn command() -> Command {
+    Command::new("validate")
+        .about("Check a config and say all that is wrong with it")
+        .long_about(
+            "Checks keys, types, values and what belongs together, reads the secrets the config names, and tries the \
+             options of every subject. It opens no connection and binds no port.",
+        )
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(value_parser!(std::path::PathBuf))
+                .help("Config file [default: $NODEWARD_CONFIG, else /etc/nodeward/nodeward.yml]"),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Exit {
+    let file = matches.get_one::<std::path::PathBuf>("file").cloned();
+    let Some(file) = config::locate(file) else {
+        return super::usage("validate: no file given, and there is no /etc/nodeward/nodeward.yml");
+    };
+    let flags = Flags {
+        config: Some(file.clone()),
+        ..Flags::default()
+    };
+    let settings = match Settings::resolve(&flags) {
+        Ok(settings) => settings,
+        Err(bad) => return super::bad_config(&bad),
+    };
+    let runtime = match super::runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let house = match runtime.block_on(async { House::build(&settings) }) {
+        Ok(house) => house,
+        Err(wrong) => {
+            super::say(&format!("{}: {}", file.display(), wrong.join("\n")));
+            return Exit::BadConfig;
+        }
+    };
+    for warning in &settings.warnings {
+        super::say(&format!("warning: {warning}"));
+    }
+    let subjects: Vec<_> = house.view.sampler.names().collect();
+    super::say(&format!(
+        "{}: fine; {} files, subjects {}",
+        file.display(),
+        settings.files.len(),
+        subjects.join(", ")
+    ));
+    Exit::Fine
+}

@@ -1,0 +1,19 @@
+//! Committed docs are what the program generates. `NODEWARD_WRITE=1` remakes them.
+
+fn holds(file: &str, page: &str) {
+    let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("NODEWARD_WRITE").is_some() {
+        std::fs::write(&path, page).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == page,
+        "{file} is not what the program makes; remake it with \
+         NODEWARD_WRITE=1 cargo test --test it generated"
+    );
+}
+
+#[test]
+fn metrics_page_holds_every_declared_name() {
+    holds("docs/METRICS.md", &nodeward::cli::names::page());
+}
