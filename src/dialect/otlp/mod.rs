@@ -33,6 +33,7 @@ pub use batch::{Batch, Cumulative, Metrics, Payload, Points, SCHEMA_URL, attribu
 pub use counts::Counts;
 pub use environment::{Complaint, Origin};
 pub use instrument::{Form, Instrument, InstrumentDescriptor, InstrumentKind, Named};
+pub use opentelemetry_proto::tonic::resource::v1::Resource;
 pub use options::{Compression, Options, Protocol};
 pub use queue::Depth;
 pub use reason::Reason;
