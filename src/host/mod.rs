@@ -6,6 +6,7 @@
 mod calls;
 mod file;
 mod identity;
+mod netlink;
 mod own;
 pub mod parse;
 mod pass;
@@ -14,6 +15,7 @@ mod roots;
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use file::{Files, ReadError};
 pub use identity::{Identity, boot_time};
+pub use netlink::{Dump, Message, attributes, messages};
 pub use own::{Own, OwnUsage, USER_HZ};
 pub use pass::{Pass, Text};
 pub use roots::{Root, Roots};
@@ -39,6 +41,19 @@ impl Host {
     #[must_use]
     pub fn roots(&self) -> &Roots {
         &self.roots
+    }
+
+    /// Whether the network namespace we are in is the machine's own, so that what the kernel tells us by
+    /// netlink is about the machine read. A captured tree has none.
+    #[must_use]
+    pub fn shares_network(&self) -> bool {
+        let namespace = |dir: &std::path::Path, process: &str| {
+            std::fs::read_link(dir.join(process).join("ns/net")).ok()
+        };
+        let live = std::path::Path::new("/proc");
+        self.roots.procfs == live
+            || namespace(&self.roots.procfs, "1")
+                .is_some_and(|theirs| namespace(live, "self") == Some(theirs))
     }
 
     /// The threads for calls that can hang.

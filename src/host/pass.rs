@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::file::{Files, ReadError, read_once};
-use super::{Host, Root};
+use super::{Dump, Host, Root};
 
 /// The text of a file as this pass saw it.
 pub type Text = Rc<Vec<u8>>;
@@ -15,6 +15,7 @@ pub struct Pass<'a> {
     host: &'a Host,
     files: &'a mut Files,
     seen: Vec<(Root, String, Result<Text, std::io::ErrorKind>)>,
+    dumps: Vec<(Dump, Result<Text, std::io::ErrorKind>)>,
     scratch: Vec<u8>,
     deadline: Instant,
 }
@@ -26,6 +27,7 @@ impl<'a> Pass<'a> {
             host,
             files,
             seen: Vec::new(),
+            dumps: Vec::new(),
             scratch: Vec::new(),
             deadline,
         }
@@ -80,6 +82,21 @@ impl<'a> Pass<'a> {
             }
         }
         self.file(Root::Proc, &format!("net/{name}"))
+    }
+
+    /// What the kernel tells of our own network by rtnetlink, once a pass; see [`Host::shares_network`].
+    pub fn dump(&mut self, dump: Dump) -> Result<Text, ReadError> {
+        let error = |source: std::io::Error| ReadError {
+            path: dump.name().into(),
+            source,
+        };
+        if let Some((_, known)) = self.dumps.iter().find(|(d, _)| *d == dump) {
+            return known.clone().map_err(|kind| error(kind.into()));
+        }
+        let taken = dump.take().map(Rc::new);
+        let known = taken.as_ref().map(Rc::clone).map_err(|e| e.kind());
+        self.dumps.push((dump, known));
+        taken.map_err(error)
     }
 
     /// A per-device or per-process file: opened, read and closed; the text is valid until the next call.

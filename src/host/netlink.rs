@@ -1,0 +1,172 @@
+//! Dumps of the kernel's network tables by rtnetlink(7).
+//!
+//! Owns the socket and the framing of messages, not what they say. A dump never blocks: the kernel puts the next
+//! part together when it is asked for it, so a part that is not there means that something else went wrong.
+
+use std::io;
+
+use rustix::buffer::spare_capacity;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{recv, send, socket_with};
+
+use super::file::LARGEST;
+
+/// The most the kernel puts into one part of a dump (`NLMSG_GOODSIZE` and its kin).
+const PART: usize = 32 << 10;
+const HEADER: usize = 16;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const REQUEST_DUMP: u16 = 0x301;
+
+/// A table of the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dump {
+    /// Network interfaces: `RTM_NEWLINK` messages.
+    Links,
+    /// Their addresses: `RTM_NEWADDR` messages.
+    Addresses,
+}
+
+impl Dump {
+    /// Type of the request, and the length of what follows its header: `ifinfomsg`, `ifaddrmsg`.
+    const fn request(self) -> (u16, usize) {
+        match self {
+            Self::Links => (18, 16),
+            Self::Addresses => (22, 8),
+        }
+    }
+
+    /// Type of the messages in the answer.
+    #[must_use]
+    pub const fn answer(self) -> u16 {
+        match self {
+            Self::Links => 16,
+            Self::Addresses => 20,
+        }
+    }
+
+    /// What the request is called, for messages to people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Links => "rtnetlink RTM_GETLINK",
+            Self::Addresses => "rtnetlink RTM_GETADDR",
+        }
+    }
+
+    /// All messages of the table, one behind the other, of the network namespace we are in.
+    pub(super) fn take(self) -> io::Result<Vec<u8>> {
+        let socket = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        let (kind, length) = self.request();
+        let total = u32::try_from(HEADER + length).unwrap_or_default();
+        let mut request = Vec::with_capacity(HEADER + length);
+        request.extend(total.to_ne_bytes());
+        request.extend(kind.to_ne_bytes());
+        request.extend(REQUEST_DUMP.to_ne_bytes());
+        // Number of the request and of the sender, and a table of no special family.
+        request.resize(HEADER + length, 0);
+        send(&socket, &request, SendFlags::empty())?;
+        let mut out = Vec::new();
+        loop {
+            let start = out.len();
+            if start > LARGEST {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            out.reserve(PART);
+            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+            let free = out.capacity() - start;
+            let (_, length) = recv(&socket, spare_capacity(&mut out), flags)?;
+            if length == 0 || length > free {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let part = out.get(start..).unwrap_or_default();
+            if let Some(failed) = messages(part).find(|m| m.kind == ERROR) {
+                let code = failed.body.first_chunk();
+                let code = code.map_or(0, |b| i32::from_ne_bytes(*b));
+                return Err(io::Error::from_raw_os_error(code.wrapping_neg()));
+            }
+            if messages(part).any(|m| m.kind == DONE) {
+                return Ok(out);
+            }
+        }
+    }
+}
+
+/// One message of a dump.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its type.
+    pub kind: u16,
+    /// What follows its header.
+    pub body: &'a [u8],
+}
+
+/// The messages in some bytes, up to the first that is cut or has an impossible length.
+pub fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = usize::try_from(u32::from_ne_bytes(*rest.first_chunk()?)).ok()?;
+        let kind = u16::from_ne_bytes(*rest.get(4..)?.first_chunk()?);
+        let body = rest.get(HEADER..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Message { kind, body })
+    })
+}
+
+/// The attributes in some bytes, with their types, up to the first that is cut or has an impossible length.
+pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    /// Bits of the type that say how the value is written.
+    const FLAGS: u16 = 0xc000;
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
+        let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind & !FLAGS, value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_its_loopback() {
+        let bytes = Dump::Links.take().unwrap();
+        let loopback = messages(&bytes)
+            .filter(|m| m.kind == Dump::Links.answer())
+            .any(|m| attributes(m.body.get(16..).unwrap()).any(|a| a == (3, b"lo\0")));
+        assert!(loopback);
+        assert!(Dump::Addresses.take().is_ok());
+    }
+
+    #[test]
+    fn what_is_cut_or_lies_about_its_length_ends_the_list() {
+        let good = [
+            20u32.to_ne_bytes(),
+            16u32.to_ne_bytes(),
+            [0; 4],
+            [0; 4],
+            [7; 4],
+        ]
+        .concat();
+        let mut bytes = [good.clone(), good.clone()].concat();
+        assert_eq!(messages(&bytes).count(), 2);
+        bytes.pop();
+        assert_eq!(messages(&bytes).count(), 1);
+        for length in [0u32, 15, 21, u32::MAX] {
+            let mut lie = good.clone();
+            lie.splice(..4, length.to_ne_bytes());
+            assert_eq!(messages(&lie).count(), 0, "{length}");
+        }
+        assert_eq!(messages(&good).next().unwrap().body, [7; 4]);
+        assert_eq!(attributes(&[0; 8]).count(), 0);
+        assert_eq!(attributes(&[255; 8]).count(), 0);
+    }
+}
