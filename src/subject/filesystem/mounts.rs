@@ -53,6 +53,8 @@ pub(super) struct Entry {
     pub mount: Arc<Mount>,
     /// The same mount was told before: Prometheus is told it once.
     pub repeated: bool,
+    /// A mount that differs in its device number alone was told before: Prometheus is told that number only.
+    pub covered: bool,
     /// Index of [`Mount::told_path`] among the table's paths.
     pub told_at: usize,
     /// Index of [`Mount::path`] among the table's paths.
@@ -102,6 +104,7 @@ impl Mounts {
             }
         }
         let mut seen: HashSet<[&str; 5], RandomState> = HashSet::default();
+        let mut labels: HashSet<[&str; 3], RandomState> = HashSet::default();
         for mount in &mounts {
             let mut place = |path: &CallKey| {
                 *places.entry(Arc::clone(path)).or_insert_with(|| {
@@ -111,6 +114,7 @@ impl Mounts {
             };
             let m = &**mount;
             table.entries.push(Entry {
+                covered: !labels.insert([&m.device, &m.mount_point, &m.fstype]),
                 repeated: !seen.insert([&m.device, &m.mount_point, &m.fstype, &m.major, &m.minor]),
                 told_at: place(&m.told_path),
                 at: place(&m.path),
@@ -273,8 +277,12 @@ mod tests {
     fn the_same_mount_is_marked_as_repeated_whatever_its_options() {
         let text = "1 1 8:1 / /a rw - ext4 d rw\n2 1 8:1 / /a ro - ext4 d rw\n3 1 8:2 / /a rw - ext4 d rw\n";
         let table = table(text, "/");
-        let repeated: Vec<_> = table.entries.iter().map(|e| e.repeated).collect();
-        assert_eq!(repeated, [false, true, false]);
+        let marks: Vec<_> = table
+            .entries
+            .iter()
+            .map(|e| (e.repeated, e.covered))
+            .collect();
+        assert_eq!(marks, [(false, false), (true, true), (false, true)]);
         assert_eq!(table.paths.len(), 1);
     }
 

@@ -38,13 +38,13 @@ pub(super) fn tell(reading: &Reading, page: &mut Page<'_, Filesystem>) {
                 Stat::Failed(errno) => go_text(errno),
                 Stat::Stuck => "mountpoint timeout".into(),
             };
-            told.push((&*entry.mount, stat, error));
+            told.push((&*entry.mount, stat, error, entry.covered));
         }
     }
     let mut write = |family: &'static Family<Filesystem, 4>,
                      value: &dyn Fn(bool, Stat) -> Option<Number>| {
         let mut samples = page.family(family);
-        for (mount, stat, error) in &told {
+        for (mount, stat, error, _) in told.iter().filter(|(.., covered)| !covered) {
             if let Some(value) = value(mount.readonly, *stat) {
                 let labels = [
                     &mount.device,
@@ -74,7 +74,7 @@ pub(super) fn tell(reading: &Reading, page: &mut Page<'_, Filesystem>) {
     });
     write(&SIZE, &|_, s| space(s).map(|s| bytes(s.blocks, s.block)));
     let mut samples = page.family(&MOUNT_INFO);
-    for (mount, stat, _) in &told {
+    for (mount, stat, ..) in &told {
         if space(*stat).is_some() {
             let labels = [
                 &*mount.device,

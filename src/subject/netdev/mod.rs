@@ -1,9 +1,11 @@
-//! Network interfaces and connections: /proc/net/dev, /proc/net/tcp and tcp6.
+//! Network interfaces and connections: rtnetlink or /proc/net/dev, /proc/net/tcp and tcp6.
 //!
 //! Owns what is counted of each interface, and how many TCP sockets are in each state. It never reads the
 //! configuration of an interface for its own sake (speed, carrier): that is `netclass`. Interfaces are told in the
 //! order of the kernel; the device patterns concern Prometheus alone, as the other two dialects know no such choice.
+//! Netlink is asked only for a page, which alone tells more than the file has: the file is cheaper to read.
 
+pub mod link;
 mod otlp;
 pub mod parse;
 mod prometheus;
@@ -11,33 +13,55 @@ mod zabbix;
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
-use crate::host::{Pass, parse::label};
+use crate::host::parse::{label, trim};
+use crate::host::{Dump, Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, Machine, Past, Subject, Taken, Want as Wanted,
+    Absent, Asker, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want as Wanted,
 };
 
+use link::COUNTERS;
 use parse::{COLUMNS, STATES};
 
 /// The subject.
 pub struct Netdev {
     include: Option<Pattern>,
     exclude: Option<Pattern>,
+    /// Whether what netlink tells is about the machine read.
+    own_network: bool,
 }
 
 /// Options of network interfaces.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Interfaces to tell Prometheus, all others left out; not together with `device_exclude`. Default: all.
     pub device_include: Option<Pattern>,
     /// Interfaces not to tell Prometheus; not together with `device_include`. Default: none.
     pub device_exclude: Option<Pattern>,
+    /// Read interfaces for Prometheus by netlink, which tells packets without a handler too; /proc/net/dev is read
+    /// where it is not allowed, and for a machine whose network is not ours. Default: true.
+    pub netlink: bool,
     /// Tell Prometheus each error counter of the kernel under its own name instead of the sums of /proc/net/dev.
     /// Default: false.
     pub detailed_metrics: bool,
+    /// Tell Prometheus the addresses of each interface of our own network. Default: false.
+    pub address_info: bool,
+    /// Tell Prometheus the alias of each interface with every number, as label `ifalias`. Default: false.
+    pub label_ifalias: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            device_include: None,
+            device_exclude: None,
+            netlink: true,
+            detailed_metrics: false,
+            address_info: false,
+            label_ifalias: false,
+        }
+    }
 }
 
 /// What was read.
@@ -45,6 +69,16 @@ pub struct Options {
 pub struct Reading {
     interfaces: Vec<Interface>,
     connections: Option<[u64; STATES.len()]>,
+    addresses: Vec<Address>,
+}
+
+/// An address of an interface.
+#[derive(Debug)]
+struct Address {
+    device: Box<str>,
+    address: Box<str>,
+    prefix: Box<str>,
+    scope: &'static str,
 }
 
 /// What is counted of one interface.
@@ -55,6 +89,10 @@ struct Interface {
     shown: bool,
     /// The columns of /proc/net/dev.
     columns: [u64; COLUMNS],
+    /// The counters netlink told, if it was asked.
+    counters: Option<Box<[u64; COUNTERS]>>,
+    /// Its alias, if it was asked for.
+    alias: Box<str>,
 }
 
 /// What to read beside the interfaces.
@@ -62,15 +100,27 @@ struct Interface {
 pub struct Want {
     /// The states of TCP sockets.
     connections: bool,
+    /// What only netlink tells of an interface.
+    counters: bool,
+    /// Aliases.
+    aliases: bool,
+    /// Addresses.
+    addresses: bool,
 }
 
 impl Wanted for Want {
     fn merge(&mut self, other: &Self) {
         self.connections |= other.connections;
+        self.counters |= other.counters;
+        self.aliases |= other.aliases;
+        self.addresses |= other.addresses;
     }
 
     fn covers(&self, other: &Self) -> bool {
-        self.connections || !other.connections
+        self.connections >= other.connections
+            && self.counters >= other.counters
+            && self.aliases >= other.aliases
+            && self.addresses >= other.addresses
     }
 }
 
@@ -83,10 +133,90 @@ fn pattern(text: &str) -> Result<Option<Pattern>, String> {
     Pattern::new(text).map(Some).map_err(|e| e.to_string())
 }
 
+fn unlinked(error: crate::host::ReadError) -> ItemError {
+    ItemError {
+        kind: "netlink",
+        item: "dump".into(),
+        why: error.to_string(),
+    }
+}
+
+fn on(value: &str) -> bool {
+    value == "true"
+}
+
 impl Netdev {
     fn shows(&self, name: &str) -> bool {
         self.exclude.as_ref().is_none_or(|p| !p.matches(name))
             && self.include.as_ref().is_none_or(|p| p.matches(name))
+    }
+
+    fn interface(&self, name: &[u8], columns: [u64; COLUMNS]) -> Interface {
+        let name = label(name);
+        Interface {
+            shown: self.shows(&name),
+            name: name.into(),
+            columns,
+            counters: None,
+            alias: "".into(),
+        }
+    }
+
+    /// Interfaces as netlink tells them.
+    fn linked(&self, pass: &mut Pass<'_>, want: Want) -> Result<Vec<Interface>, ItemError> {
+        let dump = pass.dump(Dump::Links).map_err(unlinked)?;
+        let told = |link: link::Link<'_>| {
+            let counters = link.counters?;
+            let mut interface = self.interface(link.name, link::columns(&counters));
+            interface.counters = Some(Box::new(counters));
+            if want.aliases {
+                interface.alias = label(trim(link.alias)).into();
+            }
+            Some(interface)
+        };
+        Ok(link::links(&dump).filter_map(told).collect())
+    }
+
+    /// Interfaces as /proc/net/dev tells them.
+    fn listed(
+        &self,
+        pass: &mut Pass<'_>,
+        want: Want,
+        errors: &mut Vec<ItemError>,
+    ) -> Result<Vec<Interface>, Absent> {
+        let text = pass.net_file("dev")?;
+        let (rows, bad) = parse::interfaces(&text);
+        errors.extend(bad);
+        let mut interfaces: Vec<_> = rows
+            .into_iter()
+            .map(|row| self.interface(row.name, row.columns))
+            .collect();
+        if want.aliases {
+            for interface in &mut interfaces {
+                let file = format!("class/net/{}/ifalias", interface.name);
+                if let Ok(text) = pass.once(Root::Sys, &file) {
+                    interface.alias = label(trim(text)).into();
+                }
+            }
+        }
+        Ok(interfaces)
+    }
+
+    fn addresses(pass: &mut Pass<'_>) -> Result<Vec<Address>, ItemError> {
+        let names = pass.dump(Dump::Links).map_err(unlinked)?;
+        let dump = pass.dump(Dump::Addresses).map_err(unlinked)?;
+        let names: std::collections::HashMap<u32, &[u8]> = link::links(&names)
+            .map(|link| (link.index, link.name))
+            .collect();
+        let told = |a: link::Address| {
+            Some(Address {
+                device: label(names.get(&a.index)?).into(),
+                address: a.address.to_canonical().to_string().into(),
+                prefix: a.prefix.to_string().into(),
+                scope: link::scope(a.address),
+            })
+        };
+        Ok(link::addresses(&dump).filter_map(told).collect())
     }
 
     fn connections(pass: &mut Pass<'_>) -> Option<[u64; STATES.len()]> {
@@ -132,7 +262,31 @@ impl Subject for Netdev {
             "collector.netdev.enable-detailed-metrics",
             "Tell each error counter under its own name",
             |o: &mut Options, v| {
-                o.detailed_metrics = v == "true";
+                o.detailed_metrics = on(v);
+                Ok(())
+            },
+        ),
+        Flag::switch(
+            "collector.netdev.netlink",
+            "Read interfaces by netlink instead of /proc/net/dev",
+            |o: &mut Options, v| {
+                o.netlink = on(v);
+                Ok(())
+            },
+        ),
+        Flag::switch(
+            "collector.netdev.address-info",
+            "Tell the addresses of interfaces",
+            |o: &mut Options, v| {
+                o.address_info = on(v);
+                Ok(())
+            },
+        ),
+        Flag::switch(
+            "collector.netdev.label-ifalias",
+            "Tell the alias of an interface with every number",
+            |o: &mut Options, v| {
+                o.label_ifalias = on(v);
                 Ok(())
             },
         ),
@@ -144,7 +298,7 @@ impl Subject for Netdev {
     type Want = Want;
     type Reading = Reading;
 
-    fn new(options: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(options: &Options, machine: &Machine) -> Result<Self, Invalid> {
         let include = given(options.device_include.as_ref());
         let exclude = given(options.device_exclude.as_ref());
         if include.is_some() && exclude.is_some() {
@@ -153,35 +307,51 @@ impl Subject for Netdev {
                 why: "device_include and device_exclude cannot both be set; remove one".into(),
             });
         }
-        Ok(Self { include, exclude })
+        Ok(Self {
+            include,
+            exclude,
+            own_network: machine.host.shares_network(),
+        })
     }
 
-    fn want(_: &Options, asker: Asker) -> Want {
+    fn want(options: &Options, asker: Asker) -> Want {
+        let page = asker == Asker::Prometheus;
         Want {
             connections: asker == Asker::Otlp,
+            counters: page && options.netlink,
+            aliases: page && options.label_ifalias,
+            addresses: page && options.address_info,
         }
     }
 
     fn read(&mut self, pass: &mut Pass<'_>, want: &Want) -> Result<Taken<Reading>, Absent> {
-        let text = pass.net_file("dev")?;
-        let (rows, errors) = parse::interfaces(&text);
-        let interfaces = rows
-            .into_iter()
-            .map(|row| {
-                let name = label(row.name);
-                Interface {
-                    shown: self.shows(&name),
-                    name: name.into(),
-                    columns: row.columns,
-                }
-            })
-            .collect();
+        let mut errors = Vec::new();
+        let linked = (want.counters && self.own_network)
+            .then(|| self.linked(pass, *want))
+            .and_then(|linked| linked.map_err(|e| errors.push(e)).ok());
+        let mut bad = Vec::new();
+        let interfaces = match linked {
+            Some(interfaces) => interfaces,
+            None => self.listed(pass, *want, &mut bad)?,
+        };
+        let complete = bad.is_empty();
+        errors.append(&mut bad);
+        let addresses = if want.addresses {
+            let addresses = Self::addresses(pass).map_err(|e| errors.push(e));
+            addresses.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         Ok(Taken {
             reading: Reading {
                 interfaces,
                 connections: want.connections.then(|| Self::connections(pass)).flatten(),
+                addresses: addresses
+                    .into_iter()
+                    .filter(|a| self.shows(&a.device))
+                    .collect(),
             },
-            complete: errors.is_empty(),
+            complete,
             errors,
         })
     }

@@ -3,13 +3,33 @@
 use super::{Interface, Netdev, Options, Reading};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page};
 
+/// One number of an interface. Its family has the label `ifalias` only where the options ask for it.
+struct Statistic {
+    plain: Family<Netdev, 1>,
+    aliased: Family<Netdev, 2>,
+}
+
+static ADDRESS_INFO: Family<Netdev, 4> = Family::new(
+    "node_network_address_info",
+    Kind::Gauge,
+    ["address", "device", "netmask", "scope"],
+    "Addresses of an interface, with `address_info`",
+);
+
 macro_rules! statistics {
     ($($name:ident $text:literal $help:literal;)*) => {
         $(
-            static $name: Family<Netdev, 1> =
-                Family::new(concat!("node_network_", $text, "_total"), Kind::Counter, ["device"], $help);
+            static $name: Statistic = Statistic {
+                plain: Family::new(concat!("node_network_", $text, "_total"), Kind::Counter, ["device"], $help),
+                aliased: Family::new(
+                    concat!("node_network_", $text, "_total"),
+                    Kind::Counter,
+                    ["device", "ifalias"],
+                    $help,
+                ),
+            };
         )*
-        pub(super) static FAMILIES: &[&dyn Declared] = &[$(&$name),*];
+        pub(super) static FAMILIES: &[&dyn Declared] = &[$(&$name.plain,)* &ADDRESS_INFO];
     };
 }
 
@@ -34,10 +54,24 @@ statistics! {
     RECEIVE_DROPPED "receive_dropped" "Received packets dropped";
     TRANSMIT_ERRORS "transmit_errors" "Errors while sending";
     TRANSMIT_DROPPED "transmit_dropped" "Packets dropped while sending";
+    RECEIVE_NOHANDLER "receive_nohandler" "Received packets nobody handles, known by netlink alone";
+    MULTICAST "multicast" "Multicast packets received, with `detailed_metrics`";
+    COLLISIONS "collisions" "Collisions while sending, with `detailed_metrics`";
+    RECEIVE_LENGTH_ERRORS "receive_length_errors" "Received packets of bad length, with `detailed_metrics`";
+    RECEIVE_OVER_ERRORS "receive_over_errors" "Received packets too large for their buffer, with `detailed_metrics`";
+    RECEIVE_CRC_ERRORS "receive_crc_errors" "Received packets with a bad checksum, with `detailed_metrics`";
+    RECEIVE_FRAME_ERRORS "receive_frame_errors" "Received packets out of frame, with `detailed_metrics`";
+    RECEIVE_FIFO_ERRORS "receive_fifo_errors" "Receive FIFO errors, with `detailed_metrics`";
+    RECEIVE_MISSED_ERRORS "receive_missed_errors" "Packets missed for want of room, with `detailed_metrics`";
+    TRANSMIT_ABORTED_ERRORS "transmit_aborted_errors" "Packets whose sending was aborted, with `detailed_metrics`";
+    TRANSMIT_CARRIER_ERRORS "transmit_carrier_errors" "Packets not sent for want of a carrier, with `detailed_metrics`";
+    TRANSMIT_FIFO_ERRORS "transmit_fifo_errors" "Send FIFO errors, with `detailed_metrics`";
+    TRANSMIT_HEARTBEAT_ERRORS "transmit_heartbeat_errors" "Packets without a heartbeat, with `detailed_metrics`";
+    TRANSMIT_WINDOW_ERRORS "transmit_window_errors" "Packets that collided late, with `detailed_metrics`";
 }
 
-/// What a family tells of an interface: its index there.
-type Table = &'static [(&'static Family<Netdev, 1>, usize)];
+/// Numbers, and where each stands among the columns or the counters of an interface.
+type Table = &'static [(&'static Statistic, usize)];
 
 /// The columns of /proc/net/dev.
 static COLUMNS: Table = &[
@@ -79,19 +113,71 @@ static RENAMED: Table = &[
     (&TRANSMIT_COMPRESSED, 15),
 ];
 
+/// The one counter of netlink's that no column has.
+static UNHANDLED: Table = &[(&RECEIVE_NOHANDLER, 23)];
+
+/// The counters of netlink, each under its own name.
+static COUNTERS: Table = &[
+    (&RECEIVE_PACKETS, 0),
+    (&TRANSMIT_PACKETS, 1),
+    (&RECEIVE_BYTES, 2),
+    (&TRANSMIT_BYTES, 3),
+    (&RECEIVE_ERRORS, 4),
+    (&TRANSMIT_ERRORS, 5),
+    (&RECEIVE_DROPPED, 6),
+    (&TRANSMIT_DROPPED, 7),
+    (&MULTICAST, 8),
+    (&COLLISIONS, 9),
+    (&RECEIVE_LENGTH_ERRORS, 10),
+    (&RECEIVE_OVER_ERRORS, 11),
+    (&RECEIVE_CRC_ERRORS, 12),
+    (&RECEIVE_FRAME_ERRORS, 13),
+    (&RECEIVE_FIFO_ERRORS, 14),
+    (&RECEIVE_MISSED_ERRORS, 15),
+    (&TRANSMIT_ABORTED_ERRORS, 16),
+    (&TRANSMIT_CARRIER_ERRORS, 17),
+    (&TRANSMIT_FIFO_ERRORS, 18),
+    (&TRANSMIT_HEARTBEAT_ERRORS, 19),
+    (&TRANSMIT_WINDOW_ERRORS, 20),
+    (&RECEIVE_COMPRESSED, 21),
+    (&TRANSMIT_COMPRESSED, 22),
+    (&RECEIVE_NOHANDLER, 23),
+];
+
 pub(super) fn tell(options: &Options, reading: &Reading, page: &mut Page<'_, Netdev>) {
-    let table = if options.detailed_metrics {
-        RENAMED
-    } else {
-        COLUMNS
-    };
-    let shown = |i: &&Interface| i.shown;
-    for (family, at) in table {
-        let mut samples = page.family(family);
-        for interface in reading.interfaces.iter().filter(shown) {
-            if let Some(value) = interface.columns.get(*at) {
-                samples.push([&interface.name], *value);
-            }
+    let linked = reading.interfaces.iter().any(|i| i.counters.is_some());
+    let columns = |i: &Interface, at: usize| i.columns.get(at).copied();
+    let counters = |i: &Interface, at: usize| i.counters.as_ref()?.get(at).copied();
+    match (options.detailed_metrics, linked) {
+        (true, true) => write(options, reading, page, COUNTERS, counters),
+        (true, false) => write(options, reading, page, RENAMED, columns),
+        (false, _) => {
+            write(options, reading, page, COLUMNS, columns);
+            write(options, reading, page, UNHANDLED, counters);
+        }
+    }
+    let mut samples = page.family(&ADDRESS_INFO);
+    for a in &reading.addresses {
+        samples.push([&a.address, &a.device, &a.prefix, a.scope], 1u64);
+    }
+}
+
+fn write(
+    options: &Options,
+    reading: &Reading,
+    page: &mut Page<'_, Netdev>,
+    table: Table,
+    number: impl Fn(&Interface, usize) -> Option<u64>,
+) {
+    let shown = || reading.interfaces.iter().filter(|i| i.shown);
+    for (statistic, at) in table {
+        let numbers = shown().filter_map(|i| Some((i, number(i, *at)?)));
+        if options.label_ifalias {
+            let mut samples = page.family(&statistic.aliased);
+            numbers.for_each(|(i, value)| samples.push([&i.name, &i.alias], value));
+        } else {
+            let mut samples = page.family(&statistic.plain);
+            numbers.for_each(|(i, value)| samples.push([&i.name], value));
         }
     }
 }
