@@ -5,12 +5,17 @@
 //! | [`endpoint`] | where a peer is: `http://host:port/path` or `unix:/path` |
 //! | [`client`] | the one HTTP client of the house, HTTP/1.1 and HTTP/2 |
 //! | [`early`] | TCP connections tried before the runtime watches them |
+//! | [`backoff`] | how long to wait before trying again |
+//! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
 //! | [`stream`] | a connected byte stream, TCP or Unix, and who is at its other end |
 //!
 //! It never reads the machine, never follows a redirect and never opens a connection that its
 //! caller did not name.
 
+pub mod address;
+pub mod backoff;
 pub mod client;
 pub mod early;
 pub mod endpoint;
+mod gathered;
 pub mod stream;
