@@ -7,15 +7,23 @@
 //! | [`early`] | TCP connections tried before the runtime watches them |
 //! | [`backoff`] | how long to wait before trying again |
 //! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
+//! | [`bind`] | listening sockets |
+//! | [`accept`] | taking connections: cap, trouble, drain; shared by HTTP and Zabbix |
+//! | [`server`] | the HTTP/1.1 server |
+//! | [`tally`] | counters of trouble that also keep logs quiet |
 //! | [`stream`] | a connected byte stream, TCP or Unix, and who is at its other end |
 //!
 //! It never reads the machine, never follows a redirect and never opens a connection that its
 //! caller did not name.
 
+pub mod accept;
 pub mod address;
 pub mod backoff;
+pub mod bind;
 pub mod client;
 pub mod early;
 pub mod endpoint;
 mod gathered;
+pub mod server;
 pub mod stream;
+pub mod tally;
