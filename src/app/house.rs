@@ -10,7 +10,7 @@ use crate::dialect::zabbix::agent::Agent;
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
 use crate::host::{Host, Identity, Own};
-use crate::serve::{Requests, View};
+use crate::serve::View;
 use crate::subject::{Machine, Sampler, Snapshot};
 
 /// Everything that one config made.
@@ -25,15 +25,11 @@ pub struct House {
 impl House {
     /// Builds it; all that is wrong in one go. Must be called on the runtime.
     pub fn build(settings: &Settings) -> Result<Self, Vec<String>> {
-        Self::with(settings, Vec::new(), Arc::default())
+        Self::with(settings, Vec::new())
     }
 
     /// Builds it, with series of those that outlive a reload.
-    pub fn with(
-        settings: &Settings,
-        mut told: Vec<Arc<dyn Told>>,
-        requests: Arc<Requests>,
-    ) -> Result<Self, Vec<String>> {
+    pub fn with(settings: &Settings, mut told: Vec<Arc<dyn Told>>) -> Result<Self, Vec<String>> {
         let config = &settings.config;
         let host = Arc::new(Host::new(config.roots.clone()));
         let mut identity = host.identity();
@@ -52,7 +48,6 @@ impl House {
         told.push(Arc::new(told::Build));
         told.push(Arc::new(told::Process(own)));
         told.push(Arc::new(told::Reading(Arc::clone(&sampler))));
-        told.push(Arc::new(told::Served { requests }));
         let agent = Agent {
             hostname: config
                 .zabbix

@@ -13,8 +13,6 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Flags, House, Settings};
-use crate::dialect::Told;
-use crate::dialect::otlp::Sender;
 use crate::dialect::zabbix::passive;
 use crate::serve::{Control, ControlRouter, Router};
 
@@ -52,11 +50,10 @@ impl Listeners {
         }
     }
 
-    pub(super) fn told(&self) -> Arc<dyn Told> {
-        Arc::new(super::told::Build)
+    /// How passive checks went, whichever server answered them.
+    pub(super) fn checks(&self) -> Arc<passive::Counters> {
+        Arc::clone(&self.checks)
     }
-
-    pub(super) fn set_sender(&mut self, _: Option<Sender>) {}
 
     /// Opens and closes what the settings ask for; on an error nothing has changed.
     pub(super) fn change(

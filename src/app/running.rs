@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::export::Export;
 use super::listeners::Listeners;
 use super::status::Status;
-use super::told::Reload;
+use super::told::{Checks, Pushed, Reload, Served};
 use super::{Flags, House, Settings};
 use crate::dialect::Told;
 use crate::dialect::otlp::{Cumulative, Signal};
@@ -48,7 +48,9 @@ struct Running {
     listeners: Listeners,
     export: Option<Export>,
     ticking: Option<JoinHandle<()>>,
-    requests: Arc<Requests>,
+    pushed: Arc<Pushed>,
+    /// Series of those that outlive a reload.
+    told: Vec<Arc<dyn Told>>,
     reload: Arc<Reload>,
     cumulative: Arc<Mutex<Cumulative>>,
     status: Arc<Status>,
@@ -115,8 +117,16 @@ impl Running {
             status: Arc::clone(&status),
         });
         let mut listeners = Listeners::new(control);
-        let told: Vec<Arc<dyn Told>> = vec![Arc::clone(&reload) as Arc<dyn Told>, listeners.told()];
-        let house = House::with(&settings, told, Arc::clone(&requests));
+        let pushed = Arc::<Pushed>::default();
+        let told: Vec<Arc<dyn Told>> = vec![
+            Arc::clone(&reload) as Arc<dyn Told>,
+            Arc::new(Served {
+                requests: Arc::clone(&requests),
+            }),
+            Arc::new(Checks(listeners.checks())),
+            Arc::clone(&pushed) as Arc<dyn Told>,
+        ];
+        let house = House::with(&settings, told.clone());
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
         listeners.change(&settings, &flags, &house, &router)?;
@@ -131,7 +141,8 @@ impl Running {
             listeners,
             export: None,
             ticking: None,
-            requests,
+            pushed,
+            told,
             reload,
             cumulative: Arc::default(),
             status,
@@ -166,8 +177,8 @@ impl Running {
             Arc::clone(&self.house),
             Arc::clone(&self.cumulative),
         );
-        self.listeners
-            .set_sender(self.export.as_ref().map(|e| e.sender().clone()));
+        self.pushed
+            .set(self.export.as_ref().map(|e| e.sender().clone()));
         match &self.export {
             Some(export) if export.sender().sends(Signal::Traces) => {
                 let on = self.telemetry.traces.turn_on(
@@ -238,11 +249,7 @@ impl Running {
 
     async fn try_reload(&mut self) -> Reloaded {
         let settings = Settings::resolve(&self.flags).map_err(|bad| bad.to_string())?;
-        let told: Vec<Arc<dyn Told>> = vec![
-            Arc::clone(&self.reload) as Arc<dyn Told>,
-            self.listeners.told(),
-        ];
-        let house = House::with(&settings, told, Arc::clone(&self.requests));
+        let house = House::with(&settings, self.told.clone());
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         // The last step that can fail: from here on the new config holds.
         self.listeners

@@ -19,11 +19,20 @@ pub use exit::Exit;
 
 use crate::app::BadConfig;
 
+const EXAMPLES: &str = "Examples:
+  nodeward                                              serve http://127.0.0.1:9100
+  nodeward --web.listen-address=:9100                   in node_exporter's place
+  nodeward --config nodeward.yml                        with a config file
+  nodeward show --key 'vfs.fs.size[/,pused]'            one Zabbix key
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 nodeward";
+
 fn command() -> Command {
     flags::add(
         Command::new("nodeward")
             .version(env!("CARGO_PKG_VERSION"))
             .about("Tells the machine to Prometheus, OpenTelemetry and Zabbix, and heals it")
+            .override_usage("nodeward [COMMAND] [FLAGS]")
+            .after_help(EXAMPLES)
             .args_conflicts_with_subcommands(true)
             .subcommand(run::command())
             .subcommand(validate::command())

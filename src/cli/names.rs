@@ -27,6 +27,7 @@ fn write_all(page: &mut String) -> fmt::Result {
     }
     page.push_str("\n## nodeward itself\n");
     families(page, told::families().into_iter().flatten().copied())?;
+    instruments(page, told::instruments())?;
     let keys: Vec<_> = crate::dialect::zabbix::agent::KEYS
         .iter()
         .map(|key| format!("`{key}`"))
@@ -46,16 +47,7 @@ fn subject(page: &mut String, entry: &Entry) -> fmt::Result {
         entry.name, entry.name
     )?;
     families(page, entry.families.iter().copied())?;
-    if !entry.instruments.is_empty() {
-        writeln!(
-            page,
-            "\n| OTLP metric | kind | unit | attributes | what |\n| --- | --- | --- | --- | --- |"
-        )?;
-        entry
-            .instruments
-            .iter()
-            .try_for_each(|i| instrument(page, *i))?;
-    }
+    instruments(page, entry.instruments)?;
     let items = (entry.items)();
     if !items.is_empty() {
         writeln!(page, "\n| Zabbix key | what |\n| --- | --- |")?;
@@ -86,6 +78,15 @@ fn families<'a>(page: &mut String, all: impl Iterator<Item = &'a dyn Declared>) 
         )?;
     }
     Ok(())
+}
+
+fn instruments(page: &mut String, all: &[&dyn Named]) -> fmt::Result {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let head = "| OTLP metric | kind | unit | attributes | what |\n| --- | --- | --- | --- | --- |";
+    writeln!(page, "\n{head}")?;
+    all.iter().try_for_each(|i| instrument(page, *i))
 }
 
 fn instrument(page: &mut String, instrument: &dyn Named) -> fmt::Result {

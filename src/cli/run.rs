@@ -6,7 +6,11 @@ use super::{Exit, flags};
 use crate::app::{self, Settings};
 
 pub(super) fn command() -> Command {
-    flags::add(Command::new("run").about("Serve until SIGTERM (the default command)"))
+    flags::add(
+        Command::new("run")
+            .override_usage("nodeward run [FLAGS]")
+            .about("Serve until SIGTERM (the default command)"),
+    )
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {

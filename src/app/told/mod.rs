@@ -1,13 +1,17 @@
 //! nodeward's own series: what it is, what it costs, what it refused.
 
 mod build;
+mod checks;
 mod process;
+mod pushed;
 mod reading;
 mod reload;
 mod served;
 
 pub use build::Build;
+pub use checks::Checks;
 pub use process::Process;
+pub use pushed::Pushed;
 pub use reading::Reading;
 pub use reload::{LastReload, Reload};
 pub use served::Served;
@@ -19,10 +23,18 @@ use crate::dialect::prometheus::Declared;
 pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
         build::FAMILIES,
+        checks::FAMILIES,
         process::FAMILIES,
+        pushed::FAMILIES,
         reading::FAMILIES,
         reload::FAMILIES,
         served::FAMILIES,
         crate::subject::SNAPSHOT_FAMILIES,
     ]
+}
+
+/// Every instrument of nodeward's own, for docs.
+#[must_use]
+pub fn instruments() -> &'static [&'static dyn crate::dialect::otlp::Named] {
+    pushed::INSTRUMENTS
 }
