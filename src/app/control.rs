@@ -1,5 +1,6 @@
 //! Where the control socket lies: the server and its clients look in the same order.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Control;
@@ -34,6 +35,17 @@ pub fn socket(
         .or_else(|| named("XDG_STATE_HOME").map(|home| home.join("nodeward")))
         .or_else(|| named("HOME").map(|home| home.join(".local/state/nodeward")))?;
     Some(directory.join(NAME))
+}
+
+/// Makes the directory of the socket, for this user alone, if it is not there.
+pub(super) fn make_directory(socket: &Path) -> std::io::Result<()> {
+    match socket.parent() {
+        Some(directory) if !directory.exists() => std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,43 +1,61 @@
 //! The sockets nodeward listens on, and what serves their connections.
 //!
 //! A reload binds what is new before it closes what is gone, so that a port that is taken leaves everything as it was.
+//! The control socket alone may fail: then there is a warning, and serving goes on.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
-use super::{Flags, House, Settings};
+use super::{Flags, House, Settings, control};
 use crate::dialect::zabbix::passive;
+use crate::net::accept::Counters;
+use crate::net::address::Address;
+use crate::net::bind::{BindError, Bound};
+use crate::net::server::{self, Limits};
 use crate::serve::{Control, ControlRouter, Router};
+
+/// How long what is open may take when its socket closes.
+const GRACE: Duration = Duration::from_secs(3);
+/// Connections of the control socket: a few people and scripts.
+const CONTROL_CONNECTIONS: usize = 16;
 
 /// Whose connections a socket takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Http,
     Zabbix,
+    Control,
 }
 
-/// How long an open check may take when its socket closes.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
+/// A socket, by what it is for and how the config writes it.
+type Name = (Kind, String);
 
 struct Open {
-    address: std::net::SocketAddr,
+    /// Where it listens, as people should type it.
+    place: String,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
+/// A socket bound and not served yet.
+enum Socket {
+    Stream(Bound),
+    Zabbix(passive::Listening),
+}
+
 /// All open sockets.
 pub(super) struct Listeners {
-    open: BTreeMap<(Kind, String), Open>,
+    open: BTreeMap<Name, Open>,
     zabbix: Option<watch::Sender<Arc<passive::Server>>>,
     checks: Arc<passive::Counters>,
-    control: Arc<dyn Control>,
+    http: Arc<Counters>,
+    control: Arc<ControlRouter>,
+    control_counters: Arc<Counters>,
 }
 
 impl Listeners {
@@ -46,7 +64,9 @@ impl Listeners {
             open: BTreeMap::new(),
             zabbix: None,
             checks: Arc::default(),
-            control,
+            http: Arc::default(),
+            control: Arc::new(ControlRouter::new(control)),
+            control_counters: Arc::default(),
         }
     }
 
@@ -55,33 +75,39 @@ impl Listeners {
         Arc::clone(&self.checks)
     }
 
+    /// How connections of the HTTP listeners went.
+    pub(super) fn http(&self) -> Arc<Counters> {
+        Arc::clone(&self.http)
+    }
+
     /// Opens and closes what the settings ask for; on an error nothing has changed.
-    pub(super) fn change(
+    pub(super) async fn change(
         &mut self,
         settings: &Settings,
-        _: &Flags,
+        flags: &Flags,
         house: &Arc<House>,
         router: &Arc<Router>,
     ) -> Result<(), String> {
-        let http = settings
-            .config
+        let config = &settings.config;
+        let mut wanted: Vec<Name> = config
             .http
             .listen
             .iter()
-            .map(|a| (Kind::Http, a.clone()));
-        let zabbix = settings
-            .config
-            .zabbix
-            .listen
-            .iter()
-            .map(|a| (Kind::Zabbix, a.clone()));
-        let wanted: Vec<_> = http.chain(zabbix).collect();
+            .map(|a| (Kind::Http, a.clone()))
+            .collect();
+        wanted.extend(
+            config
+                .zabbix
+                .listen
+                .iter()
+                .map(|a| (Kind::Zabbix, a.clone())),
+        );
         let mut bound = Vec::new();
-        for key in wanted.iter().filter(|key| !self.open.contains_key(key)) {
-            bound.push((key.clone(), Socket::bind(key, house)?));
+        for name in wanted.iter().filter(|name| !self.open.contains_key(name)) {
+            bound.push((name.clone(), bind(name, house).await?));
         }
         let server = passive::Server::new(
-            &settings.config.zabbix,
+            &config.zabbix,
             &house.identity.hostname,
             Arc::clone(house) as _,
             Arc::clone(&self.checks),
@@ -104,135 +130,167 @@ impl Listeners {
                 current
             }
         };
-        self.open.retain(|key, open| {
-            let keep = wanted.contains(key);
+        if let Some((name, socket)) = self.bind_control(settings, flags, &mut wanted).await {
+            bound.push((name, socket));
+        }
+        self.open.retain(|name, open| {
+            let keep = wanted.contains(name);
             if !keep {
                 open.stop.send_replace(true);
             }
             keep
         });
-        for (key, socket) in bound {
-            let (stop, mut stopped) = watch::channel(false);
-            let (address, task) = match socket {
-                Socket::Http(socket) => {
-                    let address = socket.local_addr().map_err(|e| e.to_string())?;
-                    (
-                        address,
-                        tokio::spawn(http_connections(socket, Arc::clone(router), stopped)),
-                    )
-                }
-                Socket::Zabbix(socket) => {
-                    let address = socket.addresses().into_iter().next().ok_or("no address")?;
-                    let servers = servers.clone();
-                    let task = tokio::spawn(async move {
-                        let stop = async move { drop(stopped.changed().await) };
-                        socket.serve(servers, stop, GRACE).await;
-                    });
-                    (address, task)
-                }
-            };
-            self.open.insert(
-                key,
-                Open {
-                    address,
-                    stop,
-                    task,
-                },
-            );
+        for (name, socket) in bound {
+            let open = self.serve(name.0, socket, router, servers.clone());
+            self.open.insert(name, open);
         }
         Ok(())
     }
 
+    /// The control socket, if it is to be bound anew; it joins those that are wanted.
+    async fn bind_control(
+        &self,
+        settings: &Settings,
+        flags: &Flags,
+        wanted: &mut Vec<Name>,
+    ) -> Option<(Name, Socket)> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let config = settings.config.control.as_ref();
+        let path = control::socket(flags.socket.as_deref(), config, &variable)?;
+        let name = (Kind::Control, format!("unix:{}", path.display()));
+        wanted.push(name.clone());
+        if self.open.contains_key(&name) {
+            return None;
+        }
+        let made = control::make_directory(&path).map_err(|e| e.to_string());
+        let bound = match made {
+            Ok(()) => Bound::to(&Address::Unix(path.clone()))
+                .await
+                .map_err(|e| chain(&e)),
+            Err(why) => Err(why),
+        };
+        match bound {
+            Ok(bound) => Some((name, Socket::Stream(bound))),
+            Err(why) => {
+                tracing::warn!(
+                    "no control socket at {}: {why}; nodeward status and reload will not find \
+                     this process (--socket, control)",
+                    path.display()
+                );
+                None
+            }
+        }
+    }
+
+    fn serve(
+        &self,
+        kind: Kind,
+        socket: Socket,
+        router: &Arc<Router>,
+        servers: watch::Receiver<Arc<passive::Server>>,
+    ) -> Open {
+        let (stop, mut stopped) = watch::channel(false);
+        let stopped = async move { drop(stopped.changed().await) };
+        let (place, task) = match socket {
+            Socket::Stream(bound) => {
+                let place = match bound.local() {
+                    Some(local) => local.to_string(),
+                    None => bound.address().to_string(),
+                };
+                let mut limits = Limits::default();
+                limits.accept.drain = GRACE;
+                let task = if kind == Kind::Control {
+                    limits.accept.connections = CONTROL_CONNECTIONS;
+                    let counters = Arc::clone(&self.control_counters);
+                    let control = Arc::clone(&self.control);
+                    tokio::spawn(server::serve(bound, control, limits, counters, stopped))
+                } else {
+                    let counters = Arc::clone(&self.http);
+                    let router = Arc::clone(router);
+                    tokio::spawn(server::serve(bound, router, limits, counters, stopped))
+                };
+                (place, task)
+            }
+            Socket::Zabbix(socket) => {
+                let place = socket.addresses().first().map(ToString::to_string);
+                let task = tokio::spawn(async move {
+                    socket.serve(servers, stopped, GRACE).await;
+                });
+                (place.unwrap_or_default(), task)
+            }
+        };
+        Open { place, stop, task }
+    }
+
     /// Where to look, one line a socket.
     pub(super) fn said(&self, settings: &Settings) -> Vec<String> {
-        let _ = (&self.control, ControlRouter::new as fn(_) -> _);
+        let path = &settings.config.http.telemetry_path;
+        let line = |(kind, _): &Name, open: &Open| match kind {
+            Kind::Http if open.place.starts_with("unix:") => {
+                format!("serving {path} on {}", open.place)
+            }
+            Kind::Http => format!("serving http://{}{path}", open.place),
+            Kind::Zabbix => format!("answering Zabbix passive checks on {}", open.place),
+            Kind::Control => format!("control socket {}", open.place),
+        };
         self.open
             .iter()
-            .map(|((kind, _), open)| match kind {
-                Kind::Http => format!(
-                    "serving http://{}{}",
-                    open.address, settings.config.http.telemetry_path
-                ),
-                Kind::Zabbix => format!("answering Zabbix passive checks on {}", open.address),
-            })
+            .map(|(name, open)| line(name, open))
             .collect()
     }
 
+    /// Closes everything; what is open may finish until `deadline`.
     pub(super) async fn drain(&mut self, deadline: tokio::time::Instant) {
-        for (_, open) in std::mem::take(&mut self.open) {
+        let open = std::mem::take(&mut self.open);
+        for open in open.values() {
             open.stop.send_replace(true);
+        }
+        for open in open.into_values() {
+            // What did not end by the deadline is cut with the runtime.
             drop(tokio::time::timeout_at(deadline, open.task).await);
         }
     }
 }
 
-/// A socket bound and not served yet.
-enum Socket {
-    Http(TcpListener),
-    Zabbix(passive::Listening),
-}
-
-impl Socket {
-    fn bind((kind, address): &(Kind, String), house: &House) -> Result<Self, String> {
-        let (bound, setting) = match kind {
-            Kind::Http => {
-                let full = if address.starts_with(':') {
-                    format!("[::]{address}")
-                } else {
-                    address.clone()
-                };
-                let bound = std::net::TcpListener::bind(full)
-                    .and_then(|s| s.set_nonblocking(true).map(|()| s))
-                    .and_then(TcpListener::from_std)
-                    .map(Self::Http);
-                (bound, "--web.listen-address or http.listen")
-            }
-            Kind::Zabbix => {
-                let bound = passive::Listening::bind(&[address]).map_err(|e| e.source);
-                (bound.map(Self::Zabbix), "zabbix.listen")
-            }
-        };
-        bound.map_err(|error| {
-            let port = address.rsplit_once(':').and_then(|(_, p)| p.parse().ok());
-            let holder = port
-                .filter(|_| error.kind() == std::io::ErrorKind::AddrInUse)
-                .and_then(|port| house.view.sampler.host().listener_on(port))
-                .map(|(pid, name)| format!(": {name} (pid {pid}) listens there"))
-                .unwrap_or_default();
-            format!("listen on {address}: {error}{holder}; choose another address with {setting}")
-        })
-    }
-}
-
-async fn http_connections(
-    socket: TcpListener,
-    router: Arc<Router>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut open = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = stop.changed() => break,
-            accepted = socket.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                drop(stream.set_nodelay(true));
-                let router = Arc::clone(&router);
-                let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                    let router = Arc::clone(&router);
-                    async move {
-                        let (head, _) = request.into_parts();
-                        let response = router.respond(&head.method, &head.uri, &head.headers).await;
-                        Ok::<_, std::convert::Infallible>(response.map(Full::<Bytes>::new))
-                    }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(hyper_util::rt::TokioTimer::new())
-                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
-                open.spawn(async move { drop(connection.await) });
-            }
-            _ = open.join_next(), if !open.is_empty() => {}
+async fn bind((kind, address): &Name, house: &House) -> Result<Socket, String> {
+    let (bound, setting) = match kind {
+        Kind::Zabbix => {
+            let bound = passive::Listening::bind(&[address]);
+            let bound = bound.map_err(|e| (e.source.kind(), e.source.to_string()));
+            (bound.map(Socket::Zabbix), "zabbix.listen")
         }
-    }
+        Kind::Http | Kind::Control => {
+            let parsed: Address = address.parse().map_err(|e| format!("http.listen: {e}"))?;
+            let bound = Bound::to(&parsed).await.map_err(|e| (e.kind(), cause(&e)));
+            (
+                bound.map(Socket::Stream),
+                "--web.listen-address or http.listen",
+            )
+        }
+    };
+    bound.map_err(|(kind, why)| {
+        let port = address
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        let holder = port
+            .filter(|_| kind == ErrorKind::AddrInUse)
+            .and_then(|port| house.view.sampler.host().listener_on(port))
+            .map(|(pid, name)| format!(": {name} (pid {pid}) listens there"))
+            .unwrap_or_default();
+        format!("cannot listen on {address}: {why}{holder}; choose another address with {setting}")
+    })
 }
 
-const _: fn(Response<Full<Bytes>>) = |_| {};
+/// The last cause of an error: what the system said.
+fn cause(error: &BindError) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// An error and its cause in one line.
+fn chain(error: &BindError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -122,6 +122,7 @@ impl Running {
             Arc::clone(&reload) as Arc<dyn Told>,
             Arc::new(Served {
                 requests: Arc::clone(&requests),
+                connections: listeners.http(),
             }),
             Arc::new(Checks(listeners.checks())),
             Arc::clone(&pushed) as Arc<dyn Told>,
@@ -129,7 +130,7 @@ impl Running {
         let house = House::with(&settings, told.clone());
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
-        listeners.change(&settings, &flags, &house, &router)?;
+        listeners.change(&settings, &flags, &house, &router).await?;
         let manager = ServiceManager::from_env();
         let mut running = Self {
             flags,
@@ -253,7 +254,8 @@ impl Running {
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         // The last step that can fail: from here on the new config holds.
         self.listeners
-            .change(&settings, &self.flags, &house, &self.router)?;
+            .change(&settings, &self.flags, &house, &self.router)
+            .await?;
         warn(&settings);
         self.telemetry.logs.apply(&settings.config.log);
         self.pull(tokio::time::Instant::now() + DRAIN).await;

@@ -8,6 +8,7 @@ use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::{answer, text};
+use crate::net::server::{Handler, Request};
 
 /// What became of a reload: what changed in one line, or all that is wrong with the new config.
 pub type Reloaded = Result<String, String>;
@@ -23,6 +24,12 @@ pub trait Control: Send + Sync {
 /// Answers the requests of the control socket.
 pub struct ControlRouter {
     control: Arc<dyn Control>,
+}
+
+impl Handler for ControlRouter {
+    async fn handle(&self, request: Request) -> Response<Bytes> {
+        self.respond(&request.method, &request.uri).await
+    }
 }
 
 impl ControlRouter {

@@ -8,6 +8,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::{Requests, View, answer, landing, metrics, text};
+use crate::net::server::{Handler, Request};
 
 /// Answers the requests of the HTTP listener.
 pub struct Router {
@@ -15,6 +16,13 @@ pub struct Router {
     requests: Arc<Requests>,
     scraping: AtomicU32,
     ready: AtomicBool,
+}
+
+impl Handler for Router {
+    async fn handle(&self, request: Request) -> Response<Bytes> {
+        self.respond(&request.method, &request.uri, &request.headers)
+            .await
+    }
 }
 
 /// A scrape being answered; dropped when it is, or when its client went away.
