@@ -15,7 +15,8 @@ use super::signal::Signal;
 pub struct Complaint {
     /// Where it stands.
     pub origin: Origin,
-    /// What is wrong with it and what would be right. Never holds the value of a header.
+    /// What is wrong with it and what would be right; begins with the key's or the variable's name.
+    /// Never holds the value of a header.
     pub text: String,
 }
 
@@ -31,8 +32,8 @@ pub enum Origin {
 impl std::fmt::Display for Complaint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.origin {
-            Origin::Key(key) => write!(f, "otlp.{key}: {}", self.text),
-            Origin::Variable(name) => write!(f, "{name}: {}; the variable is ignored", self.text),
+            Origin::Key(_) => write!(f, "otlp.{}", self.text),
+            Origin::Variable(_) => f.write_str(&self.text),
         }
     }
 }
@@ -69,7 +70,7 @@ impl<'a> Variables<'a> {
         match parse(&value) {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                self.complain(name, error.to_string());
+                self.complain(name, &error.to_string());
                 None
             }
         }
@@ -96,10 +97,10 @@ impl<'a> Variables<'a> {
     }
 
     /// Reports that `name` is ignored because of `text`, once.
-    pub fn complain(&mut self, name: &str, text: String) {
+    pub fn complain(&mut self, name: &str, text: &str) {
         let complaint = Complaint {
             origin: Origin::Variable(name.to_owned()),
-            text,
+            text: format!("{name}: {text}; the variable is ignored"),
         };
         if !self.complaints.contains(&complaint) {
             self.complaints.push(complaint);

@@ -108,12 +108,27 @@ pub fn resolve(
     (settings, keys)
 }
 
+impl Options {
+    /// What is wrong with the section itself, whatever the variables say.
+    ///
+    /// # Errors
+    /// Everything at once; each text begins with the key it is about.
+    pub fn check(&self) -> Result<(), Vec<Complaint>> {
+        let (_, complaints) = resolve(self, &|_| None);
+        if complaints.is_empty() {
+            Ok(())
+        } else {
+            Err(complaints)
+        }
+    }
+}
+
 fn check_lengths(options: &Options, keys: &mut Vec<Complaint>) {
     let mut range = |key, inside: bool, least: &str, most: &str| {
         if !inside {
             keys.push(key_complaint(
                 key,
-                format!("must be from {least} to {most}"),
+                &format!("must be from {least} to {most}"),
             ));
         }
     };
@@ -140,7 +155,7 @@ fn config_headers(options: &Options, keys: &mut Vec<Complaint>) -> Option<Header
             keys.extend(
                 wrong
                     .iter()
-                    .map(|error| key_complaint(key, error.to_string())),
+                    .map(|error| key_complaint(key, &error.to_string())),
             );
             HeaderMap::new()
         })
@@ -176,7 +191,7 @@ fn route(
     let endpoint = if let Some(text) = &options.endpoint {
         endpoint::place(text, Kind::Base, signal, protocol, insecure)
             .map_err(|error| {
-                let complaint = key_complaint("endpoint", error.to_string());
+                let complaint = key_complaint("endpoint", &error.to_string());
                 if !keys.contains(&complaint) {
                     keys.push(complaint);
                 }
@@ -224,17 +239,17 @@ fn refuse_what_is_not_there(variables: &mut Variables<'_>) {
         let own = Signal::ALL.map(|signal| environment::own(signal, suffix));
         for name in own.iter().chain([&environment::general(suffix)]) {
             if variables.text(name).is_some() {
-                let text = "certificates of one's own are not supported for OTLP yet".to_owned();
+                let text = "certificates of one's own are not supported for OTLP yet";
                 variables.complain(name, text);
             }
         }
     }
 }
 
-fn key_complaint(key: &'static str, text: String) -> Complaint {
+fn key_complaint(key: &'static str, text: &str) -> Complaint {
     Complaint {
         origin: Origin::Key(key),
-        text,
+        text: format!("{key}: {text}"),
     }
 }
 
