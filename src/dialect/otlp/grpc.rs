@@ -12,6 +12,8 @@ use super::gzip;
 use super::options::Compression;
 use crate::net::client::Request;
 
+/// Bytes before a frame's message: flag and length.
+pub const HEAD: usize = 5;
 /// A frame's flag for a message that is compressed as `grpc-encoding` says.
 const COMPRESSED: u8 = 1;
 
@@ -20,15 +22,15 @@ const COMPRESSED: u8 = 1;
 /// # Errors
 /// A message longer than the length can say, or one that does not compress.
 pub fn frame(message: &[u8], compression: Compression) -> io::Result<Bytes> {
-    let mut frame = vec![0; 5];
+    let mut frame = vec![0; HEAD];
     match compression {
         Compression::None => frame.extend_from_slice(message),
         Compression::Gzip => gzip::append(message, &mut frame)?,
     }
-    let length = frame.len().saturating_sub(5);
+    let length = frame.len().saturating_sub(HEAD);
     let length = u32::try_from(length)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "longer than 4 GiB"))?;
-    if let Some((head, _)) = frame.split_first_chunk_mut::<5>() {
+    if let Some((head, _)) = frame.split_first_chunk_mut::<HEAD>() {
         let [flag, rest @ ..] = head;
         *flag = if compression == Compression::Gzip {
             COMPRESSED
@@ -42,7 +44,7 @@ pub fn frame(message: &[u8], compression: Compression) -> io::Result<Bytes> {
 
 /// The message of a unary answer. A compressed frame is nothing that was offered to be read.
 pub fn unframed(body: &[u8]) -> Option<&[u8]> {
-    let (head, rest) = body.split_first_chunk::<5>()?;
+    let (head, rest) = body.split_first_chunk::<HEAD>()?;
     let [0, length @ ..] = *head else { return None };
     rest.get(..usize::try_from(u32::from_be_bytes(length)).ok()?)
 }

@@ -95,7 +95,7 @@ impl<C: Carry> Lane<C> {
 
     /// Sends one parcel once; false if the receiver was not there for it.
     async fn attempt(&mut self, way: Way, mut parcel: Parcel) -> bool {
-        let span = self.span(&parcel);
+        let span = self.span(way, &parcel);
         let exchange = async {
             match self.packed(&mut parcel).await {
                 Ok(()) => self.carrier.carry(parcel.body.clone()).await,
@@ -135,11 +135,12 @@ impl<C: Carry> Lane<C> {
         true
     }
 
-    /// The span of an export. Traces get none, or each export of traces would cause the next.
-    fn span(&self, parcel: &Parcel) -> Span {
-        match self.signal {
-            Signal::Traces => Span::none(),
-            Signal::Metrics => tracing::info_span!(
+    /// The span of an export. Traces get none, or each export of traces would cause the next; the
+    /// backlog gets none, or an outage would end in a flood of them.
+    fn span(&self, way: Way, parcel: &Parcel) -> Span {
+        match (self.signal, way) {
+            (Signal::Traces, _) | (_, Way::Replay) => Span::none(),
+            (Signal::Metrics, Way::Live) => tracing::info_span!(
                 target: traces::TARGET,
                 parent: None,
                 "otlp.export",
@@ -153,30 +154,36 @@ impl<C: Carry> Lane<C> {
     }
 
     async fn packed(&self, parcel: &mut Parcel) -> Result<(), String> {
-        if parcel.packed {
+        let packing = self.carrier.packing();
+        if parcel.packing == Some(packing) {
             return Ok(());
         }
-        let packing = self.carrier.packing();
+        let (body, before) = (parcel.body.clone(), parcel.packing);
+        let pack = move || {
+            let message = before.map_or(Ok(body.clone()), |before| before.unpack(&body))?;
+            packing.pack(&message)
+        };
         let packed = if parcel.body.len() <= PACKED_HERE {
-            packing.pack(&parcel.body)
+            pack()
         } else {
-            let message = parcel.body.clone();
-            tokio::task::spawn_blocking(move || packing.pack(&message))
-                .await
-                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            let packed = tokio::task::spawn_blocking(pack).await;
+            packed.unwrap_or_else(|error| Err(std::io::Error::other(error)))
         };
         parcel.body = packed.map_err(|error| format!("could not be packed: {error}"))?;
-        parcel.packed = true;
+        parcel.packing = Some(packing);
         Ok(())
     }
 
     async fn wait(&self) {
-        let depth = self.shared.queue().depth(self.signal);
-        let fresh = self.shared.queue().has_fresh(self.signal);
-        let at = match depth.parcels {
-            0 => None,
-            _ if fresh => self.quiet_until,
-            _ => self.replay_at.max(self.quiet_until),
+        let at = {
+            let queue = self.shared.queue();
+            if queue.is_empty(self.signal) {
+                None
+            } else if queue.has_fresh(self.signal) {
+                self.quiet_until
+            } else {
+                self.replay_at.max(self.quiet_until)
+            }
         };
         let due = async {
             match at {

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use hyper::body::Bytes;
 
 use super::signal::Signal;
+use super::wire::Packing;
 
 /// What a parcel costs beyond its bytes: itself, its allocation, its share of the deque.
 const OVERHEAD: usize = 128;
@@ -21,10 +22,10 @@ const OVERHEAD: usize = 128;
 pub struct Parcel {
     /// Of which signal.
     pub signal: Signal,
-    /// The encoded message, or the packed one once `packed` says so.
+    /// The encoded message, packed as `packing` says.
     pub body: Bytes,
-    /// Whether `body` is as it goes over the wire.
-    pub packed: bool,
+    /// How `body` goes over the wire; none for the bare message.
+    pub packing: Option<Packing>,
     /// Data points or spans inside.
     pub items: u64,
     /// In the order of arrival, over all signals.
@@ -69,8 +70,8 @@ struct Waiting {
     parcels: VecDeque<Parcel>,
     /// The number of the newest until it was taken; 0, which is no parcel's, after that.
     fresh: u64,
-    /// Items of parcels that are being sent.
-    flying: u64,
+    /// What is being sent, at most one.
+    flying: Option<Parcel>,
 }
 
 impl Waiting {
@@ -90,6 +91,14 @@ impl Queue {
         }
     }
 
+    /// An empty queue whose parcels are all newer than those of `other`.
+    pub fn after(other: &Self, limit: usize) -> Self {
+        Self {
+            next: other.next,
+            ..Self::new(limit)
+        }
+    }
+
     /// Adds a message; gives back what had to go for it, oldest first. A message larger than the
     /// whole queue comes back itself.
     pub fn push(&mut self, signal: Signal, body: Bytes, items: u64) -> Vec<Parcel> {
@@ -99,7 +108,7 @@ impl Queue {
         let parcel = Parcel {
             signal,
             body,
-            packed: false,
+            packing: None,
             items,
             number,
             cost,
@@ -128,48 +137,58 @@ impl Queue {
         } else {
             return None;
         };
-        waiting.flying = waiting.flying.saturating_add(taken.1.items);
+        waiting.flying = Some(taken.1.clone());
         Some(taken)
     }
 
     /// Returns a parcel that was not taken by the receiver to its place; gives back what had to go.
-    pub fn put_back(&mut self, mut parcel: Parcel) -> Vec<Parcel> {
+    pub fn put_back(&mut self, parcel: Parcel) -> Vec<Parcel> {
         self.done(&parcel);
+        self.insert(parcel);
+        self.shrink()
+    }
+
+    /// Adds what is left of another queue, at the places of its age; gives back what had to go.
+    pub fn inherit(&mut self, parcels: Vec<Parcel>) -> Vec<Parcel> {
+        parcels.into_iter().for_each(|parcel| self.insert(parcel));
+        self.shrink()
+    }
+
+    fn insert(&mut self, mut parcel: Parcel) {
         parcel.cost = parcel.body.len().saturating_add(OVERHEAD);
-        self.bytes += parcel.cost;
+        self.bytes = self.bytes.saturating_add(parcel.cost);
         if let Some(waiting) = self.of(parcel.signal) {
             let older = |other: &Parcel| other.number < parcel.number;
             let place = waiting.parcels.partition_point(older);
             waiting.parcels.insert(place, parcel);
         }
-        self.shrink()
     }
 
     /// Settles a parcel that was taken and will not come back.
     pub fn done(&mut self, parcel: &Parcel) {
         self.bytes = self.bytes.saturating_sub(parcel.cost);
         if let Some(waiting) = self.of(parcel.signal) {
-            waiting.flying = waiting.flying.saturating_sub(parcel.items);
+            waiting.flying = None;
         }
     }
 
-    /// Items of parcels that are being sent.
-    pub fn flying(&self, signal: Signal) -> u64 {
-        self.signals
-            .get(signal.index())
-            .map_or(0, |waiting| waiting.flying)
-    }
-
-    /// Takes everything out.
+    /// Takes everything out, also what is being sent: whether the receiver got that is not known.
     pub fn clear(&mut self, signal: Signal) -> Vec<Parcel> {
-        let parcels = match self.of(signal) {
-            Some(waiting) => std::mem::take(&mut waiting.parcels),
-            None => return Vec::new(),
+        let Some(waiting) = self.of(signal) else {
+            return Vec::new();
         };
+        let mut parcels: Vec<_> = waiting.flying.take().into_iter().collect();
+        parcels.extend(std::mem::take(&mut waiting.parcels));
         self.bytes = parcels.iter().fold(self.bytes, |bytes, parcel| {
             bytes.saturating_sub(parcel.cost)
         });
-        parcels.into()
+        parcels
+    }
+
+    /// Whether nothing of the signal waits.
+    pub fn is_empty(&self, signal: Signal) -> bool {
+        let waiting = self.signals.get(signal.index());
+        waiting.is_none_or(|waiting| waiting.parcels.is_empty())
     }
 
     /// Whether the signal's newest parcel was never taken.
@@ -311,7 +330,6 @@ mod tests {
         queue.push(Metrics, body(300), 4);
         let smaller = Parcel {
             body: body(200),
-            packed: true,
             ..again
         };
         assert!(queue.put_back(smaller).is_empty(), "packing made room");
@@ -349,7 +367,6 @@ mod tests {
                 prop_assert_eq!(queue.bytes, waiting + sending);
                 prop_assert!(waiting == 0 || queue.bytes <= 2000);
             }
-            ended.extend(numbers(&flying));
             ended.extend(numbers(&queue.clear(Metrics)));
             ended.extend(numbers(&queue.clear(Traces)));
             ended.sort_unstable();

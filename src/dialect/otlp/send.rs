@@ -11,7 +11,9 @@
 //! so that a slow receiver of one delays nothing of the other.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hyper::body::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -26,7 +28,7 @@ use super::reason::Reason;
 use super::settings::Settings;
 use super::signal::Signal;
 use super::wire::{Carry, Wire};
-use crate::telemetry::traces;
+use crate::telemetry::{Often, traces};
 
 /// What a request should not exceed, in bytes of the encoded message: leaves room below what a
 /// stock collector takes. Split a batch here.
@@ -34,6 +36,9 @@ pub const SPLIT_AT: usize = 3 << 20;
 
 /// What a stock collector takes as one gRPC message (4 MiB); a larger message is dropped at once.
 pub const REQUEST_MOST: usize = 4 << 20;
+
+/// Requests that are too large are logged this often.
+const SAY: Duration = Duration::from_secs(3600);
 
 /// Hands telemetry to the lanes. Cheap to clone.
 #[derive(Clone)]
@@ -46,8 +51,13 @@ pub(super) struct Shared {
     wake: [Notify; Signal::ALL.len()],
     on: [bool; Signal::ALL.len()],
     closing: watch::Sender<Option<Instant>>,
-    pub(super) counts: Counts,
+    pub(super) counts: Arc<Counts>,
     overflowing: Mutex<bool>,
+    too_large: Mutex<Often<()>>,
+    /// Takes what is left at the end.
+    successor: Mutex<Option<Sender>>,
+    /// Nothing is sent any more; changed only with the queue locked.
+    ended: AtomicBool,
 }
 
 /// The lanes, to be run by a task. Without it nothing is sent, only queued.
@@ -60,22 +70,51 @@ impl Sender {
     /// A sender and its lanes, for the signals that have a route. Opens no connection yet.
     pub fn new(settings: &Settings) -> (Self, Lanes) {
         let wires = Signal::ALL.map(|signal| settings.route(signal).map(Wire::new));
-        Self::over(settings.queue, wires)
+        Self::over(
+            Queue::new(settings.queue),
+            settings.queue,
+            Arc::default(),
+            wires,
+        )
+    }
+
+    /// A sender in the place of this one, with its counters. What this one still holds when its
+    /// lanes end (after [`Sender::close`]) goes to the new one, and so does what it is given later:
+    /// a reload loses nothing.
+    pub fn succeed(&self, settings: &Settings) -> (Self, Lanes) {
+        let wires = Signal::ALL.map(|signal| settings.route(signal).map(Wire::new));
+        self.succeed_over(settings.queue, wires)
+    }
+
+    pub(super) fn succeed_over<C: Carry>(
+        &self,
+        limit: usize,
+        carriers: [Option<C>; Signal::ALL.len()],
+    ) -> (Self, Lanes<C>) {
+        let queue = Queue::after(&self.0.queue(), limit);
+        let (sender, lanes) = Self::over(queue, limit, Arc::clone(&self.0.counts), carriers);
+        *lock(&self.0.successor) = Some(sender.clone());
+        (sender, lanes)
     }
 
     /// The same over anything that carries.
     pub(super) fn over<C: Carry>(
+        queue: Queue,
         limit: usize,
+        counts: Arc<Counts>,
         carriers: [Option<C>; Signal::ALL.len()],
     ) -> (Self, Lanes<C>) {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue::new(limit)),
+            queue: Mutex::new(queue),
             limit,
             wake: Default::default(),
             on: carriers.each_ref().map(Option::is_some),
             closing: watch::Sender::new(None),
-            counts: Counts::default(),
+            counts,
             overflowing: Mutex::new(false),
+            too_large: Mutex::new(Often::new(SAY)),
+            successor: Mutex::new(None),
+            ended: AtomicBool::new(false),
         });
         let mut signals = Signal::ALL.into_iter();
         let lanes = carriers.map(|carrier| {
@@ -93,23 +132,22 @@ impl Sender {
     /// Queues an encoded `Export...ServiceRequest` with so many `items` (data points, spans).
     ///
     /// Returns at once. A message of a signal without a receiver is ignored; one that is larger
-    /// than [`REQUEST_MOST`] or comes after [`Sender::close`] is dropped and counted.
+    /// than [`REQUEST_MOST`] is dropped and counted. After [`Sender::close`] it
+    /// goes to the successor, if there is one.
     pub fn send(&self, signal: Signal, message: Bytes, items: u64) {
+        if self.0.closing.borrow().is_some() {
+            let successor = lock(&self.0.successor).clone();
+            match successor {
+                Some(successor) => successor.send(signal, message, items),
+                None => self.0.counts.lost(signal, Reason::Shutdown, items),
+            }
+            return;
+        }
         if !self.sends(signal) {
             return;
         }
         if message.len() > REQUEST_MOST {
-            let bytes = message.len();
-            tracing::warn!(
-                "one otlp request of {signal} with {bytes} bytes was dropped: receivers take at \
-                 most {REQUEST_MOST}",
-                signal = signal.name(),
-            );
-            self.0.counts.lost(signal, Reason::TooLarge, items);
-            return;
-        }
-        if self.0.closing.borrow().is_some() {
-            self.0.counts.lost(signal, Reason::Shutdown, items);
+            self.0.too_large(signal, message.len(), items);
             return;
         }
         let dropped = self.0.queue().push(signal, message, items);
@@ -182,7 +220,7 @@ impl<C: Carry> Lanes<C> {
 
 impl Shared {
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     /// When the lanes must end, if they must.
@@ -240,34 +278,73 @@ impl Shared {
     /// Called when a receiver takes telemetry.
     pub(super) fn flows(&self) {
         let queue = self.queue();
-        if Signal::ALL
-            .into_iter()
-            .all(|signal| queue.depth(signal).parcels == 0)
-        {
-            *self
-                .overflowing
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = false;
+        if Signal::ALL.into_iter().all(|signal| queue.is_empty(signal)) {
+            *lock(&self.overflowing) = false;
         }
     }
 
-    fn abandon(&self) {
-        let mut left = 0;
-        for signal in Signal::ALL {
-            let mut queue = self.queue();
-            let items = queue.flying(signal)
-                + queue
-                    .clear(signal)
-                    .iter()
-                    .map(|parcel| parcel.items)
-                    .sum::<u64>();
-            self.counts.lost(signal, Reason::Shutdown, items);
-            left += items;
-        }
-        if left > 0 {
-            tracing::warn!("stopped with {left} otlp items that no receiver took");
+    fn too_large(&self, signal: Signal, bytes: usize, items: u64) {
+        self.counts.lost(signal, Reason::TooLarge, items);
+        if let Some(left_out) = lock(&self.too_large).say((), std::time::Instant::now()) {
+            tracing::warn!(
+                left_out,
+                "an otlp request of {} with {bytes} bytes was dropped: receivers take at most \
+                 {REQUEST_MOST}",
+                signal.name(),
+            );
         }
     }
+
+    /// The end: what is left goes to the successor, or is dropped and counted.
+    fn abandon(&self) {
+        let left: Vec<Parcel> = {
+            let mut queue = self.queue();
+            self.ended.store(true, Ordering::Relaxed);
+            let signals = Signal::ALL.into_iter();
+            signals.flat_map(|signal| queue.clear(signal)).collect()
+        };
+        let lost = self.pass_on(left);
+        if lost > 0 {
+            tracing::warn!("stopped with {lost} otlp items that no receiver took");
+        }
+    }
+
+    /// Gives parcels to the successor; tells how many items none took.
+    fn pass_on(&self, mut parcels: Vec<Parcel>) -> u64 {
+        let successor = lock(&self.successor).clone();
+        let mut lost = 0;
+        parcels.retain(|parcel| {
+            let wanted = successor
+                .as_ref()
+                .is_some_and(|sender| sender.sends(parcel.signal));
+            if !wanted {
+                self.counts
+                    .lost(parcel.signal, Reason::Shutdown, parcel.items);
+                lost += parcel.items;
+            }
+            wanted
+        });
+        let inherited = successor.map_or(0, |successor| successor.0.inherit(parcels));
+        lost + inherited
+    }
+
+    fn inherit(&self, parcels: Vec<Parcel>) -> u64 {
+        let dropped = {
+            let mut queue = self.queue();
+            if self.ended.load(Ordering::Relaxed) {
+                drop(queue);
+                return self.pass_on(parcels);
+            }
+            queue.inherit(parcels)
+        };
+        self.overflowed(&dropped);
+        Signal::ALL.into_iter().for_each(|signal| self.wake(signal));
+        0
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

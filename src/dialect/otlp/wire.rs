@@ -12,6 +12,7 @@ use hyper::body::Bytes;
 use super::answer::{self, Answer};
 use super::options::{Compression, Protocol};
 use super::reason::Reason;
+use super::send::REQUEST_MOST;
 use super::settings::Route;
 use super::{grpc, gzip};
 use crate::net::client::{Client, Error, Limits, Protocol as Http, Request};
@@ -47,6 +48,21 @@ impl Packing {
                 gzip::append(message, &mut packed)?;
                 Ok(packed.into())
             }
+        }
+    }
+
+    /// The message that [`Packing::pack`] was given.
+    ///
+    /// # Errors
+    /// Only for what was not packed this way.
+    pub fn unpack(self, packed: &Bytes) -> io::Result<Bytes> {
+        let packed = match self.protocol {
+            Protocol::Grpc => packed.slice(grpc::HEAD.min(packed.len())..),
+            Protocol::HttpProtobuf => packed.clone(),
+        };
+        match self.compression {
+            Compression::None => Ok(packed),
+            Compression::Gzip => gzip::opened(&packed, REQUEST_MOST).map(Bytes::from),
         }
     }
 }

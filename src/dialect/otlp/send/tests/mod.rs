@@ -1,5 +1,8 @@
 //! The lanes over a scripted carrier, with tokio's clock paused.
 
+mod closing;
+mod logged;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use Signal::{Metrics, Traces};
 
 /// Answers as scripted, then takes everything; notes what it got and when.
 #[derive(Clone)]
-struct Script(Arc<Mutex<Play>>);
+struct Script(Arc<Mutex<Play>>, Packing);
 
 struct Play {
     began: Instant,
@@ -27,11 +30,24 @@ impl Script {
 
     fn slow(answers: impl IntoIterator<Item = (Duration, Answer)>) -> Self {
         let answers = answers.into_iter().collect();
-        Self(Arc::new(Mutex::new(Play {
+        let play = Play {
             began: Instant::now(),
             answers,
             got: Vec::new(),
-        })))
+        };
+        let packing = Packing {
+            protocol: Protocol::HttpProtobuf,
+            compression: Compression::None,
+        };
+        Self(Arc::new(Mutex::new(play)), packing)
+    }
+
+    fn packing(mut self, protocol: Protocol, compression: Compression) -> Self {
+        self.1 = Packing {
+            protocol,
+            compression,
+        };
+        self
     }
 
     /// Seconds since the start and the body of each request.
@@ -46,18 +62,16 @@ impl Script {
 
 impl Carry for Script {
     fn packing(&self) -> Packing {
-        Packing {
-            protocol: Protocol::HttpProtobuf,
-            compression: Compression::None,
-        }
+        self.1
     }
 
     async fn carry(&self, packed: Bytes) -> Answer {
+        let message = self.1.unpack(&packed).unwrap();
         let (pause, answer) = {
             let mut play = self.0.lock().unwrap();
             let seconds = play.began.elapsed().as_secs();
             play.got
-                .push((seconds, String::from_utf8(packed.to_vec()).unwrap()));
+                .push((seconds, String::from_utf8(message.to_vec()).unwrap()));
             play.answers
                 .pop_front()
                 .unwrap_or((Duration::ZERO, taken()))
@@ -94,9 +108,13 @@ fn never() -> Answer {
     }
 }
 
+fn over(limit: usize, carriers: [Option<Script>; 2]) -> (Sender, Lanes<Script>) {
+    Sender::over(Queue::new(limit), limit, Arc::default(), carriers)
+}
+
 /// A sender of metrics whose lanes run in a task of their own.
 fn metrics_over(script: &Script) -> (Sender, tokio::task::JoinHandle<()>) {
-    let (sender, lanes) = Sender::over(10_000, [Some(script.clone()), None]);
+    let (sender, lanes) = over(10_000, [Some(script.clone()), None]);
     (sender, tokio::spawn(lanes.run()))
 }
 
@@ -239,7 +257,7 @@ async fn what_a_receiver_rejects_of_a_request_is_counted_and_not_sent_again() {
 async fn one_signal_does_not_wait_for_the_other() {
     let slow = Script::slow([(Duration::from_secs(1000), later(None))]);
     let quick = Script::new([]);
-    let (sender, lanes) = Sender::over(10_000, [Some(slow.clone()), Some(quick.clone())]);
+    let (sender, lanes) = over(10_000, [Some(slow.clone()), Some(quick.clone())]);
     let _running = tokio::spawn(lanes.run());
     send(&sender, "a");
     sender.send(Traces, Bytes::from_static(b"t"), 1);
@@ -254,7 +272,7 @@ async fn one_signal_does_not_wait_for_the_other() {
 #[tokio::test(start_paused = true)]
 async fn the_queue_is_bounded_and_its_oldest_goes() {
     let script = Script::new(std::iter::repeat_n(later(Some(3600)), 1));
-    let (sender, lanes) = Sender::over(1000, [Some(script.clone()), None]);
+    let (sender, lanes) = over(1000, [Some(script.clone()), None]);
     let _running = tokio::spawn(lanes.run());
     for body in 0..10 {
         send(&sender, &format!("{body}{}", "x".repeat(199)));
@@ -285,128 +303,4 @@ async fn a_signal_without_a_receiver_is_ignored() {
     assert!(sender.sends(Metrics) && !sender.sends(Traces));
     sender.send(Traces, Bytes::from_static(b"t"), 1);
     assert_eq!(sender.depth(Traces), Depth::default());
-}
-
-#[tokio::test(start_paused = true)]
-async fn closing_sends_what_is_left() {
-    let script = Script::new([later(None)]);
-    let (sender, running) = metrics_over(&script);
-    send(&sender, "a");
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    send(&sender, "b");
-    sender.close(Instant::now() + Duration::from_secs(5));
-    running.await.unwrap();
-    assert_eq!(script.bodies(), ["a", "b", "a"]);
-    assert_eq!(sender.counts().items(Metrics), 20);
-    send(&sender, "c");
-    assert_eq!(sender.counts().dropped(Metrics, Reason::Shutdown), 10);
-}
-
-#[tokio::test(start_paused = true)]
-async fn closing_does_not_wait_for_a_receiver_that_is_away() {
-    let script = Script::new(std::iter::repeat_n(later(None), 10));
-    let (sender, running) = metrics_over(&script);
-    send(&sender, "a");
-    send(&sender, "b");
-    seconds(1).await;
-    let began = Instant::now();
-    sender.close(began + Duration::from_secs(5));
-    running.await.unwrap();
-    assert_eq!(began.elapsed(), Duration::ZERO);
-    assert_eq!(sender.counts().dropped(Metrics, Reason::Shutdown), 20);
-}
-
-#[tokio::test(start_paused = true)]
-async fn closing_ends_at_its_deadline_and_counts_what_was_being_sent() {
-    let script = Script::slow([(Duration::from_secs(1000), taken())]);
-    let (sender, running) = metrics_over(&script);
-    send(&sender, "a");
-    seconds(1).await;
-    send(&sender, "b");
-    let began = Instant::now();
-    sender.close(began + Duration::from_secs(5));
-    running.await.unwrap();
-    assert_eq!(began.elapsed(), Duration::from_secs(5));
-    assert_eq!(sender.counts().dropped(Metrics, Reason::Shutdown), 20);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_idle_sender_closes_at_once() {
-    let (sender, running) = metrics_over(&Script::new([]));
-    seconds(1).await;
-    sender.close(Instant::now() + Duration::from_secs(5));
-    running.await.unwrap();
-}
-
-/// What is logged while `work` runs, line by line.
-async fn logged(work: impl Future<Output = ()>) -> Vec<String> {
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_target(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    work.await;
-    drop(guard);
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    text.lines().map(str::to_owned).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_line_is_logged_only_when_something_changes() {
-    let part = || Answer::Taken {
-        rejected: 1,
-        told: "too old".into(),
-    };
-    let mut answers = vec![later(None); 6];
-    answers.extend([never(), never(), taken(), taken(), part(), part(), taken()]);
-    let script = Script::new(answers);
-    let lines = logged(async {
-        let (sender, _running) = metrics_over(&script);
-        for interval in 0..40 {
-            send(&sender, &interval.to_string());
-            seconds(60).await;
-        }
-    })
-    .await;
-    let expected = [
-        "WARN http://receiver does not take metrics over otlp now, they are kept (at most 10000 bytes) and sent again: answered 503",
-        "WARN http://receiver refuses metrics over otlp, 10 items are dropped (rejected): answered 400",
-        "INFO http://receiver takes metrics over otlp again after ",
-        "WARN http://receiver took metrics over otlp but for 1 of 10 items; it says: too old",
-    ];
-    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
-    for (line, expected) in lines.iter().zip(expected) {
-        assert!(line.trim_start().starts_with(expected), "{line}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_full_queue_is_told_once() {
-    let script = Script::new([later(Some(3600))]);
-    let lines = logged(async {
-        let (sender, lanes) = Sender::over(1000, [Some(script.clone()), None]);
-        let _running = tokio::spawn(lanes.run());
-        for _ in 0..20 {
-            send(&sender, &"x".repeat(200));
-            seconds(1).await;
-        }
-    })
-    .await;
-    let full = lines.iter().filter(|line| line.contains("is full"));
-    assert_eq!((lines.len(), full.count()), (2, 1), "{lines:#?}");
 }
