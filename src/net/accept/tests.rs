@@ -262,7 +262,9 @@ fn room() -> usize {
         },
     )
     .unwrap();
-    (maximum.unwrap_or(100_000) as usize / 4).min(10_000)
+    (maximum.unwrap_or(100_000) as usize)
+        .saturating_sub(1000)
+        .min(10_000)
 }
 
 #[tokio::test]

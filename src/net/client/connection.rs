@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,7 +198,7 @@ async fn connect(place: &Place, deadline: Instant) -> io::Result<Stream> {
         Place::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
         Place::Tcp { host, port } => (host.as_str(), *port),
     };
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    let addresses = addresses(host, port).await?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut left = addresses.len() as u32;
     for address in addresses {
@@ -215,6 +216,16 @@ async fn connect(place: &Place, deadline: Instant) -> io::Result<Stream> {
         }
     }
     Err(last)
+}
+
+/// Where `host` is. `localhost` is known without asking (RFC 6761 section 6.3): a resolver costs a
+/// thread.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.eq_ignore_ascii_case("localhost") {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    }
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 /// The stream of a connection, which notes whether anything came back.

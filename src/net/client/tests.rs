@@ -290,6 +290,25 @@ async fn talks_over_a_unix_socket() {
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
+#[tokio::test]
+async fn finds_localhost_on_either_family_without_a_resolver() {
+    for place in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(listener) = TcpListener::bind(place).await else {
+            // A machine without IPv6.
+            continue;
+        };
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            answer(&mut stream, OK).await;
+        });
+        let client = client(format!("http://localhost:{port}").parse().unwrap());
+        assert_eq!(client.send(Request::get()).await.unwrap().status, 200);
+        server.await.unwrap();
+    }
+}
+
 /// A gRPC-like server: echoes the body with trailers, or puts its status in the headers for `/bare`.
 /// Each connection goes away after `requests`.
 async fn grpc(listener: TcpListener, connections: usize, requests: usize) {

@@ -19,7 +19,7 @@ impl Handler for Site {
     async fn handle(&self, request: Request) -> Response {
         let body = match request.uri.path() {
             "/echo" => request.body,
-            "/big" => Bytes::from(vec![b'x'; 64 << 20]),
+            "/big" => Bytes::from(vec![b'x'; 16 << 20]),
             "/never" => {
                 self.entered.notify_one();
                 pending().await
@@ -160,7 +160,7 @@ async fn sends_a_large_answer_whole_and_keeps_the_connection() {
             .send(client::Request::get().at("/big"))
             .await
             .unwrap();
-        assert_eq!(response.body.len(), 64 << 20);
+        assert_eq!(response.body.len(), 16 << 20);
     }
     assert_eq!(running.counters.accepted.get(), 1);
 }
@@ -330,7 +330,7 @@ async fn gives_up_on_a_client_that_does_not_read() {
     while running.counters.timed_out.get() == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(rest(&mut stream).await.len() < 64 << 20);
+    assert!(rest(&mut stream).await.len() < 16 << 20);
     running.is_alive().await;
 }
 
