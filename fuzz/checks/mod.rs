@@ -2,6 +2,8 @@
 //! the committed corpus.
 
 mod config;
+mod http_request;
+mod net_place;
 mod otlp_answer;
 mod zabbix_key;
 mod zabbix_packet;
@@ -13,6 +15,8 @@ pub type Check = fn(&[u8]);
 /// Every check under the name of its target and its corpus.
 pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
+    ("http_request", http_request::check),
+    ("net_place", net_place::check),
     ("otlp_answer", otlp_answer::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
