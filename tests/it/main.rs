@@ -13,4 +13,7 @@ mod config_load;
 mod corpus;
 mod dependencies;
 mod generated;
+mod hostile;
 mod layers;
+mod life;
+mod program;

@@ -58,7 +58,7 @@ pub type Response = hyper::Response<Bytes>;
 
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. It runs on the runtime thread, and is dropped when the peer goes away.
+    /// Answers one request. It runs on the runtime thread, and is dropped when the peer resets the connection.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
@@ -132,6 +132,8 @@ impl<H: Handler> Http<H> {
         let mut builder = http1::Builder::new();
         builder
             .header_read_timeout(None)
+            // A peer that has said all it will (`printf ... | nc`) still gets its answer.
+            .half_close(true)
             .max_header_size(size)
             .max_buf_size(size);
         Self {

@@ -1,0 +1,220 @@
+//! The life of the program: start, serve, reload, end.
+
+use rustix::process::Signal;
+
+use crate::program::{Program, Scratch, get, get_unix, output, value};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn serves_what_it_says_and_ends_well() {
+    let scratch = Scratch::new();
+    let mut program = Program::start(&scratch, &["--web.listen-address=127.0.0.1:0"]);
+    let address = program.http();
+    let (code, page) = get(&address, "/metrics");
+    assert_eq!(code, 200);
+    assert!(
+        value(&page, "node_memory_MemTotal_bytes").is_some_and(|v| v > 0.0),
+        "{page}"
+    );
+    assert_eq!(value(&page, "nodeward_duplicate_series_total"), Some(0.0));
+    assert_eq!(get(&address, "/-/ready").0, 200);
+    assert!(get(&address, "/").1.contains("/metrics"));
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_holder_and_the_setting() {
+    let scratch = Scratch::new();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let ended = output(
+        &scratch,
+        &["run", &format!("--web.listen-address={address}")],
+    );
+    assert_eq!(ended.status.code(), Some(1));
+    let said = text(&ended.stderr);
+    for word in [
+        &address,
+        &format!("pid {}", std::process::id()),
+        "--web.listen-address",
+    ] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+}
+
+#[test]
+fn a_reload_takes_all_of_a_config_or_nothing() {
+    let scratch = Scratch::new();
+    let good = "http: {listen: ['127.0.0.1:0']}\nsubjects: {disable: [netdev]}\n";
+    let config = scratch.write("nodeward.yml", good);
+    let config = config.to_str().unwrap();
+    let mut program = Program::start(&scratch, &["--config", config]);
+    let address = program.http();
+    let success = |subject: &str| {
+        value(
+            &get(&address, "/metrics").1,
+            &format!("node_scrape_collector_success{{collector=\"{subject}\"}}"),
+        )
+    };
+    let taken = |page: &str| value(page, "nodeward_config_last_reload_successful");
+    assert_eq!((success("netdev"), success("cpu")), (None, Some(1.0)));
+
+    scratch.write(
+        "nodeward.yml",
+        "http: {lisen: [x]}\nsubjects: {disable: [cpuu]}\n",
+    );
+    let refused = output(&scratch, &["reload", "--config", "/dev/null"]);
+    assert_eq!(refused.status.code(), Some(78), "{}", text(&refused.stderr));
+    let said = text(&refused.stderr);
+    for word in [
+        "listen",
+        "cpuu",
+        "nodeward.yml:1:8",
+        "before stays in force",
+    ] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+    assert_eq!(success("cpu"), Some(1.0));
+    assert_eq!(taken(&get(&address, "/metrics").1), Some(0.0));
+
+    scratch.write(
+        "nodeward.yml",
+        "http: {listen: ['127.0.0.1:0']}\nsubjects: {disable: [cpu]}\n",
+    );
+    let reloaded = output(&scratch, &["reload", "--config", "/dev/null"]);
+    assert_eq!(
+        reloaded.status.code(),
+        Some(0),
+        "{}",
+        text(&reloaded.stderr)
+    );
+    program.next_line("config reloaded");
+    assert_eq!((success("netdev"), success("cpu")), (Some(1.0), None));
+    assert_eq!(taken(&get(&address, "/metrics").1), Some(1.0));
+
+    scratch.write("nodeward.yml", good);
+    program.signal(Signal::HUP);
+    program.next_line("config reloaded");
+    assert_eq!((success("netdev"), success("cpu")), (None, Some(1.0)));
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
+fn the_control_socket_tells_the_state_to_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    let mut program = Program::start(&scratch, &["--web.listen-address=127.0.0.1:0"]);
+    program.line("control socket");
+    let socket = scratch.path().join("nodeward.sock");
+    assert_eq!(
+        std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let (code, state) = get_unix(&socket, "/api/v1/status");
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!(
+        (code, state["pid"].as_u64()),
+        (200, Some(program.pid().into()))
+    );
+    let shown = output(&scratch, &["status"]);
+    assert!(
+        text(&shown.stdout).contains(&program.http()),
+        "{}",
+        text(&shown.stdout)
+    );
+    let url = format!("http://{}/-/healthy", program.http());
+    assert_eq!(
+        output(&scratch, &["health", "--url", &url]).status.code(),
+        Some(0)
+    );
+    assert_eq!(program.end(), Some(0));
+    assert_eq!(
+        output(&scratch, &["health", "--url", &url]).status.code(),
+        Some(1)
+    );
+    assert_eq!(output(&scratch, &["status"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_bad_flag_a_bad_regex_and_a_bad_config_each_say_what_is_wrong() {
+    let scratch = Scratch::new();
+    let config = scratch.write("bad.yml", "http:\n  lisen: []\nzabbix: {timeout: soon}\n");
+    for (args, code, words) in [
+        (vec!["--collector.cpuu"], 2, vec!["--collector.cpu"]),
+        (
+            vec!["--collector.filesystem.mount-points-exclude=("],
+            78,
+            vec!["collector.filesystem.mount-points-exclude"],
+        ),
+        (
+            vec!["validate", config.to_str().unwrap()],
+            78,
+            vec!["bad.yml:2:3", "listen", "bad.yml:3:19", "2 errors"],
+        ),
+        (
+            vec!["show", "--key", "vfs.fs.size[/"],
+            2,
+            vec!["not closed"],
+        ),
+    ] {
+        let ended = output(&scratch, &args);
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{args:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{args:?}: {word} in {said}");
+        }
+    }
+}
+
+#[test]
+fn generates_completions_man_page_schema_and_a_sample_that_is_valid() {
+    let scratch = Scratch::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let made = output(&scratch, &["generate", "completions", shell]);
+        assert!(text(&made.stdout).contains("collector.cpu"), "{shell}");
+    }
+    assert!(text(&output(&scratch, &["generate", "man"]).stdout).contains(".TH nodeward"));
+    let schema = output(&scratch, &["generate", "schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert!(schema["properties"]["subjects"].is_object());
+    let sample = text(&output(&scratch, &["generate", "config"]).stdout);
+    let file = scratch.write("sample.yml", &sample);
+    let checked = output(&scratch, &["validate", file.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn readiness_reloading_and_the_end_reach_the_service_manager() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .unwrap();
+    let mut command =
+        crate::program::command(&scratch, &["run", "--web.listen-address=127.0.0.1:0"]);
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000");
+    let mut program = Program::spawn(&mut command);
+    let wait = |what: &str| loop {
+        let mut datagram = [0; 4096];
+        let size = socket.recv(&mut datagram).unwrap();
+        let said = text(&datagram[..size]);
+        if said.lines().any(|line| line.starts_with(what)) {
+            return said;
+        }
+    };
+    assert!(wait("READY=1").contains("STATUS="));
+    wait("WATCHDOG=1");
+    program.signal(Signal::HUP);
+    assert!(wait("RELOADING=1").contains("MONOTONIC_USEC="));
+    wait("READY=1");
+    program.next_line("config reloaded");
+    let waiting = std::thread::spawn(move || program.end());
+    wait("STOPPING=1");
+    assert_eq!(waiting.join().unwrap(), Some(0));
+}
