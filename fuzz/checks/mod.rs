@@ -3,7 +3,11 @@
 
 mod config;
 mod http_request;
+mod mountinfo;
+mod net_dev;
 mod net_place;
+mod net_tcp;
+mod netlink;
 mod otlp_answer;
 mod zabbix_key;
 mod zabbix_packet;
@@ -16,7 +20,11 @@ pub type Check = fn(&[u8]);
 pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
     ("http_request", http_request::check),
+    ("mountinfo", mountinfo::check),
+    ("net_dev", net_dev::check),
     ("net_place", net_place::check),
+    ("net_tcp", net_tcp::check),
+    ("netlink", netlink::check),
     ("otlp_answer", otlp_answer::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),

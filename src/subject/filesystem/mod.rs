@@ -11,6 +11,8 @@ pub mod parse;
 mod prometheus;
 mod selection;
 mod space;
+#[cfg(test)]
+mod tests;
 mod zabbix;
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,7 +32,7 @@ use crate::subject::{
 
 use mounts::{Entry, Mounts};
 use selection::Selection;
-use space::{Stat, statfs};
+use space::Stat;
 
 /// The subject.
 pub struct Filesystem {
@@ -141,17 +143,20 @@ fn limit(pass: &Pass<'_>, timeout: Duration) -> Instant {
     now + timeout.min(left - reserve)
 }
 
-fn ask(pass: &Pass<'_>, paths: Vec<CallKey>, limit: Instant) -> Vec<Stat> {
+fn ask(pass: &Pass<'_>, paths: Vec<CallKey>, limit: Instant) -> Vec<Called<Stat>> {
     if paths.is_empty() {
         return Vec::new();
     }
-    let answers = pass.host().calls().each("statfs", paths, limit, statfs);
-    let stat = |called| match called {
-        Called::Done(Ok(space)) => Stat::Told(space),
-        Called::Done(Err(errno)) => Stat::Failed(errno),
+    let calls = pass.host().calls();
+    calls.each("statfs", paths, limit, Stat::of)
+}
+
+/// What a call that did not come back is taken for.
+fn stat(called: Called<Stat>) -> Stat {
+    match called {
+        Called::Done(stat) => stat,
         Called::Parked | Called::Busy => Stat::Stuck,
-    };
-    answers.into_iter().map(stat).collect()
+    }
 }
 
 /// Indices of the mounts that hostmetrics tells: those on a device, bind mounts left out, each once.
@@ -234,11 +239,12 @@ impl Filesystem {
         }
         let keys = rest.iter().map(|(_, full)| CallKey::clone(full)).collect();
         let answers = ask(pass, keys, limit);
+        let answers = answers.into_iter().map(stat);
         asked.extend(rest.into_iter().map(|(p, _)| p.clone()).zip(answers));
         asked
     }
 
-    /// Asks about paths of the table.
+    /// Asks about paths of the table. When dead mounts hold every thread, those that cannot hang are asked here.
     fn fill(
         &self,
         pass: &Pass<'_>,
@@ -246,11 +252,17 @@ impl Filesystem {
         stats: &mut [Option<Stat>],
         limit: Instant,
     ) {
+        let mounts = &self.mounts;
         let (places, keys): (Vec<_>, Vec<_>) = which
             .into_iter()
-            .filter_map(|at| Some((at, CallKey::clone(self.mounts.paths.get(at)?))))
+            .filter_map(|at| Some((at, CallKey::clone(mounts.paths.get(at)?))))
             .unzip();
-        for (at, stat) in places.into_iter().zip(ask(pass, keys, limit)) {
+        for (at, called) in places.into_iter().zip(ask(pass, keys, limit)) {
+            let path = mounts.paths.get(at);
+            let stat = match (called, path, mounts.local.get(at)) {
+                (Called::Busy, Some(path), Some(true)) => Stat::of(path),
+                (called, ..) => stat(called),
+            };
             if let Some(place) = stats.get_mut(at) {
                 *place = Some(stat);
             }

@@ -17,6 +17,40 @@ use crate::host::CallKey;
 use crate::host::parse::label;
 use crate::subject::ItemError;
 
+/// Types whose statfs only reads memory, or a disk of this machine at worst.
+const LOCAL: &[&str] = &[
+    "bpf",
+    "btrfs",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "erofs",
+    "exfat",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rootfs",
+    "securityfs",
+    "squashfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+    "vfat",
+    "xfs",
+    "zfs",
+];
+
 /// One mount, under all its names.
 #[derive(Debug)]
 pub(super) struct Mount {
@@ -68,6 +102,8 @@ pub(super) struct Mounts {
     pub entries: Vec<Entry>,
     /// Every path statfs may be asked about, once.
     pub paths: Vec<CallKey>,
+    /// Of each path, whether only memory and local disks lie on the way: there statfs comes back.
+    pub local: Vec<bool>,
     pub errors: Vec<ItemError>,
 }
 
@@ -121,6 +157,13 @@ impl Mounts {
                 mount: Arc::clone(mount),
             });
         }
+        let remote: HashSet<&Path, RandomState> = mounts
+            .iter()
+            .filter(|m| !LOCAL.contains(&&*m.fstype))
+            .map(|m| Path::new(&*m.path))
+            .collect();
+        let local = |path: &CallKey| !Path::new(&**path).ancestors().any(|p| remote.contains(p));
+        table.local = table.paths.iter().map(local).collect();
         table
     }
 
@@ -299,6 +342,25 @@ mod tests {
         assert_eq!((second.entries.len(), second.errors.len()), (2, 1));
         assert_eq!(asked.get(), 1);
         assert!(second.is_of(text));
+    }
+
+    #[test]
+    fn a_path_is_local_if_nothing_on_the_way_is_remote() {
+        let lines = [
+            "1 1 8:1 / / rw - ext4 d rw",
+            "1 1 0:1 / /net rw - nfs4 server:/ rw",
+            "1 1 0:2 / /net/tmp rw - tmpfs t rw",
+            "1 1 0:3 / /network rw - tmpfs t rw",
+            "1 1 0:4 / /fuse rw - fuse.sshfs s rw",
+        ];
+        let table = table(&lines.join("\n"), "/");
+        let local: Vec<_> = table.paths.iter().zip(&table.local).collect();
+        let found: Vec<_> = local
+            .iter()
+            .filter(|(_, l)| **l)
+            .map(|(p, _)| &***p)
+            .collect();
+        assert_eq!(found, ["/", "/network"]);
     }
 
     #[test]

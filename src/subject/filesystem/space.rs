@@ -30,12 +30,14 @@ pub(super) enum Stat {
     Stuck,
 }
 
-/// Calls statfs; may never return.
-#[expect(
-    clippy::allow_attributes,
-    reason = "the casts are needed on some architectures and useless on others"
-)]
-pub(super) fn statfs(path: &OsStr) -> Result<Space, Errno> {
+impl Stat {
+    /// Calls statfs; may never return.
+    pub fn of(path: &OsStr) -> Self {
+        statfs(path).map_or_else(Self::Failed, Self::Told)
+    }
+}
+
+fn statfs(path: &OsStr) -> Result<Space, Errno> {
     let told = loop {
         match rustix::fs::statfs(path) {
             Err(Errno::INTR) => {}

@@ -5,10 +5,13 @@
 //! order of the kernel; the device patterns concern Prometheus alone, as the other two dialects know no such choice.
 //! Netlink is asked only for a page, which alone tells more than the file has: the file is cheaper to read.
 
+mod details;
 pub mod link;
 mod otlp;
 pub mod parse;
 mod prometheus;
+#[cfg(test)]
+mod tests;
 mod zabbix;
 
 use crate::dialect::otlp::{Batch, Named};
@@ -20,6 +23,7 @@ use crate::subject::{
     Absent, Asker, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want as Wanted,
 };
 
+use details::Details;
 use link::COUNTERS;
 use parse::{COLUMNS, STATES};
 
@@ -93,6 +97,8 @@ struct Interface {
     counters: Option<Box<[u64; COUNTERS]>>,
     /// Its alias, if it was asked for.
     alias: Box<str>,
+    /// What sysfs says of it, if that was asked for.
+    details: Option<Box<Details>>,
 }
 
 /// What to read beside the interfaces.
@@ -106,6 +112,8 @@ pub struct Want {
     aliases: bool,
     /// Addresses.
     addresses: bool,
+    /// What sysfs says of each interface.
+    details: bool,
 }
 
 impl Wanted for Want {
@@ -114,6 +122,7 @@ impl Wanted for Want {
         self.counters |= other.counters;
         self.aliases |= other.aliases;
         self.addresses |= other.addresses;
+        self.details |= other.details;
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -121,6 +130,7 @@ impl Wanted for Want {
             && self.counters >= other.counters
             && self.aliases >= other.aliases
             && self.addresses >= other.addresses
+            && self.details >= other.details
     }
 }
 
@@ -159,6 +169,7 @@ impl Netdev {
             columns,
             counters: None,
             alias: "".into(),
+            details: None,
         }
     }
 
@@ -321,6 +332,7 @@ impl Subject for Netdev {
             counters: page && options.netlink,
             aliases: page && options.label_ifalias,
             addresses: page && options.address_info,
+            details: false,
         }
     }
 
@@ -330,10 +342,16 @@ impl Subject for Netdev {
             .then(|| self.linked(pass, *want))
             .and_then(|linked| linked.map_err(|e| errors.push(e)).ok());
         let mut bad = Vec::new();
-        let interfaces = match linked {
+        let mut interfaces = match linked {
             Some(interfaces) => interfaces,
             None => self.listed(pass, *want, &mut bad)?,
         };
+        if want.details {
+            for interface in &mut interfaces {
+                let details = Details::read(pass, &interface.name);
+                interface.details = Some(Box::new(details));
+            }
+        }
         let complete = bad.is_empty();
         errors.append(&mut bad);
         let addresses = if want.addresses {

@@ -1,7 +1,10 @@
 //! Interfaces under the keys of the Zabbix agents.
 
+use serde_json::json;
+
 use super::{Interface, Netdev, Options, Reading, Want};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
+use crate::model::pattern::Pattern;
 use crate::subject::{Answer, Args, Item, Said};
 
 /// Modes of a key, and the columns of /proc/net/dev that are summed for each.
@@ -43,6 +46,19 @@ pub(super) const KEYS: &[Item<Netdev>] = &[
         help: "Network interfaces, for low-level discovery",
         want: |_, _| Ok(Want::default()),
         answer: Answer::Now(discovery),
+    },
+    Item {
+        name: "net.if.get",
+        parameters: &["regexp"],
+        help: "Network interfaces with what is configured and counted of them",
+        want: |_, args| {
+            pattern(args)?;
+            Ok(Want {
+                details: true,
+                ..Want::default()
+            })
+        },
+        answer: Answer::Now(get),
     },
     Item {
         name: "net.if.in",
@@ -104,6 +120,66 @@ fn count(reading: &Reading, args: &Args<'_>, modes: Modes) -> Said {
 fn sum(interface: &Interface, columns: &[usize]) -> Said {
     let values = columns.iter().filter_map(|at| interface.columns.get(*at));
     Ok(Value::from(values.fold(0u64, |a, b| a.wrapping_add(*b))))
+}
+
+fn pattern(args: &Args<'_>) -> Result<Option<Pattern>, Unsupported> {
+    match args.param(0) {
+        "" => Ok(None),
+        text => Pattern::new(text)
+            .map(Some)
+            .map_err(|_| Unsupported::invalid_parameter(1)),
+    }
+}
+
+/// The shape that the template of Zabbix 8.0 takes apart.
+fn get(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
+    let pattern = pattern(args)?;
+    let counted = |interface: &Interface, modes: Modes| -> serde_json::Map<_, _> {
+        let of = |at: &usize| interface.columns.get(*at).copied();
+        modes
+            .iter()
+            .map(|(mode, at)| ((*mode).to_owned(), at.first().and_then(of).into()))
+            .collect()
+    };
+    let up = |up: bool| if up { "up" } else { "down" };
+    let mut config = Vec::new();
+    let mut values = Vec::new();
+    for interface in &reading.interfaces {
+        let Some(details) = &interface.details else {
+            continue;
+        };
+        if pattern
+            .as_ref()
+            .is_some_and(|p| !p.matches(&interface.name))
+        {
+            continue;
+        }
+        config.push(json!({
+            "name": interface.name,
+            "ifalias": details.alias,
+            "mac": details.mac,
+            "type": details.kind,
+            "speed": details.speed,
+            "duplex": details.duplex,
+            "administrative_state": up(details.wanted_up),
+            "operational_state": details.operational,
+            "carrier": details.carrier,
+        }));
+        values.push(json!({
+            "name": interface.name,
+            "ifalias": details.alias,
+            "mac": details.mac,
+            "carrier": details.carrier,
+            "carrier_changes": details.carrier_changes,
+            "carrier_up_count": details.carrier_up,
+            "carrier_down_count": details.carrier_down,
+            "in": counted(interface, IN),
+            "out": counted(interface, OUT),
+        }));
+    }
+    Ok(Value::from(
+        json!({"config": config, "values": values}).to_string(),
+    ))
 }
 
 fn discovery(_: &Options, reading: &Reading, _: &Args<'_>) -> Said {

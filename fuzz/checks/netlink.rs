@@ -1,0 +1,21 @@
+//! rtnetlink: messages and attributes lie within the bytes, links have names.
+
+use nodeward::host::{attributes, messages};
+use nodeward::subject::netdev::link::{addresses, columns, links, scope};
+
+/// Parses the bytes as a dump of links, of addresses, and as attributes.
+pub fn check(bytes: &[u8]) {
+    let inside: usize = messages(bytes).map(|message| message.body.len() + 16).sum();
+    assert!(inside <= bytes.len() + 3, "messages beyond the end");
+    let inside: usize = attributes(bytes).map(|(_, value)| value.len() + 4).sum();
+    assert!(inside <= bytes.len() + 3, "attributes beyond the end");
+    for link in links(bytes) {
+        assert!(!link.name.is_empty());
+        if let Some(counters) = link.counters {
+            assert_eq!(columns(&counters).len(), 16);
+        }
+    }
+    for address in addresses(bytes) {
+        assert!(scope(address.address).len() <= "interface-local".len());
+    }
+}
