@@ -10,6 +10,7 @@ mod netlink;
 mod own;
 pub mod parse;
 mod pass;
+mod pids;
 mod roots;
 
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
@@ -18,6 +19,7 @@ pub use identity::{Identity, boot_time};
 pub use netlink::{Dump, Message, attributes, messages};
 pub use own::{Own, OwnUsage, USER_HZ};
 pub use pass::{Pass, Text};
+pub use pids::{PidBuffers, Pids, has_ended};
 pub use roots::{Root, Roots};
 
 /// One machine, live or captured.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::file::{Files, ReadError, read_once};
+use super::pids::{PidBuffers, Pids};
 use super::{Dump, Host, Root};
 
 /// The text of a file as this pass saw it.
@@ -124,6 +125,11 @@ impl<'a> Pass<'a> {
     #[must_use]
     pub fn link(&self, root: Root, name: &str) -> Option<PathBuf> {
         std::fs::read_link(self.path(root, name)).ok()
+    }
+
+    /// The processes there are.
+    pub fn processes(&self, buffers: &mut PidBuffers) -> Result<Pids, ReadError> {
+        Pids::open(self.host.roots().dir(Root::Proc), buffers)
     }
 
     /// The full path of `name` below a root, for calls that take a path.

@@ -1,0 +1,175 @@
+//! Directories of numbers: /proc, and the threads of a process below it.
+//!
+//! Files in them are opened relative to the directory's handle and read into one small buffer: with ten thousand
+//! processes a path walk and an allocation for each would cost as much as the reading itself.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
+
+use super::file::ReadError;
+use super::parse::signed;
+
+/// The most bytes read of one file of a process.
+const LARGEST: usize = 1 << 20;
+/// What a file of a process nearly always fits in.
+const FIRST: usize = 4096;
+const ENTRIES: usize = 32 << 10;
+
+/// A directory whose entries are ids.
+#[derive(Debug)]
+pub struct Pids {
+    dir: OwnedFd,
+    ids: Vec<i64>,
+}
+
+/// What reading [`Pids`] works with; reused from read to read.
+#[derive(Debug, Default)]
+pub struct PidBuffers {
+    entries: Vec<u8>,
+    text: Vec<u8>,
+    name: String,
+}
+
+impl Pids {
+    /// Lists a directory: every name that reads as a number, whatever it is.
+    pub(super) fn open(path: &Path, buffers: &mut PidBuffers) -> Result<Self, ReadError> {
+        let listed = open_dir(CWD, path).and_then(|dir| Self::list(dir, buffers));
+        listed.map_err(|source| ReadError {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn list(dir: OwnedFd, buffers: &mut PidBuffers) -> io::Result<Self> {
+        let mut ids = Vec::new();
+        buffers.entries.clear();
+        buffers.entries.reserve_exact(ENTRIES);
+        let mut entries = RawDir::new(dir.as_fd(), buffers.entries.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            ids.extend(signed(entry?.file_name().to_bytes()));
+        }
+        Ok(Self { dir, ids })
+    }
+
+    /// The ids, in the order of the directory.
+    #[must_use]
+    pub fn ids(&self) -> &[i64] {
+        &self.ids
+    }
+
+    /// Whether the kernel makes up this directory, so that a process is whole or not there at all.
+    #[must_use]
+    pub fn are_live(&self) -> bool {
+        rustix::fs::fstatfs(&self.dir).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC)
+    }
+
+    /// The text of a file of one id, at most 1 MiB of it; valid until the next call with these buffers.
+    pub fn read<'b>(
+        &self,
+        id: i64,
+        file: &str,
+        buffers: &'b mut PidBuffers,
+    ) -> io::Result<&'b [u8]> {
+        buffers.name_of(id, file);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.dir, buffers.name.as_str(), flags, Mode::empty())?;
+        let text = &mut buffers.text;
+        if text.is_empty() {
+            text.resize(FIRST, 0);
+        }
+        let mut end = 0;
+        loop {
+            let most = LARGEST.min(text.len());
+            let Some(free) = text.get_mut(end..most).filter(|free| !free.is_empty()) else {
+                break;
+            };
+            let room = free.len();
+            match rustix::io::read(&file, free) {
+                Ok(read) => {
+                    end += read;
+                    // A file of a process comes whole in one read that has room for it.
+                    if read < room {
+                        break;
+                    }
+                    text.resize((end * 2).max(text.len()), 0);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(text.get(..end).unwrap_or_default())
+    }
+
+    /// The directory of numbers below one id, such as its `task`.
+    pub fn below(&self, id: i64, name: &str, buffers: &mut PidBuffers) -> io::Result<Self> {
+        buffers.name_of(id, name);
+        let dir = open_dir(self.dir.as_fd(), buffers.name.as_str())?;
+        Self::list(dir, buffers)
+    }
+}
+
+impl PidBuffers {
+    fn name_of(&mut self, id: i64, file: &str) {
+        self.name.clear();
+        self.name.push_str(itoa::Buffer::new().format(id));
+        self.name.push('/');
+        self.name.push_str(file);
+    }
+}
+
+fn open_dir<P: rustix::path::Arg>(at: BorrowedFd<'_>, path: P) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
+}
+
+/// Whether an error means that the process has ended meanwhile.
+#[must_use]
+pub fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_numbers_and_reads_files_of_any_size_below_them() {
+        let dir = std::env::temp_dir().join(format!("nodeward-pids-{}", std::process::id()));
+        for name in ["7", "-5", "self", "1e3", "12x", "99999999999999999999"] {
+            std::fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        std::fs::create_dir_all(dir.join("7/task/8")).unwrap();
+        std::fs::write(dir.join("9"), "").unwrap();
+        let mut buffers = PidBuffers::default();
+        let pids = Pids::open(&dir, &mut buffers).unwrap();
+        let mut ids = pids.ids().to_vec();
+        ids.sort_unstable();
+        assert_eq!(ids, [-5, 7, 9]);
+        assert!(!pids.are_live());
+        for size in [
+            0,
+            1,
+            FIRST - 1,
+            FIRST,
+            FIRST + 1,
+            LARGEST - 1,
+            LARGEST,
+            LARGEST + 1,
+        ] {
+            std::fs::write(dir.join("7/stat"), vec![b'x'; size]).unwrap();
+            let read = pids.read(7, "stat", &mut buffers).unwrap();
+            assert_eq!(read.len(), size.min(LARGEST));
+        }
+        assert_eq!(pids.below(7, "task", &mut buffers).unwrap().ids(), [8]);
+        let gone = pids.read(-5, "stat", &mut buffers).unwrap_err();
+        assert!(has_ended(&gone));
+        let no_process = pids.read(9, "stat", &mut buffers).unwrap_err();
+        assert!(!has_ended(&no_process));
+        assert!(Pids::open(&dir.join("none"), &mut buffers).is_err());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
