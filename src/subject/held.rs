@@ -205,9 +205,21 @@ impl<S: Subject> Face for Facing<S> {
 }
 
 /// A subject split into the half that reads and the half that is asked.
-pub(super) type Built = (Box<dyn Run>, Box<dyn Face>);
+pub(super) struct Built {
+    pub(super) run: Box<dyn Run>,
+    pub(super) face: Box<dyn Face>,
+    /// Whether pages tell it.
+    pub(super) on_pages: bool,
+    /// Whether batches tell it.
+    pub(super) in_batches: bool,
+}
 
-pub(super) fn build<S: Subject>(options: &S::Options, machine: &Machine) -> Result<Built, Invalid> {
+type Halves = (Box<dyn Run>, Box<dyn Face>);
+
+pub(super) fn build<S: Subject>(
+    options: &S::Options,
+    machine: &Machine,
+) -> Result<Halves, Invalid> {
     let subject = S::new(options, machine)?;
     let options = Arc::new(options.clone());
     let face = Facing::<S> {

@@ -123,9 +123,16 @@ macro_rules! subjects {
                 let mut built = Vec::new();
                 let mut wrong = Vec::new();
                 $(
-                    if self.reads(<$subject as Subject>::NAME, <$subject as Subject>::ON) {
+                    let name = <$subject as Subject>::NAME;
+                    // A key is answered unless its subject is switched off.
+                    if self.reads(name, true) {
                         match build::<$subject>(&self.$room, machine) {
-                            Ok(subject) => built.push(subject),
+                            Ok((run, face)) => built.push(Built {
+                                run,
+                                face,
+                                on_pages: self.reads(name, <$subject as Subject>::ON),
+                                in_batches: self.reads(name, <$subject as Subject>::EXPORTED),
+                            }),
                             Err(invalid) => wrong.push(invalid),
                         }
                     }
@@ -137,7 +144,7 @@ macro_rules! subjects {
 }
 
 impl Options {
-    /// Whether a subject is read; `disable` wins over `enable`.
+    /// Whether a subject is told where it is told by default if `on`; `disable` wins over `enable`.
     #[must_use]
     pub fn reads(&self, name: &str, on: bool) -> bool {
         let named = |list: &[String]| list.iter().any(|n| n == name);
@@ -163,4 +170,5 @@ subjects! {
     meminfo: super::meminfo::Meminfo;
     filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;
+    processes: super::processes::Processes;
 }

@@ -25,6 +25,7 @@ pub mod cpu;
 pub mod filesystem;
 pub mod meminfo;
 pub mod netdev;
+pub mod processes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,8 +47,10 @@ pub use snapshot::{FAMILIES as SNAPSHOT_FAMILIES, Missing, Part, Snapshot};
 pub trait Subject: Sized + Send + 'static {
     /// Room, flag, config key and `collector` label.
     const NAME: &'static str;
-    /// Whether it is read by default.
+    /// Whether a page tells it by default, as the reference's does.
     const ON: bool;
+    /// Whether batches tell it by default, as hostmetrics does. Its Zabbix keys are answered either way, as the agents do.
+    const EXPORTED: bool = Self::ON;
     /// Which thread reads it.
     const LANE: Lane = Lane::Shared;
     /// node_exporter's own flags for it.

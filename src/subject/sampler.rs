@@ -93,6 +93,8 @@ impl SamplerCounters {
 /// Where a subject is read: its lane and its place there.
 struct Place {
     face: Box<dyn Face>,
+    on_pages: bool,
+    in_batches: bool,
     lane: usize,
     slot: usize,
 }
@@ -112,7 +114,8 @@ impl Sampler {
         let counters = Arc::new(SamplerCounters::default());
         let mut places = Vec::new();
         let mut groups: Vec<(&str, Vec<lane::Reader>)> = vec![("shared", Vec::new())];
-        for (run, face) in options.build(machine)? {
+        for built in options.build(machine)? {
+            let (run, face) = (built.run, built.face);
             let lane = match face.lane() {
                 super::Lane::Shared => 0,
                 super::Lane::Own => {
@@ -125,6 +128,8 @@ impl Sampler {
                     lane,
                     slot: group.len(),
                     face,
+                    on_pages: built.on_pages,
+                    in_batches: built.in_batches,
                 });
                 if let Some(place) = places.last() {
                     group.push((place.face.name(), run));
@@ -168,12 +173,13 @@ impl Sampler {
         &self.counters
     }
 
-    /// Names of the subjects that are read, in the order of the list.
+    /// Names of the subjects that pages tell, in the order of the list.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.places.iter().map(|p| p.face.name())
+        let told = self.places.iter().filter(|p| p.on_pages);
+        told.map(|p| p.face.name())
     }
 
-    /// Reads the subjects for which `only` says yes. What is not there by the deadline is missing, the rest is told.
+    /// Reads the subjects that are told to `asker` and for which `only` says yes. What is not there by the deadline is missing, the rest is told.
     pub async fn snapshot(
         &self,
         asker: Asker,
@@ -184,6 +190,10 @@ impl Sampler {
             .places
             .iter()
             .enumerate()
+            .filter(|(_, place)| match asker {
+                Asker::Prometheus => place.on_pages,
+                Asker::Otlp => place.in_batches,
+            })
             .filter(|(_, place)| only(place.face.name()))
             .map(|(at, place)| (at, place.face.want(asker)))
             .collect();

@@ -1,0 +1,246 @@
+//! What Zabbix counts: processes by name, user, state and command line.
+//!
+//! The four filters are the agent's own: a name is the kernel's, or the last part of the program's path; a user is one of
+//! /etc/passwd, by real id; a command line has blanks between its arguments. A filter is looked at only when those
+//! that cost less have let the process pass.
+
+use std::borrow::Cow;
+
+use super::error;
+use super::stat::{ProcessStat, process_stat};
+use crate::host::parse::{fields, label, lines, unsigned};
+use crate::host::{Pass, PidBuffers, Pids, Root};
+use crate::model::pattern::Pattern;
+use crate::subject::ItemError;
+
+/// Which processes are counted.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Query {
+    /// The name, or "" for any.
+    pub(super) name: String,
+    /// The user, or "" for any.
+    pub(super) user: String,
+    /// The letter of the state, if it matters.
+    pub(super) state: Option<u8>,
+    /// The command line.
+    pub(super) command: Command,
+}
+
+/// Which command lines are counted.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Command {
+    Any,
+    Matching(Pattern),
+    /// What is no regular expression matches nothing, and is no error to the agents.
+    Never,
+}
+
+impl Query {
+    pub(super) fn takes_all(&self) -> bool {
+        self.name.is_empty()
+            && self.user.is_empty()
+            && self.state.is_none()
+            && self.command == Command::Any
+    }
+}
+
+/// Whose processes are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Anyone,
+    Id(u32),
+    /// There is no such user.
+    Nobody,
+}
+
+impl Owner {
+    /// Looks the user of a query up in the passwd file of the machine read.
+    pub(super) fn of(query: &Query, pass: &mut Pass<'_>, errors: &mut Vec<ItemError>) -> Self {
+        if query.user.is_empty() {
+            return Self::Anyone;
+        }
+        match pass.file(Root::Rootfs, "etc/passwd") {
+            Ok(text) => uid(&text, query.user.as_bytes()).map_or(Self::Nobody, Self::Id),
+            Err(why) => {
+                errors.push(error("passwd", "etc/passwd", &why));
+                Self::Nobody
+            }
+        }
+    }
+}
+
+/// The id of a user (passwd(5)).
+fn uid(passwd: &[u8], user: &[u8]) -> Option<u32> {
+    lines(passwd).find_map(|line| {
+        let mut parts = line.split(|b| *b == b':');
+        if parts.next() != Some(user) {
+            return None;
+        }
+        unsigned(parts.nth(1)?)?.try_into().ok()
+    })
+}
+
+/// One process and what is known of it so far.
+pub(super) struct Candidate<'a> {
+    pids: &'a Pids,
+    id: i64,
+    live: bool,
+    stat: Fact<Known>,
+    uid: Fact<u32>,
+    command: Fact<Vec<u8>>,
+}
+
+/// Something read at most once; none if it cannot be read.
+type Fact<T> = Option<Option<T>>;
+
+struct Known {
+    comm: Vec<u8>,
+    /// The letter, or 0 if it is none.
+    state: u8,
+    of_kernel: bool,
+}
+
+impl Known {
+    fn of(stat: &ProcessStat<'_>) -> Self {
+        Self {
+            comm: escaped(stat.comm).into_owned(),
+            state: match stat.state {
+                [letter] => *letter,
+                _ => 0,
+            },
+            of_kernel: stat.of_kernel,
+        }
+    }
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn new(pids: &'a Pids, id: i64, live: bool) -> Self {
+        Self {
+            pids,
+            id,
+            live,
+            stat: None,
+            uid: None,
+            command: None,
+        }
+    }
+
+    /// Takes over what was read of the process already.
+    pub(super) fn knows(&mut self, stat: &ProcessStat<'_>) {
+        self.stat = Some(Some(Known::of(stat)));
+    }
+
+    /// Whether the process is one the query counts; one that has ended is none.
+    pub(super) fn is(&mut self, query: &Query, owner: Owner, buffers: &mut PidBuffers) -> bool {
+        if let Some(letter) = query.state
+            && self.stat(buffers).is_none_or(|stat| stat.state != letter)
+        {
+            return false;
+        }
+        match owner {
+            Owner::Id(uid) if self.uid(buffers) != Some(uid) => return false,
+            Owner::Nobody => return false,
+            Owner::Id(_) | Owner::Anyone => {}
+        }
+        if !query.name.is_empty() && !self.is_named(query.name.as_bytes(), buffers) {
+            return false;
+        }
+        match &query.command {
+            Command::Never => false,
+            Command::Matching(pattern) => self
+                .command(buffers)
+                .is_some_and(|command| pattern.matches(&label(&joined(command)))),
+            Command::Any => !query.takes_all() || self.stat(buffers).is_some(),
+        }
+    }
+
+    fn is_named(&mut self, name: &[u8], buffers: &mut PidBuffers) -> bool {
+        let live = self.live;
+        match self.stat(buffers) {
+            Some(stat) if stat.comm == name => return true,
+            // It has no command line.
+            Some(stat) if stat.of_kernel && live => return false,
+            _ => {}
+        }
+        let program = self.command(buffers).and_then(|command| {
+            let first = command.split(|b| *b == 0).next()?;
+            first.rsplit(|b| *b == b'/').next()
+        });
+        program == Some(name)
+    }
+
+    fn stat(&mut self, buffers: &mut PidBuffers) -> Option<&Known> {
+        let (pids, id) = (self.pids, self.id);
+        let read = || {
+            let text = pids.read(id, "stat", buffers).ok()?;
+            Some(Known::of(&process_stat(text)?))
+        };
+        self.stat.get_or_insert_with(read).as_ref()
+    }
+
+    /// The real user id.
+    fn uid(&mut self, buffers: &mut PidBuffers) -> Option<u32> {
+        let (pids, id) = (self.pids, self.id);
+        let read = || {
+            let text = pids.read(id, "status", buffers).ok()?;
+            let line = lines(text).find_map(|line| line.strip_prefix(b"Uid:"))?;
+            unsigned(fields(line).next()?)?.try_into().ok()
+        };
+        *self.uid.get_or_insert_with(read)
+    }
+
+    /// The arguments, each with a NUL behind it; none of a process without any, as threads of the kernel are.
+    fn command(&mut self, buffers: &mut PidBuffers) -> Option<&[u8]> {
+        let (pids, id) = (self.pids, self.id);
+        let read = || {
+            let text = pids.read(id, "cmdline", buffers).ok()?;
+            (!text.is_empty()).then(|| text.to_vec())
+        };
+        self.command.get_or_insert_with(read).as_deref()
+    }
+}
+
+/// A command line with blanks between its arguments.
+fn joined(command: &[u8]) -> Vec<u8> {
+    let command = command.strip_suffix(b"\0").unwrap_or(command);
+    let blank = |b: &u8| if *b == 0 { b' ' } else { *b };
+    command.iter().map(blank).collect()
+}
+
+/// A name as /proc/PID/status has it, which is what the agent compares: newlines and backslashes are escaped.
+fn escaped(comm: &[u8]) -> Cow<'_, [u8]> {
+    if !comm.iter().any(|b| matches!(b, b'\n' | b'\\')) {
+        return Cow::Borrowed(comm);
+    }
+    let mut out = Vec::with_capacity(comm.len() + 8);
+    for byte in comm {
+        match byte {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            other => out.push(*other),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_their_whole_name() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\nbroken\nwww-data:x:33:33::/:\nbad:x:y:\n";
+        assert_eq!(uid(passwd, b"root"), Some(0));
+        assert_eq!(uid(passwd, b"www-data"), Some(33));
+        for none in ["roo", "0", "broken", "bad", "x"] {
+            assert_eq!(uid(passwd, none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn command_lines_and_names_are_compared_as_the_agent_does() {
+        assert_eq!(joined(b"a\0b c\0"), b"a b c");
+        assert_eq!(joined(b"a"), b"a");
+        assert_eq!(&*escaped(b"a\nb\\"), b"a\\nb\\\\");
+    }
+}
