@@ -6,14 +6,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::excerpt::excerpt;
 use super::tree::Place;
 
 /// More faults than this are counted but not kept: nobody reads them, and a hostile file could
 /// otherwise make any number.
 const KEPT: usize = 100;
-
-/// The longest piece of a source line shown, in characters.
-const SHOWN: usize = 120;
 
 /// The files that make up one config, in the order they are laid over each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,25 +175,6 @@ impl fmt::Display for Errors {
 }
 
 impl std::error::Error for Errors {}
-
-/// The part of a line worth showing, the spaces before its caret, and the carets.
-fn excerpt(line: &str, place: Place) -> (String, usize, usize) {
-    let column = place.column.saturating_sub(1);
-    let start = if column < SHOWN - 20 { 0 } else { column - 20 };
-    let clean = |c: char| match c {
-        '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    let shown: String = line.chars().skip(start).take(SHOWN).map(clean).collect();
-    let before = column - start;
-    let room = shown.trim_end().chars().count().saturating_sub(before);
-    (
-        shown.trim_end().to_owned(),
-        before,
-        place.width.min(room).max(1),
-    )
-}
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@
 pub mod check;
 pub mod cross;
 pub mod de;
+mod excerpt;
 pub mod fault;
 mod fingerprint;
 pub mod load;

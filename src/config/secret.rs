@@ -32,6 +32,12 @@ pub enum Unusable {
         /// The system's answer.
         cause: std::io::Error,
     },
+    /// What stands there is more likely a secret than the name of a file.
+    #[error(
+        "no such file, and this looks like the secret itself; \
+         write it into a file and name that here"
+    )]
+    Content,
     /// Nothing in it.
     #[error("the secret in {} is empty", .0.display())]
     Empty(PathBuf),
@@ -80,7 +86,12 @@ impl Near {
                     .join(credential)
             }
         };
-        let mut content = read(&path)?;
+        let mut content = match read(&path) {
+            Err(Unusable::Unreadable { .. }) if looks_like_content(name) => {
+                return Err(Unusable::Content);
+            }
+            read => read?,
+        };
         if content.ends_with('\n') {
             content.pop();
             if content.ends_with('\r') {
@@ -92,6 +103,15 @@ impl Near {
         }
         Ok(content)
     }
+}
+
+/// Whether a name of a file is more likely the secret that belongs into the file: several words, a
+/// header, or a long row of letters and digits.
+pub fn looks_like_content(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-');
+    let name = name.strip_prefix(CREDENTIAL).unwrap_or(name);
+    let long = name.len() >= 24 && name.chars().all(word);
+    long || name.contains(": ") || name.trim().contains(char::is_whitespace) || name.ends_with(':')
 }
 
 fn read(path: &Path) -> Result<String, Unusable> {
@@ -137,6 +157,13 @@ mod tests {
             near.secret("credential:../token"),
             Err(Unusable::CredentialName(_))
         ));
+        for content in [
+            "0123456789abcdef0123456789abcdef",
+            "Authorization: Bearer x",
+        ] {
+            let said = near.secret(content).unwrap_err();
+            assert!(!said.to_string().contains(content), "{said}");
+        }
         let bare = Near::new("/etc/nodeward", None);
         assert!(matches!(
             bare.secret("credential:token"),
