@@ -15,19 +15,16 @@ pub struct Cross<'a> {
 
 impl Cross<'_> {
     /// Notes a fault at `path`, or at the nearest value above it that the files hold. Nothing is
-    /// said about a section in which a value was refused before: the one may follow from the other.
+    /// said where a value was refused at this path, above or below it: one may follow from the other.
     pub fn fault(&mut self, path: &Path, message: impl std::fmt::Display) {
         self.fault_as(path, format!("{path}: {message}"));
     }
 
     /// The same, where the message names what it is about itself.
     pub fn fault_as(&mut self, path: &Path, message: String) {
-        let section = path.0.first();
-        if self
-            .dropped
-            .iter()
-            .any(|dropped| dropped.0.first().is_none_or(|s| Some(s) == section))
-        {
+        let related =
+            |dropped: &Path| dropped == path || dropped.is_inside(path) || path.is_inside(dropped);
+        if self.dropped.iter().any(related) {
             return;
         }
         let mut above = path.clone();

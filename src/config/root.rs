@@ -29,7 +29,7 @@ pub struct Config {
     pub subjects: subject::Options,
     /// Passive checks for a Zabbix server or proxy.
     pub zabbix: passive::Options,
-    /// Telemetry pushed over OTLP.
+    /// Metrics and traces pushed over OTLP.
     pub otlp: otlp::Options,
     /// nodeward's own log lines, on standard error.
     pub log: logs::Options,

@@ -11,6 +11,7 @@ use super::cross::Cross;
 use super::nearest::nearest;
 use super::root::Config;
 use super::tree::{Path, Step, Value};
+use crate::dialect::otlp;
 use crate::subject::TABLE;
 
 /// Notes everything that is wrong across fields.
@@ -22,6 +23,14 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
         invalid
             .iter()
             .for_each(|invalid| of_section("zabbix", invalid, cross));
+    }
+    // The variables have no place in a file; who starts nodeward asks them again.
+    for complaint in otlp::resolve(&config.otlp, &|_| None).1 {
+        if let otlp::Origin::Key(key) = complaint.origin {
+            let key = Path::of(&["otlp", key]);
+            let path = named_in(&key, &complaint.text, cross);
+            cross.fault_as(&path, format!("{key}: {}", complaint.text));
+        }
     }
     listeners(config, cross);
 }
@@ -90,24 +99,40 @@ fn subjects(config: &Config, cross: &mut Cross<'_>) {
 }
 
 /// Gives a component's own complaint its place. By convention its text begins with the key it is
-/// about, and quotes the item of a list.
+/// about.
 fn of_section(section: &str, complaint: &dyn Display, cross: &mut Cross<'_>) {
     let text = complaint.to_string();
     let word = text
         .split(|c: char| !c.is_alphanumeric() && c != '_')
         .next()
         .unwrap_or_default();
-    let mut path = Path::of(&[section]);
-    if cross.has(&path.key(word)) {
-        path = path.key(word);
-        if let Some(Value::List(items)) = cross.value(&path) {
-            let quoted = |item: &Value| matches!(item, Value::Text(item, _) if text.contains(&format!("{item:?}")));
-            if let Some(index) = items.iter().position(|item| quoted(&item.value)) {
-                path.0.push(Step::Index(index));
-            }
-        }
-    }
+    let path = Path::of(&[section]);
+    let key = path.key(word);
+    let path = if cross.has(&key) {
+        named_in(&key, &text, cross)
+    } else {
+        path
+    };
     cross.fault_as(&path, format!("{section}: {text}"));
+}
+
+/// The item of a list or the name in a map at `path` that `text` quotes; else `path` itself.
+fn named_in(path: &Path, text: &str, cross: &Cross<'_>) -> Path {
+    let quoted = |word: &String| text.contains(&format!("{word:?}"));
+    let step = match cross.value(path) {
+        Some(Value::List(items)) => items
+            .iter()
+            .position(|item| matches!(&item.value, Value::Text(item, _) if quoted(item)))
+            .map(Step::Index),
+        Some(Value::Map(entries)) => entries
+            .iter()
+            .find(|entry| quoted(&entry.key))
+            .map(|entry| Step::Key(entry.key.clone())),
+        _ => None,
+    };
+    let mut path = path.clone();
+    path.0.extend(step);
+    path
 }
 
 /// Two listeners on one address: the second could never start.

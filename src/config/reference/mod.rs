@@ -127,7 +127,12 @@ fn key(
             Some(item) if item.part != Part::Leaf => (Part::Many, vec![item]),
             _ => (Part::Leaf, Vec::new()),
         },
-        [fields] if fields.free.is_some() => (Part::Many, below(schema, fields, &path, depth)),
+        [fields] if fields.free.is_some() => {
+            let mut children = below(schema, fields, &path, depth);
+            // "Map of names to text" says it all.
+            children.retain(|child| child.part != Part::Leaf || !child.about.is_empty());
+            (Part::Many, children)
+        }
         [fields] => {
             let part = if nullable || required {
                 Part::Optional
