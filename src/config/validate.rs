@@ -29,7 +29,7 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
         if let otlp::Origin::Key(key) = complaint.origin {
             let key = Path::of(&["otlp", key]);
             let path = named_in(&key, &complaint.text, cross);
-            cross.fault_as(&path, format!("{key}: {}", complaint.text));
+            cross.fault_as(&path, format!("otlp.{}", complaint.text));
         }
     }
     listeners(config, cross);
