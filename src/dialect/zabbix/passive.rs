@@ -69,6 +69,11 @@ impl Server {
         options.check()?;
         let bad = |bad: Vec<_>| bad.into_iter().map(Invalid::Server).collect::<Vec<_>>();
         let allow = AllowList::parse(&options.server).map_err(bad)?;
+        if allow.is_open() && !options.listen.is_empty() {
+            tracing::warn!(
+                "zabbix.server lets everybody ask; list the addresses of your Zabbix servers"
+            );
+        }
         Ok(Self {
             agent: Agent {
                 hostname: options.hostname.clone().unwrap_or_else(|| node.to_owned()),
