@@ -12,9 +12,10 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode};
-use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpSocket, UnixListener, UnixSocket, UnixStream};
 
 use super::address::Address;
+use super::early;
 use super::stream::{Peer, Stream};
 
 /// Connections the kernel may hold before they are accepted; `net.core.somaxconn` caps it.
@@ -75,7 +76,7 @@ pub struct Bound {
 
 #[derive(Debug)]
 enum Listener {
-    Tcp(TcpListener, SocketAddr),
+    Tcp(early::Listener, SocketAddr),
     Unix(
         UnixListener,
         #[expect(dead_code, reason = "removes the file when dropped")] SocketFile,
@@ -136,7 +137,7 @@ impl Bound {
         match &self.listener {
             Listener::Tcp(listener, _) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), Peer::tcp(address)))
+                Ok((Stream::Early(stream), Peer::tcp(address)))
             }
             Listener::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
@@ -164,9 +165,9 @@ fn tcp(place: SocketAddr) -> io::Result<Listener> {
     // Linux hands TCP_NODELAY on to accepted connections, which saves a call for each.
     socket.set_nodelay(true)?;
     socket.bind(place)?;
-    let listener = socket.listen(BACKLOG)?;
+    let listener = socket.listen(BACKLOG)?.into_std()?;
     let local = listener.local_addr()?;
-    Ok(Listener::Tcp(listener, local))
+    Ok(Listener::Tcp(early::Listener::watch(listener)?, local))
 }
 
 /// Whether the kernel has no IPv6 (not built in, or `net.ipv6.conf.all.disable_ipv6`).

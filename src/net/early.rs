@@ -1,21 +1,21 @@
 //! TCP connections that are tried before the runtime is asked to watch them.
 //!
-//! Owns a listener and its accepted streams. Made for protocols with one short request and one
-//! short reply a connection, where the request is there as soon as the connection is: such a
-//! connection is read, answered and closed without ever being registered with epoll, which is a
-//! quarter of what it would cost. A stream that has nothing to read yet, or cannot take all that is
-//! written, is registered then and goes on as any other.
+//! Owns the accepting and the accepted streams; the socket and its options are made in
+//! [`super::bind`]. For a protocol with one short request and one short reply a connection, such as
+//! passive checks of Zabbix, the request is there as soon as the connection is: it is read,
+//! answered and closed without ever being registered with epoll, which would be a quarter of its
+//! cost.
 //!
-//! The surprising decision: accepted sockets inherit TCP_NODELAY from their listener (tcp(7) does
-//! not say so, Linux does it), so it is set once and not once a connection.
+//! The surprising decision: a stream that has nothing to read yet, or cannot take all that is
+//! written, registers itself then and goes on as any other, so whoever serves it need not know.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -25,28 +25,17 @@ use tokio::net::TcpStream;
 pub struct Listener(AsyncFd<net::TcpListener>);
 
 impl Listener {
-    /// Listens on an address; port 0 takes a free one. Must be called on the runtime.
+    /// Watches a listening socket, which must be non-blocking. Must be called on the runtime.
     ///
     /// # Errors
-    /// Whatever the kernel says: the address is taken, not of this machine, or a privileged port.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        sockopt::set_tcp_nodelay(&listener, true)?;
+    /// What epoll_ctl(2) says; in practice only that memory or watches have run out.
+    pub fn watch(listener: net::TcpListener) -> io::Result<Self> {
         #[expect(
             deprecated,
             reason = "its successor is unsafe, for owners that may swap their descriptor; a standard listener never does"
         )]
         let watched = AsyncFd::with_interest(listener, Interest::READABLE)?;
         Ok(Self(watched))
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// None that a listening socket has in practice.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().local_addr()
     }
 
     /// The next connection and who made it. Nothing is lost when this is dropped.
@@ -134,6 +123,21 @@ impl AsyncWrite for Stream {
         self.watched()?.poll_write(cx, bytes)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(done) = self.early(|stream| stream.write_vectored(parts)) {
+            return Poll::Ready(done);
+        }
+        self.watched()?.poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A socket holds nothing back.
         Poll::Ready(Ok(()))
@@ -154,9 +158,10 @@ mod tests {
     use super::*;
 
     async fn pair() -> (net::TcpStream, Stream) {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let near = net::TcpStream::connect(listener.address().unwrap()).unwrap();
-        let (far, peer) = listener.accept().await.unwrap();
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let near = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, peer) = Listener::watch(listener).unwrap().accept().await.unwrap();
         assert_eq!(peer, near.local_addr().unwrap());
         (near, far)
     }
@@ -202,14 +207,5 @@ mod tests {
         far.write_all(&much).await.unwrap();
         far.shutdown().await.unwrap();
         assert!(reader.join().unwrap().unwrap() == much);
-    }
-
-    #[tokio::test]
-    async fn accepted_sockets_do_not_delay_small_writes() {
-        let (_near, far) = pair().await;
-        let State::Early(stream) = &far.0 else {
-            panic!("{far:?}");
-        };
-        assert!(sockopt::tcp_nodelay(stream).unwrap());
     }
 }

@@ -13,11 +13,15 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::early;
+
 /// A connected socket.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP over IPv4 or IPv6.
     Tcp(TcpStream),
+    /// Accepted TCP, not watched by the runtime before something must be waited for.
+    Early(early::Stream),
     /// A Unix stream socket.
     Unix(UnixStream),
 }
@@ -66,6 +70,10 @@ macro_rules! either {
     ($self:ident, $io:ident => $call:expr) => {
         match $self.get_mut() {
             Stream::Tcp($io) => {
+                let $io = Pin::new($io);
+                $call
+            }
+            Stream::Early($io) => {
                 let $io = Pin::new($io);
                 $call
             }
