@@ -42,12 +42,6 @@ struct Open {
     task: JoinHandle<()>,
 }
 
-/// A socket bound and not served yet.
-enum Socket {
-    Stream(Bound),
-    Zabbix(passive::Listening),
-}
-
 /// All open sockets.
 pub(super) struct Listeners {
     open: BTreeMap<Name, Open>,
@@ -153,7 +147,7 @@ impl Listeners {
         settings: &Settings,
         flags: &Flags,
         wanted: &mut Vec<Name>,
-    ) -> Option<(Name, Socket)> {
+    ) -> Option<(Name, Bound)> {
         let variable = |name: &str| std::env::var(name).ok();
         let config = settings.config.control.as_ref();
         let path = control::socket(flags.socket.as_deref(), config, &variable)?;
@@ -170,7 +164,7 @@ impl Listeners {
             Err(why) => Err(why),
         };
         match bound {
-            Ok(bound) => Some((name, Socket::Stream(bound))),
+            Ok(bound) => Some((name, bound)),
             Err(why) => {
                 tracing::warn!(
                     "no control socket at {}: {why}; nodeward status and reload will not find \
@@ -185,39 +179,31 @@ impl Listeners {
     fn serve(
         &self,
         kind: Kind,
-        socket: Socket,
+        bound: Bound,
         router: &Arc<Router>,
         servers: watch::Receiver<Arc<passive::Server>>,
     ) -> Open {
         let (stop, mut stopped) = watch::channel(false);
         let stopped = async move { drop(stopped.changed().await) };
-        let (place, task) = match socket {
-            Socket::Stream(bound) => {
-                let place = match bound.local() {
-                    Some(local) => local.to_string(),
-                    None => bound.address().to_string(),
-                };
-                let mut limits = Limits::default();
-                limits.accept.drain = GRACE;
-                let task = if kind == Kind::Control {
-                    limits.accept.connections = CONTROL_CONNECTIONS;
-                    let counters = Arc::clone(&self.control_counters);
-                    let control = Arc::clone(&self.control);
-                    tokio::spawn(server::serve(bound, control, limits, counters, stopped))
-                } else {
-                    let counters = Arc::clone(&self.http);
-                    let router = Arc::clone(router);
-                    tokio::spawn(server::serve(bound, router, limits, counters, stopped))
-                };
-                (place, task)
+        let place = match bound.local() {
+            Some(local) => local.to_string(),
+            None => bound.address().to_string(),
+        };
+        let mut limits = Limits::default();
+        limits.accept.drain = GRACE;
+        let task = match kind {
+            Kind::Control => {
+                limits.accept.connections = CONTROL_CONNECTIONS;
+                let counters = Arc::clone(&self.control_counters);
+                let control = Arc::clone(&self.control);
+                tokio::spawn(server::serve(bound, control, limits, counters, stopped))
             }
-            Socket::Zabbix(socket) => {
-                let place = socket.addresses().first().map(ToString::to_string);
-                let task = tokio::spawn(async move {
-                    socket.serve(servers, stopped, GRACE).await;
-                });
-                (place.unwrap_or_default(), task)
+            Kind::Http => {
+                let counters = Arc::clone(&self.http);
+                let router = Arc::clone(router);
+                tokio::spawn(server::serve(bound, router, limits, counters, stopped))
             }
+            Kind::Zabbix => tokio::spawn(passive::serve(bound, servers, GRACE, stopped)),
         };
         Open { place, stop, task }
     }
@@ -252,22 +238,13 @@ impl Listeners {
     }
 }
 
-async fn bind((kind, address): &Name, house: &House) -> Result<Socket, String> {
-    let (bound, setting) = match kind {
-        Kind::Zabbix => {
-            let bound = passive::Listening::bind(&[address]);
-            let bound = bound.map_err(|e| (e.source.kind(), e.source.to_string()));
-            (bound.map(Socket::Zabbix), "zabbix.listen")
-        }
-        Kind::Http | Kind::Control => {
-            let parsed: Address = address.parse().map_err(|e| format!("http.listen: {e}"))?;
-            let bound = Bound::to(&parsed).await.map_err(|e| (e.kind(), cause(&e)));
-            (
-                bound.map(Socket::Stream),
-                "--web.listen-address or http.listen",
-            )
-        }
+async fn bind((kind, address): &Name, house: &House) -> Result<Bound, String> {
+    let (setting, or_flag) = match kind {
+        Kind::Zabbix => ("zabbix.listen", ""),
+        Kind::Http | Kind::Control => ("http.listen", "--web.listen-address or "),
     };
+    let parsed: Address = address.parse().map_err(|e| format!("{setting}: {e}"))?;
+    let bound = Bound::to(&parsed).await.map_err(|e| (e.kind(), cause(&e)));
     bound.map_err(|(kind, why)| {
         let port = address
             .rsplit_once(':')
@@ -277,7 +254,7 @@ async fn bind((kind, address): &Name, house: &House) -> Result<Socket, String> {
             .and_then(|port| house.view.sampler.host().listener_on(port))
             .map(|(pid, name)| format!(": {name} (pid {pid}) listens there"))
             .unwrap_or_default();
-        format!("cannot listen on {address}: {why}{holder}; choose another address with {setting}")
+        format!("cannot listen on {address}: {why}{holder}; choose another address with {or_flag}{setting}")
     })
 }
 

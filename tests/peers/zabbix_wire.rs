@@ -18,7 +18,8 @@ use libtest_mimic::Failed;
 use nodeward::dialect::zabbix::answer::{Answering, Answers, Unsupported};
 use nodeward::dialect::zabbix::key::Key;
 use nodeward::dialect::zabbix::packet;
-use nodeward::dialect::zabbix::passive::{Listening, Options, Server};
+use nodeward::dialect::zabbix::passive::{self, Options, Server};
+use nodeward::net::bind::Bound;
 use tokio::sync::{oneshot, watch};
 
 use crate::PeerTest;
@@ -237,17 +238,17 @@ impl Ours {
         let (tell, told) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
-                let listening = Listening::bind(&["127.0.0.1:0"]).expect("a free port");
-                tell.send(listening.addresses())
-                    .expect("the test waits for this");
+                let place = "127.0.0.1:0".parse().expect("an address");
+                let bound = Bound::to(&place).await.expect("a free port");
+                tell.send(bound.local()).expect("the test waits for this");
                 let (_current, server) = watch::channel(Arc::new(server));
                 let stop = async { drop(stopped.await) };
-                listening.serve(server, stop, patience()).await;
+                passive::serve(bound, server, patience(), stop).await;
             });
         });
-        let addresses = told.recv()?;
+        let address = told.recv()?.ok_or("no address")?;
         Ok(Self {
-            address: *addresses.first().ok_or("no address")?,
+            address,
             stop: Some(stop),
             thread: Some(thread),
         })

@@ -33,11 +33,10 @@ mod options;
 mod outcome;
 mod request;
 
-pub use listen::{Listening, NotListening};
+pub use listen::serve;
 pub use options::{Invalid, Options};
 pub use outcome::{Counters, Outcome};
 
-use outcome::{Trouble, Troubles};
 use request::{Request, Timeout};
 
 /// What the plain reply to an unsupported key starts with.
@@ -51,7 +50,6 @@ pub struct Server {
     connections: usize,
     answers: Arc<dyn Answers>,
     counters: Arc<Counters>,
-    troubles: Troubles,
 }
 
 impl Server {
@@ -84,7 +82,6 @@ impl Server {
             connections: usize::from(options.connections),
             answers,
             counters,
-            troubles: Troubles::default(),
         })
     }
 
@@ -99,44 +96,46 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let accepted = now();
-        let deadline = accepted + self.timeout;
+        let deadline = now() + self.timeout;
         if !self.allow.allows(peer, deadline).await {
-            self.counters.add(Outcome::Refused);
-            self.troubles
-                .tell(Trouble::Refused, Some(peer), &"it is not in zabbix.server");
+            self.counters.of(Outcome::Refused).note(|left_out| {
+                tracing::warn!(%peer, left_out, "refused a Zabbix peer: it is not in zabbix.server");
+            });
             return;
         }
         let reply = match packet::read(&mut stream, Limits::PASSIVE, deadline).await {
             Ok(body) => self.reply(&body).await,
             Err(NotRead::Cut(0)) => {
                 // Somebody looked whether the port is open. The classic agent answers even that.
-                self.counters.add(Outcome::Malformed);
+                self.counters.of(Outcome::Malformed).add();
                 plain(Err(&Unsupported::INVALID_FORMAT))
             }
-            Err(NotRead::Late) => {
-                self.counters.add(Outcome::TimedOut);
-                self.troubles
-                    .tell(Trouble::Late, Some(peer), &NotRead::Late);
-                return;
-            }
             Err(error) => {
-                self.counters.add(Outcome::Malformed);
-                self.troubles.tell(Trouble::Malformed, Some(peer), &error);
+                let outcome = match error {
+                    NotRead::Late => Outcome::TimedOut,
+                    _ => Outcome::Malformed,
+                };
+                self.counters.of(outcome).note(|left_out| {
+                    tracing::warn!(%peer, left_out, %error, "closed on a bad Zabbix request");
+                });
                 return;
             }
         };
         let sent = tokio::time::timeout(self.timeout, stream.write_all(&reply)).await;
         if !matches!(sent, Ok(Ok(()))) {
-            self.counters.add(Outcome::Unsent);
+            self.counters.of(Outcome::Unsent).add();
         }
     }
 
-    /// Notes a connection that was closed because too many are open already.
-    pub fn turned_away(&self, peer: IpAddr) {
-        self.counters.add(Outcome::TooMany);
-        let why = "too many connections are open; raise zabbix.connections if they are wanted";
-        self.troubles.tell(Trouble::TooMany, Some(peer), &why);
+    /// Notes a connection that is closed because too many are open already.
+    fn turn_away(&self, peer: IpAddr) {
+        self.counters.of(Outcome::TooMany).note(|left_out| {
+            let limit = self.connections;
+            tracing::warn!(
+                %peer, limit, left_out,
+                "closed a Zabbix connection: the limit of zabbix.connections is reached",
+            );
+        });
     }
 
     /// The packet that answers a request.
@@ -154,7 +153,7 @@ impl Server {
                         Timeout::Default => self.answer(check.key(), arrived + self.timeout).await,
                         Timeout::Of(timeout) => self.answer(check.key(), arrived + timeout).await,
                         Timeout::Unsupported => {
-                            self.counters.add(Outcome::Unsupported);
+                            self.counters.of(Outcome::Unsupported).add();
                             Err(Unsupported::UNSUPPORTED_TIMEOUT)
                         }
                     };
@@ -163,7 +162,7 @@ impl Server {
                 reply.end()
             }
             Request::Bad(error) => {
-                self.counters.add(Outcome::Malformed);
+                self.counters.of(Outcome::Malformed).add();
                 request::Reply::error(&error)
             }
         }
@@ -172,11 +171,12 @@ impl Server {
     /// Answers one key and counts how that went.
     async fn answer(&self, key: &[u8], deadline: Instant) -> Result<Cow<'_, str>, Unsupported> {
         let answer = self.find(key, deadline).await;
-        self.counters.add(match &answer {
+        let outcome = match &answer {
             Ok(_) => Outcome::Answered,
             Err(why) if *why == Unsupported::TIMED_OUT => Outcome::TimedOut,
             Err(_) => Outcome::Unsupported,
-        });
+        };
+        self.counters.of(outcome).add();
         answer
     }
 

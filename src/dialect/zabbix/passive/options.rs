@@ -1,19 +1,18 @@
 //! The part of the config that concerns passive checks.
 
-use std::net::SocketAddr;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::zabbix::allow::{AllowList, BadEntry};
 use crate::model::duration::Period;
+use crate::net::address::{Address, AddressError};
 
 /// Passive checks of the Zabbix agent protocol: nodeward listens and a Zabbix server or proxy asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Addresses with ports to answer on, such as `0.0.0.0:10050` or `[::]:10050` (10050 is the
-    /// port Zabbix asks unless told otherwise). Default: none, and nothing listens.
+    /// Addresses with ports to answer on, such as `10.0.0.7:10050`, or `:10050` for all addresses
+    /// (10050 is the port Zabbix asks unless told otherwise). Default: none, and nothing listens.
     pub listen: Vec<String>,
     /// Who may ask: IP addresses, networks (`10.0.0.0/8`) and host names of Zabbix servers and
     /// proxies. `0.0.0.0/0` is any IPv4 address, `::/0` any address. Needed when `listen` is given.
@@ -47,9 +46,12 @@ impl Default for Options {
 /// Why options cannot be used. Each text names its key below `zabbix`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// An entry of `listen` is no address with a port.
-    #[error("listen {0:?} is no IP address with a port, such as 0.0.0.0:10050 or [::]:10050")]
-    Listen(String),
+    /// An entry of `listen` is no address.
+    #[error(transparent)]
+    Listen(#[from] AddressError),
+    /// An entry of `listen` is a Unix socket.
+    #[error("listen {0:?}: Zabbix servers ask over TCP only; write an address and a port")]
+    Unix(String),
     /// `listen` without `server`.
     #[error("server is empty, so nobody could ask; list the addresses of your Zabbix servers")]
     NoServer,
@@ -80,13 +82,13 @@ impl Options {
     /// Everything that is wrong, in the order of the fields.
     pub fn check(&self) -> Result<(), Vec<Invalid>> {
         let mut invalid = Vec::new();
-        let listen = self.listen.iter();
-        invalid.extend(
-            listen
-                .filter(|at| at.parse::<SocketAddr>().is_err())
-                .cloned()
-                .map(Invalid::Listen),
-        );
+        for entry in &self.listen {
+            match entry.parse() {
+                Ok(Address::Unix(_)) => invalid.push(Invalid::Unix(entry.clone())),
+                Ok(_) => {}
+                Err(error) => invalid.push(Invalid::Listen(error)),
+            }
+        }
         if self.server.is_empty() && !self.listen.is_empty() {
             invalid.push(Invalid::NoServer);
         }
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn every_fault_is_named_in_one_go() {
         let options: Options = serde_json::from_str(
-            r#"{"listen":["10050","127.0.0.1"],"server":["127.0.0.1/33","a b"],"timeout":"11m",
+            r#"{"listen":["10050","unix:/run/x"],"server":["127.0.0.1/33","a b"],"timeout":"11m",
                 "hostname":"a/b","connections":0}"#,
         )
         .unwrap();
@@ -153,7 +155,7 @@ mod tests {
         for (text, part) in
             texts
                 .iter()
-                .zip(["10050", "127.0.0.1", "/33", "a b", "11m", "a/b", "0"])
+                .zip(["10050", "unix:/run/x", "/33", "a b", "11m", "a/b", "0"])
         {
             assert!(text.contains(part), "{text}");
         }

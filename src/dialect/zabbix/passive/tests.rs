@@ -231,7 +231,7 @@ async fn every_outcome_is_counted_once() {
     for body in ["agent.ping", "nosuch", two, "{}"] {
         ask_of(&server, &packet::encode(body.as_bytes())).await;
     }
-    server.turned_away(LOOPBACK);
+    server.turn_away(LOOPBACK);
     let counts = Outcome::ALL.map(|outcome| (outcome.name(), server.counters().get(outcome)));
     let expected = [
         ("answered", 2),
