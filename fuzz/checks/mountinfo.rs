@@ -16,7 +16,10 @@ pub fn check(bytes: &[u8]) {
         let Ok(parsed) = parsed else { continue };
         assert!(decode(parsed.mount_point, |_| true).len() <= parsed.mount_point.len());
         assert_eq!(decode(parsed.mount_point, |_| false), parsed.mount_point);
-        assert!(!has_option(parsed.super_options, b"a,b"), "a comma parts options");
+        assert!(
+            !has_option(parsed.super_options, b"a,b"),
+            "a comma parts options"
+        );
     }
     assert!(device_types(bytes).iter().all(|name| !name.is_empty()));
 }

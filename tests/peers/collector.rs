@@ -111,6 +111,10 @@ otlp: {{endpoint: \"http://127.0.0.1:{port}\", protocol: {protocol}, interval: 1
     compare(&first, &merge(&ours_done, false), &last)
 }
 
+/// States that hostmetrics tells beside FIN_WAIT_1 and FIN_WAIT_2, which it always tells as 0: its library
+/// names them otherwise. Not copied.
+const OWN_ERRORS: [&str; 2] = ["FIN_WAIT1", "FIN_WAIT2"];
+
 fn compare(first: &Batch, ours: &Batch, last: &Batch) -> Result<(), Failed> {
     let mut complaints = Vec::new();
     for (name, shape) in &first.shapes {
@@ -129,6 +133,12 @@ fn compare(first: &Batch, ours: &Batch, last: &Batch) -> Result<(), Failed> {
         .filter(|series| last.values.contains_key(series))
         .collect();
     for series in steady {
+        if OWN_ERRORS
+            .iter()
+            .any(|state| series.1.values().any(|value| value == state))
+        {
+            continue;
+        }
         let Some(value) = ours.values.get(series) else {
             complaints.push(format!("{series:?} is missing"));
             continue;
@@ -140,7 +150,9 @@ fn compare(first: &Batch, ours: &Batch, last: &Batch) -> Result<(), Failed> {
             .shapes
             .get(&series.0)
             .is_some_and(|shape| shape.monotonic);
-        if counter && !(low..=high).contains(&value) {
+        // The reference adds doubles in another order than we do: the last digit may differ.
+        let slack = high.abs() * 1e-12;
+        if counter && !(low - slack..=high + slack).contains(value) {
             complaints.push(format!(
                 "{series:?}: {value} is not within {low} and {high}"
             ));

@@ -149,25 +149,37 @@ pub fn scrape(address: SocketAddr) -> Result<Page, Failed> {
     Ok(page)
 }
 
-/// Ours between two readings of the reference during which no statfs value moved.
+/// Ours between two readings of the reference. A statfs value that lies between theirs counts as
+/// equal to the later one; a disk that moved up and down in between is read again.
 fn bracketed(reference: SocketAddr, ours: SocketAddr) -> Result<(Page, Page), Failed> {
-    let sizes = |page: &Page| -> Vec<u64> {
-        let of_disk = page
-            .samples
-            .iter()
-            .filter(|(s, _)| STATFS.contains(&s.name.as_str()));
-        of_disk.map(|(_, value)| value.to_bits()).collect()
-    };
     let mut before = scrape(reference)?;
     for _ in 0..ROUNDS {
-        let page = scrape(ours)?;
+        let mut page = scrape(ours)?;
         let after = scrape(reference)?;
-        if sizes(&before) == sizes(&after) {
+        let mut apart = false;
+        for (series, value) in &mut page.samples {
+            if !STATFS.contains(&series.name.as_str()) {
+                continue;
+            }
+            let (Some(low), Some(high)) = (before.samples.get(series), after.samples.get(series))
+            else {
+                continue;
+            };
+            if (low.min(*high)..=low.max(*high)).contains(&*value) {
+                *value = *high;
+            } else {
+                apart = true;
+            }
+        }
+        if !apart {
             return Ok((after, page));
         }
         before = after;
     }
-    Err(format!("the disk never stood still in {ROUNDS} rounds").into())
+    Err(
+        format!("in {ROUNDS} rounds a value of the disk never lay between two of the reference")
+            .into(),
+    )
 }
 
 /// Every disagreement of two pages, as (family, line for people).
