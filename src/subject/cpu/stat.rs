@@ -40,10 +40,11 @@ pub struct Stat {
 /// Parses /proc/stat; a CPU's line that cannot be read joins `errors`.
 pub fn stat(text: &[u8], errors: &mut Vec<ItemError>) -> Stat {
     let mut stat = Stat::default();
+    let mut highest = None;
     for line in lines(cut(text, LONGEST_TEXT)) {
         let line = line.trim_ascii_start();
         if let Some(rest) = line.strip_prefix(b"cpu") {
-            if let Err(why) = stat.cpu(rest) {
+            if let Err(why) = stat.cpu(rest, &mut highest) {
                 let name = fields(line).next().unwrap_or_default();
                 errors.push(ItemError {
                     kind: "line",
@@ -66,7 +67,7 @@ fn second(line: &[u8]) -> Option<u64> {
 
 impl Stat {
     /// Takes what follows `cpu` on its line.
-    fn cpu(&mut self, rest: &[u8]) -> Result<(), &'static str> {
+    fn cpu(&mut self, rest: &[u8], highest: &mut Option<i64>) -> Result<(), &'static str> {
         let total = rest.first().is_none_or(crate::host::parse::is_blank);
         let mut columns = fields(rest);
         let number = if total { None } else { columns.next() };
@@ -85,8 +86,8 @@ impl Stat {
         };
         let number = signed(number).ok_or("the name has no number")?;
         let core = Core { number, ticks };
-        let after_last = self.cores.last().is_none_or(|last| last.number < number);
-        let known = if after_last {
+        // The kernel writes them in order: then none need be looked for.
+        let known = if highest.replace(number.max(highest.unwrap_or(number))) < Some(number) {
             None
         } else {
             self.cores.iter_mut().find(|c| c.number == number)
@@ -176,6 +177,10 @@ mod tests {
             (
                 "cpu0 1\ncpu1 2\ncpu0 3",
                 vec![row(0, &[3.0]), row(1, &[2.0])],
+            ),
+            (
+                "cpu1 1\ncpu-9 2\ncpu1 3",
+                vec![row(1, &[3.0]), row(-9, &[2.0])],
             ),
             ("intr 1 2 3\ncpu3 1\n\nwhat", vec![row(3, &[1.0])]),
             ("", vec![]),
