@@ -2,13 +2,18 @@
 //! the committed corpus.
 
 mod config;
+mod cpu_list;
+mod cpu_stat;
+mod cpuinfo;
 mod http_request;
+mod meminfo;
 mod mountinfo;
 mod net_dev;
 mod net_place;
 mod net_tcp;
 mod netlink;
 mod otlp_answer;
+mod process_stat;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -19,13 +24,18 @@ pub type Check = fn(&[u8]);
 /// Every check under the name of its target and its corpus.
 pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
+    ("cpu_list", cpu_list::check),
+    ("cpu_stat", cpu_stat::check),
+    ("cpuinfo", cpuinfo::check),
     ("http_request", http_request::check),
+    ("meminfo", meminfo::check),
     ("mountinfo", mountinfo::check),
     ("net_dev", net_dev::check),
     ("net_place", net_place::check),
     ("net_tcp", net_tcp::check),
     ("netlink", netlink::check),
     ("otlp_answer", otlp_answer::check),
+    ("process_stat", process_stat::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),
