@@ -298,3 +298,46 @@ async fn stays_up_under_ten_thousand_connections_that_are_never_read() {
     let counters = running.stop().await;
     assert!(counters.accepted.get() + counters.refused.get() >= total);
 }
+
+#[test]
+fn rests_when_files_run_out() {
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact"])
+        .arg("net::accept::tests::a_process_whose_files_run_out")
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test]
+#[ignore = "lowers the limit of files of its whole process: rests_when_files_run_out gives it one"]
+async fn a_process_whose_files_run_out() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let bound = bound("127.0.0.1:0").await;
+    let place = bound.local().unwrap();
+    let running = run(bound, Echo, Limits::default());
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = Some(64);
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    let mut crowd = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect(place) {
+        crowd.push(stream);
+    }
+    while running.counters.accept_errors.get() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // One that does not rest fails once a turn.
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    let errors = running.counters.accept_errors.get();
+    assert!(errors < 1000, "{errors}");
+    // The first half has places now that the second half is gone.
+    crowd.truncate(crowd.len() / 2);
+    let first = crowd.remove(0);
+    first.set_nonblocking(true).unwrap();
+    let mut first = TcpStream::from_std(first).unwrap();
+    first.write_all(b"a").await.unwrap();
+    assert_eq!(said(&mut first).await, b"a");
+    running.stop().await;
+}

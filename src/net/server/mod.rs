@@ -58,7 +58,8 @@ pub type Response = hyper::Response<Bytes>;
 
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. It runs on the runtime thread, and is dropped when the peer resets the connection.
+    /// Answers one request, on the runtime thread. It runs to its end even when the peer goes away
+    /// meanwhile, so it needs a bound of its own; only the end of a drain drops it.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
@@ -132,10 +133,11 @@ impl<H: Handler> Http<H> {
         let mut builder = http1::Builder::new();
         builder
             .header_read_timeout(None)
-            // A peer that has said all it will (`printf ... | nc`) still gets its answer.
-            .half_close(true)
             .max_header_size(size)
-            .max_buf_size(size);
+            .max_buf_size(size)
+            // `printf 'GET ...' | nc` ends its side before it has its answer. It also spares a read
+            // for every request whose handler waits.
+            .half_close(true);
         Self {
             handler,
             limits,
