@@ -20,6 +20,9 @@ use crate::net::stream::Stream;
 /// reset that unread bytes cause (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Reads at a turn while lingering: a peer that never stops sending must not hold the thread.
+const READS: usize = 16;
+
 /// Where a connection is between two requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -228,12 +231,14 @@ impl AsyncWrite for Paced {
             self.pace.enter(Phase::Linger);
         }
         let mut away = [0_u8; 4096];
-        loop {
+        for _ in 0..READS {
             let mut buf = ReadBuf::new(&mut away);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
             if buf.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
