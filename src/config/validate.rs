@@ -10,8 +10,10 @@ use std::fmt::Display;
 use super::cross::Cross;
 use super::nearest::nearest;
 use super::root::Config;
-use super::tree::{Path, Step, Value};
+use super::tree::{Entry, Path, Step, Value};
 use crate::dialect::otlp;
+use crate::dialect::zabbix::passive;
+use crate::net::address::Address;
 use crate::subject::TABLE;
 
 /// Notes everything that is wrong across fields.
@@ -19,10 +21,12 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     node(config, cross);
     http(config, cross);
     subjects(config, cross);
-    if let Err(invalid) = config.zabbix.check() {
-        invalid
-            .iter()
-            .for_each(|invalid| of_section("zabbix", invalid, cross));
+    selections(cross);
+    for invalid in config.zabbix.check().err().into_iter().flatten() {
+        // Those of `listen` are told with their places below, as those of `http`.
+        if !matches!(invalid, passive::Invalid::Listen(_)) {
+            of_section("zabbix", &invalid, cross);
+        }
     }
     // The variables have no place in a file; who starts nodeward asks them again.
     for complaint in otlp::resolve(&config.otlp, &|_| None).1 {
@@ -47,23 +51,6 @@ fn node(config: &Config, cross: &mut Cross<'_>) {
 }
 
 fn http(config: &Config, cross: &mut Cross<'_>) {
-    for (index, address) in config.http.listen.iter().enumerate() {
-        let path = Cross::item(&["http", "listen"], index);
-        let port = address
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.parse::<u16>().ok());
-        match address.strip_prefix("unix:") {
-            Some(socket) if socket.starts_with('/') => {}
-            None if port.is_some() && !address.contains('/') => {}
-            _ => cross.fault(
-                &path,
-                format_args!(
-                    "{address:?} is no address to listen on; write one and a port, such as \
-                     127.0.0.1:9100, or :9100 for all addresses, or unix:/path"
-                ),
-            ),
-        }
-    }
     if !config.http.telemetry_path.starts_with('/') {
         cross.fault(
             &Path::of(&["http", "telemetry_path"]),
@@ -95,6 +82,39 @@ fn subjects(config: &Config, cross: &mut Cross<'_>) {
             let meant = meant.unwrap_or_else(|| format!("; there are {all}"));
             cross.fault(&path, format_args!("no subject is called {name:?}{meant}"));
         }
+    }
+}
+
+/// `X_include` beside `X_exclude`, which every subject refuses when it starts: said here, it has a
+/// place. An empty pattern is none, as in the flags.
+fn selections(cross: &mut Cross<'_>) {
+    let all = Path::of(&["subjects"]);
+    let Some(Value::Map(sections)) = cross.value(&all) else {
+        return;
+    };
+    let given = |entry: &Entry| match &entry.node.value {
+        Value::Text(pattern, _) => !pattern.is_empty(),
+        _ => false,
+    };
+    let mut both = Vec::new();
+    for section in sections {
+        let entries = section.node.entries();
+        for include in entries.iter().filter(|entry| given(entry)) {
+            let Some(name) = include.key.strip_suffix("_include") else {
+                continue;
+            };
+            let exclude = format!("{name}_exclude");
+            if entries
+                .iter()
+                .any(|entry| entry.key == exclude && given(entry))
+            {
+                let why = format!("{} cannot stand beside it; remove one", include.key);
+                both.push((all.key(&section.key).key(&exclude), why));
+            }
+        }
+    }
+    for (path, why) in both {
+        cross.fault(&path, why);
     }
 }
 
@@ -135,7 +155,7 @@ fn named_in(path: &Path, text: &str, cross: &Cross<'_>) -> Path {
     path
 }
 
-/// Two listeners on one address: the second could never start.
+/// What is no address to listen on, and two listeners on one: the second could never start.
 fn listeners(config: &Config, cross: &mut Cross<'_>) {
     let mut taken: HashMap<String, Path> = HashMap::new();
     let lists = [
@@ -143,30 +163,35 @@ fn listeners(config: &Config, cross: &mut Cross<'_>) {
         ("zabbix", &config.zabbix.listen),
     ];
     for (section, addresses) in lists {
-        for (index, address) in addresses.iter().enumerate() {
+        for (index, text) in addresses.iter().enumerate() {
             let path = Cross::item(&[section, "listen"], index);
+            let address = match text.parse::<Address>() {
+                Ok(address) => address,
+                Err(error) => {
+                    cross.fault(&path, error);
+                    continue;
+                }
+            };
             // Port 0 is another free port each time.
-            if address.ends_with(":0") {
+            if text.ends_with(":0") {
                 continue;
             }
-            match taken.get(&canonical(address)) {
-                Some(first) => cross.fault(&path, format_args!("{address:?} is {first} already")),
+            match taken.get(&one_spelling(&address)) {
+                Some(first) => cross.fault(&path, format_args!("{text:?} is {first} already")),
                 None => {
-                    taken.insert(canonical(address), path);
+                    taken.insert(one_spelling(&address), path);
                 }
             }
         }
     }
 }
 
-/// One spelling for one address: `:9100` is `[::]:9100`, `localhost:1` is `127.0.0.1:1`.
-fn canonical(address: &str) -> String {
-    let full = match address.strip_prefix(':') {
-        Some(port) => format!("[::]:{port}"),
-        None => address.replace("localhost:", "127.0.0.1:"),
-    };
-    match full.parse::<std::net::SocketAddr>() {
-        Ok(address) => address.to_string(),
-        Err(_) => full,
+/// `[::]:9100` takes every address, as `:9100` does.
+fn one_spelling(address: &Address) -> String {
+    match address {
+        Address::Ip(ip) if ip.is_ipv6() && ip.ip().is_unspecified() => {
+            Address::All(ip.port()).to_string()
+        }
+        other => other.to_string(),
     }
 }
