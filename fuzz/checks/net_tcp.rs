@@ -1,12 +1,16 @@
 //! /proc/net/tcp: never more sockets than lines.
 
-use nodeward::subject::netdev::parse::{STATES, sockets};
+use nodeward::subject::netdev::parse::Sockets;
 
 /// Parses the bytes as /proc/net/tcp.
 pub fn check(bytes: &[u8]) {
-    let mut states = [0; STATES.len()];
-    sockets(bytes, &mut states);
-    let lines = bytes.split(|b| *b == b'\n').count() as u64;
+    let mut sockets = Sockets::default();
+    let mut lines = 0;
+    for line in bytes.split(|b| *b == b'\n') {
+        sockets.line(line);
+        lines += 1;
+    }
+    let states = sockets.states();
     assert!(states.iter().sum::<u64>() <= lines);
     assert_eq!(states.last(), Some(&0));
 }

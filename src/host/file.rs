@@ -6,9 +6,10 @@
 //! /proc/sys many times slower.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::Root;
 
@@ -17,6 +18,8 @@ pub const KEPT: usize = 128;
 /// The most bytes taken of one file; the rest is an error, so that an absurd file costs a bound.
 pub const LARGEST: usize = 64 << 20;
 const FIRST: usize = 4096;
+/// The longest line of a file that is read line by line.
+const LONGEST: usize = 64 << 10;
 
 /// Why a file could not be read, with its path.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +114,60 @@ pub(super) fn read_once(path: &Path, into: &mut Vec<u8>) -> Result<(), ReadError
         })
 }
 
+/// Opens one file and hands over its lines one by one, so that a file of any length costs one buffer. A longer line
+/// than [`LONGEST`] is left out, and what is not read by the deadline is an error.
+pub(super) fn read_lines(
+    path: &Path,
+    deadline: Instant,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<(), ReadError> {
+    let mut read = || -> io::Result<()> {
+        let mut file = File::open(path)?;
+        let mut buffer = vec![0; LONGEST];
+        let mut held = 0;
+        // Whether the line that is being read is too long, and has lost its beginning.
+        let mut lost = false;
+        loop {
+            let free = buffer.get_mut(held..).unwrap_or_default();
+            let end = match file.read(free) {
+                Ok(read) => held + read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            if end == held {
+                let last = buffer.get(..end).unwrap_or_default();
+                if !last.is_empty() && !lost {
+                    each(last);
+                }
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let mut rest = buffer.get(..end).unwrap_or_default();
+            while let Some((line, after)) = rest
+                .iter()
+                .position(|b| *b == b'\n')
+                .and_then(|at| rest.split_at_checked(at))
+            {
+                if !std::mem::take(&mut lost) {
+                    each(line);
+                }
+                rest = after.get(1..).unwrap_or_default();
+            }
+            held = rest.len();
+            buffer.copy_within(end - held..end, 0);
+            if held == LONGEST {
+                (held, lost) = (0, true);
+            }
+        }
+    };
+    read().map_err(|source| ReadError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn fill(file: &File, into: &mut Vec<u8>) -> io::Result<()> {
     into.clear();
     let mut end = 0;
@@ -160,6 +217,26 @@ mod tests {
         assert_eq!(text, b"three");
         assert_eq!(files.kept.len(), 1);
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn lines_come_whole_whatever_the_length_of_the_file_and_too_long_ones_not_at_all() {
+        let path = std::env::temp_dir().join(format!("nodeward-lines-{}", std::process::id()));
+        let long = "x".repeat(LONGEST);
+        let almost = "y".repeat(LONGEST - 1);
+        let mut text: String = (0..30_000).map(|i| format!("{i}\n")).collect();
+        text += &format!("\n{long}\n{almost}\n{long}{long}\nlast");
+        std::fs::write(&path, text).unwrap();
+        let mut seen: Vec<String> = Vec::new();
+        let soon = Instant::now() + std::time::Duration::from_secs(20);
+        let mut each = |line: &[u8]| seen.push(String::from_utf8(line.to_vec()).unwrap());
+        read_lines(&path, soon, &mut each).unwrap();
+        let numbers = seen.iter().take(30_000).enumerate();
+        assert!(numbers.into_iter().all(|(i, line)| *line == i.to_string()));
+        assert_eq!(seen.get(30_000..).unwrap(), ["", &almost, "last"]);
+        let late = read_lines(&path, Instant::now(), &mut |_| {});
+        assert!(late.is_err());
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::file::{Files, ReadError, read_once};
+use super::file::{Files, ReadError, read_lines, read_once};
 use super::pids::{PidBuffers, Pids};
 use super::{Dump, Host, Root};
 
@@ -70,8 +70,23 @@ impl<'a> Pass<'a> {
     /// A file of `/proc/net`, as [`Pass::file`]. `/proc/net` is the network of whoever reads it; when the host's
     /// procfs is mounted elsewhere, the network of its first process is meant instead.
     pub fn net_file(&mut self, name: &str) -> Result<Text, ReadError> {
+        self.net(name, |pass, name| pass.file(Root::Proc, name))
+    }
+
+    /// The lines of a file of `/proc/net` that may be long, one by one, as [`Pass::net_file`]; read anew each time.
+    pub fn net_lines(&mut self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        self.net(name, |pass, name| {
+            read_lines(&pass.path(Root::Proc, name), pass.deadline, each)
+        })
+    }
+
+    fn net<T>(
+        &mut self,
+        name: &str,
+        mut read: impl FnMut(&mut Self, &str) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         if self.host.roots().procfs != std::path::Path::new("/proc") {
-            let first = self.file(Root::Proc, &format!("1/net/{name}"));
+            let first = read(self, &format!("1/net/{name}"));
             let reachable = first.as_ref().err().is_none_or(|e| {
                 !matches!(
                     e.source.kind(),
@@ -82,7 +97,7 @@ impl<'a> Pass<'a> {
                 return first;
             }
         }
-        self.file(Root::Proc, &format!("net/{name}"))
+        read(self, &format!("net/{name}"))
     }
 
     /// What the kernel tells of our own network by rtnetlink, once a pass; see [`Host::shares_network`].

@@ -10,17 +10,17 @@ pub mod link;
 mod otlp;
 pub mod parse;
 mod prometheus;
+mod read;
 #[cfg(test)]
 mod tests;
 mod zabbix;
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
-use crate::host::parse::{label, trim};
-use crate::host::{Dump, Pass, Root};
+use crate::host::Pass;
 use crate::model::pattern::Pattern;
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want as Wanted,
+    Absent, Asker, Flag, Invalid, Item, Machine, Past, Subject, Taken, Want as Wanted,
 };
 
 use details::Details;
@@ -143,104 +143,8 @@ fn pattern(text: &str) -> Result<Option<Pattern>, String> {
     Pattern::new(text).map(Some).map_err(|e| e.to_string())
 }
 
-fn unlinked(error: crate::host::ReadError) -> ItemError {
-    ItemError {
-        kind: "netlink",
-        item: "dump".into(),
-        why: error.to_string(),
-    }
-}
-
 fn on(value: &str) -> bool {
     value == "true"
-}
-
-impl Netdev {
-    fn shows(&self, name: &str) -> bool {
-        self.exclude.as_ref().is_none_or(|p| !p.matches(name))
-            && self.include.as_ref().is_none_or(|p| p.matches(name))
-    }
-
-    fn interface(&self, name: &[u8], columns: [u64; COLUMNS]) -> Interface {
-        let name = label(name);
-        Interface {
-            shown: self.shows(&name),
-            name: name.into(),
-            columns,
-            counters: None,
-            alias: "".into(),
-            details: None,
-        }
-    }
-
-    /// Interfaces as netlink tells them.
-    fn linked(&self, pass: &mut Pass<'_>, want: Want) -> Result<Vec<Interface>, ItemError> {
-        let dump = pass.dump(Dump::Links).map_err(unlinked)?;
-        let told = |link: link::Link<'_>| {
-            let counters = link.counters?;
-            let mut interface = self.interface(link.name, link::columns(&counters));
-            interface.counters = Some(Box::new(counters));
-            if want.aliases {
-                interface.alias = label(trim(link.alias)).into();
-            }
-            Some(interface)
-        };
-        Ok(link::links(&dump).filter_map(told).collect())
-    }
-
-    /// Interfaces as /proc/net/dev tells them.
-    fn listed(
-        &self,
-        pass: &mut Pass<'_>,
-        want: Want,
-        errors: &mut Vec<ItemError>,
-    ) -> Result<Vec<Interface>, Absent> {
-        let text = pass.net_file("dev")?;
-        let (rows, bad) = parse::interfaces(&text);
-        errors.extend(bad);
-        let mut interfaces: Vec<_> = rows
-            .into_iter()
-            .map(|row| self.interface(row.name, row.columns))
-            .collect();
-        if want.aliases {
-            for interface in &mut interfaces {
-                let file = format!("class/net/{}/ifalias", interface.name);
-                if let Ok(text) = pass.once(Root::Sys, &file) {
-                    interface.alias = label(trim(text)).into();
-                }
-            }
-        }
-        Ok(interfaces)
-    }
-
-    fn addresses(pass: &mut Pass<'_>) -> Result<Vec<Address>, ItemError> {
-        let names = pass.dump(Dump::Links).map_err(unlinked)?;
-        let dump = pass.dump(Dump::Addresses).map_err(unlinked)?;
-        let names: std::collections::HashMap<u32, &[u8]> = link::links(&names)
-            .map(|link| (link.index, link.name))
-            .collect();
-        let told = |a: link::Address| {
-            Some(Address {
-                device: label(names.get(&a.index)?).into(),
-                address: a.address.to_canonical().to_string().into(),
-                prefix: a.prefix.to_string().into(),
-                scope: link::scope(a.address),
-            })
-        };
-        Ok(link::addresses(&dump).filter_map(told).collect())
-    }
-
-    fn connections(pass: &mut Pass<'_>) -> Option<[u64; STATES.len()]> {
-        let files = ["tcp", "tcp6"].map(|name| pass.net_file(name));
-        if files.iter().all(Result::is_err) {
-            return None;
-        }
-        let mut states = [0; STATES.len()];
-        for text in files.iter().flatten() {
-            parse::sockets(text, &mut states);
-        }
-        Some(states)
-    }
 }
 
 impl Subject for Netdev {
@@ -337,41 +241,7 @@ impl Subject for Netdev {
     }
 
     fn read(&mut self, pass: &mut Pass<'_>, want: &Want) -> Result<Taken<Reading>, Absent> {
-        let mut errors = Vec::new();
-        let linked = (want.counters && self.own_network)
-            .then(|| self.linked(pass, *want))
-            .and_then(|linked| linked.map_err(|e| errors.push(e)).ok());
-        let mut bad = Vec::new();
-        let mut interfaces = match linked {
-            Some(interfaces) => interfaces,
-            None => self.listed(pass, *want, &mut bad)?,
-        };
-        if want.details {
-            for interface in &mut interfaces {
-                let details = Details::read(pass, &interface.name);
-                interface.details = Some(Box::new(details));
-            }
-        }
-        let complete = bad.is_empty();
-        errors.append(&mut bad);
-        let addresses = if want.addresses {
-            let addresses = Self::addresses(pass).map_err(|e| errors.push(e));
-            addresses.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        Ok(Taken {
-            reading: Reading {
-                interfaces,
-                connections: want.connections.then(|| Self::connections(pass)).flatten(),
-                addresses: addresses
-                    .into_iter()
-                    .filter(|a| self.shows(&a.device))
-                    .collect(),
-            },
-            complete,
-            errors,
-        })
+        self.take(pass, *want)
     }
 
     fn prometheus(options: &Options, reading: &Reading, page: &mut Page<'_, Self>) {

@@ -92,28 +92,39 @@ fn row(line: &[u8]) -> Result<Row<'_>, &'static str> {
     Ok(Row { name, columns })
 }
 
-/// Adds the sockets of /proc/net/tcp or tcp6 to the count of their state.
-///
-/// Listeners that share one address (`SO_REUSEPORT`) count once, as hostmetrics counts them.
-pub fn sockets(text: &[u8], states: &mut [u64; STATES.len()]) {
-    let mut listening: HashSet<&[u8], RandomState> = HashSet::default();
-    for line in lines(text).skip(1) {
+/// Counts the sockets of /proc/net/tcp or tcp6 by state, line by line.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    states: [u64; STATES.len()],
+    listening: HashSet<Box<[u8]>, RandomState>,
+}
+
+impl Sockets {
+    /// Adds one line. A title or a cut line is no socket. Listeners that share one address (`SO_REUSEPORT`) count
+    /// once, as hostmetrics counts them.
+    pub fn line(&mut self, line: &[u8]) {
         let mut parts = fields(line).skip(1);
         let (Some(local), Some(_), Some(state)) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
+            return;
         };
         let number = match state {
             // A request that is no socket yet: the kernel writes it as the state before.
             b"0C" => 3,
-            b"0A" if !listening.insert(local) => continue,
+            b"0A" if !self.listening.insert(local.into()) => return,
             b"0A" => 10,
             b"0B" => 11,
             [b'0', digit @ b'1'..=b'9'] => usize::from(digit - b'0'),
-            _ => continue,
+            _ => return,
         };
-        if let Some(count) = states.get_mut(number - 1) {
+        if let Some(count) = self.states.get_mut(number - 1) {
             *count += 1;
         }
+    }
+
+    /// How many there are in each state, in the order of [`STATES`].
+    #[must_use]
+    pub fn states(&self) -> [u64; STATES.len()] {
+        self.states
     }
 }
 
@@ -196,7 +207,7 @@ mod tests {
 
     #[test]
     fn sockets_are_counted_by_state_and_shared_listeners_once() {
-        let mut states = [0; 12];
+        let mut states = Sockets::default();
         let text = b"  sl  local_address rem_address   st tx_queue\n\
             0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000\n\
             1: 0100007F:0CEA 00000000:0000 0A 00000000:00000000\n\
@@ -208,7 +219,7 @@ mod tests {
             7: 0100007F:0CEA 0100007F:1112 00 0:0\n\
             8: 0100007F:0CEA 0100007F:1112 FF 0:0\n\
             9: cut\n";
-        sockets(text, &mut states);
-        assert_eq!(states, [1, 0, 1, 0, 0, 1, 0, 0, 0, 2, 1, 0]);
+        lines(text).for_each(|line| states.line(line));
+        assert_eq!(states.states(), [1, 0, 1, 0, 0, 1, 0, 0, 0, 2, 1, 0]);
     }
 }
