@@ -24,16 +24,21 @@ pub struct Export {
 }
 
 impl Export {
-    /// Starts sending; nothing if no receiver was named. `cumulative` outlives reloads.
+    /// Starts sending; nothing if no receiver was named. `cumulative` outlives reloads, and so does
+    /// what `before` still holds once it is stopped.
     pub fn start(
         settings: &Settings,
         house: Arc<House>,
         cumulative: Arc<Mutex<Cumulative>>,
+        before: Option<&Self>,
     ) -> Option<Self> {
         if !settings.is_on() {
             return None;
         }
-        let (sender, lanes) = Sender::new(settings);
+        let (sender, lanes) = match before {
+            Some(before) => before.sender.succeed(settings),
+            None => Sender::new(settings),
+        };
         let lanes = tokio::spawn(lanes.run());
         let exporting = sender.sends(Signal::Metrics).then(|| {
             let resource = house.resource(settings);
@@ -58,7 +63,8 @@ impl Export {
         &self.sender
     }
 
-    /// Stops exporting and sends what waits, until `deadline`.
+    /// Stops exporting and sends what waits, until `deadline`. What is left then goes to the export
+    /// that was started after this one, or is lost.
     pub async fn stop(self, deadline: tokio::time::Instant) {
         if let Some(exporting) = self.exporting {
             exporting.abort();

@@ -158,7 +158,7 @@ impl Running {
                 .snapshot(Asker::Prometheus, |_| true, first)
                 .await,
         );
-        running.push();
+        running.push(None);
         running.router.set_ready(true);
         let said = running.listeners.said(&running.settings);
         running
@@ -171,12 +171,14 @@ impl Running {
         Ok(running)
     }
 
-    /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates.
-    fn push(&mut self) {
+    /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates. `before` is the
+    /// export whose place the new one takes.
+    fn push(&mut self, before: Option<&Export>) {
         self.export = Export::start(
             &self.settings.otlp,
             Arc::clone(&self.house),
             Arc::clone(&self.cumulative),
+            before,
         );
         self.pushed
             .set(self.export.as_ref().map(|e| e.sender().clone()));
@@ -206,18 +208,18 @@ impl Running {
         });
     }
 
-    /// Ends what works on its own clock; what waits is sent until `deadline`.
-    async fn pull(&mut self, deadline: tokio::time::Instant) {
+    /// Ends the ticks, and hands finished traces to the export that is over; gives it back, still
+    /// sending.
+    async fn pull(&mut self, deadline: tokio::time::Instant) -> Option<Export> {
         if let Some(ticking) = self.ticking.take() {
             ticking.abort();
         }
-        if let Some(export) = self.export.take() {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            if !self.telemetry.traces.flush(left).await {
-                tracing::warn!("some traces were not sent before the end");
-            }
-            export.stop(deadline).await;
+        let export = self.export.take()?;
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        if !self.telemetry.traces.flush(left).await {
+            tracing::warn!("some traces were not sent before the end");
         }
+        Some(export)
     }
 
     /// Reads the config again: all of it is taken, or nothing.
@@ -258,12 +260,17 @@ impl Running {
             .await?;
         warn(&settings);
         self.telemetry.logs.apply(&settings.config.log);
-        self.pull(tokio::time::Instant::now() + DRAIN).await;
+        let before = self.pull(tokio::time::Instant::now() + DRAIN).await;
         self.router.swap(Arc::clone(&house.view));
         let same = settings.fingerprint == self.settings.fingerprint;
         self.house = house;
         self.settings = settings;
-        self.push();
+        self.push(before.as_ref());
+        if let Some(before) = before {
+            // With a successor nothing is lost by ending at once; without one, what waits gets its chance.
+            let patience = self.export.as_ref().map_or(DRAIN, |_| Duration::ZERO);
+            before.stop(tokio::time::Instant::now() + patience).await;
+        }
         let said = self.listeners.said(&self.settings);
         self.status.started(&said, self.settings.files.clone());
         let files = self.settings.files.len();
@@ -277,7 +284,9 @@ impl Running {
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;
         self.listeners.drain(deadline).await;
-        self.pull(deadline).await;
+        if let Some(export) = self.pull(deadline).await {
+            export.stop(deadline).await;
+        }
         tracing::info!("ended");
     }
 }

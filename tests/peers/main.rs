@@ -9,6 +9,7 @@ mod hang;
 mod hosts;
 mod live;
 mod ours;
+mod outage;
 mod page;
 mod process;
 mod programs;
@@ -46,6 +47,7 @@ const TESTS: &[&[PeerTest]] = &[
     zabbix_wire::TESTS,
     collector::TESTS,
     receiver::TESTS,
+    outage::TESTS,
 ];
 
 fn main() -> ExitCode {

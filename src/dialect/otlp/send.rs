@@ -164,7 +164,7 @@ impl Sender {
             .for_each(|signal| self.0.wake(signal));
     }
 
-    /// What waits of one signal.
+    /// What is not delivered of one signal, what is being sent included.
     pub fn depth(&self, signal: Signal) -> Depth {
         self.0.queue().depth(signal)
     }

@@ -108,21 +108,6 @@ pub fn resolve(
     (settings, keys)
 }
 
-impl Options {
-    /// What is wrong with the section itself, whatever the variables say.
-    ///
-    /// # Errors
-    /// Everything at once; each text begins with the key it is about.
-    pub fn check(&self) -> Result<(), Vec<Complaint>> {
-        let (_, complaints) = resolve(self, &|_| None);
-        if complaints.is_empty() {
-            Ok(())
-        } else {
-            Err(complaints)
-        }
-    }
-}
-
 fn check_lengths(options: &Options, keys: &mut Vec<Complaint>) {
     let mut range = |key, inside: bool, least: &str, most: &str| {
         if !inside {
