@@ -63,7 +63,7 @@ struct Pool {
     state: Mutex<PoolState>,
     wake: Condvar,
     taken: Condvar,
-    counters: CallCounters,
+    counters: Arc<CallCounters>,
 }
 
 #[derive(Default)]
@@ -144,9 +144,9 @@ impl<T: Send + Any, F: Fn(&OsStr) -> T + Send + Sync> Work for Job<T, F> {
 }
 
 impl Calls {
-    /// What the calls have cost so far.
+    /// What the calls have cost so far. Whoever waits for something outside in a way of its own (a bus) counts here too.
     #[must_use]
-    pub fn counters(&self) -> &CallCounters {
+    pub fn counters(&self) -> &Arc<CallCounters> {
         &self.pool.counters
     }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 use zbus::Message;
 
 use super::error::Error;
+use crate::host::CallCounters;
 
 /// Plain counters of one [`Systemd`](super::Systemd), told by whoever owns it.
 #[derive(Debug, Default)]
@@ -28,6 +29,30 @@ pub(super) struct Gauges {
     pub(super) connections: AtomicU64,
     /// Connections, or attempts at one, that ended in an error, since start.
     pub(super) broken: AtomicU64,
+    /// The machine's counters of calls that can hang, which ours are part of.
+    pub(super) machine: Arc<CallCounters>,
+}
+
+impl Gauges {
+    /// Counts a batch whose caller walks away.
+    fn park(&self) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+        self.late.fetch_add(1, Ordering::Relaxed);
+        self.machine.parked.fetch_add(1, Ordering::Relaxed);
+        self.machine.parked_total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the end of a batch that was parked.
+    fn unpark(&self) {
+        self.parked.fetch_sub(1, Ordering::Relaxed);
+        self.machine.parked.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a batch that was not sent.
+    pub(super) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.machine.refused_total.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -68,8 +93,7 @@ impl Slot {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 progress.abandoned = true;
-                self.gauges.parked.fetch_add(1, Ordering::Relaxed);
-                self.gauges.late.fetch_add(1, Ordering::Relaxed);
+                self.gauges.park();
                 return Answers {
                     messages: std::mem::take(&mut progress.answers),
                     failure: None,
@@ -130,7 +154,7 @@ impl Drop for Ticket {
         let mut progress = self.slot.lock();
         progress.ended = true;
         if progress.abandoned {
-            self.slot.gauges.parked.fetch_sub(1, Ordering::Relaxed);
+            self.slot.gauges.unpark();
         }
         self.slot.changed.notify_all();
     }
@@ -195,6 +219,9 @@ mod tests {
         assert_eq!(parked(&gauges), 1);
         drop(other);
         assert_eq!(parked(&gauges), 0);
+        let machine = &gauges.machine;
+        assert_eq!(machine.parked.load(Ordering::Relaxed), 0);
+        assert_eq!(machine.parked_total.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::ask::Slot;
 use super::error::Error;
 
 const NAME: &str = "org.freedesktop.systemd1";
-pub(super) const ROOT: &str = "/org/freedesktop/systemd1";
+/// Object path of the manager, whose interface is `Manager`.
+pub const ROOT: &str = "/org/freedesktop/systemd1";
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 

@@ -21,7 +21,7 @@ pub enum Error {
     /// Nobody answers at the bus address, or the handshake failed.
     #[error("connecting to systemd at {address} failed: {why}")]
     Connect {
-        /// The address that was tried last.
+        /// The address that was tried first.
         address: Arc<str>,
         /// The system's or the peer's reason.
         why: Arc<str>,

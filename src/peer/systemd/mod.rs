@@ -38,6 +38,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use zbus::{Message, Variant};
 
+pub use call::ROOT as MANAGER_PATH;
 pub use error::Error;
 pub use options::Options;
 pub use unit::{About, Unit, UnitFile, unit_path};
@@ -46,6 +47,8 @@ pub use value::Value;
 use ask::{Gauges, Job};
 use call::{MANAGER, PROPERTIES, Pending, ROOT, build, get, unexpected, whole};
 use session::Line;
+
+use crate::host::CallCounters;
 
 /// Calls sent as one piece.
 const PIECE: usize = 32;
@@ -94,20 +97,34 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// A client whose connection lives on the runtime of `handle`. Connects to nothing yet.
+    /// A client whose connection lives on the runtime of `handle`. Connects to nothing yet. What it parks and
+    /// refuses is counted in `machine` as well.
     ///
     /// # Errors
     /// [`Error::Address`] if the address cannot be parsed.
-    pub fn new(handle: Handle, options: &Options) -> Result<Self, Error> {
-        Self::with_patience(handle, options, PATIENCE)
+    pub fn new(
+        handle: Handle,
+        options: &Options,
+        machine: Arc<CallCounters>,
+    ) -> Result<Self, Error> {
+        Self::with_patience(handle, options, machine, PATIENCE)
     }
 
-    fn with_patience(handle: Handle, options: &Options, patience: Duration) -> Result<Self, Error> {
+    fn with_patience(
+        handle: Handle,
+        options: &Options,
+        machine: Arc<CallCounters>,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let line = options.line(patience)?;
+        let gauges = Gauges {
+            machine,
+            ..Gauges::default()
+        };
         Ok(Self {
             handle,
             line,
-            gauges: Arc::default(),
+            gauges: Arc::new(gauges),
             session: Mutex::default(),
         })
     }
@@ -309,7 +326,7 @@ impl Systemd {
             refusals.push(call.map(|call| good.push(call)).err());
         }
         let refuse = |error: Error| {
-            self.gauges.refused.fetch_add(1, Ordering::Relaxed);
+            self.gauges.refuse();
             Pending {
                 refusals: refusals.iter().map(|_| Some(error.clone())).collect(),
                 slot: None,

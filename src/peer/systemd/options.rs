@@ -5,7 +5,7 @@ use std::time::Duration;
 use zbus::Address;
 
 use super::error::Error;
-use super::session::Line;
+use super::session::{Line, Place};
 
 /// Where the system bus listens unless told otherwise.
 const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
@@ -22,8 +22,8 @@ pub struct Options {
     /// Needs root; works where no bus daemon runs. Default: false.
     pub private: bool,
     /// D-Bus address, `unix:path=...` or `unix:abstract=...`, several separated by `;`. Default:
-    /// `$DBUS_SYSTEM_BUS_ADDRESS`, else unix:path=/run/dbus/system_bus_socket (with `private`:
-    /// unix:path=/run/systemd/private).
+    /// `$DBUS_SYSTEM_BUS_ADDRESS`, else unix:path=/run/dbus/system_bus_socket, and for root systemd's own socket
+    /// where there is no bus (with `private`: unix:path=/run/systemd/private alone).
     pub address: Option<String>,
 }
 
@@ -39,16 +39,17 @@ impl Options {
             (None, true) => PRIVATE.to_owned(),
             (None, false) => inherited().unwrap_or_else(|| SYSTEM_BUS.to_owned()),
         };
-        let one = |one: &str| {
-            one.parse::<Address>().map_err(|why| Error::Address {
+        let one = |one: &str, direct: bool| {
+            let address = one.parse::<Address>().map_err(|why| Error::Address {
                 address: one.into(),
                 why: why.to_string().into(),
-            })
+            })?;
+            Ok(Place { address, direct })
         };
-        let addresses: Vec<_> = address
+        let mut addresses: Vec<_> = address
             .split(';')
             .filter(|a| !a.is_empty())
-            .map(one)
+            .map(|a| one(a, self.private))
             .collect::<Result<_, _>>()?;
         if addresses.is_empty() {
             return Err(Error::Address {
@@ -56,9 +57,12 @@ impl Options {
                 why: "it is empty".into(),
             });
         }
+        // Root needs no bus daemon: where there is none, systemd is asked itself, as the reference does.
+        if self.address.is_none() && !self.private && rustix::process::geteuid().is_root() {
+            addresses.push(one(PRIVATE, true)?);
+        }
         Ok(Line {
             addresses,
-            direct: self.private,
             patience,
         })
     }

@@ -44,13 +44,20 @@ const IN_FLIGHT: usize = 64;
 /// reader is never held up while a batch is being sent.
 const QUEUED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
+/// One place to connect to.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Address of a Unix socket.
+    pub(super) address: Address,
+    /// Whether the other end is systemd itself and not a bus: no `Hello`, no names.
+    pub(super) direct: bool,
+}
+
 /// Where and how to connect.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    /// Unix socket addresses, tried in order.
-    pub(super) addresses: Vec<Address>,
-    /// Whether the other end is systemd itself and not a bus: no `Hello`, no names.
-    pub(super) direct: bool,
+    /// Tried in order.
+    pub(super) addresses: Vec<Place>,
     /// How long after its deadline a call may stay unanswered before the connection is dropped.
     pub(super) patience: Duration,
 }
@@ -64,7 +71,7 @@ pub(super) async fn run(line: Line, mut jobs: mpsc::Receiver<Job>, gauges: Arc<G
             address: line
                 .addresses
                 .first()
-                .map(ToString::to_string)
+                .map(|place| place.address.to_string())
                 .unwrap_or_default()
                 .into(),
             why: "the other end accepted and then said nothing".into(),
@@ -89,22 +96,23 @@ pub(super) async fn run(line: Line, mut jobs: mpsc::Receiver<Job>, gauges: Arc<G
 }
 
 async fn connect(line: &Line) -> Result<Connection, Error> {
-    let mut last = Error::Connect {
-        address: "".into(),
-        why: "no address to try".into(),
-    };
-    for address in &line.addresses {
-        match connect_to(address, line.direct).await {
+    // The first address is the one that was meant: its failure says most.
+    let mut first = None;
+    for Place { address, direct } in &line.addresses {
+        match connect_to(address, *direct).await {
             Ok(connection) => return Ok(connection),
             Err(why) => {
-                last = Error::Connect {
+                first.get_or_insert_with(|| Error::Connect {
                     address: address.to_string().into(),
                     why: why.into(),
-                };
+                });
             }
         }
     }
-    Err(last)
+    Err(first.unwrap_or_else(|| Error::Connect {
+        address: "".into(),
+        why: "no address to try".into(),
+    }))
 }
 
 async fn connect_to(address: &Address, direct: bool) -> Result<Connection, String> {

@@ -18,7 +18,7 @@ fn far() -> Instant {
 }
 
 fn client(running: &Running, options: &Options) -> Systemd {
-    Systemd::new(running.handle.clone(), options).unwrap()
+    Systemd::new(running.handle.clone(), options, Arc::default()).unwrap()
 }
 
 /// Waits for something another thread is about to do.
@@ -232,7 +232,8 @@ fn a_connection_that_stays_silent_beyond_patience_is_dropped_and_made_again() {
     });
     let options = listening.options(false);
     let patience = Duration::from_millis(10);
-    let systemd = Systemd::with_patience(running.handle.clone(), &options, patience).unwrap();
+    let systemd =
+        Systemd::with_patience(running.handle.clone(), &options, Arc::default(), patience).unwrap();
     let soon = Instant::now() + Duration::from_millis(10);
     assert!(matches!(
         systemd.list_units(soon),
@@ -284,7 +285,7 @@ fn nobody_at_the_address_is_said_with_the_address_and_the_reason() {
         address: Some(";".to_owned()),
         private: false,
     };
-    assert!(Systemd::new(running.handle.clone(), &empty).is_err());
+    assert!(Systemd::new(running.handle.clone(), &empty, Arc::default()).is_err());
 }
 
 #[test]
