@@ -1,14 +1,16 @@
-//! A booted systemd with its own bus: node_exporter's systemd collector as oracle, over the same bus.
+//! A booted systemd with its own bus: node_exporter's systemd collector and Zabbix agent 2 as oracles, over the same
+//! bus, and systemd's own accounting for what we read from control groups.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::Failed;
 
-use crate::process::Running;
+use crate::process::{Running, free_port, until};
 use crate::programs::Peer;
 use crate::reference::{compare, scrape};
 use crate::scratch::Scratch;
+use crate::zabbix::{agent_as, ask};
 use crate::{PeerTest, ours};
 
 const NEEDS: &[Peer] = &[
@@ -45,6 +47,65 @@ pub const TESTS: &[PeerTest] = &[
             ])
         },
     },
+    PeerTest {
+        name: "systemd::zabbix_agent2_says_the_same_of_units",
+        needs: &[
+            Peer::Root,
+            Peer::Systemd,
+            Peer::DbusDaemon,
+            Peer::ZabbixAgent2,
+            Peer::ZabbixGet,
+        ],
+        run: same_keys,
+    },
+    PeerTest {
+        name: "systemd::control_groups_hold_what_systemd_says_of_them",
+        needs: &[Peer::Root, Peer::Systemd, Peer::DbusDaemon],
+        run: same_figures,
+    },
+];
+
+/// Keys that agent 2 and ours are both asked: values, refusals, every shape of a property.
+const KEYS: &[&str] = &[
+    "systemd.unit.discovery",
+    "systemd.unit.discovery[service]",
+    "systemd.unit.discovery[socket]",
+    "systemd.unit.discovery[mount]",
+    "systemd.unit.discovery[snapshot]",
+    "systemd.unit.discovery[all]",
+    "systemd.unit.discovery[bogus]",
+    "systemd.unit.discovery[service,x]",
+    "systemd.unit.get",
+    "systemd.unit.get[]",
+    "systemd.unit.get[a,b,c]",
+    "systemd.unit.get[nodeward-active.service]",
+    "systemd.unit.get[nodeward-failed.service,Unit]",
+    "systemd.unit.get[nodeward-odd\\x20name.service]",
+    "systemd.unit.get[nodeward-active.service,Service]",
+    "systemd.unit.get[nodeward-echo.socket,Socket]",
+    "systemd.unit.get[nodeward-tick.timer,Timer]",
+    "systemd.unit.get[run-nodeward-mount.mount,Mount]",
+    "systemd.unit.get[no-such.service]",
+    "systemd.unit.get[nodeward-active.service,Socket]",
+    "systemd.unit.get[nodeward-active.service,Bo gus]",
+    "systemd.unit.get[no unit]",
+    "systemd.unit.info",
+    "systemd.unit.info[a,b,c,d]",
+    "systemd.unit.info[nodeward-active.service]",
+    "systemd.unit.info[nodeward-active.service,CanStart]",
+    "systemd.unit.info[nodeward-active.service,InvocationID]",
+    "systemd.unit.info[nodeward-active.service,After]",
+    "systemd.unit.info[nodeward-active.service,Job]",
+    "systemd.unit.info[nodeward-active.service,FailureActionExitStatus]",
+    "systemd.unit.info[nodeward-active.service,Nice,Service]",
+    "systemd.unit.info[nodeward-active.service,ExecStart,Service]",
+    "systemd.unit.info[nodeward-active.service,CPUAffinity,Service]",
+    "systemd.unit.info[nodeward-active.service,SystemCallFilter,Service]",
+    "systemd.unit.info[nodeward-restarted.service,NRestarts,Service]",
+    "systemd.unit.info[nodeward-masked.service,LoadError]",
+    "systemd.unit.info[nodeward-active.service,Bogus]",
+    "systemd.unit.info[nodeward-active.service,,Service]",
+    "systemd.unit.info[no unit]",
 ];
 
 /// Rounds until two readings of the reference and ours agree: units settle, timers fire.
@@ -54,6 +115,8 @@ const ROUNDS: usize = 30;
 struct Booted {
     home: PathBuf,
     bus: String,
+    /// Process ID of its process 1, seen from here.
+    first: String,
 }
 
 impl Booted {
@@ -68,12 +131,17 @@ impl Booted {
         let mut booted = Self {
             home: scratch.path().join("systemd"),
             bus: String::new(),
+            first: String::new(),
         };
         let out = Self::script("start", &booted.home).output()?;
         let told = String::from_utf8_lossy(&out.stdout);
-        let bus = told.lines().find_map(|line| line.strip_prefix("BUS="));
-        let complaint = || String::from_utf8_lossy(&out.stderr).into_owned();
-        booted.bus = bus.ok_or_else(complaint)?.to_owned();
+        let value = |key: &str| {
+            let value = told.lines().find_map(|line| line.strip_prefix(key));
+            let complaint = || String::from_utf8_lossy(&out.stderr).into_owned();
+            value.map(str::to_owned).ok_or_else(complaint)
+        };
+        booted.bus = value("BUS=")?;
+        booted.first = value("PID=")?;
         Ok(booted)
     }
 }
@@ -118,4 +186,94 @@ fn same_units(more: &[&str]) -> Result<(), Failed> {
         }
     }
     result.and_then(|()| Err("the units never stood still".into()))
+}
+
+/// A nodeward that answers passive checks about the booted systemd; the rest of its `systemd:` section is `more`.
+fn answering(booted: &Booted, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
+    let (port, bus, first) = (free_port()?, &booted.bus, &booted.first);
+    let yaml = format!(
+        "http: {{listen: [\"127.0.0.1:0\"]}}\n\
+         roots: {{procfs: /proc/{first}/root/proc}}\n\
+         subjects: {{defaults: false, enable: [systemd], systemd: {{bus: {{address: \"{bus}\"}}{more}}}}}\n\
+         zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [127.0.0.1]}}\n"
+    );
+    let mut ours = ours::configured(&yaml, scratch)?;
+    ours.listens(port)?;
+    Ok((ours, port))
+}
+
+fn same_keys() -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let booted = Booted::boot(&scratch)?;
+    let get = Peer::ZabbixGet.find()?;
+    let mut command = Command::new(Peer::ZabbixAgent2.find()?);
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", &booted.bus);
+    let (_agent, theirs) = agent_as(command, Peer::ZabbixAgent2, "", &scratch)?;
+    let (_ours, mine) = answering(&booted, "", &scratch)?;
+    let mut complaints = Vec::new();
+    for key in KEYS {
+        let mut answers = (String::new(), String::new());
+        for _ in 0..ROUNDS {
+            answers = (ask(&get, theirs, key)?, ask(&get, mine, key)?);
+            if answers.0 == answers.1 {
+                break;
+            }
+        }
+        if answers.0 != answers.1 {
+            complaints.push(format!(
+                "{key}: agent 2 {:?}, ours {:?}",
+                answers.0, answers.1
+            ));
+        }
+    }
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        Err(complaints.join("\n").into())
+    }
+}
+
+/// Memory and tasks of a unit with accounting, as its control group and as systemd tell them.
+fn same_figures() -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let booted = Booted::boot(&scratch)?;
+    let mut command = ours::command("run", &scratch);
+    command.args([
+        "--web.listen-address=127.0.0.1:0",
+        "--collector.disable-defaults",
+        "--collector.systemd",
+        "--collector.systemd.enable-task-metrics",
+        "--collector.systemd.enable-restarts-metrics",
+    ]);
+    command.arg(format!("--path.procfs=/proc/{}/root/proc", booted.first));
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", &booted.bus);
+    let mut ours = Running::start("nodeward", &mut command, &scratch)?;
+    let address = ours.address()?;
+    let unit = [("name", "nodeward-active.service")];
+    until("figures that agree", || {
+        let page = scrape(address).ok()?;
+        let told = |family: &str| page.value(family, &unit);
+        let pairs = [
+            (
+                "nodeward_systemd_unit_tasks",
+                "node_systemd_unit_tasks_current",
+            ),
+            (
+                "nodeward_systemd_unit_tasks_limit",
+                "node_systemd_unit_tasks_max",
+            ),
+            (
+                "nodeward_systemd_unit_restarts_total",
+                "node_systemd_service_restart_total",
+            ),
+        ];
+        let agree = pairs
+            .iter()
+            .all(|(a, b)| told(a).is_some() && told(a) == told(b));
+        let used = ["cpu_seconds_total", "memory_bytes"]
+            .iter()
+            .all(|f| told(&format!("nodeward_systemd_unit_{f}")).is_some_and(|v| v > 0.0));
+        (agree && used).then_some(())
+    })?;
+    Ok(())
 }

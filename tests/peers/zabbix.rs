@@ -3,6 +3,7 @@
 //! Where the two agents differ (float digits, some error texts) either is right. Values that move are
 //! bracketed by asking the agents before and after; a round that fails is asked again.
 
+use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::Failed;
@@ -171,6 +172,16 @@ fn with_all(run: impl Fn(&All) -> Result<(), Failed>) -> Result<(), Failed> {
 
 /// Starts an agent on a loopback port, with more lines of configuration.
 pub fn agent(peer: Peer, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
+    agent_as(Command::new(peer.find()?), peer, more, scratch)
+}
+
+/// An agent started by a command that may have an environment of its own.
+pub fn agent_as(
+    mut command: Command,
+    peer: Peer,
+    more: &str,
+    scratch: &Scratch,
+) -> Result<(Running, u16), Failed> {
     let (name, port, home) = (peer.name(), free_port()?, scratch.path().display());
     let sockets = match peer {
         Peer::ZabbixAgent2 => format!("ControlSocket={home}/c.sock\nPluginSocket={home}/p.sock\n"),
@@ -182,7 +193,6 @@ pub fn agent(peer: Peer, more: &str, scratch: &Scratch) -> Result<(Running, u16)
     );
     let file = scratch.path().join(format!("{name}.conf"));
     std::fs::write(&file, text)?;
-    let mut command = Command::new(peer.find()?);
     command.arg("-f").arg("-c").arg(&file);
     let mut running = Running::start(name, &mut command, scratch)?;
     running.listens(port)?;
@@ -200,16 +210,18 @@ fn ours(scratch: &Scratch) -> Result<(Running, u16), Failed> {
     Ok((running, port))
 }
 
+/// What zabbix_get prints for a key.
+pub fn ask(get: &Path, port: u16, key: &str) -> Result<String, Failed> {
+    let out = Command::new(get)
+        .args(["-s", "127.0.0.1", "-p", &port.to_string(), "-k", key])
+        .output()?;
+    let text = String::from_utf8(out.stdout)? + &String::from_utf8(out.stderr)?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
 impl All {
-    /// What zabbix_get prints for a key.
     fn ask(&self, port: u16, key: &str) -> Result<String, Failed> {
-        let port = port.to_string();
-        let mut command = Command::new(&self.get);
-        let out = command
-            .args(["-s", "127.0.0.1", "-p", &port, "-k", key])
-            .output()?;
-        let text = String::from_utf8(out.stdout)? + &String::from_utf8(out.stderr)?;
-        Ok(text.trim_end_matches('\n').to_owned())
+        ask(&self.get, port, key)
     }
 
     fn compare(&self, keys: &[(&str, Told)]) -> Result<(), Failed> {
