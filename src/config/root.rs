@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::host::Roots;
-use crate::peer::systemd;
 use crate::telemetry::logs;
 use crate::{serve, subject};
 
@@ -39,8 +38,6 @@ pub struct Config {
     pub control: Option<Control>,
     /// Where the machine's own files are, for a container that reads its host.
     pub roots: Roots,
-    /// How to reach systemd, for the subject of that name.
-    pub systemd: systemd::Options,
 }
 
 /// The top-level keys in the order people should meet them.

@@ -171,4 +171,5 @@ subjects! {
     filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;
     processes: super::processes::Processes;
+    systemd: super::systemd::Systemd;
 }

@@ -26,6 +26,7 @@ pub mod filesystem;
 pub mod meminfo;
 pub mod netdev;
 pub mod processes;
+pub mod systemd;
 
 use std::fmt;
 use std::sync::Arc;

@@ -92,7 +92,7 @@ pub(super) struct Unit {
     pub(super) active: String,
     /// `Type=` of a service or a mount; else empty.
     pub(super) kind: String,
-    numbers: [Option<u64>; FIELDS],
+    pub(super) numbers: [Option<u64>; FIELDS],
 }
 
 impl From<&Listed> for Unit {
