@@ -136,7 +136,7 @@ impl Hierarchies {
 
 /// Of each controller (none for version 2) where the groups of process 1's units begin: the group it started in. It
 /// moves itself into `init.scope` there.
-fn roots(text: &[u8]) -> Vec<(String, String)> {
+pub fn roots(text: &[u8]) -> Vec<(String, String)> {
     let mut roots = Vec::new();
     for line in lines(text) {
         let Ok(line) = std::str::from_utf8(line) else {

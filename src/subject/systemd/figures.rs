@@ -117,7 +117,7 @@ fn is_gone(error: &ReadError) -> bool {
     clippy::option_option,
     reason = "no limit is something else than no file"
 )]
-fn limit(text: &[u8]) -> Option<Option<u64>> {
+pub fn limit(text: &[u8]) -> Option<Option<u64>> {
     match text {
         b"max" => Some(None),
         number => unsigned(number).map(Some),
@@ -125,13 +125,13 @@ fn limit(text: &[u8]) -> Option<Option<u64>> {
 }
 
 /// CPU time of `cpu.stat` in nanoseconds; the kernel writes microseconds.
-fn cpu_stat(text: &[u8]) -> Option<u64> {
+pub fn cpu_stat(text: &[u8]) -> Option<u64> {
     let used = lines(text).find_map(|line| line.strip_prefix(b"usage_usec "))?;
     unsigned(trim(used)).map(|used| used.saturating_mul(1000))
 }
 
 /// Bytes read and written of `io.stat`, all devices together. A group that did no IO has an empty file.
-fn io_stat(text: &[u8]) -> Option<(u64, u64)> {
+pub fn io_stat(text: &[u8]) -> Option<(u64, u64)> {
     let (mut read, mut written) = (0u64, 0u64);
     for field in lines(text).flat_map(|line| fields(line).skip(1)) {
         if let Some(bytes) = field.strip_prefix(b"rbytes=") {
@@ -144,7 +144,7 @@ fn io_stat(text: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// The same of version 1: `8:0 Read 123` a line, and a sum of everything at the end.
-fn io_service(text: &[u8]) -> Option<(u64, u64)> {
+pub fn io_service(text: &[u8]) -> Option<(u64, u64)> {
     let (mut read, mut written) = (0u64, 0u64);
     for line in lines(text) {
         let mut parts = fields(line).skip(1);
