@@ -16,4 +16,5 @@ mod generated;
 mod hostile;
 mod layers;
 mod life;
+mod product;
 mod program;
