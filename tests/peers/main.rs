@@ -12,6 +12,7 @@ mod ours;
 mod outage;
 mod page;
 mod process;
+mod product;
 mod programs;
 mod prometheus;
 mod receiver;
@@ -20,6 +21,7 @@ mod scratch;
 mod systemd;
 mod web;
 mod zabbix;
+mod zabbix_server;
 mod zabbix_wire;
 
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ const TESTS: &[&[PeerTest]] = &[
     zabbix::TESTS,
     zabbix_wire::TESTS,
     collector::TESTS,
+    product::TESTS,
+    zabbix_server::TESTS,
     receiver::TESTS,
     outage::TESTS,
 ];

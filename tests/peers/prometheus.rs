@@ -34,7 +34,8 @@ pub const TESTS: &[PeerTest] = &[
 /// Scrapes that must have gone well before anything is judged.
 const SCRAPES: f64 = 3.0;
 
-fn start_prometheus(configuration: &str, scratch: &Scratch) -> Result<Running, Failed> {
+/// Starts Prometheus with a configuration of this text, as receiver of OTLP too.
+pub fn start(configuration: &str, scratch: &Scratch) -> Result<Running, Failed> {
     let file = scratch.path().join("prometheus.yml");
     std::fs::write(&file, configuration)?;
     let mut command = Command::new(Peer::Prometheus.find()?);
@@ -85,7 +86,7 @@ fn both_formats() -> Result<(), Failed> {
         job("text", "PrometheusText0.0.4"),
         job("openmetrics", "OpenMetricsText1.0.0"),
     );
-    let mut prometheus = start_prometheus(&configuration, &scratch)?;
+    let mut prometheus = start(&configuration, &scratch)?;
     let server = prometheus.address()?;
     for name in ["text", "openmetrics"] {
         let up = format!("sum_over_time(up{{job=\"{name}\"}}[5m])");
@@ -127,7 +128,7 @@ fn both_formats() -> Result<(), Failed> {
 }
 
 /// Prometheus complains about a page in its log: duplicates, timestamps, formats.
-fn quiet(prometheus: &Running) -> Result<(), Failed> {
+pub fn quiet(prometheus: &Running) -> Result<(), Failed> {
     let log = prometheus.log();
     let complaints: Vec<&str> = log
         .lines()
@@ -142,7 +143,7 @@ fn quiet(prometheus: &Running) -> Result<(), Failed> {
 
 fn takes_otlp() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let mut prometheus = start_prometheus("otlp: {}\n", &scratch)?;
+    let mut prometheus = start("otlp: {}\n", &scratch)?;
     let server = prometheus.address()?;
     let yaml = format!(
         "http: {{listen: [\"127.0.0.1:0\"]}}\n\

@@ -1,0 +1,236 @@
+//! A real Zabbix 6.0 without a service manager: PostgreSQL over the filled database that `tests/peers/install` keeps,
+//! the server, and its web frontend for the API, served by PHP's own web server. It asserts nothing about nodeward.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value has null wherever it has nothing"
+)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::Failed;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::process::{Running, free_port, patience, until};
+use crate::programs::Peer;
+use crate::scratch::Scratch;
+
+/// PostgreSQL refuses root, so there it runs as the account of its package.
+const ACCOUNT: &str = "postgres";
+
+/// A running Zabbix. The fields end in this order: the database goes last.
+#[derive(Debug)]
+pub struct Zabbix {
+    frontend: Running,
+    server: Running,
+    _database: Database,
+    api: SocketAddr,
+    token: Value,
+}
+
+#[derive(Debug)]
+struct Database(Running);
+
+impl Drop for Database {
+    /// Killed, it would leave shared memory behind; this signal makes it go at once and clean up.
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        if pid.is_some_and(|pid| kill_process(pid, Signal::QUIT).is_ok()) {
+            drop(self.0.ended());
+        }
+    }
+}
+
+impl Zabbix {
+    /// Starts it all and signs in.
+    pub fn start(scratch: &Scratch) -> Result<Self, Failed> {
+        let home = home()?;
+        let database = Database(start_database(&home, scratch)?);
+        let (server, port) = start_server(scratch)?;
+        let (frontend, api) = start_frontend(&home, scratch, port)?;
+        let mut zabbix = Self {
+            frontend,
+            server,
+            _database: database,
+            api,
+            token: Value::Null,
+        };
+        let who = json!({"username": "Admin", "password": "zabbix"});
+        zabbix.token = zabbix.call("user.login", &who)?;
+        Ok(zabbix)
+    }
+
+    /// Calls the API.
+    pub fn call(&self, method: &str, parameters: &Value) -> Result<Value, Failed> {
+        let request = json!({
+            "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters, "auth": self.token,
+        });
+        let body = post(self.api, "/api_jsonrpc.php", &request.to_string())
+            .map_err(|error| format!("{method}: {error}\n{}", self.frontend.log()))?;
+        let answer: Value = serde_json::from_str(&body)
+            .map_err(|error| format!("{method}: {error}: {body}\n{}", self.frontend.log()))?;
+        match answer.get("result") {
+            Some(result) => Ok(result.clone()),
+            None => Err(format!("{method}: {}", answer["error"]).into()),
+        }
+    }
+
+    /// What the server wrote.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+}
+
+/// What `tests/peers/install` unpacked, beside the directory of programs.
+fn home() -> Result<PathBuf, Failed> {
+    let program = Peer::ZabbixServer.find()?;
+    let bin = program.parent().ok_or("a program without a directory")?;
+    let home = bin.join("../zabbix-server").canonicalize();
+    home.map_err(|error| format!("the frontend and database beside {program:?}: {error}").into())
+}
+
+fn succeed(command: &mut Command) -> Result<(), Failed> {
+    let out = command.output()?;
+    if out.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&out.stderr).into_owned();
+    Err(format!("{command:?}: {}\n{why}", out.status).into())
+}
+
+/// Where the socket of the database is.
+fn sockets(scratch: &Scratch) -> PathBuf {
+    scratch.path().join("sockets")
+}
+
+fn start_database(home: &Path, scratch: &Scratch) -> Result<Running, Failed> {
+    let files = scratch.path().join("database");
+    fs::create_dir(sockets(scratch))?;
+    let mut unpack = Command::new("tar");
+    unpack.arg("--no-same-owner").arg("-C").arg(scratch.path());
+    succeed(unpack.arg("-xf").arg(home.join("database.tar")))?;
+    // The program finds its own files from where it really is, and the other account may not see the link.
+    let program = Peer::Postgres.find()?.canonicalize()?;
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut own = Command::new("chown");
+        succeed(own.args(["-R", ACCOUNT]).args([&files, &sockets(scratch)]))?;
+        let mut command = Command::new("setpriv");
+        command
+            .arg(format!("--reuid={ACCOUNT}"))
+            .arg(format!("--regid={ACCOUNT}"))
+            .arg("--clear-groups")
+            .arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command
+        .arg("-D")
+        .arg(&files)
+        .arg("-k")
+        .arg(sockets(scratch));
+    let database = Running::start("postgres", &mut command, scratch)?;
+    says(&database, "ready to accept connections")?;
+    Ok(database)
+}
+
+fn start_server(scratch: &Scratch) -> Result<(Running, u16), Failed> {
+    let port = free_port()?;
+    // As few processes as do the work: each costs a connection to the database and a moment.
+    let config = format!(
+        "ListenIP=127.0.0.1\nListenPort={port}\nLogType=console\nAllowRoot=1\nDBName=zabbix\n\
+         DBUser=zabbix\nDBHost={}\nPidFile={}\nSocketDir={}\nCacheUpdateFrequency=1\n\
+         StartPollers=4\nStartPreprocessors=1\nStartDBSyncers=1\nStartLLDProcessors=1\n\
+         StartHTTPPollers=0\nStartPingers=0\nStartDiscoverers=0\nStartTrappers=1\n\
+         StartEscalators=1\nStartAlerters=1\n",
+        sockets(scratch).display(),
+        scratch.path().join("server.pid").display(),
+        scratch.path().display(),
+    );
+    let file = scratch.path().join("zabbix_server.conf");
+    fs::write(&file, config)?;
+    let mut command = Command::new(Peer::ZabbixServer.find()?);
+    command.arg("-f").arg("-c").arg(file);
+    let server = Running::start("zabbix_server", &mut command, scratch)?;
+    says(&server, "server #0 started")?;
+    Ok((server, port))
+}
+
+fn start_frontend(
+    home: &Path,
+    scratch: &Scratch,
+    server: u16,
+) -> Result<(Running, SocketAddr), Failed> {
+    let at = |name: &str| scratch.path().join(name);
+    fs::write(
+        at("frontend.php"),
+        format!(
+            "<?php\n$DB = ['TYPE' => 'POSTGRESQL', 'SERVER' => '{}', 'PORT' => '5432', \
+             'DATABASE' => 'zabbix', 'USER' => 'zabbix', 'PASSWORD' => '', 'SCHEMA' => '', \
+             'ENCRYPTION' => false, 'KEY_FILE' => '', 'CERT_FILE' => '', 'CA_FILE' => '', \
+             'VERIFY_HOST' => false, 'CIPHER_LIST' => '', 'VAULT_URL' => '', \
+             'VAULT_DB_PATH' => '', 'VAULT_TOKEN' => '', 'DOUBLE_IEEE754' => true];\n\
+             $ZBX_SERVER = '127.0.0.1';\n$ZBX_SERVER_PORT = '{server}';\n\
+             $ZBX_SERVER_NAME = 'test';\n$IMAGE_FORMAT_DEFAULT = IMAGE_FORMAT_PNG;\n",
+            sockets(scratch).display()
+        ),
+    )?;
+    fs::write(
+        at("where.php"),
+        format!(
+            "<?php define('ZABBIX_CONF', '{}');\n",
+            at("frontend.php").display()
+        ),
+    )?;
+    let port = free_port()?;
+    let mut command = Command::new(Peer::Php.find()?);
+    for setting in [
+        format!("auto_prepend_file={}", at("where.php").display()),
+        "date.timezone=UTC".to_owned(),
+        "max_execution_time=300".to_owned(),
+        "memory_limit=512M".to_owned(),
+        "opcache.enable_cli=1".to_owned(),
+        "post_max_size=64M".to_owned(),
+    ] {
+        command.arg("-d").arg(setting);
+    }
+    command
+        .arg("-S")
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("-t")
+        .arg(home.join("usr/share/zabbix"));
+    let mut frontend = Running::start("php", &mut command, scratch)?;
+    let address = frontend.listens(port)?;
+    Ok((frontend, address))
+}
+
+/// Waits until a program has printed a text.
+fn says(program: &Running, text: &str) -> Result<(), Failed> {
+    until(text, || program.log().contains(text).then_some(())).map_err(|failed| {
+        let reason = failed.message().unwrap_or_default();
+        Failed::from(format!("{reason}:\n{}", program.log()))
+    })
+}
+
+fn post(address: SocketAddr, path: &str, body: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, patience())?;
+    stream.set_read_timeout(Some(patience()))?;
+    // In one piece: PHP's own server takes half a head for a bad one.
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json-rpc\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned());
+    body.ok_or_else(|| std::io::Error::other(format!("no answer but {answer}")))
+}

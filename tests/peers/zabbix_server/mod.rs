@@ -1,0 +1,267 @@
+//! A real Zabbix server: it takes our template, polls nodeward by it and by the template that comes with Zabbix, and
+//! every item that nodeward answers gets a value.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value has null wherever it has nothing"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "what is missing is said where the tests are read"
+)]
+
+mod house;
+
+use std::collections::BTreeMap;
+
+use libtest_mimic::Failed;
+use nodeward::dialect::zabbix::agent;
+use nodeward::subject::TABLE;
+use serde_json::{Value, json};
+
+use crate::process::{free_port, until};
+use crate::programs::Peer;
+use crate::scratch::Scratch;
+use crate::{PeerTest, ours};
+use house::Zabbix;
+
+pub const TESTS: &[PeerTest] = &[PeerTest {
+    name: "zabbix_server::every_item_of_our_template_and_of_the_stock_one_gets_its_value",
+    needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php],
+    run: templates,
+}];
+
+const OURS: &str = "nodeward by Zabbix agent";
+const STOCK: &str = "Linux by Zabbix agent";
+/// Types of item that the server asks for by itself: agent, internal, calculated.
+const ASKED: &[&str] = &["0", "5", "15"];
+/// The type of an item that is asked of the agent.
+const AGENT: &str = "0";
+
+fn templates() -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let port = free_port()?;
+    let yaml = format!(
+        "http: {{listen: [\"127.0.0.1:0\"]}}\n\
+         zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [\"127.0.0.1\"]}}\n"
+    );
+    let mut ours = ours::configured(&yaml, &scratch)?;
+    ours.listens(port)?;
+    let zabbix = Zabbix::start(&scratch)?;
+    import(&zabbix)?;
+    // One mount and one interface that every machine has, so that there is always something to discover.
+    let macros = json!([
+        {"macro": "{$VFS.FS.FSNAME.MATCHES}", "value": "^/$"},
+        {"macro": "{$VFS.FS.FSTYPE.MATCHES}", "value": "."},
+        {"macro": "{$NET.IF.IFNAME.MATCHES}", "value": "^lo$"},
+        {"macro": "{$NET.IF.IFNAME.NOT_MATCHES}", "value": "^$"},
+    ]);
+    let by_ours = Host::make(&zabbix, OURS, port, &macros)?;
+    let by_stock = Host::make(&zabbix, STOCK, port, &macros)?;
+    by_ours.settle(
+        &zabbix,
+        |_| true,
+        &["nodeward.fs[/,pused]", "nodeward.net[lo,in]"],
+    )?;
+    by_stock.settle(
+        &zabbix,
+        is_answered,
+        &["vfs.fs.size[/,pused]", "net.if.in[\"lo\"]"],
+    )?;
+    by_ours.triggers(&zabbix)?;
+    // For whoever extends nodeward: what users of the stock template still miss.
+    for item in by_stock.items(&zabbix)? {
+        if !is_answered(&item) && item["state"] == "1" {
+            println!("not answered yet: {} ({})", item["key_"], item["error"]);
+        }
+    }
+    Ok(())
+}
+
+fn import(zabbix: &Zabbix) -> Result<(), Failed> {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/zabbix-templates/nodeward_agent.yaml"
+    );
+    let both = json!({"createMissing": true, "updateExisting": true});
+    let mut rules = serde_json::Map::new();
+    for part in [
+        "groups",
+        "templates",
+        "items",
+        "discoveryRules",
+        "triggers",
+        "graphs",
+        "valueMaps",
+        "templateDashboards",
+    ] {
+        rules.insert(part.to_owned(), both.clone());
+    }
+    rules.insert("templateLinkage".to_owned(), json!({"createMissing": true}));
+    let source = std::fs::read_to_string(file)?;
+    let request = json!({"format": "yaml", "source": source, "rules": rules});
+    // Twice: the second time it finds everything there, by the uuids.
+    for _ in 0..2 {
+        zabbix.call("configuration.import", &request)?;
+    }
+    let compared = zabbix.call("configuration.importcompare", &request)?;
+    match list(&compared).is_empty() && compared.as_object().is_none_or(serde_json::Map::is_empty) {
+        true => Ok(()),
+        false => Err(format!("imported, it is not what the file says: {compared}").into()),
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+/// Whether an item is asked of the agent by a key that nodeward has.
+fn is_answered(item: &Value) -> bool {
+    let key = text(item, "key_");
+    let name = key.split('[').next().unwrap_or_default();
+    let known = || TABLE.iter().flat_map(|entry| (entry.items)());
+    text(item, "type") == AGENT
+        && (agent::KEYS.contains(&name) || known().any(|known| known.name == name))
+}
+
+/// A host on the server, watched by one template.
+struct Host {
+    id: Value,
+    template: &'static str,
+}
+
+impl Host {
+    fn make(
+        zabbix: &Zabbix,
+        template: &'static str,
+        port: u16,
+        macros: &Value,
+    ) -> Result<Self, Failed> {
+        let found = json!({"filter": {"host": [template]}, "output": ["templateid"]});
+        let found = zabbix.call("template.get", &found)?;
+        let id = text(found.get(0).ok_or("no such template")?, "templateid");
+        hurry(zabbix, id)?;
+        let group = zabbix.call("hostgroup.get", &json!({"output": ["groupid"], "limit": 1}))?;
+        let made = json!({
+            "host": format!("watched by {template}"),
+            "groups": group,
+            "templates": [{"templateid": id}],
+            "interfaces": [{
+                "type": 1, "main": 1, "useip": 1, "ip": "127.0.0.1", "dns": "",
+                "port": port.to_string(),
+            }],
+            "macros": macros,
+        });
+        let made = zabbix.call("host.create", &made)?;
+        let id = made["hostids"][0].clone();
+        Ok(Self { id, template })
+    }
+
+    fn items(&self, zabbix: &Zabbix) -> Result<Vec<Value>, Failed> {
+        let wanted = json!({
+            "hostids": self.id,
+            "output": ["key_", "type", "state", "error", "lastclock", "history"],
+        });
+        Ok(list(&zabbix.call("item.get", &wanted)?).to_vec())
+    }
+
+    /// Waits until the items that `counts` have a value each, `discovered` among them, and no discovery rule over
+    /// a key of ours complains.
+    fn settle(
+        &self,
+        zabbix: &Zabbix,
+        counts: fn(&Value) -> bool,
+        discovered: &[&str],
+    ) -> Result<(), Failed> {
+        let mut open = BTreeMap::new();
+        let mut failed = None;
+        let settled = until("every item to have a value", || {
+            let state = self.open(zabbix, counts, discovered);
+            match state {
+                Ok(left) => open = left,
+                Err(error) => failed = Some(error),
+            }
+            (failed.is_some() || open.is_empty()).then_some(())
+        });
+        match (failed, settled) {
+            (Some(failed), _) => Err(failed),
+            (None, Ok(())) => Ok(()),
+            (None, Err(_)) => Err(format!("{}: {open:#?}\n{}", self.template, zabbix.log()).into()),
+        }
+    }
+
+    /// What is not as it should be yet, and why.
+    fn open(
+        &self,
+        zabbix: &Zabbix,
+        counts: fn(&Value) -> bool,
+        discovered: &[&str],
+    ) -> Result<BTreeMap<String, String>, Failed> {
+        let mut open = BTreeMap::new();
+        for key in discovered {
+            open.insert((*key).to_owned(), "not discovered".to_owned());
+        }
+        for item in self.items(zabbix)? {
+            let key = text(&item, "key_").to_owned();
+            open.remove(&key);
+            if !counts(&item) {
+                continue;
+            }
+            if text(&item, "state") != "0" {
+                open.insert(key, text(&item, "error").to_owned());
+            // What keeps no history shows no time of its last value either.
+            } else if text(&item, "history") != "0" && text(&item, "lastclock") == "0" {
+                open.insert(key, "no value".to_owned());
+            }
+        }
+        let rules = json!({"hostids": self.id, "output": ["key_", "type", "state", "error"]});
+        for rule in list(&zabbix.call("discoveryrule.get", &rules)?) {
+            if counts(rule) && !text(rule, "error").is_empty() {
+                open.insert(
+                    text(rule, "key_").to_owned(),
+                    text(rule, "error").to_owned(),
+                );
+            }
+        }
+        Ok(open)
+    }
+
+    /// No trigger is wrong; one that needs more values than there are yet is not.
+    fn triggers(&self, zabbix: &Zabbix) -> Result<(), Failed> {
+        let wanted = json!({"hostids": self.id, "output": ["description", "state", "error"]});
+        let triggers = zabbix.call("trigger.get", &wanted)?;
+        let wrong: Vec<&Value> = list(&triggers)
+            .iter()
+            .filter(|t| text(t, "state") != "0" && !text(t, "error").contains("not enough data"))
+            .collect();
+        match wrong.is_empty() && !list(&triggers).is_empty() {
+            true => Ok(()),
+            false => Err(format!("{wrong:#?}").into()),
+        }
+    }
+}
+
+/// Makes the server ask every second for what a template asks every minute or hour.
+fn hurry(zabbix: &Zabbix, template: &str) -> Result<(), Failed> {
+    for (kind, id) in [
+        ("item", "itemid"),
+        ("itemprototype", "itemid"),
+        ("discoveryrule", "itemid"),
+    ] {
+        let wanted = json!({"templateids": template, "output": [id, "type"]});
+        let found = zabbix.call(&format!("{kind}.get"), &wanted)?;
+        let faster: Vec<Value> = list(&found)
+            .iter()
+            .filter(|item| ASKED.contains(&text(item, "type")))
+            .map(|item| json!({id: item[id], "delay": "1s"}))
+            .collect();
+        if !faster.is_empty() {
+            zabbix.call(&format!("{kind}.update"), &json!(faster))?;
+        }
+    }
+    Ok(())
+}
