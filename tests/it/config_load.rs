@@ -76,3 +76,18 @@ fn a_config_that_is_not_there_is_an_error_that_names_it() {
         "{said}"
     );
 }
+
+#[test]
+fn every_config_shown_in_the_readme_can_be_read() {
+    let readme = include_str!("../../README.md");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nodeward.yml");
+    let mut shown = 0;
+    for block in readme.split("```yaml\n# nodeward.yml\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        fs::write(&file, text).unwrap();
+        load(&file).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        shown += 1;
+    }
+    assert!(shown > 0);
+}
