@@ -18,3 +18,4 @@ mod layers;
 mod life;
 mod product;
 mod program;
+mod second_opinion;
