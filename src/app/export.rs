@@ -117,8 +117,10 @@ async fn export(
                 return None;
             };
             let points: u64 = payloads.iter().map(|p| p.items).sum();
+            // As i64, or they are exported as texts.
             let span = tracing::Span::current();
-            span.record("points", points).record("missing", missing);
+            span.record("points", i64::try_from(points).unwrap_or(i64::MAX))
+                .record("missing", i64::try_from(missing).unwrap_or(i64::MAX));
             for payload in payloads {
                 sender.send(Signal::Metrics, payload.body.into(), payload.items);
             }

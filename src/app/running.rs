@@ -31,6 +31,8 @@ use crate::telemetry::{Telemetry, traces};
 
 /// What is open when the process is told to end may take this long.
 const DRAIN: Duration = Duration::from_secs(5);
+/// What is being sent when the config is reloaded may take this long; then it is sent anew.
+const HANDOVER: Duration = Duration::from_secs(1);
 /// How long the first snapshot may take before nodeward is ready all the same.
 const FIRST: Duration = Duration::from_secs(5);
 
@@ -267,8 +269,8 @@ impl Running {
         self.settings = settings;
         self.push(before.as_ref());
         if let Some(before) = before {
-            // With a successor nothing is lost by ending at once; without one, what waits gets its chance.
-            let patience = self.export.as_ref().map_or(DRAIN, |_| Duration::ZERO);
+            // With a successor nothing is lost by ending soon; without one, what waits gets its chance.
+            let patience = self.export.as_ref().map_or(DRAIN, |_| HANDOVER);
             before.stop(tokio::time::Instant::now() + patience).await;
         }
         let said = self.listeners.said(&self.settings);

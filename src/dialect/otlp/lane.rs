@@ -143,12 +143,13 @@ impl<C: Carry> Lane<C> {
             (Signal::Metrics, Way::Live) => tracing::info_span!(
                 target: traces::TARGET,
                 parent: None,
-                "otlp.export",
+                "otlp export",
                 otel.kind = "client",
                 otel.status_code = Empty,
                 error.type = Empty,
                 nodeward.otlp.receiver = self.carrier.peer(),
-                nodeward.otlp.items = parcel.items,
+                // An i64, or it is exported as a text.
+                nodeward.otlp.items = i64::try_from(parcel.items).unwrap_or(i64::MAX),
             ),
         }
     }
