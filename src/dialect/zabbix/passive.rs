@@ -150,6 +150,10 @@ impl Server {
                 let mut reply = request::Reply::begin();
                 for check in &checks {
                     let answer = match check.timeout {
+                        _ if reply.is_full() => {
+                            self.counters.of(Outcome::Unsupported).add();
+                            Err(Unsupported::from("Too much for one reply."))
+                        }
                         Timeout::Default => self.answer(check.key(), arrived + self.timeout).await,
                         Timeout::Of(timeout) => self.answer(check.key(), arrived + timeout).await,
                         Timeout::Unsupported => {

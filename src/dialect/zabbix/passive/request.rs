@@ -12,7 +12,9 @@ use crate::dialect::zabbix::answer::Unsupported;
 use crate::dialect::zabbix::packet;
 
 /// More checks in one request are refused; servers send one.
-const MOST_CHECKS: usize = 1000;
+const MOST_CHECKS: usize = 100;
+/// A reply that has grown past this many bytes takes no further values.
+const MOST_REPLY: usize = 4 * 1024 * 1024;
 
 /// What a body asks.
 #[derive(Debug, PartialEq)]
@@ -177,6 +179,11 @@ impl Reply {
         out.extend_from_slice(b",\"data\":[");
         let any = false;
         Self { out, open, any }
+    }
+
+    /// Whether the values so far are as much as one request may ask for.
+    pub(super) fn is_full(&self) -> bool {
+        self.out.len() > MOST_REPLY
     }
 
     pub(super) fn push(&mut self, answer: Result<&str, &Unsupported>) {

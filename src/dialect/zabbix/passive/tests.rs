@@ -38,7 +38,7 @@ const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// What comes back for these bytes, followed by the end of the stream.
 async fn ask_of(server: &Server, bytes: &[u8]) -> Vec<u8> {
-    let (near, mut far) = tokio::io::duplex(4 << 20);
+    let (near, mut far) = tokio::io::duplex(8 << 20);
     let (mut read, mut write) = tokio::io::split(near);
     write.write_all(bytes).await.unwrap();
     write.shutdown().await.unwrap();
@@ -156,8 +156,8 @@ async fn json_requests_are_answered_as_the_7_0_agent_answers_them() {
             error(r#"unknown request \"5\""#),
         ),
         (
-            request(&[ping; 1001].join(",")),
-            error("more than 1000 checks in one request"),
+            request(&[ping; 101].join(",")),
+            error("more than 100 checks in one request"),
         ),
     ];
     for (body, expected) in cases {
@@ -170,6 +170,18 @@ async fn bad_bytes_in_json_do_not_make_it_a_bad_key() {
     let body = b"{\"request\":\"passive checks\",\"data\":[{\"key\":\"nosuch[\xff]\"}]}";
     let expected = r#"{"version":"7.0.0","variant":2,"data":[{"error":"Unsupported item key."}]}"#;
     assert_eq!(ask(body).await, expected);
+}
+
+#[tokio::test]
+async fn many_large_values_in_one_request_end_in_errors_and_not_in_memory() {
+    let checks = [r#"{"key":"large"}"#; 100].join(",");
+    let reply = ask(format!(
+        r#"{{"request":"passive checks","data":[{checks}]}}"#
+    ))
+    .await;
+    assert!(reply.len() < 6 << 20, "{} bytes", reply.len());
+    assert_eq!(reply.matches("\"value\"").count(), 4);
+    assert_eq!(reply.matches("\"Too much for one reply.\"").count(), 96);
 }
 
 #[tokio::test]
