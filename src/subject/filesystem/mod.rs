@@ -30,7 +30,7 @@ use crate::subject::{
     Want as Wanted,
 };
 
-use mounts::{Entry, Mounts};
+use mounts::{Mount, Mounts};
 use selection::Selection;
 use space::Stat;
 
@@ -81,8 +81,6 @@ pub struct Reading {
     mounts: Arc<Mounts>,
     /// Of each path of the table what statfs said, if it was asked.
     stats: Vec<Option<Stat>>,
-    /// Indices of the mounts that are devices, for OTLP.
-    devices: Vec<usize>,
     /// Of each path that a key named what statfs said.
     asked: HashMap<String, Stat>,
 }
@@ -159,40 +157,29 @@ fn stat(called: Called<Stat>) -> Stat {
     }
 }
 
-/// Indices of the mounts that hostmetrics tells: those on a device, bind mounts left out, each once.
-fn devices(pass: &mut Pass<'_>, mounts: &Mounts) -> Vec<usize> {
-    let Ok(text) = pass.file(Root::Proc, "filesystems") else {
-        return Vec::new();
-    };
-    let types = parse::device_types(&text);
-    let mut seen = std::collections::HashSet::new();
-    let mut devices = Vec::new();
-    for (at, entry) in mounts.entries.iter().enumerate() {
-        let mount = &entry.mount;
-        if mount.bind || &*mount.device == "none" || !types.contains(&mount.fstype.as_bytes()) {
-            continue;
-        }
-        let resolved = mount.resolved.get_or_init(|| resolve(pass, entry));
-        if seen.insert((&*mount.real_point, &**resolved)) {
-            devices.push(at);
-        }
+/// Finds the mounts on devices, if that was not done for this table yet.
+fn find_devices(pass: &mut Pass<'_>, mounts: &Mounts) -> Result<(), ReadError> {
+    if mounts.devices.get().is_none() {
+        let text = pass.file(Root::Proc, "filesystems")?;
+        let types = parse::device_types(&text);
+        let devices = mounts.on_devices(&types, |name, mount| resolve(pass, name, mount));
+        mounts.devices.get_or_init(|| devices);
     }
-    devices
+    Ok(())
 }
 
 /// The device behind a name that is only a link.
-fn resolve(pass: &Pass<'_>, entry: &Entry) -> Box<str> {
-    let device = &entry.mount.device;
+fn resolve(pass: &Pass<'_>, device: &str, mount: &Mount) -> Box<str> {
     let link = if device.starts_with("/dev/mapper/") {
         pass.link(Root::Rootfs, device)
-    } else if &**device == "/dev/root" {
-        let number = format!("dev/block/{}:{}", entry.mount.major, entry.mount.minor);
+    } else if device == "/dev/root" {
+        let number = format!("dev/block/{}:{}", mount.major, mount.minor);
         pass.link(Root::Sys, &number)
     } else {
         None
     };
     let name = link.as_deref().and_then(|l| l.file_name()?.to_str());
-    name.map_or_else(|| device.clone(), |name| format!("/dev/{name}").into())
+    name.map_or_else(|| device.into(), |name| format!("/dev/{name}").into())
 }
 
 impl Filesystem {
@@ -323,11 +310,10 @@ impl Subject for Filesystem {
             self.mounts = Arc::new(Mounts::new(&text, rootfs, shows, &self.mounts));
         }
         let mounts = Arc::clone(&self.mounts);
-        let devices = if want.devices {
-            devices(pass, &mounts)
-        } else {
-            Vec::new()
-        };
+        let unknown = want
+            .devices
+            .then(|| find_devices(pass, &mounts))
+            .and_then(Result::err);
         let mut needed = vec![want.every; mounts.paths.len()];
         let mut need = |at: usize| {
             if let Some(needed) = needed.get_mut(at) {
@@ -338,21 +324,28 @@ impl Subject for Filesystem {
             let shown = mounts.entries.iter().filter(|e| e.mount.shown);
             shown.for_each(|e| need(e.told_at));
         }
-        for at in devices.iter().filter_map(|at| mounts.entries.get(*at)) {
-            need(at.at);
+        if want.devices {
+            let devices = mounts.devices.get().into_iter().flatten();
+            let entries = devices.filter_map(|d| mounts.entries.get(d.at));
+            entries.for_each(|e| need(e.at));
         }
         let mut stats = vec![None; mounts.paths.len()];
         let limit = limit(pass, self.timeout);
         let which = (0..needed.len()).filter(|at| needed.get(*at) == Some(&true));
         self.fill(pass, which, &mut stats, limit);
         let asked = self.paths(pass, &want.paths, &mut stats, limit);
+        let mut errors = self.errors(&stats);
+        errors.extend(unknown.map(|e| ItemError {
+            kind: "types",
+            item: "filesystems".into(),
+            why: e.to_string(),
+        }));
         Ok(Taken {
-            errors: self.errors(&stats),
+            errors,
             complete: mounts.errors.is_empty(),
             reading: Reading {
                 mounts,
                 stats,
-                devices,
                 asked,
             },
         })

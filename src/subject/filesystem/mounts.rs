@@ -69,16 +69,18 @@ pub(super) struct Mount {
     pub readonly: bool,
     /// Options as /proc/mounts tells them.
     pub options: Box<str>,
-    /// A directory of the file system is mounted, not the whole.
+    /// A directory of a device is mounted, neither the whole nor a subvolume of btrfs.
     pub bind: bool,
+    /// What hostmetrics takes for the device: of what lies on none and is no whole, the directory.
+    pub source: Box<str>,
+    /// `rw`, `ro` or `unknown`, as hostmetrics puts the options of the mount and of the file system together.
+    pub mode: &'static str,
     /// Whether the patterns let Prometheus see it.
     pub shown: bool,
     /// Path that Prometheus asks about.
     pub told_path: CallKey,
     /// Path of the mount.
     pub path: CallKey,
-    /// Device with its links resolved, for OTLP.
-    pub resolved: OnceLock<Box<str>>,
 }
 
 /// A mount and its place in the table.
@@ -95,6 +97,15 @@ pub(super) struct Entry {
     pub at: usize,
 }
 
+/// A mount on a device.
+#[derive(Debug)]
+pub(super) struct Device {
+    /// Index of the mount among the entries.
+    pub at: usize,
+    /// Name of the device, links resolved.
+    pub name: Box<str>,
+}
+
 /// All mounts.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
@@ -105,6 +116,8 @@ pub(super) struct Mounts {
     /// Of each path, whether only memory and local disks lie on the way: there statfs comes back.
     pub local: Vec<bool>,
     pub errors: Vec<ItemError>,
+    /// The mounts on devices, once somebody wanted them.
+    pub devices: OnceLock<Vec<Device>>,
 }
 
 impl Mounts {
@@ -167,6 +180,35 @@ impl Mounts {
         table
     }
 
+    /// The mounts that hostmetrics tells: of the given types, bind mounts left out, each once. A device has the name
+    /// under which it was mounted first; `resolve` finds the device behind a name that is only a link.
+    pub fn on_devices(
+        &self,
+        types: &[&[u8]],
+        resolve: impl Fn(&str, &Mount) -> Box<str>,
+    ) -> Vec<Device> {
+        let mut names: HashMap<[&str; 2], &str, RandomState> = HashMap::default();
+        let mut seen = HashSet::new();
+        let mut devices = Vec::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            let mount = &*entry.mount;
+            if !types.contains(&mount.fstype.as_bytes()) {
+                continue;
+            }
+            let name = *names
+                .entry([&mount.major, &mount.minor])
+                .or_insert(&mount.source);
+            if mount.bind {
+                continue;
+            }
+            let name = resolve(name, mount);
+            if seen.insert((&*mount.real_point, name.clone())) {
+                devices.push(Device { at, name });
+            }
+        }
+        devices
+    }
+
     /// Whether this is the table of `text`.
     pub fn is_of(&self, text: &[u8]) -> bool {
         self.text == text
@@ -185,6 +227,16 @@ impl Mount {
         let read_only = [line.options, line.super_options]
             .iter()
             .any(|o| has_option(o, b"ro"));
+        let on_device = line.device.starts_with(b"/");
+        let subvolume = split(line.super_options).find_map(|o| o.strip_prefix(b"subvol="));
+        let lists = |options, option: &[u8]| split(options).any(|o| o == option);
+        let mode = if lists(line.options, b"ro") || lists(line.super_options, b"ro") {
+            "ro"
+        } else if lists(line.options, b"rw") {
+            "rw"
+        } else {
+            "unknown"
+        };
         Self {
             shown: shows(&mount_point, &fstype),
             line: raw.into(),
@@ -197,10 +249,15 @@ impl Mount {
             minor: line.minor.to_string().into(),
             readonly: read_only || has_option(line.super_options, b"emergency_ro"),
             options: options(line, read_only),
-            bind: line.root != b"/",
+            bind: on_device && line.root != b"/" && subvolume != Some(line.root),
+            source: if on_device || line.root == b"/" {
+                label(line.device).into()
+            } else {
+                label(line.root).into()
+            },
+            mode,
             mount_point,
             fstype,
-            resolved: OnceLock::new(),
         }
     }
 }
@@ -241,28 +298,21 @@ pub(super) fn joined(rootfs: &[u8], path: &[u8]) -> CallKey {
     CallKey::from(out.as_os_str())
 }
 
+fn split(options: &[u8]) -> impl Iterator<Item = &[u8]> {
+    options.split(|b| *b == b',')
+}
+
 /// The options of a mount as /proc/mounts has them, where those of the mount stand among those of the file system.
 fn options(line: &Line<'_>, read_only: bool) -> Box<str> {
-    let rest = |o: &'static [u8]| move |p: &&[u8]| *p != o;
-    let of = |text: &'static [u8]| text;
-    let mut own = line
-        .super_options
-        .split(|b| *b == b',')
-        .filter(rest(of(b"ro")))
-        .filter(rest(of(b"rw")))
-        .peekable();
+    let rest = |options| split(options).filter(|o| *o != b"ro" && *o != b"rw");
+    let mut own = rest(line.super_options).peekable();
     let mut out: Vec<&[u8]> = vec![if read_only { b"ro" } else { b"rw" }];
     while let Some(flag) =
         own.next_if(|o| matches!(*o, b"sync" | b"dirsync" | b"mand" | b"lazytime"))
     {
         out.push(flag);
     }
-    out.extend(
-        line.options
-            .split(|b| *b == b',')
-            .filter(rest(of(b"ro")))
-            .filter(rest(of(b"rw"))),
-    );
+    out.extend(rest(line.options));
     out.extend(own);
     label(&out.join(&b',')).into()
 }
@@ -273,106 +323,4 @@ pub(super) fn asked(rootfs: &Path, path: &str) -> CallKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(text: &str, rootfs: &str) -> Mounts {
-        let known = Mounts::default();
-        Mounts::new(text.as_bytes(), Path::new(rootfs), |_, _| true, &known)
-    }
-
-    #[test]
-    fn the_root_is_stripped_as_text_and_joined_as_a_path() {
-        for (rootfs, mount, told, path) in [
-            ("/", "/a/b", "/a/b", "/a/b"),
-            ("/", "/a/../b/.", "/a/../b/.", "/b"),
-            ("/r", "/r/a", "/a", "/r/a"),
-            ("/r", "/r", "/", "/r"),
-            ("/r", "/rx", "x", "/r/x"),
-            ("/r", "/other", "/other", "/r/other"),
-            ("/r", "/../../..", "/../../..", "/"),
-            ("/r", "a", "a", "/r/a"),
-            ("/r", "", "/", "/r"),
-        ] {
-            let table = table(&format!("1 1 8:1 / {mount} rw - ext4 d rw\n"), rootfs);
-            let entry = &table.entries[0];
-            assert_eq!(&*entry.mount.mount_point, told, "{rootfs} {mount}");
-            assert_eq!(&*entry.mount.told_path, path, "{rootfs} {mount}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_is_told_undecoded_has_two_paths() {
-        let text = "1 1 8:1 / /a\\134b rw - ext4 d rw\n1 1 8:1 / /a\\040b rw - ext4 d rw\n";
-        let table = table(text, "/");
-        let [first, second] = &table.entries[..] else {
-            panic!("two mounts");
-        };
-        assert_eq!(&*first.mount.mount_point, "/a\\134b");
-        assert_eq!(&*first.mount.path, "/a\\b");
-        assert_ne!(first.told_at, first.at);
-        assert_eq!(&*second.mount.mount_point, "/a b");
-        assert_eq!(&*second.mount.raw_point, "/a\\040b");
-        assert_eq!(second.told_at, second.at);
-    }
-
-    #[test]
-    fn the_same_mount_is_marked_as_repeated_whatever_its_options() {
-        let text = "1 1 8:1 / /a rw - ext4 d rw\n2 1 8:1 / /a ro - ext4 d rw\n3 1 8:2 / /a rw - ext4 d rw\n";
-        let table = table(text, "/");
-        let marks: Vec<_> = table
-            .entries
-            .iter()
-            .map(|e| (e.repeated, e.covered))
-            .collect();
-        assert_eq!(marks, [(false, false), (true, true), (false, true)]);
-        assert_eq!(table.paths.len(), 1);
-    }
-
-    #[test]
-    fn mounts_whose_lines_are_the_same_are_kept() {
-        let first = table("1 1 8:1 / /a rw - ext4 d rw\n", "/");
-        let text = b"1 1 8:1 / /a rw - ext4 d rw\nbad\n2 1 8:1 / /b rw - ext4 d rw\n";
-        let asked = std::cell::Cell::new(0);
-        let shows = |_: &str, _: &str| {
-            asked.set(asked.get() + 1);
-            true
-        };
-        let second = Mounts::new(text, Path::new("/"), shows, &first);
-        assert_eq!((second.entries.len(), second.errors.len()), (2, 1));
-        assert_eq!(asked.get(), 1);
-        assert!(second.is_of(text));
-    }
-
-    #[test]
-    fn a_path_is_local_if_nothing_on_the_way_is_remote() {
-        let lines = [
-            "1 1 8:1 / / rw - ext4 d rw",
-            "1 1 0:1 / /net rw - nfs4 server:/ rw",
-            "1 1 0:2 / /net/tmp rw - tmpfs t rw",
-            "1 1 0:3 / /network rw - tmpfs t rw",
-            "1 1 0:4 / /fuse rw - fuse.sshfs s rw",
-        ];
-        let table = table(&lines.join("\n"), "/");
-        let local: Vec<_> = table.paths.iter().zip(&table.local).collect();
-        let found: Vec<_> = local
-            .iter()
-            .filter(|(_, l)| **l)
-            .map(|(p, _)| &***p)
-            .collect();
-        assert_eq!(found, ["/", "/network"]);
-    }
-
-    #[test]
-    fn options_are_those_of_proc_mounts() {
-        for (mount, own, expected) in [
-            ("rw,relatime", "rw,discard", "rw,relatime,discard"),
-            ("rw,nosuid", "ro", "ro,nosuid"),
-            ("ro,nosuid", "rw,sync,size=4k", "ro,sync,nosuid,size=4k"),
-            ("rw", "rw", "rw"),
-        ] {
-            let table = table(&format!("1 1 8:1 / /a {mount} - ext4 d {own}\n"), "/");
-            assert_eq!(&*table.entries[0].mount.options, expected);
-        }
-    }
-}
+mod tests;

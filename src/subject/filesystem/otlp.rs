@@ -11,18 +11,17 @@ crate::instruments! { Filesystem:
 
 pub(super) fn tell(reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
     let told = || {
-        let entries = reading.devices.iter();
-        entries.filter_map(|at| {
-            let entry = reading.mounts.entries.get(*at)?;
+        let devices = reading.mounts.devices.get().into_iter().flatten();
+        devices.filter_map(|device| {
+            let entry = reading.mounts.entries.get(device.at)?;
             match reading.stats.get(entry.at).copied().flatten()? {
-                Stat::Told(space) => Some((&*entry.mount, space)),
+                Stat::Told(space) => Some((&*device.name, &*entry.mount, space)),
                 Stat::Failed(_) | Stat::Stuck => None,
             }
         })
     };
-    let mode = |readonly| if readonly { "ro" } else { "rw" };
     let mut points = batch.instrument(&USAGE);
-    for (mount, space) in told() {
+    for (device, mount, space) in told() {
         let size = space.blocks.wrapping_mul(space.block);
         let used = space
             .blocks
@@ -31,23 +30,19 @@ pub(super) fn tell(reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
         let free = space.available.wrapping_mul(space.block);
         let reserved = size.wrapping_sub(used).wrapping_sub(free);
         for (state, value) in [("used", used), ("free", free), ("reserved", reserved)] {
-            let device = mount.resolved.get().unwrap_or(&mount.device);
-            let mode = mode(mount.readonly);
             points.push(
-                [device, mode, &mount.real_point, state, &mount.fstype],
+                [device, mount.mode, &mount.real_point, state, &mount.fstype],
                 value.cast_signed(),
             );
         }
     }
     drop(points);
     let mut points = batch.instrument(&INODES);
-    for (mount, space) in told() {
+    for (device, mount, space) in told() {
         let used = space.files.wrapping_sub(space.files_free);
         for (state, value) in [("used", used), ("free", space.files_free)] {
-            let device = mount.resolved.get().unwrap_or(&mount.device);
-            let mode = mode(mount.readonly);
             points.push(
-                [device, mode, &mount.real_point, state, &mount.fstype],
+                [device, mount.mode, &mount.real_point, state, &mount.fstype],
                 value.cast_signed(),
             );
         }
