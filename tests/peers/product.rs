@@ -15,9 +15,10 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::page::Page;
-use crate::process::until;
+use crate::process::{Running, until};
 use crate::programs::Peer;
 use crate::scratch::Scratch;
+use crate::systemd::Booted;
 use crate::{PeerTest, ours, prometheus, web};
 
 #[allow(
@@ -52,13 +53,20 @@ pub const TESTS: &[PeerTest] = &[
     },
     PeerTest {
         name: "product::prometheus_answers_the_dashboards_and_judges_the_rules",
-        needs: &[Peer::Prometheus],
+        needs: &[
+            Peer::Prometheus,
+            Peer::Root,
+            Peer::Systemd,
+            Peer::DbusDaemon,
+        ],
         run: dashboards_and_rules,
     },
 ];
 
 /// Where Prometheus of the compose file scrapes.
 const SCRAPED: &str = "127.0.0.1:9100";
+/// Panels that have nothing to show of a machine that is well.
+const WHEN_ILL: &[&str] = &["Items that could not be read"];
 /// What the variables of Grafana stand for in a query.
 const VARIABLES: &[(&str, &str)] = &[
     ("$__rate_interval", "1m"),
@@ -149,7 +157,7 @@ fn queries(instance: SocketAddr) -> Result<Vec<Query>, Failed> {
                 expression = expression.replace(name, value);
             }
             queries.push(Query {
-                panel: panel.to_string(),
+                panel: panel.as_str().unwrap_or_default().to_owned(),
                 expression,
             });
         }
@@ -174,10 +182,37 @@ fn encoded(expression: &str) -> String {
     expression.bytes().map(byte).collect()
 }
 
+/// A nodeward that reads the machine, and one that reads the units of a booted systemd.
+struct Nodes {
+    _running: [Running; 2],
+    addresses: [SocketAddr; 2],
+}
+
+impl Nodes {
+    fn start(booted: &Booted, scratch: &Scratch) -> Result<Self, Failed> {
+        let mut machine = ours::run(["--collector.processes"], scratch)?;
+        let mut command = ours::command("run", scratch);
+        command
+            .args([
+                "--web.listen-address=127.0.0.1:0",
+                "--collector.disable-defaults",
+                "--collector.systemd",
+            ])
+            .arg(format!("--path.procfs=/proc/{}/root/proc", booted.first))
+            .env("DBUS_SYSTEM_BUS_ADDRESS", &booted.bus);
+        let mut units = Running::start("nodeward-units", &mut command, scratch)?;
+        let addresses = [machine.address()?, units.address()?];
+        Ok(Self {
+            _running: [machine, units],
+            addresses,
+        })
+    }
+}
+
 fn dashboards_and_rules() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let mut ours = ours::run(["--collector.processes"], &scratch)?;
-    let address = ours.address()?;
+    let booted = Booted::boot(&scratch)?;
+    let nodes = Nodes::start(&booted, &scratch)?;
     let config = std::fs::read_to_string(root().join("packaging/compose/prometheus.yml"))?;
     let rules = root().join("alert-rules/*.yml");
     for expected in [SCRAPED, "rules/*.yml", "15s"] {
@@ -185,18 +220,42 @@ fn dashboards_and_rules() -> Result<(), Failed> {
             return Err(format!("packaging/compose/prometheus.yml lacks {expected}").into());
         }
     }
+    let targets = nodes.addresses.map(|address| address.to_string());
     let config = config
-        .replace(SCRAPED, &address.to_string())
+        .replace(SCRAPED, &targets.join("\", \""))
         .replace("rules/*.yml", &rules.display().to_string())
         .replace("15s", "1s");
     let mut prometheus = prometheus::start(&config, &scratch)?;
     let server = prometheus.address()?;
     // What counts scrapes is there from the second on, and a rate needs two of its values.
-    until("four scrapes", || {
+    until("four scrapes of each", || {
         let scrapes = encoded("count_over_time(nodeward_build_info[1m]) > 3");
         let data = ask(server, &format!("/api/v1/query?query={scrapes}")).ok()?;
-        (!list(&data["result"]).is_empty()).then_some(())
+        (list(&data["result"]).len() == nodes.addresses.len()).then_some(())
     })?;
+    let mut answered = BTreeSet::new();
+    for address in nodes.addresses {
+        shown(server, address, &mut answered)?;
+    }
+    let never: Vec<String> = queries(server)?
+        .into_iter()
+        .map(|query| query.panel)
+        .filter(|panel| !answered.contains(panel) && !WHEN_ILL.contains(&panel.as_str()))
+        .collect();
+    if !never.is_empty() {
+        return Err(format!("no data anywhere: {never:?}").into());
+    }
+    judged(server)?;
+    prometheus::quiet(&prometheus)
+}
+
+/// Runs every query for one node: none is wrong, and those over what its page tells have data. Notes the panels that
+/// have.
+fn shown(
+    server: SocketAddr,
+    address: SocketAddr,
+    answered: &mut BTreeSet<String>,
+) -> Result<(), Failed> {
     let page = Page::parse(&web::page(address, "/metrics")?)?;
     let told: BTreeSet<&str> = page
         .samples
@@ -204,13 +263,10 @@ fn dashboards_and_rules() -> Result<(), Failed> {
         .map(|series| series.name.as_str())
         .collect();
     let mut wrong = BTreeMap::new();
-    let mut answered = 0;
     for query in queries(address)? {
         let run = |expression: &str| {
-            ask(
-                server,
-                &format!("/api/v1/query?query={}", encoded(expression)),
-            )
+            let path = format!("/api/v1/query?query={}", encoded(expression));
+            ask(server, &path)
         };
         let data = run(&query.expression).and_then(|_| run(&unconditional(&query.expression)));
         let names = promql::metrics(&query.expression);
@@ -223,14 +279,16 @@ fn dashboards_and_rules() -> Result<(), Failed> {
             Ok(data) if expected && list(&data["result"]).is_empty() => {
                 wrong.insert(query.expression, format!("{}: no data", query.panel));
             }
-            Ok(_) => answered += usize::from(expected),
+            Ok(_) if expected => {
+                answered.insert(query.panel);
+            }
+            Ok(_) => {}
         }
     }
-    if !wrong.is_empty() || answered == 0 {
-        return Err(format!("{answered} answered; {wrong:#?}").into());
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{wrong:#?}").into()),
     }
-    judged(server)?;
-    prometheus::quiet(&prometheus)
 }
 
 /// Waits until Prometheus has evaluated every rule, and every one without an error.

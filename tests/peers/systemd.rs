@@ -112,11 +112,12 @@ const KEYS: &[&str] = &[
 const ROUNDS: usize = 30;
 
 /// A systemd of its own, booted by `tests/peers/boot-systemd` and ended on drop.
-struct Booted {
+pub struct Booted {
     home: PathBuf,
-    bus: String,
+    /// Address of its system bus.
+    pub bus: String,
     /// Process ID of its process 1, seen from here.
-    first: String,
+    pub first: String,
 }
 
 impl Booted {
@@ -127,7 +128,8 @@ impl Booted {
         command
     }
 
-    fn boot(scratch: &Scratch) -> Result<Self, Failed> {
+    /// Boots one; it ends with the value.
+    pub fn boot(scratch: &Scratch) -> Result<Self, Failed> {
         let mut booted = Self {
             home: scratch.path().join("systemd"),
             bus: String::new(),
@@ -189,7 +191,7 @@ fn same_units(more: &[&str]) -> Result<(), Failed> {
 }
 
 /// A nodeward that answers passive checks about the booted systemd; the rest of its `systemd:` section is `more`.
-fn answering(booted: &Booted, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
+pub fn answering(booted: &Booted, more: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
     let (port, bus, first) = (free_port()?, &booted.bus, &booted.first);
     let yaml = format!(
         "http: {{listen: [\"127.0.0.1:0\"]}}\n\

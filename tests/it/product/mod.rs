@@ -17,9 +17,6 @@ use nodeward::config::tree::{Node, Value as Tree};
 use nodeward::subject::TABLE;
 use serde_json::{Map, Value};
 
-/// Subjects that are told of before they are read; a name of theirs is checked once they are in the table.
-const COMING: &[(&str, &str)] = &[("systemd", "node_systemd_")];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -86,13 +83,6 @@ fn told() -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a name belongs to a subject that is not read yet.
-fn is_coming(name: &str) -> bool {
-    COMING.iter().any(|(subject, prefix)| {
-        name.starts_with(prefix) && !TABLE.iter().any(|entry| entry.name == *subject)
-    })
-}
-
 /// Panics unless every metric of `expression` is told, or is one of `known`.
 fn expect_told(expression: &str, known: &BTreeSet<String>, told: &BTreeSet<String>, place: &str) {
     let names = promql::metrics(expression);
@@ -102,7 +92,7 @@ fn expect_told(expression: &str, known: &BTreeSet<String>, told: &BTreeSet<Strin
     );
     for name in names {
         assert!(
-            told.contains(&name) || known.contains(&name) || is_coming(&name),
+            told.contains(&name) || known.contains(&name),
             "{place}: nothing tells {name}, which is named in {expression}"
         );
     }

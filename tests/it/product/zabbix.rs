@@ -12,7 +12,7 @@ use nodeward::dialect::zabbix::key::Key;
 use nodeward::subject::TABLE;
 use serde_json::Value;
 
-use super::{files, is_coming, list, text, yaml};
+use super::{files, list, text, yaml};
 
 fn templates() -> Vec<(Value, String)> {
     files("zabbix-templates", ".yaml")
@@ -64,7 +64,7 @@ fn templates_ask_for_no_key_that_is_not_answered() {
             asked += 1;
             let text = text(&item["key"]);
             let key = Key::parse(text).unwrap_or_else(|_| panic!("{text} is no key"));
-            if agent::KEYS.contains(&key.name()) || is_coming(key.name()) {
+            if agent::KEYS.contains(&key.name()) {
                 continue;
             }
             let parameters = TABLE

@@ -1,5 +1,5 @@
-//! A real Zabbix server: it takes our template, polls nodeward by it and by the template that comes with Zabbix, and
-//! every item that nodeward answers gets a value.
+//! A real Zabbix server: it takes our templates, polls nodeward by them and by the template that comes with Zabbix,
+//! and every item that nodeward answers gets a value.
 
 #![expect(
     clippy::indexing_slicing,
@@ -13,6 +13,7 @@
 mod house;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use libtest_mimic::Failed;
 use nodeward::dialect::zabbix::agent;
@@ -22,16 +23,25 @@ use serde_json::{Value, json};
 use crate::process::{free_port, until};
 use crate::programs::Peer;
 use crate::scratch::Scratch;
+use crate::systemd::{self, Booted};
 use crate::{PeerTest, ours};
 use house::Zabbix;
 
 pub const TESTS: &[PeerTest] = &[PeerTest {
-    name: "zabbix_server::every_item_of_our_template_and_of_the_stock_one_gets_its_value",
-    needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php],
+    name: "zabbix_server::every_item_of_our_templates_and_of_the_stock_one_gets_its_value",
+    needs: &[
+        Peer::ZabbixServer,
+        Peer::Postgres,
+        Peer::Php,
+        Peer::Root,
+        Peer::Systemd,
+        Peer::DbusDaemon,
+    ],
     run: templates,
 }];
 
 const OURS: &str = "nodeward by Zabbix agent";
+const UNITS: &str = "nodeward systemd units by Zabbix agent";
 const STOCK: &str = "Linux by Zabbix agent";
 /// Types of item that the server asks for by itself: agent, internal, calculated.
 const ASKED: &[&str] = &["0", "5", "15"];
@@ -47,8 +57,13 @@ fn templates() -> Result<(), Failed> {
     );
     let mut ours = ours::configured(&yaml, &scratch)?;
     ours.listens(port)?;
+    let units = Scratch::new()?;
+    let booted = Booted::boot(&units)?;
+    let (_units, units_port) = systemd::answering(&booted, "", &units)?;
     let zabbix = Zabbix::start(&scratch)?;
-    import(&zabbix)?;
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/zabbix-templates"))? {
+        import(&zabbix, &file?.path())?;
+    }
     // One mount and one interface that every machine has, so that there is always something to discover.
     let macros = json!([
         {"macro": "{$VFS.FS.FSNAME.MATCHES}", "value": "^/$"},
@@ -58,6 +73,7 @@ fn templates() -> Result<(), Failed> {
     ]);
     let by_ours = Host::make(&zabbix, OURS, port, &macros)?;
     let by_stock = Host::make(&zabbix, STOCK, port, &macros)?;
+    let by_units = Host::make(&zabbix, UNITS, units_port, &json!([]))?;
     by_ours.settle(
         &zabbix,
         |_| true,
@@ -68,7 +84,9 @@ fn templates() -> Result<(), Failed> {
         is_answered,
         &["vfs.fs.size[/,pused]", "net.if.in[\"lo\"]"],
     )?;
+    by_units.settle(&zabbix, is_of_every_unit, UNIT)?;
     by_ours.triggers(&zabbix)?;
+    by_units.triggers(&zabbix)?;
     // For whoever extends nodeward: what users of the stock template still miss.
     for item in by_stock.items(&zabbix)? {
         if !is_answered(&item) && item["state"] == "1" {
@@ -78,11 +96,23 @@ fn templates() -> Result<(), Failed> {
     Ok(())
 }
 
-fn import(zabbix: &Zabbix) -> Result<(), Failed> {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/zabbix-templates/nodeward_agent.yaml"
-    );
+/// What is there of the unit that uses something.
+const UNIT: &[&str] = &[
+    "nodeward.unit[nodeward-active.service,cpu]",
+    "nodeward.unit[nodeward-active.service,memory]",
+    "nodeward.unit[nodeward-active.service,tasks]",
+    "nodeward.unit[nodeward-active.service,tasks.limit]",
+    "nodeward.unit[nodeward-failed.service,state]",
+    "nodeward.unit[nodeward-restarted.service,restarts]",
+];
+
+/// Units that do not run use nothing: they have a state and no figures.
+fn is_of_every_unit(item: &Value) -> bool {
+    let key = text(item, "key_");
+    !key.starts_with("nodeward.unit[") || key.ends_with(",state]") || UNIT.contains(&key)
+}
+
+fn import(zabbix: &Zabbix, file: &Path) -> Result<(), Failed> {
     let both = json!({"createMissing": true, "updateExisting": true});
     let mut rules = serde_json::Map::new();
     for part in [
@@ -107,7 +137,11 @@ fn import(zabbix: &Zabbix) -> Result<(), Failed> {
     let compared = zabbix.call("configuration.importcompare", &request)?;
     match list(&compared).is_empty() && compared.as_object().is_none_or(serde_json::Map::is_empty) {
         true => Ok(()),
-        false => Err(format!("imported, it is not what the file says: {compared}").into()),
+        false => Err(format!(
+            "imported, it is not what {} says: {compared}",
+            file.display()
+        )
+        .into()),
     }
 }
 
