@@ -6,12 +6,13 @@ use std::process::Command;
 
 use libtest_mimic::Failed;
 
+use crate::page::Page;
 use crate::process::{Running, free_port, until};
 use crate::programs::Peer;
 use crate::reference::{compare, scrape};
 use crate::scratch::Scratch;
 use crate::zabbix::{agent_as, ask};
-use crate::{PeerTest, ours};
+use crate::{PeerTest, ours, web};
 
 const NEEDS: &[Peer] = &[
     Peer::Root,
@@ -253,7 +254,7 @@ fn same_figures() -> Result<(), Failed> {
     let address = ours.address()?;
     let unit = [("name", "nodeward-active.service")];
     until("figures that agree", || {
-        let page = scrape(address).ok()?;
+        let page = Page::parse(&web::page(address, "/metrics").ok()?).ok()?;
         let told = |family: &str| page.value(family, &unit);
         let pairs = [
             (
