@@ -113,10 +113,6 @@ fn is_gone(error: &ReadError) -> bool {
 }
 
 /// A limit of version 2, and of `pids` in both; none if it is off.
-#[expect(
-    clippy::option_option,
-    reason = "no limit is something else than no file"
-)]
 pub fn limit(text: &[u8]) -> Option<Option<u64>> {
     match text {
         b"max" => Some(None),

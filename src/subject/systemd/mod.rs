@@ -165,10 +165,11 @@ impl Subject for Systemd {
             Vec::new()
         };
 
-        let hierarchies = want
-            .groups()
-            .then(|| Hierarchies::find(pass))
-            .unwrap_or_default();
+        let hierarchies = if want.groups() {
+            Hierarchies::find(pass)
+        } else {
+            Hierarchies::default()
+        };
         let (groups, all) = hierarchies.units(pass);
         if !all {
             errors.push(ItemError {

@@ -1,5 +1,10 @@
 //! What of systemd is told, and how it is reached.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use super::Systemd;
 use crate::model::duration::Period;
 use crate::model::pattern::Pattern;
@@ -57,10 +62,14 @@ fn fixed(text: &str) -> Pattern {
     Pattern::new(text).expect("a pattern of the program's own")
 }
 
-/// Which units are told.
+/// Units whose verdict is remembered; beyond that all are forgotten, since units come and go.
+const REMEMBERED: usize = 8192;
+
+/// Which units are told. What was judged is remembered: matching costs more than the rest of telling a unit.
 pub(super) struct Selection {
     include: Pattern,
     exclude: Pattern,
+    judged: RefCell<HashMap<String, bool, RandomState>>,
 }
 
 impl Selection {
@@ -74,11 +83,21 @@ impl Selection {
         Ok(Self {
             include: whole("unit_include", &options.unit_include)?,
             exclude: whole("unit_exclude", &options.unit_exclude)?,
+            judged: RefCell::default(),
         })
     }
 
     pub(super) fn takes(&self, unit: &str) -> bool {
-        self.include.matches(unit) && !self.exclude.matches(unit)
+        let mut judged = self.judged.borrow_mut();
+        if let Some(takes) = judged.get(unit) {
+            return *takes;
+        }
+        if judged.len() >= REMEMBERED {
+            judged.clear();
+        }
+        let takes = self.include.matches(unit) && !self.exclude.matches(unit);
+        judged.insert(unit.to_owned(), takes);
+        takes
     }
 }
 

@@ -277,6 +277,12 @@ fn patterns_are_anchored_and_both_apply() {
         .filter(|unit| selection.takes(unit))
         .collect();
     assert_eq!(taken, ["a", "abc", "b"]);
+    // The same again, from memory.
+    assert!(selection.takes("abc") && !selection.takes("ab"));
+    for unit in 0..10_000 {
+        assert!(!selection.takes(&unit.to_string()));
+    }
+    assert!(selection.takes("abc") && !selection.takes("ab"));
     let defaults = Selection::new(&Options::default()).unwrap();
     assert!(defaults.takes("a.service") && defaults.takes("scope") && !defaults.takes("a.scope"));
 }
