@@ -86,7 +86,7 @@ fn subjects(config: &Config, cross: &mut Cross<'_>) {
 }
 
 /// `X_include` beside `X_exclude`, which every subject refuses when it starts: said here, it has a
-/// place. An empty pattern is none, as in the flags.
+/// place. An empty pattern is none, as in the flags. Of systemd both apply, as in the reference.
 fn selections(cross: &mut Cross<'_>) {
     let all = Path::of(&["subjects"]);
     let Some(Value::Map(sections)) = cross.value(&all) else {
@@ -97,7 +97,7 @@ fn selections(cross: &mut Cross<'_>) {
         _ => false,
     };
     let mut both = Vec::new();
-    for section in sections {
+    for section in sections.iter().filter(|section| section.key != "systemd") {
         let entries = section.node.entries();
         for include in entries.iter().filter(|entry| given(entry)) {
             let Some(name) = include.key.strip_suffix("_include") else {
