@@ -234,12 +234,19 @@ fn a_connection_that_stays_silent_beyond_patience_is_dropped_and_made_again() {
     let patience = Duration::from_millis(10);
     let systemd =
         Systemd::with_patience(running.handle.clone(), &options, Arc::default(), patience).unwrap();
-    let soon = Instant::now() + Duration::from_millis(10);
+    let soon = || Instant::now() + Duration::from_millis(10);
     assert!(matches!(
-        systemd.list_units(soon),
+        systemd.list_units(soon()),
         Err(Error::Late { .. } | Error::Connect { .. })
     ));
-    until(|| systemd.counts().parked == 0 && systemd.counts().broken == 1);
+    // On a busy machine the deadline may pass before the call is sent: then it takes another one.
+    until(|| {
+        let counts = systemd.counts();
+        if counts.parked == 0 && counts.broken == 0 {
+            systemd.list_units(soon()).ok();
+        }
+        counts.parked == 0 && counts.broken > 0
+    });
     // The short patience may run out while the second handshake is under way on a busy machine.
     until(|| systemd.list_units(far()).is_ok());
     assert_eq!(systemd.counts().parked, 0);
