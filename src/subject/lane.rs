@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::counters::SamplerCounters;
 use super::held::{AnyWant, Run};
-use super::sampler::SamplerCounters;
 use super::{Missing, Part};
 use crate::host::{Files, Host, Pass};
 

@@ -10,6 +10,7 @@
 //!                                  reads      of subjects                            └─> Item::answer
 //! ```
 
+mod counters;
 mod held;
 mod history;
 mod item;
@@ -37,11 +38,12 @@ use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::{Host, Pass, ReadError};
 
+pub use counters::SamplerCounters;
 pub use held::Held;
 pub use history::{History, Ring};
 pub use item::{Answer, Args, Item, Said};
 pub use list::{Entry, FlagDescriptor, ItemDescriptor, Options, TABLE};
-pub use sampler::{Sampler, SamplerCounters};
+pub use sampler::Sampler;
 pub use snapshot::{FAMILIES as SNAPSHOT_FAMILIES, Missing, Part, Snapshot};
 
 /// One thing read from the machine.
