@@ -7,10 +7,11 @@ use std::io::Read;
 pub struct Bare {
     buffer: Vec<u8>,
     mounts: Vec<String>,
+    processes: bool,
 }
 
 impl Bare {
-    pub fn new() -> Self {
+    pub fn new(processes: bool) -> Self {
         let text = std::fs::read_to_string("/proc/1/mountinfo").unwrap_or_default();
         let mounts = text
             .lines()
@@ -20,6 +21,7 @@ impl Bare {
         Self {
             buffer: vec![0; 64 << 10],
             mounts,
+            processes,
         }
     }
 
@@ -62,6 +64,9 @@ impl Bare {
             {
                 std::hint::black_box(rustix::fs::statfs(mount.as_str()).is_ok());
             }
+        }
+        if !self.processes {
+            return;
         }
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids: Vec<String> = entries

@@ -25,6 +25,9 @@ pub const SUBJECTS: [&str; 6] = [
 const ROUNDS: usize = 9;
 const SCRAPES: u32 = 150;
 
+/// Without the one that is not on by default there, and whose cost is the kernel's.
+const WITHOUT_PROCESSES: &str = "--no-collector.processes";
+
 /// Starts ours with node_exporter's flags.
 pub fn ours(flags: &[String], scratch: &Scratch) -> Result<(Running, SocketAddr), Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
@@ -61,10 +64,23 @@ pub fn per_scrape(pid: u32, client: &mut Http, scrapes: u32) -> Result<f64, Fail
 }
 
 pub fn run(page: &mut String) -> Result<(), Failed> {
+    writeln!(
+        page,
+        "\n## A scrape\n\nWarm, keep-alive, HTTP included; {ROUNDS} rounds of {SCRAPES}."
+    )?;
+    table(
+        page,
+        "cpu, meminfo, filesystem, netdev",
+        &[WITHOUT_PROCESSES.to_owned()],
+    )?;
+    table(page, "The same and processes", &[])
+}
+
+fn table(page: &mut String, title: &str, flags: &[String]) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let (mine, mine_at) = ours(&[], &scratch)?;
-    let (theirs, theirs_at) = reference(&[], &scratch)?;
-    let mut bare = Bare::new();
+    let (mine, mine_at) = ours(flags, &scratch)?;
+    let (theirs, theirs_at) = reference(flags, &scratch)?;
+    let mut bare = Bare::new(flags.is_empty());
     let mut clients = Vec::new();
     for (who, running, address) in [
         ("nodeward", &mine, mine_at),
@@ -90,7 +106,7 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
     let kernel = median(kernel);
     writeln!(
         page,
-        "\n## A scrape\n\ncpu, meminfo, filesystem, netdev and processes, warm, keep-alive, HTTP included; {ROUNDS} rounds of {SCRAPES}.\n\n\
+        "\n{title}:\n\n\
          | who | CPU a scrape, plain | of the bare files | CPU a scrape, gzip | page, plain | page, gzip | resident | of it anonymous |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     )?;
