@@ -114,7 +114,8 @@ fn text_of(path: &FilePath, file: usize) -> Result<(String, Option<Fault>), Faul
 pub fn decode(bytes: &[u8], file: usize) -> (String, Option<Fault>) {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), None),
+        // A lone CR ends a line too (YAML 1.2.2, section 5.4); places and shown lines count LFs.
+        Ok(text) => (text.replace("\r\n", "\n").replace('\r', "\n"), None),
         Err(error) => {
             let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let good = String::from_utf8_lossy(good).into_owned();

@@ -14,7 +14,7 @@ use super::tree::{Entry, Path, Step, Value};
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::net::address::Address;
-use crate::subject::TABLE;
+use crate::subject::{self, TABLE};
 
 /// Notes everything that is wrong across fields.
 pub fn validate(config: &Config, cross: &mut Cross<'_>) {
@@ -85,8 +85,9 @@ fn subjects(config: &Config, cross: &mut Cross<'_>) {
     }
 }
 
-/// `X_include` beside `X_exclude`, which every subject refuses when it starts: said here, it has a
-/// place. An empty pattern is none, as in the flags. Of systemd both apply, as in the reference.
+/// `X_include` beside `X_exclude` where both are none by default: such a pair is a choice, and its
+/// subject refuses both when it starts. Said here, it has a place. An empty pattern is none, as in
+/// the flags.
 fn selections(cross: &mut Cross<'_>) {
     let all = Path::of(&["subjects"]);
     let Some(Value::Map(sections)) = cross.value(&all) else {
@@ -96,18 +97,26 @@ fn selections(cross: &mut Cross<'_>) {
         Value::Text(pattern, _) => !pattern.is_empty(),
         _ => false,
     };
+    let defaults = serde_json::to_value(subject::Options::default()).unwrap_or_default();
+    let none = |section: &str, key: &str| {
+        defaults
+            .get(section)
+            .and_then(|section| section.get(key))
+            .is_some_and(|key| key.is_null())
+    };
     let mut both = Vec::new();
-    for section in sections.iter().filter(|section| section.key != "systemd") {
+    for section in sections {
         let entries = section.node.entries();
         for include in entries.iter().filter(|entry| given(entry)) {
             let Some(name) = include.key.strip_suffix("_include") else {
                 continue;
             };
             let exclude = format!("{name}_exclude");
-            if entries
+            let a_choice = none(&section.key, &include.key) && none(&section.key, &exclude);
+            let both_given = entries
                 .iter()
-                .any(|entry| entry.key == exclude && given(entry))
-            {
+                .any(|entry| entry.key == exclude && given(entry));
+            if a_choice && both_given {
                 let why = format!("{} cannot stand beside it; remove one", include.key);
                 both.push((all.key(&section.key).key(&exclude), why));
             }

@@ -207,6 +207,20 @@ fn a_section_left_empty_keeps_its_defaults_and_null_switches_off() {
 }
 
 #[test]
+fn lines_may_end_as_on_any_system() {
+    for text in [
+        "log:\n  format: x\n",
+        "log:\r\n  format: x\r\n",
+        "log:\r  format: x\r",
+    ] {
+        let (text, _) = decode(text.as_bytes(), 0);
+        let said = house(&text).unwrap_err();
+        assert!(said.starts_with("n.yml:2:11: "), "{said}");
+        assert!(said.contains("\n  2 |   format: x\n"), "{said}");
+    }
+}
+
+#[test]
 fn the_fingerprint_follows_values_and_not_their_layout() {
     let of = |text: &str| house(text).unwrap().fingerprint;
     let one = of("http: {port: 1, tls: false}\n");
