@@ -24,18 +24,18 @@ enum Place {
 
 /// One reading's talk with systemd.
 pub(super) struct Talk<'a> {
-    client: Option<&'a Systemd>,
+    client: &'a Result<Systemd, Error>,
     limit: Instant,
     failure: Option<Error>,
 }
 
 impl<'a> Talk<'a> {
     /// A talk that ends at `limit`.
-    pub(super) fn new(client: Option<&'a Systemd>, limit: Instant) -> Self {
+    pub(super) fn new(client: &'a Result<Systemd, Error>, limit: Instant) -> Self {
         Self {
             client,
             limit,
-            failure: None,
+            failure: client.as_ref().err().cloned(),
         }
     }
 
@@ -52,10 +52,7 @@ impl<'a> Talk<'a> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let Some(client) = self.client else {
-            let why = "there is no runtime to hold it".into();
-            return Err(self.failure.insert(Error::Broken { why }).clone());
-        };
+        let client = self.client.as_ref().map_err(Clone::clone)?;
         let said = call(client, self.limit);
         if let Err(error) = &said
             && error.is_of_connection()

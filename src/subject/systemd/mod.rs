@@ -41,8 +41,8 @@ pub use want::Want;
 
 /// The subject.
 pub struct Systemd {
-    /// None where no runtime could hold the connection.
-    client: Option<peer::Systemd>,
+    /// Or why there can be none.
+    client: Result<peer::Systemd, Error>,
     selection: Selection,
     timeout: Duration,
     most: usize,
@@ -136,15 +136,26 @@ impl Subject for Systemd {
     type Reading = Reading;
 
     fn new(options: &Options, machine: &Machine) -> Result<Self, Invalid> {
-        let client = machine.runtime.clone().map(|handle| {
-            let counters = Arc::clone(machine.host.calls().counters());
-            peer::Systemd::new(handle, &options.bus, counters).map_err(|bad| Invalid {
+        let client = match machine.runtime.clone() {
+            Some(handle) => {
+                let counters = Arc::clone(machine.host.calls().counters());
+                peer::Systemd::new(handle, &options.bus, counters)
+            }
+            None => Err(Error::Broken {
+                why: "there is no runtime to hold it".into(),
+            }),
+        };
+        // A bad address in the environment is no reason not to start: perhaps nobody asks about units.
+        if let Err(bad @ Error::Address { .. }) = &client
+            && options.bus.address.is_some()
+        {
+            return Err(Invalid {
                 subject: Self::NAME,
                 why: format!("bus: {bad}"),
-            })
-        });
+            });
+        }
         Ok(Self {
-            client: client.transpose()?,
+            client,
             selection: Selection::new(options)?,
             timeout: options.bus_timeout.get(),
             most: usize::try_from(options.max_units).unwrap_or(usize::MAX),
@@ -158,7 +169,7 @@ impl Subject for Systemd {
     fn read(&mut self, pass: &mut Pass<'_>, want: &Want) -> Result<Taken<Reading>, Absent> {
         let mut reading = Reading::default();
         let mut errors = Vec::new();
-        let mut talk = Talk::new(self.client.as_ref(), self.limit(pass));
+        let mut talk = Talk::new(&self.client, self.limit(pass));
         let listed = if want.has(Part::Units) || !want.discovery.is_empty() {
             self.list(&mut talk, want, &mut reading)
         } else {

@@ -264,6 +264,26 @@ fn with_neither_bus_nor_groups_the_subject_is_absent() {
     assert!(matches!(absent, Absent::Failed(_)));
 }
 
+#[tokio::test]
+async fn a_bad_address_stops_the_start_only_if_the_config_says_it() {
+    let machine = Machine {
+        runtime: Some(tokio::runtime::Handle::current()),
+        ..captured("bare")
+    };
+    let with = |address: Option<&str>| Options {
+        bus: peer::Options {
+            address: address.map(str::to_owned),
+            private: false,
+        },
+        ..Options::default()
+    };
+    let Err(invalid) = Systemd::new(&with(Some("nonsense")), &machine) else {
+        panic!("a bad address was taken")
+    };
+    assert!(invalid.to_string().contains("nonsense"), "{invalid}");
+    assert!(Systemd::new(&with(None), &machine).is_ok());
+}
+
 #[test]
 fn patterns_are_anchored_and_both_apply() {
     let options = Options {
