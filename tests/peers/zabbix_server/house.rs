@@ -27,21 +27,26 @@ const ACCOUNT: &str = "postgres";
 #[derive(Debug)]
 pub struct Zabbix {
     frontend: Running,
-    server: Running,
-    _database: Database,
+    server: Orderly,
+    _database: Orderly,
     api: SocketAddr,
     token: Value,
 }
 
+/// A program that is asked to end: killed, it would leave children or shared memory behind.
 #[derive(Debug)]
-struct Database(Running);
+struct Orderly {
+    program: Running,
+    ends_by: Signal,
+}
 
-impl Drop for Database {
-    /// Killed, it would leave shared memory behind; this signal makes it go at once and clean up.
+impl Drop for Orderly {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        if pid.is_some_and(|pid| kill_process(pid, Signal::QUIT).is_ok()) {
-            drop(self.0.ended());
+        let pid = i32::try_from(self.program.id())
+            .ok()
+            .and_then(Pid::from_raw);
+        if pid.is_some_and(|pid| kill_process(pid, self.ends_by).is_ok()) {
+            drop(self.program.ended());
         }
     }
 }
@@ -50,8 +55,16 @@ impl Zabbix {
     /// Starts it all and signs in.
     pub fn start(scratch: &Scratch) -> Result<Self, Failed> {
         let home = home()?;
-        let database = Database(start_database(&home, scratch)?);
+        let database = Orderly {
+            program: start_database(&home, scratch)?,
+            // At once, whoever is connected.
+            ends_by: Signal::QUIT,
+        };
         let (server, port) = start_server(scratch)?;
+        let server = Orderly {
+            program: server,
+            ends_by: Signal::TERM,
+        };
         let (frontend, api) = start_frontend(&home, scratch, port)?;
         let mut zabbix = Self {
             frontend,
@@ -82,7 +95,7 @@ impl Zabbix {
 
     /// What the server wrote.
     pub fn log(&self) -> String {
-        self.server.log()
+        self.server.program.log()
     }
 }
 
