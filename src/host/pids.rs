@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
 
 use super::file::ReadError;
 use super::parse::signed;
@@ -103,6 +103,16 @@ impl Pids {
         Ok(text.get(..end).unwrap_or_default())
     }
 
+    /// Whether one id has a file or directory of that name; an error if that cannot be told.
+    pub fn has(&self, id: i64, name: &str, buffers: &mut PidBuffers) -> io::Result<bool> {
+        buffers.name_of(id, name);
+        match rustix::fs::statat(&self.dir, buffers.name.as_str(), AtFlags::empty()) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The directory of numbers below one id, such as its `task`.
     pub fn below(&self, id: i64, name: &str, buffers: &mut PidBuffers) -> io::Result<Self> {
         buffers.name_of(id, name);
@@ -165,6 +175,9 @@ mod tests {
             assert_eq!(read.len(), size.min(LARGEST));
         }
         assert_eq!(pids.below(7, "task", &mut buffers).unwrap().ids(), [8]);
+        assert!(pids.has(7, "task/8", &mut buffers).unwrap());
+        assert!(!pids.has(7, "task/7", &mut buffers).unwrap());
+        assert!(pids.has(9, "task/7", &mut buffers).is_err());
         let gone = pids.read(-5, "stat", &mut buffers).unwrap_err();
         assert!(has_ended(&gone));
         let no_process = pids.read(9, "stat", &mut buffers).unwrap_err();

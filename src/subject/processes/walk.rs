@@ -73,7 +73,8 @@ impl Processes {
     }
 }
 
-/// Counts the threads of one process; a process without a directory of threads has none that could be told.
+/// Counts the threads of one process; a process without a directory of threads has none that could be told. The only
+/// thread of a process is itself, so that no directory need be listed for it.
 fn threads(
     pids: &Pids,
     id: i64,
@@ -82,6 +83,14 @@ fn threads(
     summary: &mut Summary,
     errors: &mut Vec<ItemError>,
 ) {
+    if process.threads == 1 {
+        match pids.has(id, &format!("task/{id}"), buffers) {
+            Ok(true) => summary.thread_states.add(process.state),
+            Ok(false) => {}
+            Err(why) => errors.push(error("thread", &id.to_string(), &why)),
+        }
+        return;
+    }
     let threads = match pids.below(id, "task", buffers) {
         Ok(threads) => threads,
         Err(why) => {
