@@ -36,10 +36,11 @@ fn write_all(page: &mut String) -> fmt::Result {
 }
 
 fn subject(page: &mut String, entry: &Entry) -> fmt::Result {
-    let on = if entry.on {
-        "read by default"
-    } else {
-        "not read by default"
+    let on = match (entry.on, entry.exported) {
+        (true, true) => "told by default",
+        (true, false) => "told by default, but in batches",
+        (false, true) => "told by default in batches and to Zabbix, not on pages",
+        (false, false) => "told by default to Zabbix alone",
     };
     writeln!(
         page,

@@ -33,8 +33,10 @@ pub struct ItemDescriptor {
 pub struct Entry {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is read by default.
+    /// Whether pages tell it by default.
     pub on: bool,
+    /// Whether batches tell it by default.
+    pub exported: bool,
     /// Its families.
     pub families: &'static [&'static dyn Declared],
     /// Its instruments.
@@ -74,6 +76,7 @@ macro_rules! subjects {
         pub static TABLE: &[Entry] = &[$(Entry {
             name: <$subject as Subject>::NAME,
             on: <$subject as Subject>::ON,
+            exported: <$subject as Subject>::EXPORTED,
             families: <$subject as Subject>::FAMILIES,
             instruments: <$subject as Subject>::INSTRUMENTS,
             items: items::<$subject>,
@@ -84,11 +87,12 @@ macro_rules! subjects {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct Options {
-            /// Subjects to read beside those that are on by default.
+            /// Subjects to tell on pages and in batches beside those that are told by default.
             pub enable: Vec<String>,
-            /// Subjects not to read.
+            /// Subjects not to read at all, not for Zabbix keys either.
             pub disable: Vec<String>,
-            /// Whether subjects that are on by default are read; `false` leaves only those of `enable`.
+            /// Whether there are defaults: pages tell what node_exporter's do, batches what hostmetrics does, and every Zabbix key is
+            /// answered; `false` leaves only the subjects of `enable`.
             pub defaults: bool,
             $(
                 #[doc = concat!("Options of the subject `", stringify!($room), "`.")]
