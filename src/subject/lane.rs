@@ -156,7 +156,7 @@ impl Slot {
                 }
             }
         };
-        counters.record(self.name, &held);
+        counters.record(self.name, want, &held);
         Part {
             subject: self.name,
             took: started.elapsed(),
