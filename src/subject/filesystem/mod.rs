@@ -3,7 +3,8 @@
 //! Owns which mounts there are and how full they are. It never reads the disks below them. statfs may hang for ever
 //! on a dead network mount: it is called where that costs only its mount, and only for the mounts the asker needs.
 //! The table of mounts is kept while mountinfo stays the same, byte for byte, since matching patterns costs more
-//! than all the rest.
+//! than all the rest. The file itself is read each time: poll(2) on it tells of mounts that come and go, and says
+//! nothing when an error makes a file system read-only.
 
 mod mounts;
 mod otlp;

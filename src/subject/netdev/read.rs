@@ -88,7 +88,15 @@ impl Netdev {
             }
             Some(interface)
         };
-        Ok(link::links(&dump).filter_map(told).collect())
+        let interfaces: Vec<_> = link::links(&dump).filter_map(told).collect();
+        if interfaces.is_empty() {
+            return Err(ItemError {
+                kind: "netlink",
+                item: "dump".into(),
+                why: "no interface with counters".into(),
+            });
+        }
+        Ok(interfaces)
     }
 
     /// Interfaces as /proc/net/dev tells them.
