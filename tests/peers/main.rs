@@ -19,6 +19,7 @@ mod receiver;
 mod reference;
 mod scratch;
 mod systemd;
+mod traces;
 mod web;
 mod zabbix;
 mod zabbix_server;
@@ -52,6 +53,7 @@ const TESTS: &[&[PeerTest]] = &[
     zabbix_server::TESTS,
     receiver::TESTS,
     outage::TESTS,
+    traces::TESTS,
 ];
 
 fn main() -> ExitCode {
