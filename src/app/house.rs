@@ -19,34 +19,70 @@ pub struct House {
     pub view: Arc<View>,
     /// Who the machine is.
     pub identity: Identity,
+    machine: Located,
     agent: Agent,
+}
+
+/// A machine and what is read of it once: boot time moves by a second when the clock is stepped, and every consumer would
+/// take that for a reset.
+#[derive(Clone)]
+struct Located {
+    host: Arc<Host>,
+    identity: Identity,
+    own: Arc<told::Process>,
+}
+
+impl Located {
+    fn new(host: Host) -> Self {
+        // Of the real machine, whose ticks count from its own boot.
+        let own = Own::new(Host::default().identity().boot_time);
+        Self {
+            identity: host.identity(),
+            host: Arc::new(host),
+            own: Arc::new(told::Process(own)),
+        }
+    }
 }
 
 impl House {
     /// Builds it; all that is wrong in one go. Must be called on the runtime.
     pub fn build(settings: &Settings) -> Result<Self, Vec<String>> {
-        Self::with(settings, Vec::new())
+        Self::with(settings, Vec::new(), None)
     }
 
-    /// Builds it, with series of those that outlive a reload.
-    pub fn with(settings: &Settings, mut told: Vec<Arc<dyn Told>>) -> Result<Self, Vec<String>> {
+    /// Builds it, with series of those that outlive a reload. What the new settings leave as it was is taken over from
+    /// `before`: the machine with its parked calls and its boot time, and the sampler with all it keeps.
+    pub fn with(
+        settings: &Settings,
+        mut told: Vec<Arc<dyn Told>>,
+        before: Option<(&Settings, &Self)>,
+    ) -> Result<Self, Vec<String>> {
         let config = &settings.config;
-        let host = Arc::new(Host::new(config.roots.clone()));
-        let mut identity = host.identity();
+        let same_machine = before.filter(|(old, _)| old.config.roots == config.roots);
+        let machine = same_machine.map_or_else(
+            || Located::new(Host::new(config.roots.clone())),
+            |(_, house)| house.machine.clone(),
+        );
+        let mut identity = machine.identity.clone();
         if let Some(name) = &config.node.name {
             identity.hostname.clone_from(name);
         }
-        let machine = Machine {
-            host,
-            runtime: tokio::runtime::Handle::try_current().ok(),
+        let same_subjects = same_machine.filter(|(old, _)| old.config.subjects == config.subjects);
+        let sampler = match same_subjects {
+            Some((_, house)) => Arc::clone(&house.view.sampler),
+            None => {
+                let machine = Machine {
+                    host: Arc::clone(&machine.host),
+                    runtime: tokio::runtime::Handle::try_current().ok(),
+                };
+                Arc::new(
+                    Sampler::start(&config.subjects, &machine)
+                        .map_err(|w| w.iter().map(ToString::to_string).collect::<Vec<_>>())?,
+                )
+            }
         };
-        let sampler = Sampler::start(&config.subjects, &machine)
-            .map_err(|wrong| wrong.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let sampler = Arc::new(sampler);
-        // Of the real machine, whose ticks count from its own boot.
-        let own = Own::new(Host::default().identity().boot_time);
         told.push(Arc::new(told::Build));
-        told.push(Arc::new(told::Process(own)));
+        told.push(Arc::clone(&machine.own) as Arc<dyn Told>);
         told.push(Arc::new(told::Reading(Arc::clone(&sampler))));
         let agent = Agent {
             hostname: config
@@ -64,6 +100,7 @@ impl House {
         Ok(Self {
             view: Arc::new(view),
             identity,
+            machine,
             agent,
         })
     }

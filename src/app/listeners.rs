@@ -252,7 +252,12 @@ async fn bind((kind, address): &Name, house: &House) -> Result<Bound, String> {
         let holder = port
             .filter(|_| kind == ErrorKind::AddrInUse)
             .and_then(|port| house.view.sampler.host().listener_on(port))
-            .map(|(pid, name)| format!(": {name} (pid {pid}) listens there"))
+            .map(|(pid, name)| match pid == std::process::id() {
+                true => ": this nodeward listens there itself; to change the address and keep the port, \
+                         restart it"
+                    .to_owned(),
+                false => format!(": {name} (pid {pid}) listens there"),
+            })
             .unwrap_or_default();
         format!("cannot listen on {address}: {why}{holder}; choose another address with {or_flag}{setting}")
     })

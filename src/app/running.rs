@@ -129,7 +129,7 @@ impl Running {
             Arc::new(Checks(listeners.checks())),
             Arc::clone(&pushed) as Arc<dyn Told>,
         ];
-        let house = House::with(&settings, told.clone());
+        let house = House::with(&settings, told.clone(), None);
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
         listeners.change(&settings, &flags, &house, &router).await?;
@@ -162,7 +162,7 @@ impl Running {
         );
         running.push(None);
         running.router.set_ready(true);
-        let said = running.listeners.said(&running.settings);
+        let said = running.said();
         running
             .status
             .started(&said, running.settings.files.clone());
@@ -171,6 +171,17 @@ impl Running {
         }
         note(running.manager.ready(&said.join("; ")));
         Ok(running)
+    }
+
+    /// Where to look, and where telemetry goes: one line each.
+    fn said(&self) -> Vec<String> {
+        let mut said = self.listeners.said(&self.settings);
+        for signal in Signal::ALL {
+            if let Some(route) = self.settings.otlp.route(signal) {
+                said.push(format!("sending {} to {}", signal.name(), route.endpoint));
+            }
+        }
+        said
     }
 
     /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates. `before` is the
@@ -245,25 +256,26 @@ impl Running {
                 tracing::error!("the config was not reloaded, the one before stays: {wrong}");
             }
         }
-        note(
-            self.manager
-                .ready(&self.listeners.said(&self.settings).join("; ")),
-        );
+        note(self.manager.ready(&self.said().join("; ")));
         reloaded
     }
 
     async fn try_reload(&mut self) -> Reloaded {
         let settings = Settings::resolve(&self.flags).map_err(|bad| bad.to_string())?;
-        let house = House::with(&settings, self.told.clone());
+        let house = House::with(
+            &settings,
+            self.told.clone(),
+            Some((&self.settings, &self.house)),
+        );
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         // The last step that can fail: from here on the new config holds.
         self.listeners
             .change(&settings, &self.flags, &house, &self.router)
             .await?;
+        self.router.swap(Arc::clone(&house.view));
         warn(&settings);
         self.telemetry.logs.apply(&settings.config.log);
         let before = self.pull(tokio::time::Instant::now() + DRAIN).await;
-        self.router.swap(Arc::clone(&house.view));
         let same = settings.fingerprint == self.settings.fingerprint;
         self.house = house;
         self.settings = settings;
@@ -271,9 +283,10 @@ impl Running {
         if let Some(before) = before {
             // With a successor nothing is lost by ending soon; without one, what waits gets its chance.
             let patience = self.export.as_ref().map_or(DRAIN, |_| HANDOVER);
-            before.stop(tokio::time::Instant::now() + patience).await;
+            // Beside the main task, which has the watchdog to feed.
+            tokio::spawn(before.stop(tokio::time::Instant::now() + patience));
         }
-        let said = self.listeners.said(&self.settings);
+        let said = self.said();
         self.status.started(&said, self.settings.files.clone());
         let files = self.settings.files.len();
         let changed = if same { "unchanged" } else { "changed" };

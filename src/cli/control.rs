@@ -27,7 +27,7 @@ fn with_place(command: Command) -> Command {
     };
     command
         .arg(path("socket", "Control socket"))
-        .arg(path("config", "Config file that says where it is"))
+        .arg(path("config", "Config file that says where it is").short('c'))
 }
 
 pub(super) fn status_command() -> Command {
@@ -180,7 +180,11 @@ pub(super) fn health(matches: &ArgMatches) -> Exit {
         Ok(endpoint) => endpoint,
         Err(error) => return super::usage(&format!("--url {url}: {error}")),
     };
-    match exchange(endpoint, Request::get().within(HEALTH)) {
+    let mut request = Request::get().within(HEALTH);
+    if !matches.contains_id("url") {
+        request = request.at("/-/healthy");
+    }
+    match exchange(endpoint, request) {
         Ok(response) if response.status.is_success() => {
             super::say(&format!("{url}: healthy"));
             Exit::Fine
@@ -190,15 +194,17 @@ pub(super) fn health(matches: &ArgMatches) -> Exit {
     }
 }
 
-/// The health URL of a listen address; one that listens everywhere is asked on loopback.
+/// The health URL of a listen address, and its path; one that listens everywhere is asked on loopback.
 fn own_url(address: &str) -> String {
-    let address = match address.strip_prefix(':') {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => address
-            .replace("0.0.0.0", "127.0.0.1")
-            .replace("[::]", "[::1]"),
+    if address.starts_with("unix:") {
+        return address.to_owned();
+    }
+    let address = match address.rsplit_once(':') {
+        Some(("" | "0.0.0.0", port)) => format!("127.0.0.1:{port}"),
+        Some(("[::]", port)) => format!("[::1]:{port}"),
+        _ => address.to_owned(),
     };
-    format!("http://{address}/-/healthy")
+    format!("http://{address}")
 }
 
 #[cfg(test)]
@@ -207,9 +213,10 @@ mod tests {
 
     #[test]
     fn who_listens_everywhere_is_asked_on_loopback() {
-        assert_eq!(own_url(":9100"), "http://127.0.0.1:9100/-/healthy");
-        assert_eq!(own_url("0.0.0.0:1"), "http://127.0.0.1:1/-/healthy");
-        assert_eq!(own_url("[::]:1"), "http://[::1]:1/-/healthy");
-        assert_eq!(own_url("10.0.0.1:1"), "http://10.0.0.1:1/-/healthy");
+        assert_eq!(own_url(":9100"), "http://127.0.0.1:9100");
+        assert_eq!(own_url("0.0.0.0:1"), "http://127.0.0.1:1");
+        assert_eq!(own_url("[::]:1"), "http://[::1]:1");
+        assert_eq!(own_url("10.0.0.0:1"), "http://10.0.0.0:1");
+        assert_eq!(own_url("unix:/run/x.sock"), "unix:/run/x.sock");
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// A series that was not asked for this long is dropped.
 const FORGET: Duration = Duration::from_secs(24 * 60 * 60);
+/// The least time between two samples of a series: half a tick.
+const LEAST: Duration = Duration::from_millis(500);
 /// The most series kept; the key of one more is unsupported.
 pub(super) const SERIES: usize = 1024;
 
@@ -35,8 +37,16 @@ impl Ring {
         Some((old, newest, newest_at.duration_since(*at)))
     }
 
-    /// Adds a sample and drops what is older than `keep`.
+    /// Adds a sample and drops what is older than `keep`. One that follows the last too soon is left out: a rate over
+    /// a few milliseconds says nothing.
     pub fn push(&mut self, at: Instant, numbers: Box<[u64]>, keep: Duration) {
+        if self
+            .samples
+            .back()
+            .is_some_and(|(last, _)| at.duration_since(*last) < LEAST)
+        {
+            return;
+        }
         self.samples.push_back((at, numbers));
         while self
             .samples

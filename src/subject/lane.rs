@@ -100,7 +100,9 @@ impl Lane {
 
     /// Reads once for all asks; the answer has one place a slot.
     fn round(&mut self, asks: &[Ask]) -> Vec<Option<Part>> {
-        let deadline = asks.iter().map(|a| a.deadline).min();
+        // Whoever can wait longest sets the limit: each asker gives up by itself, and nobody's haste spoils a
+        // reading that others share.
+        let deadline = asks.iter().map(|a| a.deadline).max();
         let deadline = deadline.unwrap_or_else(Instant::now);
         let mut pass = Pass::new(&self.host, &mut self.files, deadline);
         let mut parts = Vec::with_capacity(self.slots.len());

@@ -52,12 +52,24 @@ crate::families! { Scrape:
     SUCCESS gauge "node_scrape_collector_success" ["collector"] "Whether a subject was read";
 }
 
+/// Tells one subject; a bug in its telling costs that subject, not the page.
+fn told(subject: &str, tell: impl FnOnce()) -> bool {
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tell)).is_ok();
+    if !told {
+        tracing::error!(subject, "telling it panicked; it is missing or cut short");
+    }
+    told
+}
+
 impl Snapshot {
     /// Writes every reading and how reading went.
     pub fn prometheus(&self, out: &mut Out) {
+        let mut broken = Vec::new();
         for part in &self.parts {
-            if let Ok(held) = &part.held {
-                held.prometheus(out);
+            if let Ok(held) = &part.held
+                && !told(part.subject, || held.prometheus(out))
+            {
+                broken.push(part.subject);
             }
         }
         let mut page = out.page::<Scrape>();
@@ -67,10 +79,8 @@ impl Snapshot {
         }
         let mut success = page.family(&SUCCESS);
         for part in &self.parts {
-            success.push(
-                [part.subject],
-                part.held.as_ref().is_ok_and(|h| h.complete()),
-            );
+            let well = part.held.as_ref().is_ok_and(|h| h.complete());
+            success.push([part.subject], well && !broken.contains(&part.subject));
         }
     }
 
@@ -81,7 +91,9 @@ impl Snapshot {
             let before = before
                 .and_then(|b| b.parts.iter().find(|p| p.subject == part.subject))
                 .and_then(|p| p.held.as_ref().ok());
-            held.otlp(before.map(AsRef::as_ref), metrics);
+            told(part.subject, || {
+                held.otlp(before.map(AsRef::as_ref), metrics)
+            });
         }
     }
 }

@@ -59,8 +59,9 @@ impl Owner {
         if query.user.is_empty() {
             return Self::Anyone;
         }
-        match pass.file(Root::Rootfs, "etc/passwd") {
-            Ok(text) => uid(&text, query.user.as_bytes()).map_or(Self::Nobody, Self::Id),
+        // Not kept open: the file is replaced by another when a user is added.
+        match pass.once(Root::Rootfs, "etc/passwd") {
+            Ok(text) => uid(text, query.user.as_bytes()).map_or(Self::Nobody, Self::Id),
             Err(why) => {
                 errors.push(error("passwd", "etc/passwd", &why));
                 Self::Nobody

@@ -93,12 +93,9 @@ pub(super) fn serve(listening: &Listening, mut answer: impl FnMut() -> Answer + 
         runtime.block_on(async move {
             while let Ok((stream, _)) = listener.accept() {
                 let builder = zbus::connection::Builder::unix_stream(stream);
-                let server = builder
-                    .server(Guid::generate())
-                    .p2p()
-                    .build()
-                    .await
-                    .unwrap();
+                // A client may lose its patience at any point: then the next one is served.
+                let built = builder.server(Guid::generate()).p2p().build();
+                let Ok(server) = built.await else { continue };
                 let mut calls = MessageStream::from(&server);
                 let mut answer = answer();
                 while let Ok(call) = session::next(&mut calls).await {
@@ -109,11 +106,13 @@ pub(super) fn serve(listening: &Listening, mut answer: impl FnMut() -> Answer + 
                     {
                         let header = call.header();
                         let hello = Message::method_return(&header).build(&":1.1").unwrap();
-                        server.send(&hello).await.unwrap();
+                        if server.send(&hello).await.is_err() {
+                            break;
+                        }
                         continue;
                     }
                     for message in answer(&call) {
-                        server.send(&message).await.unwrap();
+                        server.send(&message).await.ok();
                     }
                     if call
                         .header()
