@@ -18,7 +18,7 @@ fn tree(root: &Path, processes: u32, devices: u32) -> Result<(), Failed> {
     std::fs::create_dir_all(proc.join("net"))?;
     std::fs::create_dir_all(proc.join("sys/kernel"))?;
     std::fs::create_dir_all(proc.join("1"))?;
-    std::fs::create_dir_all(root.join("sys/devices/system/cpu"))?;
+    std::fs::create_dir_all(root.join("sys/devices/system/cpu/cpu0"))?;
     std::fs::write(
         proc.join("meminfo"),
         "MemTotal: 1000 kB\nMemFree: 500 kB\nMemAvailable: 600 kB\n",
@@ -82,8 +82,8 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
             flag("rootfs", &root),
             "--no-collector.netdev.netlink".to_owned(),
         ];
-        let (mine, mine_at) = ours(&flags, &scratch)?;
-        let (theirs, theirs_at) = reference(&flags, &scratch)?;
+        let (mine, mine_at) = ours(&flags, true, &scratch)?;
+        let (theirs, theirs_at) = reference(&flags, true, &scratch)?;
         let scrapes = if processes + devices > 500 { 10 } else { 200 };
         let mut clients = [
             Http::connect(mine_at, false)?,

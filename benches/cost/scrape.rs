@@ -25,16 +25,21 @@ pub const SUBJECTS: [&str; 6] = [
 const ROUNDS: usize = 9;
 const SCRAPES: u32 = 150;
 
-/// Without the one that is not on by default there, and whose cost is the kernel's.
-const WITHOUT_PROCESSES: &str = "--no-collector.processes";
-
 /// Starts ours with node_exporter's flags.
-pub fn ours(flags: &[String], scratch: &Scratch) -> Result<(Running, SocketAddr), Failed> {
+pub fn ours(
+    flags: &[String],
+    processes: bool,
+    scratch: &Scratch,
+) -> Result<(Running, SocketAddr), Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
     command
         .arg("run")
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(SUBJECTS)
+        .args(
+            SUBJECTS
+                .iter()
+                .filter(|f| processes || !f.ends_with(".processes")),
+        )
         .args(flags)
         .env("RUNTIME_DIRECTORY", scratch.path());
     let mut running = Running::start("nodeward", &mut command, scratch)?;
@@ -43,11 +48,19 @@ pub fn ours(flags: &[String], scratch: &Scratch) -> Result<(Running, SocketAddr)
 }
 
 /// Starts the reference.
-pub fn reference(flags: &[String], scratch: &Scratch) -> Result<(Running, SocketAddr), Failed> {
+pub fn reference(
+    flags: &[String],
+    processes: bool,
+    scratch: &Scratch,
+) -> Result<(Running, SocketAddr), Failed> {
     let mut command = Command::new(Peer::NodeExporter.find()?);
     command
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(SUBJECTS)
+        .args(
+            SUBJECTS
+                .iter()
+                .filter(|f| processes || !f.ends_with(".processes")),
+        )
         .args(flags);
     let mut running = Running::start("node_exporter", &mut command, scratch)?;
     let address = running.address()?;
@@ -68,19 +81,15 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
         page,
         "\n## A scrape\n\nWarm, keep-alive, HTTP included; {ROUNDS} rounds of {SCRAPES}."
     )?;
-    table(
-        page,
-        "cpu, meminfo, filesystem, netdev",
-        &[WITHOUT_PROCESSES.to_owned()],
-    )?;
-    table(page, "The same and processes", &[])
+    table(page, "cpu, meminfo, filesystem, netdev", &[], false)?;
+    table(page, "The same and processes", &[], true)
 }
 
-fn table(page: &mut String, title: &str, flags: &[String]) -> Result<(), Failed> {
+fn table(page: &mut String, title: &str, flags: &[String], processes: bool) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let (mine, mine_at) = ours(flags, &scratch)?;
-    let (theirs, theirs_at) = reference(flags, &scratch)?;
-    let mut bare = Bare::new(flags.is_empty());
+    let (mine, mine_at) = ours(flags, processes, &scratch)?;
+    let (theirs, theirs_at) = reference(flags, processes, &scratch)?;
+    let mut bare = Bare::new(processes);
     let mut clients = Vec::new();
     for (who, running, address) in [
         ("nodeward", &mine, mine_at),

@@ -1,6 +1,6 @@
 //! A blocking HTTP GET, small enough to be trusted: HTTP/1.0, so no chunks and no keep-alive.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use libtest_mimic::Failed;
@@ -34,18 +34,6 @@ impl Request {
         )
         .map_err(failed)?;
         Ok(Self { stream, what })
-    }
-
-    /// Whether anything of the answer is there yet.
-    pub fn is_answered(&self) -> Result<bool, Failed> {
-        self.stream.set_nonblocking(true)?;
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false)?;
-        match peeked {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(format!("{}: {error}", self.what).into()),
-        }
     }
 
     /// Reads the whole answer.
