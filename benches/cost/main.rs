@@ -86,6 +86,7 @@ fn main() -> Result<(), String> {
         print!("{part}");
         page.push_str(&part);
     }
+    page.push_str(include_str!("remarks.md"));
     if std::env::var_os("NODEWARD_WRITE").is_some() && only.is_empty() {
         std::fs::write(PAGE, page).map_err(|e| format!("{PAGE}: {e}"))?;
     }

@@ -75,7 +75,7 @@ pub fn main() -> Exit {
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(4)
+        .max_blocking_threads(2)
         .thread_keep_alive(std::time::Duration::from_secs(60))
         .build()
         .map_err(|e| fail(&format!("start the runtime: {e}")))
