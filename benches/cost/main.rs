@@ -110,7 +110,7 @@ fn machine() -> String {
     let binary = std::fs::metadata(env!("CARGO_BIN_EXE_nodeward")).map_or(0, |m| m.len());
     format!(
         "Taken on {cpus} CPUs ({model}), Linux {}, {processes} processes. The stripped binary has {:.1} MB.",
-        kernel.trim(),
+        kernel.split('.').take(2).collect::<Vec<_>>().join("."),
         meter::float(binary) / 1e6
     )
 }
