@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::file::{Files, ReadError, read_lines, read_once};
 use super::pids::{PidBuffers, Pids};
@@ -38,6 +38,16 @@ impl<'a> Pass<'a> {
     #[must_use]
     pub fn host(&self) -> &'a Host {
         self.host
+    }
+
+    /// When to stop waiting for something outside that may take `timeout`: early enough that the rest can still be told
+    /// by the deadline.
+    #[must_use]
+    pub fn limit(&self, timeout: Duration) -> Instant {
+        let now = Instant::now();
+        let left = self.deadline.saturating_duration_since(now);
+        let reserve = (left / 10).min(Duration::from_millis(250));
+        now + timeout.min(left - reserve)
     }
 
     /// When the answer must be there.

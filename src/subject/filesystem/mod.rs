@@ -134,14 +134,6 @@ fn mountinfo(pass: &mut Pass<'_>) -> Result<Text, ReadError> {
     }
 }
 
-/// When to stop waiting for mounts: early enough that the rest can still be told.
-fn limit(pass: &Pass<'_>, timeout: Duration) -> Instant {
-    let now = Instant::now();
-    let left = pass.deadline().saturating_duration_since(now);
-    let reserve = (left / 10).min(Duration::from_millis(250));
-    now + timeout.min(left - reserve)
-}
-
 fn ask(pass: &Pass<'_>, paths: Vec<CallKey>, limit: Instant) -> Vec<Called<Stat>> {
     if paths.is_empty() {
         return Vec::new();
@@ -331,7 +323,7 @@ impl Subject for Filesystem {
             entries.for_each(|e| need(e.at));
         }
         let mut stats = vec![None; mounts.paths.len()];
-        let limit = limit(pass, self.timeout);
+        let limit = pass.limit(self.timeout);
         let which = (0..needed.len()).filter(|at| needed.get(*at) == Some(&true));
         self.fill(pass, which, &mut stats, limit);
         let asked = self.paths(pass, &want.paths, &mut stats, limit);

@@ -19,7 +19,7 @@ mod zabbix;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
@@ -82,14 +82,6 @@ struct Used {
 }
 
 impl Systemd {
-    /// When to stop waiting for systemd: early enough that the rest can still be told.
-    fn limit(&self, pass: &Pass<'_>) -> Instant {
-        let now = Instant::now();
-        let left = pass.deadline().saturating_duration_since(now);
-        let reserve = (left / 10).min(Duration::from_millis(250));
-        now + (left - reserve).min(self.timeout)
-    }
-
     /// Lists the units in memory.
     fn list(&self, talk: &mut Talk<'_>, want: &Want, reading: &mut Reading) -> Vec<peer::Unit> {
         let listed = talk.list();
@@ -169,7 +161,7 @@ impl Subject for Systemd {
     fn read(&mut self, pass: &mut Pass<'_>, want: &Want) -> Result<Taken<Reading>, Absent> {
         let mut reading = Reading::default();
         let mut errors = Vec::new();
-        let mut talk = Talk::new(&self.client, self.limit(pass));
+        let mut talk = Talk::new(&self.client, pass.limit(self.timeout));
         let listed = if want.has(Part::Units) || !want.discovery.is_empty() {
             self.list(&mut talk, want, &mut reading)
         } else {

@@ -4,6 +4,7 @@ mod groups;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::unit::Field;
 use super::*;
