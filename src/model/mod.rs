@@ -1,6 +1,11 @@
 //! Pure types shared by all layers; they read nothing and know no protocol.
 
+pub mod alert;
 pub mod duration;
+pub mod id;
+pub mod moment;
 pub mod pattern;
 pub mod secret;
+pub mod severity;
 pub mod size;
+pub mod target;

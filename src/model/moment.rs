@@ -1,0 +1,147 @@
+//! Time as healing needs it: a wait that no change of the wall clock shortens, and that survives a reboot.
+//!
+//! A [`Moment`] holds the wall clock, the time since boot (`CLOCK_BOOTTIME`, which also runs in suspend) and the id of the boot. Between
+//! two moments of one boot only the time since boot counts. Across a reboot the wall clock must do; it is then trusted only within
+//! the span that is waited for.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A point of the wall clock: milliseconds since 1970-01-01 UTC.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Reads RFC 3339 text, such as alert servers send.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let at: jiff::Timestamp = text.trim().parse().ok()?;
+        Some(Self(at.as_millisecond()))
+    }
+
+    /// How long after `earlier`; 0 if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let millis = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            // Outside the years -9999 to 9999.
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+/// A point in time, on every clock that matters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// Milliseconds since boot.
+    pub boot: u64,
+    /// Which boot: the kernel's `random/boot_id`.
+    pub boot_id: Arc<str>,
+}
+
+impl Moment {
+    /// How long ago `earlier` was: by the clock of the boot if it is the same one, else by the wall clock. Never negative.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        if self.boot_id == earlier.boot_id {
+            Duration::from_millis(self.boot.saturating_sub(earlier.boot))
+        } else {
+            self.wall.since(earlier.wall)
+        }
+    }
+}
+
+/// A wait: from a moment, for a span.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// When the wait began.
+    pub from: Moment,
+    /// How long it is, in milliseconds.
+    span: u64,
+}
+
+impl Deadline {
+    /// A wait of `span` that begins at `from`; of at most 2^64 milliseconds.
+    #[must_use]
+    pub fn new(from: Moment, span: Duration) -> Self {
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self { from, span }
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn span(&self) -> Duration {
+        Duration::from_millis(self.span)
+    }
+
+    /// What is left of it: never more than its span, 0 once it is over.
+    #[must_use]
+    pub fn left(&self, now: &Moment) -> Duration {
+        self.span().saturating_sub(now.since(&self.from))
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self, now: &Moment) -> bool {
+        self.left(now).is_zero()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall: i64, boot: u64, id: &str) -> Moment {
+        Moment {
+            wall: Timestamp(wall),
+            boot,
+            boot_id: id.into(),
+        }
+    }
+
+    #[test]
+    fn a_jump_of_the_wall_clock_neither_shortens_nor_prolongs_a_wait() {
+        let wait = Deadline::new(at(1_000_000, 5_000, "a"), Duration::from_secs(60));
+        assert_eq!(
+            wait.left(&at(9_000_000, 6_000, "a")),
+            Duration::from_secs(59)
+        );
+        assert_eq!(wait.left(&at(0, 6_000, "a")), Duration::from_secs(59));
+        assert!(wait.is_over(&at(0, 65_000, "a")));
+    }
+
+    #[test]
+    fn after_a_reboot_the_wall_clock_counts_within_the_span() {
+        let wait = Deadline::new(at(1_000_000, 5_000, "a"), Duration::from_secs(60));
+        assert_eq!(wait.left(&at(1_020_000, 100, "b")), Duration::from_secs(40));
+        assert_eq!(wait.left(&at(0, 100, "b")), Duration::from_secs(60));
+        assert!(wait.is_over(&at(2_000_000, 100, "b")));
+    }
+
+    #[test]
+    fn timestamps_are_read_and_said_in_rfc_3339() {
+        let at = Timestamp::parse("2026-11-22T16:43:32.533777Z").unwrap();
+        assert_eq!(at.to_string(), "2026-11-22T16:43:32.533Z");
+        assert_eq!(
+            Timestamp::parse("2026-11-22T17:43:32.533+01:00").unwrap(),
+            at
+        );
+        assert!(Timestamp::parse("yesterday").is_none());
+    }
+}
