@@ -8,6 +8,7 @@ use nodeward::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use nodeward::dialect::zabbix::key::Key;
 use nodeward::dialect::zabbix::packet::{self, Body, Limits, Seen};
 use nodeward::dialect::zabbix::passive::{Options, Outcome, Server};
+use nodeward::net::resolve::Resolver;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 struct Echo;
@@ -32,8 +33,14 @@ pub fn check(bytes: &[u8]) {
         server: vec!["127.0.0.1".to_owned()],
         ..Options::default()
     };
-    let server =
-        Server::new(&options, "node", Arc::new(Echo), Arc::default()).expect("good options");
+    let server = Server::new(
+        &options,
+        "node",
+        Arc::new(Echo),
+        Arc::default(),
+        Resolver::default(),
+    )
+    .expect("good options");
     let request = packet::encode(bytes);
     let reply = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -36,8 +36,8 @@ impl Export {
             return None;
         }
         let (sender, lanes) = match before {
-            Some(before) => before.sender.succeed(settings),
-            None => Sender::new(settings),
+            Some(before) => before.sender.succeed(settings, &house.resolver),
+            None => Sender::new(settings, &house.resolver),
         };
         let lanes = tokio::spawn(lanes.run());
         let exporting = sender.sends(Signal::Metrics).then(|| {

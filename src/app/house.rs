@@ -10,6 +10,7 @@ use crate::dialect::zabbix::agent::Agent;
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
 use crate::host::{Host, Identity, Own};
+use crate::net::resolve::Resolver;
 use crate::serve::View;
 use crate::subject::{Machine, Sampler, Snapshot};
 
@@ -19,6 +20,8 @@ pub struct House {
     pub view: Arc<View>,
     /// Who the machine is.
     pub identity: Identity,
+    /// Looks up every name that the config holds.
+    pub resolver: Resolver,
     machine: Located,
     agent: Agent,
 }
@@ -51,7 +54,7 @@ impl House {
     }
 
     /// Builds it, with series of those that outlive a reload. What the new settings leave as it was is taken over from
-    /// `before`: the machine with its parked calls and its boot time, and the sampler with all it keeps.
+    /// `before`: the machine with its parked calls and its boot time, the resolver, and the sampler with all it keeps.
     pub fn with(
         settings: &Settings,
         mut told: Vec<Arc<dyn Told>>,
@@ -100,6 +103,7 @@ impl House {
         Ok(Self {
             view: Arc::new(view),
             identity,
+            resolver: before.map_or_else(Resolver::default, |(_, house)| house.resolver.clone()),
             machine,
             agent,
         })

@@ -105,6 +105,7 @@ impl Listeners {
             &house.identity.hostname,
             Arc::clone(house) as _,
             Arc::clone(&self.checks),
+            house.resolver.clone(),
         );
         let server = Arc::new(server.map_err(|wrong| {
             wrong
@@ -124,7 +125,7 @@ impl Listeners {
                 current
             }
         };
-        if let Some((name, socket)) = self.bind_control(settings, flags, &mut wanted).await {
+        if let Some((name, socket)) = self.bind_control(settings, flags, house, &mut wanted).await {
             bound.push((name, socket));
         }
         self.open.retain(|name, open| {
@@ -146,6 +147,7 @@ impl Listeners {
         &self,
         settings: &Settings,
         flags: &Flags,
+        house: &House,
         wanted: &mut Vec<Name>,
     ) -> Option<(Name, Bound)> {
         let variable = |name: &str| std::env::var(name).ok();
@@ -158,7 +160,7 @@ impl Listeners {
         }
         let made = control::make_directory(&path).map_err(|e| e.to_string());
         let bound = match made {
-            Ok(()) => Bound::to(&Address::Unix(path.clone()))
+            Ok(()) => Bound::to(&Address::Unix(path.clone()), &house.resolver)
                 .await
                 .map_err(|e| chain(&e)),
             Err(why) => Err(why),
@@ -244,7 +246,9 @@ async fn bind((kind, address): &Name, house: &House) -> Result<Bound, String> {
         Kind::Http | Kind::Control => ("http.listen", "--web.listen-address or "),
     };
     let parsed: Address = address.parse().map_err(|e| format!("{setting}: {e}"))?;
-    let bound = Bound::to(&parsed).await.map_err(|e| (e.kind(), cause(&e)));
+    let bound = Bound::to(&parsed, &house.resolver)
+        .await
+        .map_err(|e| (e.kind(), cause(&e)));
     bound.map_err(|(kind, why)| {
         let port = address
             .rsplit_once(':')

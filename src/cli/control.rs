@@ -11,6 +11,7 @@ use crate::app::{self, Flags, Settings};
 use crate::config;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
+use crate::net::resolve::Resolver;
 
 /// A reload may wait for what is sent before it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,7 +85,12 @@ fn ask(matches: &ArgMatches, request: Request) -> Result<Response, String> {
 
 fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, String> {
     let runtime = super::runtime().map_err(|_| "the runtime did not start".to_owned())?;
-    let client = Client::new(endpoint, Protocol::Http1, Limits::default());
+    let client = Client::new(
+        endpoint,
+        Protocol::Http1,
+        Limits::default(),
+        Resolver::default(),
+    );
     runtime
         .block_on(client.send(request))
         .map_err(|e| e.to_string())

@@ -10,16 +10,21 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FileType, Mode};
 use tokio::net::{TcpSocket, UnixListener, UnixSocket, UnixStream};
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::early;
+use super::resolve::Resolver;
 use super::stream::{Peer, Stream};
 
 /// Connections the kernel may hold before they are accepted; `net.core.somaxconn` caps it.
 const BACKLOG: u32 = 1024;
+/// How long the name of an address may take to be looked up.
+const LOOKUP: Duration = Duration::from_secs(10);
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
@@ -84,11 +89,11 @@ enum Listener {
 }
 
 impl Bound {
-    /// Listens on `address`.
+    /// Listens on `address`; `resolver` looks its name up, if it has one.
     ///
     /// # Errors
     /// See [`BindError`]; its [`kind`](BindError::kind) is `AddrInUse` when somebody else listens.
-    pub async fn to(address: &Address) -> Result<Self, BindError> {
+    pub async fn to(address: &Address, resolver: &Resolver) -> Result<Self, BindError> {
         let refused = |source| BindError::Listen {
             address: address.clone(),
             source,
@@ -100,12 +105,13 @@ impl Bound {
                 outcome => outcome,
             },
             Address::Name { host, port } => {
-                let place = resolved(host, *port)
-                    .await
-                    .map_err(|source| BindError::Resolve {
-                        address: address.clone(),
-                        source,
-                    })?;
+                let place =
+                    resolved(host, *port, resolver)
+                        .await
+                        .map_err(|source| BindError::Resolve {
+                            address: address.clone(),
+                            source,
+                        })?;
                 tcp(place)
             }
             Address::Unix(path) => return unix(address, path).await,
@@ -181,8 +187,9 @@ fn without_ipv6(error: &io::Error) -> bool {
     )
 }
 
-async fn resolved(host: &str, port: u16) -> io::Result<SocketAddr> {
-    let places: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+async fn resolved(host: &str, port: u16, resolver: &Resolver) -> io::Result<SocketAddr> {
+    let deadline = Instant::now() + LOOKUP;
+    let places = resolver.lookup(host, port, deadline).await?;
     let first = places
         .iter()
         .find(|place| place.is_ipv4())

@@ -8,6 +8,7 @@
 //! | [`backoff`] | how long to wait before trying again |
 //! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
 //! | [`bind`] | listening sockets |
+//! | [`resolve`] | names to addresses, on threads of its own |
 //! | [`accept`] | taking connections: cap, trouble, drain; shared by HTTP and Zabbix |
 //! | [`server`] | the HTTP/1.1 server |
 //! | [`tally`] | counters of trouble that also keep logs quiet |
@@ -24,6 +25,7 @@ pub mod client;
 pub mod early;
 pub mod endpoint;
 mod gathered;
+pub mod resolve;
 pub mod server;
 pub mod stream;
 pub mod tally;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nodeward::dialect::otlp::{Compression, Options, Protocol, Reason, Sender, Signal, resolve};
+use nodeward::net::resolve::Resolver;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
@@ -78,7 +79,7 @@ fn every_failure_is_survived(protocol: Protocol) -> Result<(), Failed> {
     };
     let (settings, complaints) = resolve(&options, &|_| None);
     assert!(complaints.is_empty(), "{complaints:?}");
-    let (sender, lanes) = Sender::new(&settings);
+    let (sender, lanes) = Sender::new(&settings, &Resolver::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

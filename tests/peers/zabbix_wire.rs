@@ -20,6 +20,7 @@ use nodeward::dialect::zabbix::key::Key;
 use nodeward::dialect::zabbix::packet;
 use nodeward::dialect::zabbix::passive::{self, Options, Server};
 use nodeward::net::bind::Bound;
+use nodeward::net::resolve::Resolver;
 use tokio::sync::{oneshot, watch};
 
 use crate::PeerTest;
@@ -229,8 +230,14 @@ impl Ours {
             host_metadata: "linux".to_owned(),
             ..Options::default()
         };
-        let server = Server::new(&options, "peer", Arc::new(Nothing), Arc::default())
-            .map_err(|wrong| format!("{wrong:?}"))?;
+        let server = Server::new(
+            &options,
+            "peer",
+            Arc::new(Nothing),
+            Arc::default(),
+            Resolver::default(),
+        )
+        .map_err(|wrong| format!("{wrong:?}"))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -239,7 +246,9 @@ impl Ours {
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
                 let place = "127.0.0.1:0".parse().expect("an address");
-                let bound = Bound::to(&place).await.expect("a free port");
+                let bound = Bound::to(&place, &Resolver::default())
+                    .await
+                    .expect("a free port");
                 tell.send(bound.local()).expect("the test waits for this");
                 let (_current, server) = watch::channel(Arc::new(server));
                 let stop = async { drop(stopped.await) };

@@ -28,6 +28,7 @@ use super::reason::Reason;
 use super::settings::Settings;
 use super::signal::Signal;
 use super::wire::{Carry, Wire};
+use crate::net::resolve::Resolver;
 use crate::telemetry::{Often, traces};
 
 /// What a request should not exceed, in bytes of the encoded message: leaves room below what a
@@ -68,8 +69,8 @@ pub struct Lanes<C = Wire> {
 
 impl Sender {
     /// A sender and its lanes, for the signals that have a route. Opens no connection yet.
-    pub fn new(settings: &Settings) -> (Self, Lanes) {
-        let wires = Signal::ALL.map(|signal| settings.route(signal).map(Wire::new));
+    pub fn new(settings: &Settings, resolver: &Resolver) -> (Self, Lanes) {
+        let wires = wires(settings, resolver);
         Self::over(
             Queue::new(settings.queue),
             settings.queue,
@@ -81,9 +82,8 @@ impl Sender {
     /// A sender in the place of this one, with its counters. What this one still holds when its
     /// lanes end (after [`Sender::close`]) goes to the new one, and so does what it is given later:
     /// a reload loses nothing.
-    pub fn succeed(&self, settings: &Settings) -> (Self, Lanes) {
-        let wires = Signal::ALL.map(|signal| settings.route(signal).map(Wire::new));
-        self.succeed_over(settings.queue, wires)
+    pub fn succeed(&self, settings: &Settings, resolver: &Resolver) -> (Self, Lanes) {
+        self.succeed_over(settings.queue, wires(settings, resolver))
     }
 
     pub(super) fn succeed_over<C: Carry>(
@@ -173,6 +173,11 @@ impl Sender {
     pub fn counts(&self) -> &Counts {
         &self.0.counts
     }
+}
+
+fn wires(settings: &Settings, resolver: &Resolver) -> [Option<Wire>; Signal::ALL.len()] {
+    let wire = |route| Wire::new(route, resolver);
+    Signal::ALL.map(|signal| settings.route(signal).map(wire))
 }
 
 impl fmt::Debug for Sender {

@@ -16,6 +16,7 @@ use super::send::REQUEST_MOST;
 use super::settings::Route;
 use super::{grpc, gzip};
 use crate::net::client::{Client, Error, Limits, Protocol as Http, Request};
+use crate::net::resolve::Resolver;
 
 /// What every request says of its sender ("User Agent" of the OTLP exporter specification).
 pub const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-nodeward/", env!("CARGO_PKG_VERSION"));
@@ -89,7 +90,7 @@ pub struct Wire {
 
 impl Wire {
     /// Opens nothing yet.
-    pub fn new(route: &Route) -> Self {
+    pub fn new(route: &Route, resolver: &Resolver) -> Self {
         let protocol = match route.protocol {
             Protocol::HttpProtobuf => Http::Http1,
             Protocol::Grpc => Http::Http2,
@@ -99,7 +100,7 @@ impl Wire {
             whole: route.timeout,
             response: ANSWER_MOST,
         };
-        let client = Client::new(route.endpoint.clone(), protocol, limits);
+        let client = Client::new(route.endpoint.clone(), protocol, limits, resolver.clone());
         Self {
             client,
             route: route.clone(),

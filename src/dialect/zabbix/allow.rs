@@ -9,11 +9,13 @@
 //! the name server and the monitoring at the same time helps nobody.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+
+use crate::net::resolve::Resolver;
 
 /// How long a looked-up name is taken as it is.
 const FRESH: Duration = Duration::from_secs(60);
@@ -21,6 +23,8 @@ const FRESH: Duration = Duration::from_secs(60);
 const STALE: Duration = Duration::from_secs(60 * 60);
 /// How soon a failed look-up is tried again.
 const RETRY: Duration = Duration::from_secs(10);
+/// A look-up that takes longer has failed for now.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why an entry of the list cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,8 +89,9 @@ impl AllowList {
     }
 
     /// Whether a peer at `address` may ask. Addresses and networks are compared at once; only when
-    /// none fits, and names are listed, this may wait for a look-up, at most until `deadline`.
-    pub async fn allows(&self, address: IpAddr, deadline: Instant) -> bool {
+    /// none fits, and names are listed, this may wait for a look-up by `resolver`, at most until
+    /// `deadline`.
+    pub async fn allows(&self, address: IpAddr, resolver: &Resolver, deadline: Instant) -> bool {
         let address = address.to_canonical();
         if self.networks.iter().any(|network| network.has(address)) {
             return true;
@@ -94,7 +99,7 @@ impl AllowList {
         // All look-ups begin before any is waited for: one slow name must not delay another.
         let mut unsure = Vec::new();
         for name in &self.names {
-            match name.has(address) {
+            match name.has(address, resolver) {
                 Some(true) => return true,
                 Some(false) => {}
                 None => unsure.push(name),
@@ -240,14 +245,13 @@ impl Name {
     }
 
     /// Whether this name has the address; None if a look-up must end first. Begins one when due.
-    fn has(self: &Arc<Self>, address: IpAddr) -> Option<bool> {
+    fn has(self: &Arc<Self>, address: IpAddr, resolver: &Resolver) -> Option<bool> {
         let mut known = self.lock();
         let now = Instant::now();
         if !known.looking && known.next.is_none_or(|next| now >= next) {
             known.looking = true;
-            // A task of its own: a peer that hangs up must not cancel it, or each further peer
-            // would put one more stuck call on the blocking pool.
-            tokio::spawn(Arc::clone(self).look());
+            // A task of its own: a peer that hangs up must not cancel it, or no outcome is kept.
+            tokio::spawn(Arc::clone(self).look(resolver.clone()));
         }
         known.has(address, now)
     }
@@ -264,10 +268,14 @@ impl Name {
         self.lock().holds(address, Instant::now())
     }
 
-    async fn look(self: Arc<Self>) {
-        // The port is not used; the resolver wants one.
-        let found = tokio::net::lookup_host((self.host.as_str(), 0)).await;
-        let found = found.map(|found| found.map(|found| found.ip().to_canonical()).collect());
+    async fn look(self: Arc<Self>, resolver: Resolver) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let found = resolver.lookup(&self.host, 0, deadline).await;
+        let canonical = |found: Vec<SocketAddr>| {
+            let addresses = found.into_iter().map(|found| found.ip().to_canonical());
+            addresses.collect()
+        };
+        let found = found.map(canonical);
         if let Err(error) = &found {
             tracing::debug!(name = self.host, %error, "could not look up a Zabbix server");
         }

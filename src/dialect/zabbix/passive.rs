@@ -27,6 +27,7 @@ use super::allow::AllowList;
 use super::answer::{Answers, Unsupported};
 use super::key::Key;
 use super::packet::{self, HEADER, Limits, NotRead};
+use crate::net::resolve::Resolver;
 
 mod listen;
 mod options;
@@ -50,11 +51,13 @@ pub struct Server {
     connections: usize,
     answers: Arc<dyn Answers>,
     counters: Arc<Counters>,
+    resolver: Resolver,
 }
 
 impl Server {
     /// Makes a server from its options. `node` is the host's name unless the options give one;
-    /// the counters outlive the server, so that a reload does not set them back.
+    /// the counters outlive the server, so that a reload does not set them back. `resolver` looks up
+    /// the names of the `server` list.
     ///
     /// # Errors
     /// Everything that is wrong with the options.
@@ -63,6 +66,7 @@ impl Server {
         node: &str,
         answers: Arc<dyn Answers>,
         counters: Arc<Counters>,
+        resolver: Resolver,
     ) -> Result<Self, Vec<Invalid>> {
         options.check()?;
         let bad = |bad: Vec<_>| bad.into_iter().map(Invalid::Server).collect::<Vec<_>>();
@@ -82,6 +86,7 @@ impl Server {
             connections: usize::from(options.connections),
             answers,
             counters,
+            resolver,
         })
     }
 
@@ -97,7 +102,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let deadline = now() + self.timeout;
-        if !self.allow.allows(peer, deadline).await {
+        if !self.allow.allows(peer, &self.resolver, deadline).await {
             self.counters.of(Outcome::Refused).note(|left_out| {
                 tracing::warn!(%peer, left_out, "refused a Zabbix peer: it is not in zabbix.server");
             });

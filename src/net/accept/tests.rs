@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::net::address::Address;
 use crate::net::bind::BindError;
+use crate::net::resolve::Resolver;
 
 /// Sends back what it reads until the peer is done or the drain begins.
 struct Echo;
@@ -77,7 +78,9 @@ impl Running {
 }
 
 async fn bound(text: &str) -> Bound {
-    Bound::to(&text.parse().unwrap()).await.unwrap()
+    Bound::to(&text.parse().unwrap(), &Resolver::default())
+        .await
+        .unwrap()
 }
 
 async fn said(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
@@ -197,7 +200,7 @@ async fn answers_on_both_families_when_it_listens_on_all_addresses() {
 #[tokio::test]
 async fn says_that_a_port_is_taken() {
     let first = bound("127.0.0.1:0").await;
-    let error = Bound::to(&Address::Ip(first.local().unwrap()))
+    let error = Bound::to(&Address::Ip(first.local().unwrap()), &Resolver::default())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
@@ -234,9 +237,9 @@ async fn replaces_a_dead_socket_and_refuses_a_live_one_and_other_files() {
     let address = Address::Unix(path.clone());
     // Closing a listener leaves its file behind, as a killed process does.
     drop(UnixListener::bind(&path).unwrap());
-    let first = Bound::to(&address).await.unwrap();
+    let first = Bound::to(&address, &Resolver::default()).await.unwrap();
     let inode = std::fs::metadata(&path).unwrap().ino();
-    let error = Bound::to(&address).await.unwrap_err();
+    let error = Bound::to(&address, &Resolver::default()).await.unwrap_err();
     assert!(matches!(error, BindError::Alive { .. }), "{error:?}");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert_eq!(std::fs::metadata(&path).unwrap().ino(), inode);
@@ -244,7 +247,7 @@ async fn replaces_a_dead_socket_and_refuses_a_live_one_and_other_files() {
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "precious").unwrap();
     drop(first);
-    let error = Bound::to(&address).await.unwrap_err();
+    let error = Bound::to(&address, &Resolver::default()).await.unwrap_err();
     assert!(matches!(error, BindError::NotSocket { .. }), "{error:?}");
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     std::fs::remove_dir_all(directory).unwrap();

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +24,7 @@ use super::error::Cause;
 use super::response::{self, Response};
 use super::{Error, Protocol};
 use crate::net::endpoint::{Endpoint, Place};
+use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
 
 /// Bounds hyper's buffers, and with them the head of an answer: 64 KiB.
@@ -133,10 +133,11 @@ pub(super) async fn open(
     endpoint: &Endpoint,
     protocol: Protocol,
     limit: Duration,
+    resolver: &Resolver,
 ) -> Result<Connection, Error> {
     let peer = || endpoint.to_string();
     let deadline = Instant::now() + limit;
-    let stream = match timeout_at(deadline, connect(endpoint.place(), deadline)).await {
+    let stream = match timeout_at(deadline, connect(endpoint.place(), deadline, resolver)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if error.kind() != io::ErrorKind::TimedOut => {
             return Err(Error::Connect {
@@ -193,12 +194,12 @@ pub(super) async fn open(
     })
 }
 
-async fn connect(place: &Place, deadline: Instant) -> io::Result<Stream> {
+async fn connect(place: &Place, deadline: Instant, resolver: &Resolver) -> io::Result<Stream> {
     let (host, port) = match place {
         Place::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
         Place::Tcp { host, port } => (host.as_str(), *port),
     };
-    let addresses = addresses(host, port).await?;
+    let addresses = resolver.lookup(host, port, deadline).await?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut left = addresses.len() as u32;
     for address in addresses {
@@ -216,16 +217,6 @@ async fn connect(place: &Place, deadline: Instant) -> io::Result<Stream> {
         }
     }
     Err(last)
-}
-
-/// Where `host` is. `localhost` is known without asking (RFC 6761 section 6.3): a resolver costs a
-/// thread.
-async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if host.eq_ignore_ascii_case("localhost") {
-        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).to_vec());
-    }
-    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 /// The stream of a connection, which notes whether anything came back.

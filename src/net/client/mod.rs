@@ -32,6 +32,7 @@ pub use response::{GrpcStatus, Response};
 use connection::{Connection, Failure};
 
 use crate::net::endpoint::Endpoint;
+use crate::net::resolve::Resolver;
 
 /// Which HTTP is spoken to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,16 +76,18 @@ pub struct Client {
     endpoint: Endpoint,
     protocol: Protocol,
     limits: Limits,
+    resolver: Resolver,
     kept: Mutex<Option<Connection>>,
 }
 
 impl Client {
-    /// A client of `endpoint`. Opens nothing yet.
-    pub fn new(endpoint: Endpoint, protocol: Protocol, limits: Limits) -> Self {
+    /// A client of `endpoint`, whose name `resolver` looks up for each connection. Opens nothing yet.
+    pub fn new(endpoint: Endpoint, protocol: Protocol, limits: Limits, resolver: Resolver) -> Self {
         Self {
             endpoint,
             protocol,
             limits,
+            resolver,
             kept: Mutex::new(None),
         }
     }
@@ -127,8 +130,13 @@ impl Client {
                 Err(Failure::Final(cause)) => return Err(cause.told_of(self.peer())),
             }
         }
-        let mut connection =
-            connection::open(&self.endpoint, self.protocol, self.limits.connect).await?;
+        let mut connection = connection::open(
+            &self.endpoint,
+            self.protocol,
+            self.limits.connect,
+            &self.resolver,
+        )
+        .await?;
         match connection.send(request, self.limits.response).await {
             Ok(response) => Ok(self.keep(connection, response)),
             Err(Failure::Unanswered(cause) | Failure::Final(cause)) => {

@@ -15,7 +15,12 @@ async fn listening() -> (TcpListener, Endpoint) {
 }
 
 fn client(endpoint: Endpoint) -> Client {
-    Client::new(endpoint, Protocol::Http1, Limits::default())
+    Client::new(
+        endpoint,
+        Protocol::Http1,
+        Limits::default(),
+        Resolver::default(),
+    )
 }
 
 /// Reads one request head without a body and gives it back as text.
@@ -167,7 +172,7 @@ async fn refuses_an_answer_above_the_cap_by_its_announced_and_by_its_real_length
         response: 10,
         ..Limits::default()
     };
-    let client = Client::new(endpoint, Protocol::Http1, limits);
+    let client = Client::new(endpoint, Protocol::Http1, limits, Resolver::default());
     for _ in 0..2 {
         let error = client.send(Request::get()).await.unwrap_err();
         assert!(

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::*;
 use crate::net::client::{self, Client, Protocol};
+use crate::net::resolve::Resolver;
 
 /// Answers by path; `/wait` waits to be told.
 #[derive(Default)]
@@ -49,7 +50,9 @@ struct Running {
 }
 
 async fn run(limits: Limits) -> Running {
-    let bound = Bound::to(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let bound = Bound::to(&"127.0.0.1:0".parse().unwrap(), &Resolver::default())
+        .await
+        .unwrap();
     let place = bound.local().unwrap();
     let (site, counters) = (Arc::new(Site::default()), Arc::new(Counters::default()));
     let (stop, stopped) = oneshot::channel();
@@ -81,7 +84,7 @@ impl Running {
             response: 128 << 20,
             ..client::Limits::default()
         };
-        Client::new(endpoint, Protocol::Http1, limits)
+        Client::new(endpoint, Protocol::Http1, limits, Resolver::default())
     }
 
     /// Sends `text` on a connection of its own and gives what comes back until it is closed.

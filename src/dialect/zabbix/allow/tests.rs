@@ -6,7 +6,10 @@ fn list(entries: &[&str]) -> AllowList {
 
 async fn allows(entries: &[&str], peer: &str) -> bool {
     let deadline = Instant::now() + Duration::from_secs(30);
-    list(entries).allows(peer.parse().unwrap(), deadline).await
+    let resolver = Resolver::default();
+    list(entries)
+        .allows(peer.parse().unwrap(), &resolver, deadline)
+        .await
 }
 
 #[tokio::test]
@@ -109,7 +112,10 @@ async fn a_name_lets_in_the_addresses_it_has() {
 async fn an_address_that_is_listed_does_not_wait_for_a_name() {
     let list = list(&["never.invalid", "127.0.0.1"]);
     let already = Instant::now();
-    assert!(list.allows("127.0.0.1".parse().unwrap(), already).await);
+    assert!(
+        list.allows("127.0.0.1".parse().unwrap(), &Resolver::default(), already)
+            .await
+    );
     assert!(list.names[0].lock().next.is_none(), "no look-up was begun");
 }
 
@@ -119,7 +125,11 @@ async fn waiting_for_a_name_ends_at_the_deadline() {
     // As if a look-up hung: nobody will tell.
     list.names[0].lock().looking = true;
     let already = Instant::now();
-    assert!(!list.allows("127.0.0.1".parse().unwrap(), already).await);
+    assert!(
+        !list
+            .allows("127.0.0.1".parse().unwrap(), &Resolver::default(), already)
+            .await
+    );
 }
 
 #[test]

@@ -67,6 +67,7 @@ mod tests {
     use super::super::{Counters, Options, Outcome};
     use super::*;
     use crate::dialect::zabbix::packet;
+    use crate::net::resolve::Resolver;
 
     struct Running {
         address: SocketAddr,
@@ -83,13 +84,16 @@ mod tests {
             connections,
             ..Options::default()
         };
-        Arc::new(Server::new(&options, "n", Arc::new(Few), Arc::clone(counters)).unwrap())
+        let resolver = Resolver::default();
+        Arc::new(Server::new(&options, "n", Arc::new(Few), Arc::clone(counters), resolver).unwrap())
     }
 
     async fn run(connections: u16, grace: Duration) -> Running {
         let counters = Arc::default();
         let (current, servers) = watch::channel(server("one", connections, &counters));
-        let bound = Bound::to(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let bound = Bound::to(&"127.0.0.1:0".parse().unwrap(), &Resolver::default())
+            .await
+            .unwrap();
         let address = bound.local().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {

@@ -31,7 +31,14 @@ fn server(allowed: &[&str]) -> Server {
         host_metadata: "linux".to_owned(),
         ..Options::default()
     };
-    Server::new(&options, "node 1", Arc::new(Few), Arc::default()).unwrap()
+    Server::new(
+        &options,
+        "node 1",
+        Arc::new(Few),
+        Arc::default(),
+        Resolver::default(),
+    )
+    .unwrap()
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -343,7 +350,7 @@ fn a_server_is_not_made_from_bad_options() {
         ..Options::default()
     };
     let answers = Arc::new(Few);
-    let invalid = Server::new(&options, "n", answers, Arc::default())
+    let invalid = Server::new(&options, "n", answers, Arc::default(), Resolver::default())
         .err()
         .unwrap();
     assert_eq!(invalid.len(), 2);

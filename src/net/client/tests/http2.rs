@@ -70,7 +70,12 @@ fn call(path: &str) -> Request {
 async fn reads_grpc_outcomes_from_trailers_and_from_headers() {
     let (listener, endpoint) = listening().await;
     let server = tokio::spawn(grpc(listener, 1, 2));
-    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    let client = Client::new(
+        endpoint,
+        Protocol::Http2,
+        Limits::default(),
+        Resolver::default(),
+    );
     let response = client.send(call("/svc/Export")).await.unwrap();
     assert_eq!(&response.body[..], b"\0\0\0\0\x01x");
     assert_eq!(response.grpc_status().unwrap().code, 0);
@@ -91,7 +96,12 @@ async fn survives_a_goaway_between_calls() {
     let (listener, endpoint) = listening().await;
     // A call may still be taken on a connection that is going away, so not all of these are used.
     let server = tokio::spawn(grpc(listener, 5, 1));
-    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    let client = Client::new(
+        endpoint,
+        Protocol::Http2,
+        Limits::default(),
+        Resolver::default(),
+    );
     for _ in 0..5 {
         let response = client.send(call("/svc/Export")).await.unwrap();
         assert_eq!(response.grpc_status().unwrap().code, 0);
@@ -103,7 +113,12 @@ async fn survives_a_goaway_between_calls() {
 async fn carries_calls_side_by_side_on_one_http2_connection() {
     let (listener, endpoint) = listening().await;
     let server = tokio::spawn(grpc(listener, 1, 3));
-    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    let client = Client::new(
+        endpoint,
+        Protocol::Http2,
+        Limits::default(),
+        Resolver::default(),
+    );
     client.send(call("/first")).await.unwrap();
     let (one, two) = tokio::join!(client.send(call("/one")), client.send(call("/two")));
     assert_eq!(
@@ -124,7 +139,12 @@ async fn says_that_a_peer_does_not_speak_http2() {
         stream.write_all(bad.as_bytes()).await.unwrap();
         stream
     });
-    let client = Client::new(endpoint, Protocol::Http2, Limits::default());
+    let client = Client::new(
+        endpoint,
+        Protocol::Http2,
+        Limits::default(),
+        Resolver::default(),
+    );
     let error = client.send(call("/svc/Export")).await.unwrap_err();
     assert!(matches!(error, Error::BadResponse { .. }), "{error:?}");
     drop(server.await.unwrap());

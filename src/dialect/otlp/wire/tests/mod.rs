@@ -42,7 +42,7 @@ fn route(address: &str, protocol: Protocol, compression: Compression) -> Route {
 }
 
 async fn exchange(route: &Route) -> Answer {
-    let wire = Wire::new(route);
+    let wire = Wire::new(route, &Resolver::default());
     let packed = wire
         .packing()
         .pack(&Bytes::from_static(b"message"))
@@ -139,7 +139,10 @@ async fn one_connection_serves_many_requests() {
             Protocol::Grpc => Reply::grpc(14),
         };
         let server = Server::answering(protocol, reply).await;
-        let wire = Wire::new(&route(&server.address, protocol, Compression::None));
+        let wire = Wire::new(
+            &route(&server.address, protocol, Compression::None),
+            &Resolver::default(),
+        );
         for _ in 0..5 {
             assert_eq!(later(wire.carry(Bytes::new()).await).0, Reason::Unavailable);
         }
@@ -343,7 +346,10 @@ async fn a_connection_told_to_go_away_is_replaced_without_a_failure() {
             });
         }
     });
-    let wire = Wire::new(&route(&address, Protocol::Grpc, Compression::None));
+    let wire = Wire::new(
+        &route(&address, Protocol::Grpc, Compression::None),
+        &Resolver::default(),
+    );
     for _ in 0..5 {
         let packed = wire
             .packing()
@@ -358,7 +364,7 @@ async fn a_connection_told_to_go_away_is_replaced_without_a_failure() {
 async fn never_shows_the_user_s_headers() {
     let mut route = route("c:1", Protocol::HttpProtobuf, Compression::None);
     route.headers = crate::dialect::otlp::headers::from_file("authorization: hunter2").unwrap();
-    let wire = Wire::new(&route);
+    let wire = Wire::new(&route, &Resolver::default());
     let shown = format!("{wire:?} {:?}", wire.request(Bytes::new()));
     assert!(!shown.contains("hunter2"), "{shown}");
 }
