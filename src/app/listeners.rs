@@ -46,7 +46,7 @@ struct Open {
 pub(super) struct Listeners {
     open: BTreeMap<Name, Open>,
     zabbix: Option<watch::Sender<Arc<passive::Server>>>,
-    checks: Arc<passive::Counters>,
+    passive: Arc<passive::Counters>,
     http: Arc<Counters>,
     control: Arc<ControlRouter>,
     control_counters: Arc<Counters>,
@@ -57,7 +57,7 @@ impl Listeners {
         Self {
             open: BTreeMap::new(),
             zabbix: None,
-            checks: Arc::default(),
+            passive: Arc::default(),
             http: Arc::default(),
             control: Arc::new(ControlRouter::new(control)),
             control_counters: Arc::default(),
@@ -65,8 +65,8 @@ impl Listeners {
     }
 
     /// How passive checks went, whichever server answered them.
-    pub(super) fn checks(&self) -> Arc<passive::Counters> {
-        Arc::clone(&self.checks)
+    pub(super) fn passive(&self) -> Arc<passive::Counters> {
+        Arc::clone(&self.passive)
     }
 
     /// How connections of the HTTP listeners went.
@@ -104,7 +104,7 @@ impl Listeners {
             &config.zabbix,
             &house.identity.hostname,
             Arc::clone(house) as _,
-            Arc::clone(&self.checks),
+            Arc::clone(&self.passive),
             house.resolver.clone(),
         );
         let server = Arc::new(server.map_err(|wrong| {

@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::export::Export;
 use super::listeners::Listeners;
 use super::status::Status;
-use super::told::{Checks, Pushed, Reload, Served};
+use super::told::{Passive, Pushed, Reload, Served};
 use super::{Flags, House, Settings};
 use crate::dialect::Told;
 use crate::dialect::otlp::{Cumulative, Signal};
@@ -126,7 +126,7 @@ impl Running {
                 requests: Arc::clone(&requests),
                 connections: listeners.http(),
             }),
-            Arc::new(Checks(listeners.checks())),
+            Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
         ];
         let house = House::with(&settings, told.clone(), None);

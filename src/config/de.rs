@@ -1,6 +1,6 @@
 //! Reads config types from the tree, and says where a value was refused.
 //!
-//! Owns the serde deserializer over [`Node`]. It checks no keys: the schema check has been here
+//! Owns the serde deserializer over [`Node`]. It checks no keys: the walk beside the schema has been here
 //! before. What is left to fail is what only the types know (durations, addresses, patterns), and
 //! such an error carries the path of the value, which a text-based deserializer would lose.
 

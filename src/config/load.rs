@@ -1,4 +1,4 @@
-//! From files to a checked config: read, parse, lay drop-ins over, check, read the types.
+//! From files to a valid config: read, parse, lay drop-ins over, walk the keys, read the types.
 //!
 //! Owns the order of these steps and the gathering of faults over all of them: one broken file,
 //! key or value never hides another. It knows no key. The surprising decision: when a type refuses
@@ -11,11 +11,11 @@ use std::path::{Path as FilePath, PathBuf};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::check::check;
 use super::cross::{Cross, Origin};
 use super::de;
 use super::fault::{Errors, Fault, Faults, Source, Sources};
 use super::fingerprint::fingerprint;
+use super::keys;
 use super::parse::{LARGEST_FILE, parse};
 use super::schema::Schema;
 use super::secret::Near;
@@ -168,7 +168,7 @@ pub fn read<T: DeserializeOwned + JsonSchema>(
     let fingerprint = fingerprint(&root);
     let as_written = root.clone();
     let schema = Schema::of::<T>();
-    let mut dropped = check(&schema, near, &mut root, &mut faults);
+    let mut dropped = keys::walk(&schema, near, &mut root, &mut faults);
     let config = types::<T>(&mut root, &mut dropped, &mut faults);
     if let Some(config) = &config {
         cross(

@@ -1,22 +1,22 @@
 //! The YAML file: which one, what it says, and everything that is wrong with it in one go.
 //!
 //! ```text
-//!  locate ─> load: files, drop-ins ─> parse: tree with places ─> check: keys, kinds, words, limits
+//!  locate ─> load: files, drop-ins ─> parse: tree with places ─> keys: names, kinds, words, limits
 //!                                                                   │ drops what is wrong
 //!   Loaded or Errors <── validate: across fields <── de: the types <─┘
 //! ```
 //!
 //! It owns no option of any component: [`Config`] is made of the `Options` that they own, and the
-//! check, CONFIG.md, the JSON schema and the sample file are all made from those types. It opens no
+//! walk over the keys, CONFIG.md, the JSON schema and the sample file are all made from those types. It opens no
 //! socket and starts nothing. The surprising decision: the walk over the schema and the reading of
 //! the types both go on past a fault, by dropping the value that is wrong from the tree.
 
-pub mod check;
 pub mod cross;
 pub mod de;
 mod excerpt;
 pub mod fault;
 mod fingerprint;
+pub mod keys;
 pub mod load;
 pub mod locate;
 mod nearest;

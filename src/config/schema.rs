@@ -1,8 +1,8 @@
 //! The JSON schema of the config types, read back as the few shapes a config value can have.
 //!
 //! Owns the reading of schemas that `schemars` makes from our structs and enums; it is no general
-//! schema validator and never reads a schema from outside. The check, CONFIG.md and the sample all
-//! walk these shapes, so that none of them can disagree with the types.
+//! schema validator and never reads a schema from outside. The walk over keys, CONFIG.md and the sample
+//! all go by these shapes, so that none of them can disagree with the types.
 
 use schemars::JsonSchema;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! nodeward's own series: what it is, what it costs, what it refused.
 
 mod build;
-mod checks;
+mod passive;
 mod process;
 mod pushed;
 mod reading;
@@ -9,7 +9,7 @@ mod reload;
 mod served;
 
 pub use build::Build;
-pub use checks::Checks;
+pub use passive::Passive;
 pub use process::Process;
 pub use pushed::Pushed;
 pub use reading::Reading;
@@ -23,7 +23,7 @@ use crate::dialect::prometheus::Declared;
 pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
         build::FAMILIES,
-        checks::FAMILIES,
+        passive::FAMILIES,
         process::FAMILIES,
         pushed::FAMILIES,
         reading::FAMILIES,

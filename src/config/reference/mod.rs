@@ -9,7 +9,7 @@ mod sample;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::check::words;
+use super::keys::words;
 use super::schema::{Fields, Schema, Shape};
 
 pub use page::page;

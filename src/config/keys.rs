@@ -1,4 +1,4 @@
-//! Checks a tree against the schema of the config types, and finds everything wrong in one walk.
+//! Walks a tree beside the schema of the config types, and finds everything wrong in one go.
 //!
 //! Owns keys, kinds of values, words of enums and limits. What only a type can tell (is this text a
 //! duration?) is left to the reading that follows. Whatever is refused here is dropped from the
@@ -17,8 +17,8 @@ use super::tree::{Entry, Node, Path, Place, Step, Value, quote};
 /// Checks `root`, drops what is wrong from it and turns the names of files into what the types
 /// take: a path that begins at the config's directory, or the content of a secret's file.
 /// Returns the paths that were dropped.
-pub fn check(schema: &Schema, near: &Near, root: &mut Node, faults: &mut Faults) -> Vec<Path> {
-    let mut check = Check {
+pub fn walk(schema: &Schema, near: &Near, root: &mut Node, faults: &mut Faults) -> Vec<Path> {
+    let mut walk = Walk {
         schema,
         near,
         faults,
@@ -26,14 +26,14 @@ pub fn check(schema: &Schema, near: &Near, root: &mut Node, faults: &mut Faults)
         path: Path::default(),
         index: None,
     };
-    if !check.value(schema.root(), root) {
+    if !walk.value(schema.root(), root) {
         root.value = Value::Dropped;
-        check.dropped.push(Path::default());
+        walk.dropped.push(Path::default());
     }
-    check.dropped
+    walk.dropped
 }
 
-struct Check<'a> {
+struct Walk<'a> {
     schema: &'a Schema,
     near: &'a Near,
     faults: &'a mut Faults,
@@ -43,7 +43,7 @@ struct Check<'a> {
     index: Option<BTreeMap<String, Vec<String>>>,
 }
 
-impl<'a> Check<'a> {
+impl<'a> Walk<'a> {
     /// Checks one value. False: drop it, its fault is noted.
     fn value(&mut self, schema: &'a serde_json::Value, node: &mut Node) -> bool {
         let shapes = self.schema.shapes(schema);

@@ -1,4 +1,4 @@
-//! The words of the check: what was expected, how to write it right, where a key belongs.
+//! The words of the walk over the keys: what was expected, how to write it right, where a key belongs.
 //!
 //! Owns wording alone; it decides nothing about a value.
 

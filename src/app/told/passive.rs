@@ -7,13 +7,13 @@ use crate::dialect::prometheus::{Declared, Out};
 use crate::dialect::zabbix::passive::{Counters, Outcome};
 
 /// Tells passive checks by outcome.
-pub struct Checks(pub Arc<Counters>);
+pub struct Passive(pub Arc<Counters>);
 
-crate::families! { Checks:
+crate::families! { Passive:
     CHECKS counter "nodeward_zabbix_checks_total" ["outcome"] "Passive checks and connections of Zabbix, by how they ended";
 }
 
-impl Told for Checks {
+impl Told for Passive {
     fn families(&self) -> &'static [&'static dyn Declared] {
         FAMILIES
     }
