@@ -1,5 +1,6 @@
 //! Where the control socket lies: the server and its clients look in the same order.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -37,15 +38,25 @@ pub fn socket(
     Some(directory.join(NAME))
 }
 
-/// Makes the directory of the socket, for this user alone, if it is not there.
-pub(super) fn make_directory(socket: &Path) -> std::io::Result<()> {
-    match socket.parent() {
-        Some(directory) if !directory.exists() => std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory),
-        _ => Ok(()),
-    }
+/// Makes the directory of the socket, for this user alone, if it is not there. Where somebody `named` the socket, no more
+/// than that one directory: a path with more of them missing is more likely a mistake.
+pub(super) fn make_directory(socket: &Path, named: bool) -> Result<(), String> {
+    let Some(directory) = socket.parent().filter(|d| !d.exists()) else {
+        return Ok(());
+    };
+    let made = std::fs::DirBuilder::new()
+        .recursive(!named)
+        .mode(0o700)
+        .create(directory);
+    made.map_err(|error| {
+        let directory = directory.display();
+        match error.kind() {
+            ErrorKind::NotFound => {
+                format!("neither {directory} nor the directory it belongs in is there; make that one first")
+            }
+            _ => format!("cannot make the directory {directory}: {error}"),
+        }
+    })
 }
 
 #[cfg(test)]

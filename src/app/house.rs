@@ -118,6 +118,12 @@ impl House {
         }
     }
 
+    /// What the machine calls itself, whatever the config calls it.
+    #[must_use]
+    pub fn machine_name(&self) -> &str {
+        &self.machine.identity.hostname
+    }
+
     /// Boot time in Unix nanoseconds; 0 if the machine does not tell.
     #[must_use]
     pub fn boot_nanos(&self) -> u64 {

@@ -1,21 +1,27 @@
 //! The sockets nodeward listens on, and what serves their connections.
 //!
 //! A reload binds what is new before it closes what is gone, so that a port that is taken leaves everything as it was.
-//! The control socket alone may fail: then there is a warning, and serving goes on.
+//! Where only a socket of our own that is to close is in the way (`127.0.0.1:9100` becomes `:9100`), that one closes
+//! first, and is opened again if the new one cannot be. The control socket alone may fail: then there is a warning,
+//! and serving goes on.
+
+mod place;
+
+pub use place::own_url;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::{Flags, House, Settings, control};
 use crate::dialect::zabbix::passive;
 use crate::net::accept::Counters;
 use crate::net::address::Address;
-use crate::net::bind::{BindError, Bound};
+use crate::net::bind::Bound;
 use crate::net::server::{self, Limits};
 use crate::serve::{Control, ControlRouter, Router};
 
@@ -32,13 +38,18 @@ enum Kind {
     Control,
 }
 
-/// A socket, by what it is for and how the config writes it.
+/// A socket, by what it is for and the one spelling of its address.
 type Name = (Kind, String);
 
+/// What is to be open.
+type Wanted = BTreeMap<Name, Address>;
+
 struct Open {
-    /// Where it listens, as people should type it.
-    place: String,
+    /// Where it listens, with the port the kernel chose.
+    at: Address,
     stop: watch::Sender<bool>,
+    /// Done once it listens no more.
+    closed: oneshot::Receiver<()>,
     task: JoinHandle<()>,
 }
 
@@ -50,6 +61,8 @@ pub(super) struct Listeners {
     http: Arc<Counters>,
     control: Arc<ControlRouter>,
     control_counters: Arc<Counters>,
+    /// Why there is no control socket, as it was last said.
+    control_trouble: Option<String>,
 }
 
 impl Listeners {
@@ -61,6 +74,7 @@ impl Listeners {
             http: Arc::default(),
             control: Arc::new(ControlRouter::new(control)),
             control_counters: Arc::default(),
+            control_trouble: None,
         }
     }
 
@@ -82,26 +96,9 @@ impl Listeners {
         house: &Arc<House>,
         router: &Arc<Router>,
     ) -> Result<(), String> {
-        let config = &settings.config;
-        let mut wanted: Vec<Name> = config
-            .http
-            .listen
-            .iter()
-            .map(|a| (Kind::Http, a.clone()))
-            .collect();
-        wanted.extend(
-            config
-                .zabbix
-                .listen
-                .iter()
-                .map(|a| (Kind::Zabbix, a.clone())),
-        );
-        let mut bound = Vec::new();
-        for name in wanted.iter().filter(|name| !self.open.contains_key(name)) {
-            bound.push((name.clone(), bind(name, house).await?));
-        }
+        let mut wanted = wanted(settings)?;
         let server = passive::Server::new(
-            &config.zabbix,
+            &settings.config.zabbix,
             &house.identity.hostname,
             Arc::clone(house) as _,
             Arc::clone(&self.passive),
@@ -114,68 +111,141 @@ impl Listeners {
                 .collect::<Vec<_>>()
                 .join("\n")
         })?);
-        let servers = match &self.zabbix {
-            Some(servers) => {
-                servers.send_replace(server);
-                servers.subscribe()
-            }
-            None => {
-                let (servers, current) = watch::channel(server);
-                self.zabbix = Some(servers);
-                current
-            }
-        };
-        if let Some((name, socket)) = self.bind_control(settings, flags, house, &mut wanted).await {
-            bound.push((name, socket));
+        let first = || watch::Sender::new(Arc::clone(&server));
+        let servers = self.zabbix.get_or_insert_with(first).clone();
+        // A control socket that is to stay is in nobody's way, and one that is to move closes below.
+        let control = control_place(settings, flags);
+        wanted.extend(control.clone());
+        let mut bound = self.bind(&wanted, house, router, &servers).await?;
+        servers.send_replace(server);
+        if let Some((name, at)) = control.filter(|(name, _)| !self.open.contains_key(name)) {
+            bound.extend(
+                self.bind_control(&at, settings, flags, house)
+                    .await
+                    .map(|b| (name, b)),
+            );
         }
         self.open.retain(|name, open| {
-            let keep = wanted.contains(name);
+            let keep = wanted.contains_key(name);
             if !keep {
                 open.stop.send_replace(true);
             }
             keep
         });
         for (name, socket) in bound {
-            let open = self.serve(name.0, socket, router, servers.clone());
+            let open = self.serve(name.0, socket, router, &servers);
             self.open.insert(name, open);
         }
         Ok(())
     }
 
-    /// The control socket, if it is to be bound anew; it joins those that are wanted.
+    /// Binds what is not open yet, the control socket left out; on an error everything is open that was.
+    async fn bind(
+        &mut self,
+        wanted: &Wanted,
+        house: &House,
+        router: &Arc<Router>,
+        servers: &watch::Sender<Arc<passive::Server>>,
+    ) -> Result<Vec<(Name, Bound)>, String> {
+        let mut bound = Vec::new();
+        let mut taken = Vec::new();
+        for (name, address) in wanted {
+            if name.0 == Kind::Control || self.open.contains_key(name) {
+                continue;
+            }
+            match Bound::to(address, &house.resolver).await {
+                Ok(socket) => bound.push((name.clone(), socket)),
+                Err(e)
+                    if e.kind() == ErrorKind::AddrInUse
+                        && self.in_way(address, wanted).is_some() =>
+                {
+                    taken.push((name, address));
+                }
+                Err(error) => return Err(place::refusal(name, &error, house)),
+            }
+        }
+        let mut closed = Vec::new();
+        for (name, address) in taken {
+            while let Some(old) = self.in_way(address, wanted) {
+                closed.extend(self.close(&old).await.map(|at| (old, at)));
+            }
+            match Bound::to(address, &house.resolver).await {
+                Ok(socket) => bound.push((name.clone(), socket)),
+                Err(error) => {
+                    let mut why = place::refusal(name, &error, house);
+                    drop(bound);
+                    for (old, at) in closed {
+                        match Bound::to(&at, &house.resolver).await {
+                            Ok(socket) => {
+                                let open = self.serve(old.0, socket, router, servers);
+                                self.open.insert(old, open);
+                            }
+                            Err(error) => {
+                                let lost = place::refusal(&old, &error, house);
+                                why.push_str(&format!(
+                                    "\nand what was open before is lost: {lost}"
+                                ));
+                            }
+                        }
+                    }
+                    return Err(why);
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    /// An open socket that is to close and keeps `address` from being bound.
+    fn in_way(&self, address: &Address, wanted: &Wanted) -> Option<Name> {
+        let in_way = |open: &Open| match (place::port(&open.at), place::port(address)) {
+            (Some(open), Some(wanted)) => open == wanted,
+            _ => open.at == *address,
+        };
+        self.open
+            .iter()
+            .find(|(name, open)| !wanted.contains_key(name) && in_way(open))
+            .map(|(name, _)| name.clone())
+    }
+
+    /// Stops listening on a socket, whose connections may come to their end; where it was.
+    async fn close(&mut self, name: &Name) -> Option<Address> {
+        let open = self.open.remove(name)?;
+        open.stop.send_replace(true);
+        // An error means as well that nobody listens any more.
+        drop(open.closed.await);
+        Some(open.at)
+    }
+
+    /// The control socket, if it can be bound.
     async fn bind_control(
-        &self,
+        &mut self,
+        at: &Address,
         settings: &Settings,
         flags: &Flags,
         house: &House,
-        wanted: &mut Vec<Name>,
-    ) -> Option<(Name, Bound)> {
-        let variable = |name: &str| std::env::var(name).ok();
-        let config = settings.config.control.as_ref();
-        let path = control::socket(flags.socket.as_deref(), config, &variable)?;
-        let name = (Kind::Control, format!("unix:{}", path.display()));
-        wanted.push(name.clone());
-        if self.open.contains_key(&name) {
-            return None;
-        }
-        let made = control::make_directory(&path).map_err(|e| e.to_string());
-        let bound = match made {
-            Ok(()) => Bound::to(&Address::Unix(path.clone()), &house.resolver)
+    ) -> Option<Bound> {
+        let Address::Unix(path) = at else { return None };
+        let named = flags.socket.is_some() || settings.config.control.is_some();
+        let bound = match control::make_directory(path, named) {
+            Ok(()) => Bound::to(at, &house.resolver)
                 .await
-                .map_err(|e| chain(&e)),
+                .map_err(|e| place::chain(&e)),
             Err(why) => Err(why),
         };
-        match bound {
-            Ok(bound) => Some((name, bound)),
-            Err(why) => {
-                tracing::warn!(
-                    "no control socket at {}: {why}; nodeward status and reload will not find \
-                     this process (--socket, control)",
-                    path.display()
-                );
-                None
-            }
+        let trouble = bound.as_ref().err().map(|why| {
+            format!(
+                "no control socket at {}: {why}; nodeward status and reload will not find this process \
+                 (--socket, control)",
+                path.display()
+            )
+        });
+        if let Some(trouble) = &trouble
+            && self.control_trouble.as_ref() != Some(trouble)
+        {
+            tracing::warn!("{trouble}");
         }
+        self.control_trouble = trouble;
+        bound.ok()
     }
 
     fn serve(
@@ -183,13 +253,18 @@ impl Listeners {
         kind: Kind,
         bound: Bound,
         router: &Arc<Router>,
-        servers: watch::Receiver<Arc<passive::Server>>,
+        servers: &watch::Sender<Arc<passive::Server>>,
     ) -> Open {
         let (stop, mut stopped) = watch::channel(false);
-        let stopped = async move { drop(stopped.changed().await) };
-        let place = match bound.local() {
-            Some(local) => local.to_string(),
-            None => bound.address().to_string(),
+        let (closing, closed) = oneshot::channel::<()>();
+        let stopped = async move {
+            drop(stopped.changed().await);
+            // The acceptor drops its socket in the same step: on the one runtime thread nobody hears of this before.
+            drop(closing);
+        };
+        let at = match bound.local() {
+            Some(local) => Address::Ip(local),
+            None => bound.address().clone(),
         };
         let mut limits = Limits::default();
         limits.accept.drain = GRACE;
@@ -205,26 +280,42 @@ impl Listeners {
                 let router = Arc::clone(router);
                 tokio::spawn(server::serve(bound, router, limits, counters, stopped))
             }
-            Kind::Zabbix => tokio::spawn(passive::serve(bound, servers, GRACE, stopped)),
+            Kind::Zabbix => {
+                tokio::spawn(passive::serve(bound, servers.subscribe(), GRACE, stopped))
+            }
         };
-        Open { place, stop, task }
+        Open {
+            at,
+            stop,
+            closed,
+            task,
+        }
     }
 
     /// Where to look, one line a socket.
-    pub(super) fn said(&self, settings: &Settings) -> Vec<String> {
+    pub(super) fn said(&self, settings: &Settings, hostname: &str) -> Vec<String> {
         let path = &settings.config.http.telemetry_path;
-        let line = |(kind, _): &Name, open: &Open| match kind {
-            Kind::Http if open.place.starts_with("unix:") => {
-                format!("serving {path} on {}", open.place)
+        let line = |((kind, _), open): (&Name, &Open)| {
+            let (at, reach) = place::said(&open.at, hostname);
+            match kind {
+                Kind::Http if matches!(open.at, Address::Unix(_)) => {
+                    format!("serving {path} on {at}")
+                }
+                Kind::Http => format!("serving http://{at}{path}{reach}"),
+                Kind::Zabbix => format!("answering Zabbix passive checks on {at}{reach}"),
+                Kind::Control => format!("control socket {at}"),
             }
-            Kind::Http => format!("serving http://{}{path}", open.place),
-            Kind::Zabbix => format!("answering Zabbix passive checks on {}", open.place),
-            Kind::Control => format!("control socket {}", open.place),
         };
-        self.open
+        self.open.iter().map(line).collect()
+    }
+
+    /// Where this machine itself asks the HTTP listeners.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let http = self
+            .open
             .iter()
-            .map(|(name, open)| line(name, open))
-            .collect()
+            .filter(|((kind, _), _)| *kind == Kind::Http);
+        http.filter_map(|(_, open)| own_url(&open.at)).collect()
     }
 
     /// Closes everything; what is open may finish until `deadline`.
@@ -240,43 +331,24 @@ impl Listeners {
     }
 }
 
-async fn bind((kind, address): &Name, house: &House) -> Result<Bound, String> {
-    let (setting, or_flag) = match kind {
-        Kind::Zabbix => ("zabbix.listen", ""),
-        Kind::Http | Kind::Control => ("http.listen", "--web.listen-address or "),
-    };
-    let parsed: Address = address.parse().map_err(|e| format!("{setting}: {e}"))?;
-    let bound = Bound::to(&parsed, &house.resolver)
-        .await
-        .map_err(|e| (e.kind(), cause(&e)));
-    bound.map_err(|(kind, why)| {
-        let port = address
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.parse().ok());
-        let holder = port
-            .filter(|_| kind == ErrorKind::AddrInUse)
-            .and_then(|port| house.view.sampler.host().listener_on(port))
-            .map(|(pid, name)| match pid == std::process::id() {
-                true => ": this nodeward listens there itself; to change the address and keep the port, \
-                         restart it"
-                    .to_owned(),
-                false => format!(": {name} (pid {pid}) listens there"),
-            })
-            .unwrap_or_default();
-        format!("cannot listen on {address}: {why}{holder}; choose another address with {or_flag}{setting}")
-    })
+/// What the config wants open, the control socket left out.
+fn wanted(settings: &Settings) -> Result<Wanted, String> {
+    let config = &settings.config;
+    let http = config.http.listen.iter().map(|a| (Kind::Http, a));
+    let zabbix = config.zabbix.listen.iter().map(|a| (Kind::Zabbix, a));
+    http.chain(zabbix)
+        .map(|(kind, text)| {
+            let address: Address = text
+                .parse()
+                .map_err(|e| format!("{}: {e}", place::setting(kind)))?;
+            Ok(((kind, address.to_string()), address))
+        })
+        .collect()
 }
 
-/// The last cause of an error: what the system said.
-fn cause(error: &BindError) -> String {
-    let source = std::error::Error::source(error);
-    source.map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// An error and its cause in one line.
-fn chain(error: &BindError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+fn control_place(settings: &Settings, flags: &Flags) -> Option<(Name, Address)> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let config = settings.config.control.as_ref();
+    let at = Address::Unix(control::socket(flags.socket.as_deref(), config, &variable)?);
+    Some(((Kind::Control, at.to_string()), at))
 }

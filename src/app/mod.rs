@@ -13,5 +13,6 @@ pub mod told;
 pub use control::socket;
 pub use flags::Flags;
 pub use house::House;
+pub use listeners::own_url;
 pub use running::run;
 pub use settings::{BadConfig, Settings};

@@ -12,9 +12,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Interval;
 use tracing::Instrument;
 
 use super::export::Export;
@@ -23,7 +24,7 @@ use super::status::Status;
 use super::told::{Passive, Pushed, Reload, Served};
 use super::{Flags, House, Settings};
 use crate::dialect::Told;
-use crate::dialect::otlp::{Cumulative, Signal};
+use crate::dialect::otlp::{self, Cumulative};
 use crate::serve::{Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
 use crate::telemetry::service_manager::ServiceManager;
@@ -60,36 +61,72 @@ struct Running {
 
 /// Runs until told to end; an error is why it could not start.
 pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Result<(), String> {
-    let mut ends =
-        signal(SignalKind::terminate()).map_err(|e| format!("listen for SIGTERM: {e}"))?;
-    let mut breaks =
-        signal(SignalKind::interrupt()).map_err(|e| format!("listen for SIGINT: {e}"))?;
+    let mut outside = Outside::new()?;
     let mut reloads =
         signal(SignalKind::hangup()).map_err(|e| format!("listen for SIGHUP: {e}"))?;
     let (ask, mut asked) = mpsc::channel::<AskReload>(8);
-    let mut running = Running::start(settings, flags, telemetry, ask).await?;
-    let mut watchdog = running
-        .manager
-        .watchdog()
-        .map(|period| tokio::time::interval(period / 2));
+    let manager = outside.manager.clone();
+    let mut running = tokio::select! {
+        () = outside.ended() => return Ok(()),
+        running = Running::start(settings, flags, telemetry, manager, ask) => running?,
+    };
     loop {
+        let reply = tokio::select! {
+            () = outside.ended() => break,
+            _ = reloads.recv() => None,
+            Some(reply) = asked.recv() => Some(reply),
+        };
+        // A reload that the end overtakes leaves nothing behind that the end does not close.
         tokio::select! {
-            _ = ends.recv() => break,
-            _ = breaks.recv() => break,
-            _ = reloads.recv() => drop(running.reload().await),
-            Some(reply) = asked.recv() => {
-                // Whoever asked may be gone; the reload counts all the same.
-                drop(reply.send(running.reload().await));
+            () = outside.ended() => break,
+            reloaded = running.reload() => {
+                if let Some(reply) = reply {
+                    // Whoever asked may be gone; the reload counts all the same.
+                    drop(reply.send(reloaded));
+                }
             }
-            () = beat(&mut watchdog) => note(running.manager.alive()),
         }
     }
     running.end().await;
     Ok(())
 }
 
+/// What comes from outside at any time, and must not wait for anything that runs.
+struct Outside {
+    ends: Signal,
+    breaks: Signal,
+    manager: ServiceManager,
+    watchdog: Option<Interval>,
+}
+
+impl Outside {
+    fn new() -> Result<Self, String> {
+        let listen = |kind, name| signal(kind).map_err(|e| format!("listen for {name}: {e}"));
+        let manager = ServiceManager::from_env();
+        Ok(Self {
+            ends: listen(SignalKind::terminate(), "SIGTERM")?,
+            breaks: listen(SignalKind::interrupt(), "SIGINT")?,
+            watchdog: manager
+                .watchdog()
+                .map(|period| tokio::time::interval(period / 2)),
+            manager,
+        })
+    }
+
+    /// Waits until the process is told to end, and meanwhile tells the service manager that it is alive. Cancel-safe.
+    async fn ended(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.ends.recv() => return,
+                _ = self.breaks.recv() => return,
+                () = beat(&mut self.watchdog) => note(self.manager.alive()),
+            }
+        }
+    }
+}
+
 /// The next beat of the watchdog, never if there is none.
-async fn beat(watchdog: &mut Option<tokio::time::Interval>) {
+async fn beat(watchdog: &mut Option<Interval>) {
     match watchdog {
         Some(interval) => drop(interval.tick().await),
         None => std::future::pending().await,
@@ -108,9 +145,10 @@ impl Running {
         settings: Settings,
         flags: Flags,
         telemetry: Telemetry,
+        manager: ServiceManager,
         ask: mpsc::Sender<AskReload>,
     ) -> Result<Self, String> {
-        warn(&settings);
+        warn(&settings, &[]);
         let requests = Arc::<Requests>::default();
         let reload = Reload::new(settings.fingerprint);
         let status = Arc::new(Status::new(Arc::clone(&reload)));
@@ -133,7 +171,6 @@ impl Running {
         let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
         listeners.change(&settings, &flags, &house, &router).await?;
-        let manager = ServiceManager::from_env();
         let mut running = Self {
             flags,
             settings,
@@ -162,10 +199,7 @@ impl Running {
         );
         running.push(None);
         running.router.set_ready(true);
-        let said = running.said();
-        running
-            .status
-            .started(&said, running.settings.files.clone());
+        let said = running.tell();
         for line in &said {
             tracing::info!("{line}");
         }
@@ -173,14 +207,21 @@ impl Running {
         Ok(running)
     }
 
-    /// Where to look, and where telemetry goes: one line each.
-    fn said(&self) -> Vec<String> {
-        let mut said = self.listeners.said(&self.settings);
-        for signal in Signal::ALL {
+    /// Where to look, and where telemetry goes, one line each; what it returns, `nodeward status` shows from now on.
+    fn tell(&self) -> Vec<String> {
+        let mut said = self
+            .listeners
+            .said(&self.settings, self.house.machine_name());
+        for signal in otlp::Signal::ALL {
             if let Some(route) = self.settings.otlp.route(signal) {
                 said.push(format!("sending {} to {}", signal.name(), route.endpoint));
             }
         }
+        self.status.tell(
+            said.clone(),
+            self.listeners.urls(),
+            self.settings.files.clone(),
+        );
         said
     }
 
@@ -196,7 +237,7 @@ impl Running {
         self.pushed
             .set(self.export.as_ref().map(|e| e.sender().clone()));
         match &self.export {
-            Some(export) if export.sender().sends(Signal::Traces) => {
+            Some(export) if export.sender().sends(otlp::Signal::Traces) => {
                 let on = self.telemetry.traces.turn_on(
                     Arc::new(export.sender().clone()),
                     &self.house.attributes(&self.settings.otlp),
@@ -227,12 +268,13 @@ impl Running {
         if let Some(ticking) = self.ticking.take() {
             ticking.abort();
         }
-        let export = self.export.take()?;
+        self.export.as_ref()?;
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         if !self.telemetry.traces.flush(left).await {
             tracing::warn!("some traces were not sent before the end");
         }
-        Some(export)
+        // Taken last: if the end overtakes the flush, it is still there to be stopped.
+        self.export.take()
     }
 
     /// Reads the config again: all of it is taken, or nothing.
@@ -256,12 +298,17 @@ impl Running {
                 tracing::error!("the config was not reloaded, the one before stays: {wrong}");
             }
         }
-        note(self.manager.ready(&self.said().join("; ")));
+        note(self.manager.ready(&self.tell().join("; ")));
         reloaded
     }
 
     async fn try_reload(&mut self) -> Reloaded {
-        let settings = Settings::resolve(&self.flags).map_err(|bad| bad.to_string())?;
+        let flags = self.flags.clone();
+        // Files may lie on what hangs.
+        let settings = tokio::task::spawn_blocking(move || Settings::resolve(&flags)).await;
+        let settings = settings
+            .map_err(|e| format!("reading the config: {e}"))?
+            .map_err(|bad| bad.to_string())?;
         let house = House::with(
             &settings,
             self.told.clone(),
@@ -273,7 +320,7 @@ impl Running {
             .change(&settings, &self.flags, &house, &self.router)
             .await?;
         self.router.swap(Arc::clone(&house.view));
-        warn(&settings);
+        warn(&settings, &self.settings.warnings);
         self.telemetry.logs.apply(&settings.config.log);
         let before = self.pull(tokio::time::Instant::now() + DRAIN).await;
         let same = settings.fingerprint == self.settings.fingerprint;
@@ -286,8 +333,6 @@ impl Running {
             // Beside the main task, which has the watchdog to feed.
             tokio::spawn(before.stop(tokio::time::Instant::now() + patience));
         }
-        let said = self.said();
-        self.status.started(&said, self.settings.files.clone());
         let files = self.settings.files.len();
         let changed = if same { "unchanged" } else { "changed" };
         Ok(format!("config reloaded from {files} files, {changed}"))
@@ -306,8 +351,9 @@ impl Running {
     }
 }
 
-fn warn(settings: &Settings) {
-    for warning in &settings.warnings {
+/// Says what is worth a warning and was not said before.
+fn warn(settings: &Settings, said: &[String]) {
+    for warning in settings.warnings.iter().filter(|w| !said.contains(w)) {
         tracing::warn!("{warning}");
     }
 }

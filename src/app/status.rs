@@ -13,7 +13,15 @@ use super::told::Reload;
 pub struct Status {
     started: Instant,
     reload: Arc<Reload>,
-    now: Mutex<(Vec<String>, Vec<PathBuf>)>,
+    now: Mutex<Now>,
+}
+
+/// What the last config brought.
+#[derive(Debug, Default)]
+struct Now {
+    said: Vec<String>,
+    urls: Vec<String>,
+    files: Vec<PathBuf>,
 }
 
 impl Status {
@@ -27,22 +35,23 @@ impl Status {
         }
     }
 
-    /// Says what is served, and from which files the config came.
-    pub fn started(&self, said: &[String], files: Vec<PathBuf>) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = (said.to_vec(), files);
+    /// Takes note of what is served, where HTTP is asked, and from which files the config came.
+    pub fn tell(&self, said: Vec<String>, urls: Vec<String>, files: Vec<PathBuf>) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Now { said, urls, files };
     }
 
     /// The state as JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let last = self.reload.last();
-        let (said, files) = &*self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let Now { said, urls, files } = &*self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "serving": said,
+            "http": urls,
             "config": {
                 "files": files,
                 "fingerprint": format!("{:016x}", last.fingerprint),

@@ -1,6 +1,6 @@
 //! `nodeward status`, `reload` and `health`: clients of a running nodeward.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Exit;
 use crate::app::{self, Flags, Settings};
-use crate::config;
+use crate::config::{self, Control};
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
@@ -64,16 +64,25 @@ pub(super) fn health_command() -> Command {
 fn ask(matches: &ArgMatches, request: Request) -> Result<Response, String> {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let control = match config::locate(get("config")) {
-        Some(file) => {
+        // Where the socket is named, a config that is broken just now is in nobody's way.
+        Some(file) if get("socket").is_none() => {
             config::load(&file)
                 .map_err(|errors| errors.to_string())?
                 .config
                 .control
         }
-        None => None,
+        _ => None,
     };
+    ask_at(get("socket").as_deref(), control.as_ref(), request)
+}
+
+fn ask_at(
+    socket: Option<&Path>,
+    control: Option<&Control>,
+    request: Request,
+) -> Result<Response, String> {
     let variable = |name: &str| std::env::var(name).ok();
-    let socket = app::socket(get("socket").as_deref(), control.as_ref(), &variable)
+    let socket = app::socket(socket, control, &variable)
         .ok_or("there is no control socket: control is off, or no directory for it is known; name it with --socket")?;
     let endpoint: Endpoint = format!("unix:{}", socket.display())
         .parse()
@@ -101,8 +110,9 @@ pub(super) fn status(matches: &ArgMatches) -> Exit {
         Ok(response) => response,
         Err(why) => return super::fail(&why),
     };
-    let Ok(state) = serde_json::from_slice::<Value>(&response.body) else {
-        return super::fail("the answer is no JSON: another program holds this socket");
+    let state = match state(&response) {
+        Ok(state) => state,
+        Err(why) => return super::fail(&why),
     };
     if matches.get_flag("json") {
         return super::print(format!("{state:#}\n").as_bytes())
@@ -143,6 +153,12 @@ pub(super) fn status(matches: &ArgMatches) -> Exit {
         .unwrap_or(Exit::Fine)
 }
 
+/// The state in an answer to a question for it.
+fn state(response: &Response) -> Result<Value, String> {
+    serde_json::from_slice(&response.body)
+        .map_err(|_| "the answer is no JSON: another program holds this socket".into())
+}
+
 pub(super) fn reload(matches: &ArgMatches) -> Exit {
     match ask(
         matches,
@@ -164,30 +180,19 @@ pub(super) fn reload(matches: &ArgMatches) -> Exit {
 }
 
 pub(super) fn health(matches: &ArgMatches) -> Exit {
-    let url = match matches.get_one::<String>("url") {
-        Some(url) => url.clone(),
-        None => {
-            let flags = Flags {
-                config: matches.get_one("config").cloned(),
-                ..Flags::default()
-            };
-            match Settings::resolve(&flags) {
-                Ok(settings) => match settings.config.http.listen.first() {
-                    Some(address) => own_url(address),
-                    None => {
-                        return super::fail("http.listen is empty: name what to ask with --url");
-                    }
-                },
-                Err(bad) => return super::bad_config(&bad),
-            }
-        }
+    let (url, named) = match matches.get_one::<String>("url") {
+        Some(url) => (url.clone(), true),
+        None => match own_url(matches) {
+            Ok(url) => (url, false),
+            Err(exit) => return exit,
+        },
     };
     let endpoint: Endpoint = match url.parse() {
         Ok(endpoint) => endpoint,
         Err(error) => return super::usage(&format!("--url {url}: {error}")),
     };
     let mut request = Request::get().within(HEALTH);
-    if !matches.contains_id("url") {
+    if !named {
         request = request.at("/-/healthy");
     }
     match exchange(endpoint, request) {
@@ -200,29 +205,38 @@ pub(super) fn health(matches: &ArgMatches) -> Exit {
     }
 }
 
-/// The health URL of a listen address, and its path; one that listens everywhere is asked on loopback.
-fn own_url(address: &str) -> String {
-    if address.starts_with("unix:") {
-        return address.to_owned();
-    }
-    let address = match address.rsplit_once(':') {
-        Some(("" | "0.0.0.0", port)) => format!("127.0.0.1:{port}"),
-        Some(("[::]", port)) => format!("[::1]:{port}"),
-        _ => address.to_owned(),
+/// Where the running nodeward serves HTTP: as the config says, or, where that leaves it open or the control socket is
+/// named, as the process says itself.
+fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
+    let socket = matches.get_one::<PathBuf>("socket").map(PathBuf::as_path);
+    let control = match socket {
+        Some(_) => None,
+        None => {
+            let flags = Flags {
+                config: matches.get_one("config").cloned(),
+                ..Flags::default()
+            };
+            let config = match Settings::resolve(&flags) {
+                Ok(settings) => settings.config,
+                Err(bad) => return Err(super::bad_config(&bad)),
+            };
+            let Some(first) = config.http.listen.first() else {
+                let why = "http.listen is empty: name what to ask with --url";
+                return Err(super::fail(why));
+            };
+            if let Some(url) = first.parse().ok().and_then(|at| app::own_url(&at)) {
+                return Ok(url);
+            }
+            config.control
+        }
     };
-    format!("http://{address}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_listens_everywhere_is_asked_on_loopback() {
-        assert_eq!(own_url(":9100"), "http://127.0.0.1:9100");
-        assert_eq!(own_url("0.0.0.0:1"), "http://127.0.0.1:1");
-        assert_eq!(own_url("[::]:1"), "http://[::1]:1");
-        assert_eq!(own_url("10.0.0.0:1"), "http://10.0.0.0:1");
-        assert_eq!(own_url("unix:/run/x.sock"), "unix:/run/x.sock");
+    let request = Request::get().at("/api/v1/status");
+    let said = ask_at(socket, control.as_ref(), request).and_then(|response| state(&response));
+    let state = said.map_err(|why| super::fail(&why))?;
+    match state.pointer("/http/0").and_then(Value::as_str) {
+        Some(url) => Ok(url.to_owned()),
+        None => Err(super::fail(
+            "the running nodeward serves no HTTP: name what to ask with --url",
+        )),
     }
 }

@@ -103,6 +103,43 @@ fn a_reload_takes_all_of_a_config_or_nothing() {
 }
 
 #[test]
+fn a_listener_moves_to_all_addresses_and_back_on_the_port_it_has() {
+    let scratch = Scratch::new();
+    let write =
+        |listen: &str| scratch.write("nodeward.yml", &format!("http: {{listen: ['{listen}']}}\n"));
+    let config = write("127.0.0.1:0");
+    let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
+    let address = program.http();
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    let reload = || output(&scratch, &["reload", "--config", "/dev/null"]);
+    let healthy = || get(&address, "/-/healthy").0;
+
+    for listen in [format!(":{port}"), format!("127.0.0.1:{port}")] {
+        write(&listen);
+        let said = reload();
+        assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+        assert_eq!(healthy(), 200, "{listen}");
+    }
+    let shown = text(&output(&scratch, &["status"]).stdout);
+    assert!(
+        shown.contains(&format!("http://{address}/metrics")),
+        "{shown}"
+    );
+
+    // Somebody else on another address of the machine: all addresses cannot be had, and the one before stays.
+    let other = std::net::TcpListener::bind(format!("127.0.0.2:{port}")).unwrap();
+    write(&format!(":{port}"));
+    let said = reload();
+    assert_eq!(said.status.code(), Some(78));
+    let said = text(&said.stderr);
+    let holder = format!("pid {}", std::process::id());
+    assert!(said.contains(&holder), "{said}");
+    assert_eq!(healthy(), 200);
+    drop(other);
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
 fn the_control_socket_tells_the_state_to_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
@@ -125,6 +162,18 @@ fn the_control_socket_tells_the_state_to_its_owner_alone() {
         "{}",
         text(&shown.stdout)
     );
+    // The port is the kernel's choice: only the process knows it.
+    let config = scratch.write("any.yml", "http: {listen: ['127.0.0.1:0']}\n");
+    let named = format!("--socket={}", socket.display());
+    for place in [
+        &["health", "--config", config.to_str().unwrap()][..],
+        &["health", &named],
+    ] {
+        let asked = output(&scratch, place);
+        let said = text(&asked.stderr);
+        assert_eq!(asked.status.code(), Some(0), "{said}");
+        assert!(said.contains(&program.http()), "{said}");
+    }
     let url = format!("http://{}/-/healthy", program.http());
     assert_eq!(
         output(&scratch, &["health", "--url", &url]).status.code(),
