@@ -43,6 +43,12 @@ pub enum BadEntry {
     /// A slash behind something that is no address.
     #[error("server {0:?}: only an IP address can have a prefix length")]
     NoNetwork(String),
+    /// Digits and dots or colons that are no address: no name server knows them.
+    #[error(
+        "server {0:?} is no IP address: one has four numbers from 0 to 255, as in 10.0.0.5, or is \
+         written as in fd00::5"
+    )]
+    Address(String),
     /// An address and a port, or brackets: a peer's port is never looked at.
     #[error("server {0:?}: write the address alone, without brackets or a port")]
     Port(String),
@@ -146,6 +152,9 @@ impl Entry {
             };
             return Ok(Self::Network(Network::new(address, bits)));
         }
+        if is_like_an_address(host) {
+            return Err(BadEntry::Address(own()));
+        }
         if prefix.is_some() {
             return Err(BadEntry::NoNetwork(own()));
         }
@@ -158,6 +167,16 @@ impl Entry {
             Err(BadEntry::Name(own()))
         }
     }
+}
+
+/// Whether a text that is no IP address was meant as one: of digits and dots alone, or with more
+/// than the one colon of a port.
+fn is_like_an_address(text: &str) -> bool {
+    let numeric = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let colons = text.bytes().filter(|byte| *byte == b':').count();
+    (numeric && !text.is_empty()) || (colons > 1 && !text.contains(['[', ']']))
 }
 
 /// RFC 1123 section 2.1, with the underscore that real names have; a trailing dot is fine.

@@ -79,6 +79,12 @@ fn names_every_bad_entry_with_its_fault() {
             "a.example/24",
             BadEntry::NoNetwork("a.example/24".to_owned()),
         ),
+        ("300.1.2.3", BadEntry::Address("300.1.2.3".to_owned())),
+        ("10.0.0", BadEntry::Address("10.0.0".to_owned())),
+        ("10.0.0.5.", BadEntry::Address("10.0.0.5.".to_owned())),
+        ("300.1.2.3/8", BadEntry::Address("300.1.2.3/8".to_owned())),
+        ("fe80::zz", BadEntry::Address("fe80::zz".to_owned())),
+        ("1:2:3", BadEntry::Address("1:2:3".to_owned())),
         ("127.0.0.1:10", BadEntry::Port("127.0.0.1:10".to_owned())),
         ("[::1]", BadEntry::Port("[::1]".to_owned())),
         (
