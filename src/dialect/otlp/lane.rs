@@ -231,8 +231,15 @@ impl<C: Carry> Lane<C> {
         if !matches!(self.standing, Standing::Refusing { .. }) {
             let (signal, peer) = (self.signal.name(), self.carrier.peer());
             let items = parcel.items;
+            // Prometheus and others take one signal only.
+            let hint = match reason {
+                Reason::NotFound => {
+                    format!("; if it takes no {signal}, otlp.{signal}: false stops sending them")
+                }
+                _ => String::new(),
+            };
             tracing::warn!(
-                "{peer} refuses {signal} over otlp, {items} items are dropped ({}): {told}",
+                "{peer} refuses {signal} over otlp, {items} items are dropped ({}): {told}{hint}",
                 reason.name(),
             );
             self.standing = Standing::Refusing {

@@ -60,6 +60,25 @@ async fn a_line_is_logged_only_when_something_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_receiver_without_a_signal_is_told_with_the_setting_that_turns_it_off() {
+    let script = Script::new([Answer::Never {
+        reason: Reason::NotFound,
+        told: "answered 404 Not Found".into(),
+    }]);
+    let lines = logged(async {
+        let (sender, lanes) = over(1000, [None, Some(script.clone())]);
+        let _running = tokio::spawn(lanes.run());
+        sender.send(Traces, Bytes::from_static(b"a"), 3);
+        seconds(1).await;
+    })
+    .await;
+    let told = "WARN http://receiver refuses traces over otlp, 3 items are dropped (not_found): \
+                answered 404 Not Found; if it takes no traces, otlp.traces: false stops sending them";
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0].trim_start(), told);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_queue_is_told_once() {
     let script = Script::new([later(Some(3600))]);
     let lines = logged(async {
