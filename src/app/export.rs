@@ -141,6 +141,7 @@ fn encode(
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let mut metrics = Metrics::new(cumulative, house.boot_nanos(), now);
     snapshot.otlp(before, &mut metrics);
+    metrics.own();
     for told in &house.view.told {
         told.otlp(&mut metrics);
     }

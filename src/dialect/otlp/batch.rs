@@ -1,12 +1,13 @@
 //! The batch being written: points of declared instruments go in, export requests come out.
 //!
-//! All points of a batch carry one timestamp. Sums start at boot; a counter that falls starts anew at the time of its
-//! previous point (OTLP data model, "Resets and gaps"), which [`Cumulative`] remembers from batch to batch. A point
-//! whose attributes were there already is refused and counted.
+//! All points of a batch carry one timestamp. Sums start at boot, those of nodeward itself at its own start; a counter
+//! that falls starts anew at the time of its previous point (OTLP data model, "Resets and gaps"), which [`Cumulative`]
+//! remembers from batch to batch. A point whose attributes were there already is refused and counted.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::{FixedState, RandomState};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -25,9 +26,16 @@ use crate::dialect::Number;
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.9.0";
 const SCOPE: &str = "nodeward";
 
+/// Streams remembered without a point of theirs (devices that are gone): a few hundred kilobytes.
+const ABSENT_MOST: usize = 4096;
+
 /// What is remembered of every cumulative stream, so that a reset gets a new start.
-#[derive(Default)]
+///
+/// A stream that is gone is remembered too, in case it comes back with less: only of more than 4096 such are those
+/// forgotten that have been gone longest.
 pub struct Cumulative {
+    /// When this process began to count, in Unix nanoseconds.
+    began: u64,
     streams: HashMap<u64, Stream, FixedState>,
     hash: RandomState,
     batch: u64,
@@ -40,14 +48,28 @@ struct Stream {
     batch: u64,
 }
 
+impl Default for Cumulative {
+    fn default() -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            began: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+            streams: HashMap::default(),
+            hash: RandomState::default(),
+            batch: 0,
+        }
+    }
+}
+
 impl Cumulative {
-    /// The start of a stream whose value is `value` now.
-    fn start(&mut self, key: u64, value: f64, boot: u64, now: u64) -> u64 {
+    /// The start of a stream whose value is `value` now: `first` until it falls.
+    fn start(&mut self, key: u64, value: f64, first: u64, now: u64) -> u64 {
         let batch = self.batch;
         let stream = self.streams.entry(key).or_insert(Stream {
             last: value,
             last_at: now,
-            start: boot,
+            start: first,
             batch: 0,
         });
         if value < stream.last {
@@ -57,6 +79,17 @@ impl Cumulative {
         stream.last_at = now;
         stream.batch = batch;
         stream.start
+    }
+
+    fn forget_what_is_long_gone(&mut self) {
+        let now = self.batch;
+        let absent = self.streams.values().map(|s| s.batch);
+        let mut absent: Vec<_> = absent.filter(|batch| *batch < now).collect();
+        if let Some(many) = absent.len().checked_sub(ABSENT_MOST + 1) {
+            let (_, cut, _) = absent.select_nth_unstable(many);
+            let cut = *cut;
+            self.streams.retain(|_, s| s.batch > cut);
+        }
     }
 }
 
@@ -74,7 +107,7 @@ pub struct Metrics<'a> {
     metrics: Vec<Metric>,
     cumulative: &'a mut Cumulative,
     seen: std::collections::HashSet<u64, FixedState>,
-    boot: u64,
+    start: u64,
     now: u64,
     duplicates: u64,
 }
@@ -87,10 +120,15 @@ impl<'a> Metrics<'a> {
             metrics: Vec::new(),
             cumulative,
             seen: std::collections::HashSet::default(),
-            boot,
+            start: boot,
             now,
             duplicates: 0,
         }
+    }
+
+    /// From here on sums are nodeward's own: they start when it began to count, not at boot.
+    pub fn own(&mut self) {
+        self.start = self.cumulative.began;
     }
 
     /// The batch as the owner `S` sees it.
@@ -116,9 +154,7 @@ impl<'a> Metrics<'a> {
     /// Encodes the batch as requests of at most about `limit` bytes each, in order.
     #[must_use]
     pub fn finish(self, resource: &Resource, limit: usize) -> Vec<Payload> {
-        let batch = self.cumulative.batch;
-        // Devices that are gone need no memory: two batches without a point forget a stream.
-        self.cumulative.streams.retain(|_, s| s.batch + 2 > batch);
+        self.cumulative.forget_what_is_long_gone();
         let mut payloads = Vec::new();
         let mut part = Vec::new();
         let (mut size, mut items) = (0, 0);
@@ -253,9 +289,9 @@ impl<const N: usize> Points<'_, '_, N> {
             InstrumentKind::Counter => {
                 metrics
                     .cumulative
-                    .start(key, value.as_f64(), metrics.boot, metrics.now)
+                    .start(key, value.as_f64(), metrics.start, metrics.now)
             }
-            InstrumentKind::UpDown => metrics.boot,
+            InstrumentKind::UpDown => metrics.start,
             InstrumentKind::Gauge => 0,
         };
         self.points.push(NumberDataPoint {
@@ -367,6 +403,67 @@ mod tests {
             );
             assert_eq!(points(&metrics[0])[1].start_time_unix_nano, 10);
         }
+    }
+
+    /// The start of one stream in a batch at `now`.
+    fn start_of(cumulative: &mut Cumulative, now: u64, state: &str, value: f64) -> u64 {
+        let mut metrics = Metrics::new(cumulative, 10, now);
+        let mut batch = metrics.batch::<Owner>();
+        batch.instrument(&TIME).push([state], value);
+        let start = points(&metrics.metrics()[0])[0].start_time_unix_nano;
+        drop(metrics.finish(&Resource::default(), 1 << 20));
+        start
+    }
+
+    #[test]
+    fn a_stream_that_was_away_keeps_its_start_and_is_known_to_have_fallen() {
+        let mut cumulative = Cumulative::default();
+        assert_eq!(start_of(&mut cumulative, 100, "eth0", 5.0), 10);
+        assert_eq!(start_of(&mut cumulative, 200, "eth0", 1.0), 100);
+        for now in 3..10 {
+            assert_eq!(start_of(&mut cumulative, now * 100, "eth1", 2.0), 10);
+        }
+        assert_eq!(start_of(&mut cumulative, 1000, "eth0", 1.0), 100);
+        for now in 11..20 {
+            start_of(&mut cumulative, now * 100, "eth1", 2.0);
+        }
+        assert_eq!(start_of(&mut cumulative, 2000, "eth0", 0.5), 1000);
+    }
+
+    #[test]
+    fn endless_streams_take_bounded_memory_and_the_newest_are_remembered() {
+        let mut cumulative = Cumulative::default();
+        for round in 0..12 {
+            let mut metrics = Metrics::new(&mut cumulative, 10, 100 + round);
+            let mut batch = metrics.batch::<Owner>();
+            let mut points = batch.instrument(&TIME);
+            for device in 0..ABSENT_MOST / 4 {
+                points.push([&format!("{round}:{device}")], 5.0);
+            }
+            drop(points);
+            drop(metrics.finish(&Resource::default(), 1 << 20));
+            assert!(cumulative.streams.len() <= ABSENT_MOST * 5 / 4);
+        }
+        assert_eq!(start_of(&mut cumulative, 200, "10:7", 1.0), 110);
+    }
+
+    #[test]
+    fn sums_of_nodeward_itself_start_with_it() {
+        let mut cumulative = Cumulative::default();
+        let began = cumulative.began;
+        assert!(began > 0);
+        let mut metrics = Metrics::new(&mut cumulative, 10, began + 5);
+        let mut batch = metrics.batch::<Owner>();
+        batch.instrument(&TIME).push(["machine"], 1.0);
+        metrics.own();
+        let mut batch = metrics.batch::<Owner>();
+        batch.instrument(&TIME).push(["own"], 1.0);
+        batch.value(&COUNT, 7u64);
+        let starts = metrics
+            .metrics()
+            .iter()
+            .map(|m| points(m)[0].start_time_unix_nano);
+        assert_eq!(starts.collect::<Vec<_>>(), [10, began, began]);
     }
 
     #[test]
