@@ -78,14 +78,23 @@ mod tests {
     }
 
     fn server(hostname: &str, connections: u16, counters: &Arc<Counters>) -> Arc<Server> {
+        server_over(Few::default(), hostname, connections, counters)
+    }
+
+    fn server_over(
+        few: Few,
+        hostname: &str,
+        connections: u16,
+        counters: &Arc<Counters>,
+    ) -> Arc<Server> {
         let options = Options {
             server: vec!["127.0.0.1".to_owned()],
             hostname: Some(hostname.to_owned()),
             connections,
             ..Options::default()
         };
-        let resolver = Resolver::default();
-        Arc::new(Server::new(&options, "n", Arc::new(Few), Arc::clone(counters), resolver).unwrap())
+        let (few, resolver) = (Arc::new(few), Resolver::default());
+        Arc::new(Server::new(&options, "n", few, Arc::clone(counters), resolver).unwrap())
     }
 
     async fn run(connections: u16, grace: Duration) -> Running {
@@ -174,9 +183,18 @@ mod tests {
     #[tokio::test]
     async fn an_answer_under_way_is_sent_before_the_end() {
         let running = run(10, LONG).await;
+        let slow = Arc::default();
+        let few = Few {
+            slow: Arc::clone(&slow),
+        };
+        running
+            .current
+            .send_replace(server_over(few, "one", 10, &running.counters));
         let asked = running.connect("slow").await;
         running.ask("agent.ping").await;
         running.stop.send(()).unwrap();
+        while TcpStream::connect(running.address).await.is_ok() {}
+        slow.notify_one();
         assert_eq!(rest(asked).await, "in the end");
         running.serving.await.unwrap();
     }

@@ -1,12 +1,16 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::dialect::zabbix::answer::{Answering, Value};
 use crate::model::duration::Period;
 
-/// Knows a few keys; `hang` never comes.
-pub(super) struct Few;
+/// Knows a few keys; `hang` never comes, `slow` once somebody says so.
+#[derive(Default)]
+pub(super) struct Few {
+    pub(super) slow: Arc<Notify>,
+}
 
 impl Answers for Few {
     fn answer<'a>(&'a self, key: &'a Key<'a>, _deadline: Instant) -> Answering<'a> {
@@ -15,7 +19,7 @@ impl Answers for Few {
                 "echo" => Ok(Value::from(key.param(0).to_owned())),
                 "large" => Ok(Value::from("x".repeat(1 << 20))),
                 "slow" => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    self.slow.notified().await;
                     Ok(Value::from("in the end"))
                 }
                 "hang" => std::future::pending().await,
@@ -34,7 +38,7 @@ fn server(allowed: &[&str]) -> Server {
     Server::new(
         &options,
         "node 1",
-        Arc::new(Few),
+        Arc::new(Few::default()),
         Arc::default(),
         Resolver::default(),
     )
@@ -349,7 +353,7 @@ fn a_server_is_not_made_from_bad_options() {
         timeout: Period::secs(0),
         ..Options::default()
     };
-    let answers = Arc::new(Few);
+    let answers = Arc::new(Few::default());
     let invalid = Server::new(&options, "n", answers, Arc::default(), Resolver::default())
         .err()
         .unwrap();

@@ -7,7 +7,7 @@ async fn closing_sends_what_is_left() {
     let script = Script::new([later(None)]);
     let (sender, running) = metrics_over(&script);
     send(&sender, "a");
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    until_failed(&sender, 1).await;
     send(&sender, "b");
     sender.close(Instant::now() + Duration::from_secs(5));
     running.await.unwrap();
@@ -69,9 +69,9 @@ async fn a_successor_gets_what_is_left_and_what_is_being_sent() {
     let (old, new) = (Script::slow(away), Script::new([]));
     let (sender, running) = metrics_over(&old);
     send(&sender, "a");
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    until_failed(&sender, 1).await;
     send(&sender, "b");
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    until(|| old.got().len() == 2).await;
     send(&sender, "c");
     let next = succeed(&sender, &new);
     send(&next, "d");
@@ -107,8 +107,8 @@ async fn what_was_packed_for_another_receiver_is_packed_anew() {
     });
     let (mut sender, mut running) = metrics_over(&scripts[0]);
     send(&sender, "a");
-    for script in &scripts[1..] {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    for (failed, script) in (1..).zip(&scripts[1..]) {
+        until_failed(&sender, failed).await;
         let (next, lanes) = sender.succeed_over(10_000, [Some(script.clone()), None]);
         sender.close(Instant::now());
         running.await.unwrap();

@@ -122,6 +122,18 @@ fn send(sender: &Sender, body: &str) {
     sender.send(Metrics, Bytes::copy_from_slice(body.as_bytes()), 10);
 }
 
+/// Returns once `fact` holds.
+async fn until(fact: impl Fn() -> bool) {
+    while !fact() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Returns once so many requests for metrics were not taken.
+async fn until_failed(sender: &Sender, count: u64) {
+    until(|| sender.counts().failures(Metrics, Reason::Unavailable) == count).await;
+}
+
 async fn seconds(count: u64) {
     tokio::time::sleep(Duration::from_secs(count)).await;
 }
