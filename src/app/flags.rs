@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::config::Config;
 use crate::host::Roots;
+use crate::net::address::Address;
 
 /// The flags of `run` and `show`: node_exporter's own and ours.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,8 +58,17 @@ impl Flags {
         *self != ours
     }
 
+    /// Lays the flags over a config, `given` if there is a file; all that is wrong with them in one go.
+    pub fn apply(&self, config: &mut Config, given: bool) -> Vec<String> {
+        self.apply_roots(&mut config.roots);
+        let mut wrong = self.apply_http(&mut config.http, given);
+        wrong.extend(self.apply_subjects(&mut config.subjects));
+        wrong.extend(self.apply_log(&mut config.log).err());
+        wrong
+    }
+
     /// The roots, where a flag names one.
-    pub fn apply_roots(&self, roots: &mut Roots) {
+    fn apply_roots(&self, roots: &mut Roots) {
         for (flag, root) in [
             (&self.procfs, &mut roots.procfs),
             (&self.sysfs, &mut roots.sysfs),
@@ -71,7 +82,7 @@ impl Flags {
     }
 
     /// The subjects, where a flag switches or sets one; all that is wrong in one go.
-    pub fn apply_subjects(&self, subjects: &mut crate::subject::Options) -> Vec<String> {
+    fn apply_subjects(&self, subjects: &mut crate::subject::Options) -> Vec<String> {
         if self.disable_defaults {
             subjects.defaults = false;
         }
@@ -88,7 +99,7 @@ impl Flags {
     }
 
     /// The logs, where a flag says how.
-    pub fn apply_log(&self, log: &mut crate::telemetry::logs::Options) -> Result<(), String> {
+    fn apply_log(&self, log: &mut crate::telemetry::logs::Options) -> Result<(), String> {
         if let Some(level) = &self.log_level {
             log.level = level
                 .parse()
@@ -102,14 +113,25 @@ impl Flags {
         Ok(())
     }
 
-    /// The listener, where a flag says how.
-    pub fn apply_http(&self, http: &mut crate::serve::Options, config_given: bool) {
+    /// The listener, where a flag says how; all that is wrong in one go.
+    fn apply_http(&self, http: &mut crate::serve::Options, config_given: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for text in &self.listen {
+            if let Err(why) = text.parse::<Address>() {
+                wrong.push(format!("--web.listen-address={text}: {why}"));
+            }
+        }
         if !self.listen.is_empty() {
             http.listen.clone_from(&self.listen);
         } else if self.are_exporters() && !config_given {
             http.listen = vec![":9100".into()];
         }
         if let Some(path) = &self.telemetry_path {
+            if !path.starts_with('/') {
+                wrong.push(format!(
+                    "--web.telemetry-path={path}: a path begins with a slash"
+                ));
+            }
             http.telemetry_path.clone_from(path);
         }
         if let Some(most) = self.max_requests {
@@ -118,6 +140,7 @@ impl Flags {
         if self.disable_exporter_metrics {
             http.own_metrics = false;
         }
+        wrong
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
-use super::{Settings, told};
+use super::{BadSettings, Settings, told};
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp};
 use crate::dialect::zabbix::agent::Agent;
@@ -49,7 +49,7 @@ impl Located {
 
 impl House {
     /// Builds it; all that is wrong in one go. Must be called on the runtime.
-    pub fn build(settings: &Settings) -> Result<Self, Vec<String>> {
+    pub fn build(settings: &Settings) -> Result<Self, BadSettings> {
         Self::with(settings, Vec::new(), None)
     }
 
@@ -59,7 +59,7 @@ impl House {
         settings: &Settings,
         mut told: Vec<Arc<dyn Told>>,
         before: Option<(&Settings, &Self)>,
-    ) -> Result<Self, Vec<String>> {
+    ) -> Result<Self, BadSettings> {
         let config = &settings.config;
         let same_machine = before.filter(|(old, _)| old.config.roots == config.roots);
         let machine = same_machine.map_or_else(
@@ -80,7 +80,7 @@ impl House {
                 };
                 Arc::new(
                     Sampler::start(&config.subjects, &machine)
-                        .map_err(|w| w.iter().map(ToString::to_string).collect::<Vec<_>>())?,
+                        .map_err(|wrong| settings.refused(&wrong))?,
                 )
             }
         };

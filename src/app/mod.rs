@@ -14,5 +14,5 @@ pub use control::socket;
 pub use flags::Flags;
 pub use house::House;
 pub use listeners::own_url;
-pub use running::run;
-pub use settings::{BadConfig, Settings};
+pub use running::{Failure, run};
+pub use settings::{BadSettings, Settings};

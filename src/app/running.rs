@@ -22,7 +22,7 @@ use super::export::Export;
 use super::listeners::Listeners;
 use super::status::Status;
 use super::told::{Passive, Pushed, Reload, Served};
-use super::{Flags, House, Settings};
+use super::{BadSettings, Flags, House, Settings};
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
 use crate::serve::{Control, Reloaded, Requests, Router};
@@ -59,8 +59,28 @@ struct Running {
     status: Arc<Status>,
 }
 
-/// Runs until told to end; an error is why it could not start.
-pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Result<(), String> {
+/// Why nodeward could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It was told to do what cannot be done.
+    #[error(transparent)]
+    Settings(#[from] BadSettings),
+    /// The machine did not let it.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+/// Runs until told to end.
+///
+/// # Errors
+/// Why it could not start.
+pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Result<(), Failure> {
     let mut outside = Outside::new()?;
     let mut reloads =
         signal(SignalKind::hangup()).map_err(|e| format!("listen for SIGHUP: {e}"))?;
@@ -147,7 +167,7 @@ impl Running {
         telemetry: Telemetry,
         manager: ServiceManager,
         ask: mpsc::Sender<AskReload>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Failure> {
         warn(&settings, &[]);
         let requests = Arc::<Requests>::default();
         let reload = Reload::new(settings.fingerprint);
@@ -167,8 +187,7 @@ impl Running {
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
         ];
-        let house = House::with(&settings, told.clone(), None);
-        let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
+        let house = Arc::new(House::with(&settings, told.clone(), None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
         listeners.change(&settings, &flags, &house, &router).await?;
         let mut running = Self {
@@ -314,7 +333,7 @@ impl Running {
             self.told.clone(),
             Some((&self.settings, &self.house)),
         );
-        let house = Arc::new(house.map_err(|wrong| wrong.join("\n"))?);
+        let house = Arc::new(house.map_err(|bad| bad.to_string())?);
         // The last step that can fail: from here on the new config holds.
         self.listeners
             .change(&settings, &self.flags, &house, &self.router)

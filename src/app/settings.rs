@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Flags;
-use crate::config::{self, Config};
+use super::{Flags, control};
+use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
+use crate::subject::Invalid;
 
 /// What is to run, whoever said so.
 #[derive(Debug, Clone)]
@@ -19,16 +20,24 @@ pub struct Settings {
     pub fingerprint: u64,
     /// What is worth a warning and no more.
     pub warnings: Vec<String>,
+    /// Where the files say what.
+    origin: cross::Origin,
 }
 
-/// A config or flags that cannot work; the text holds all that is wrong.
+/// Settings that cannot work; the text holds all that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadConfig(pub String);
+pub enum BadSettings {
+    /// The command line says what cannot be.
+    #[error("{0}")]
+    Flags(String),
+    /// The config does.
+    #[error("{0}")]
+    Config(String),
+}
 
 impl Settings {
     /// Reads the config, lays the flags over it, and asks the `OTEL_*` variables of the process.
-    pub fn resolve(flags: &Flags) -> Result<Self, BadConfig> {
+    pub fn resolve(flags: &Flags) -> Result<Self, BadSettings> {
         Self::from(
             flags,
             config::locate(flags.config.clone()).as_deref(),
@@ -41,31 +50,42 @@ impl Settings {
         flags: &Flags,
         file: Option<&Path>,
         variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, BadConfig> {
+    ) -> Result<Self, BadSettings> {
         let loaded = match file {
-            Some(file) => config::load(file).map_err(|errors| BadConfig(errors.to_string()))?,
+            Some(file) => {
+                config::load(file).map_err(|errors| BadSettings::Config(errors.to_string()))?
+            }
             None => config::none(),
         };
         let mut config = loaded.config;
-        flags.apply_roots(&mut config.roots);
-        flags.apply_http(&mut config.http, file.is_some());
-        let mut wrong = flags.apply_subjects(&mut config.subjects);
-        wrong.extend(flags.apply_log(&mut config.log).err());
+        let wrong = flags.apply(&mut config, file.is_some());
+        if !wrong.is_empty() {
+            return Err(BadSettings::Flags(wrong.join("\n")));
+        }
         let (otlp, complaints) = otlp::resolve(&config.otlp, variable);
+        let mut wrong = Vec::new();
         let mut warnings = Vec::new();
         for complaint in complaints {
             match complaint.origin {
-                Origin::Key(_) => wrong.push(complaint.text),
+                Origin::Key(_) => wrong.push((&["otlp"][..], complaint.text)),
                 _ => warnings.push(complaint.text),
             }
+        }
+        if !tells_anybody(&config, &otlp) {
+            let why = "listen: nothing is served or sent: there is no http.listen, no zabbix.listen and no OTLP endpoint";
+            match control::socket(flags.socket.as_deref(), config.control.as_ref(), variable) {
+                None => wrong.push((&["http"], format!("{why}, and not even a control socket"))),
+                Some(_) => warnings.push(format!("http: {why}")),
+            }
+        }
+        if !wrong.is_empty() {
+            let errors = loaded.origin.errors(wrong);
+            return Err(BadSettings::Config(errors.to_string()));
         }
         for name in &flags.lacking {
             warnings.push(format!(
                 "--collector.{name}: nodeward has no such subject yet"
             ));
-        }
-        if !wrong.is_empty() {
-            return Err(BadConfig(wrong.join("\n")));
         }
         let (files, fingerprint) = (loaded.files, loaded.fingerprint);
         Ok(Self {
@@ -74,6 +94,104 @@ impl Settings {
             files,
             fingerprint,
             warnings,
+            origin: loaded.origin,
         })
+    }
+
+    /// What subjects refuse of their options, at its place in the files; where these say nothing of the subject, it was
+    /// said by flags.
+    #[must_use]
+    pub fn refused(&self, wrong: &[Invalid]) -> BadSettings {
+        let sections: Vec<_> = wrong
+            .iter()
+            .map(|w| (["subjects", w.subject], &w.why))
+            .collect();
+        let by_flags = !sections.iter().any(|(section, _)| self.origin.has(section));
+        let found = sections
+            .iter()
+            .map(|(section, why)| (&section[..], (*why).clone()));
+        let text = self.origin.errors(found).to_string();
+        match by_flags {
+            true => BadSettings::Flags(text),
+            false => BadSettings::Config(text),
+        }
+    }
+}
+
+/// Whether anybody is told anything. What works by itself one day counts too.
+fn tells_anybody(config: &Config, otlp: &Otlp) -> bool {
+    !config.http.listen.is_empty() || !config.zabbix.listen.is_empty() || otlp.is_on()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str, flags: &Flags, endpoint: Option<&str>) -> Result<Settings, BadSettings> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("n.yml");
+        std::fs::write(&file, text).unwrap();
+        Settings::from(flags, Some(&file), &|name| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => endpoint.map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_config_that_tells_nobody_is_refused_and_a_control_socket_alone_is_warned_of() {
+        let nothing = "http:\n  listen: []\ncontrol: off\n";
+        let flags = Flags::default();
+        let refused = resolve(nothing, &flags, None).unwrap_err();
+        assert!(
+            matches!(&refused, BadSettings::Config(why) if why.contains("n.yml:2:11: http: listen: nothing")),
+            "{refused}"
+        );
+        let sends = resolve(nothing, &flags, Some("http://127.0.0.1:4318")).unwrap();
+        assert!(sends.warnings.is_empty());
+        let socket = Flags {
+            socket: Some("/run/x.sock".into()),
+            ..Flags::default()
+        };
+        assert_eq!(resolve(nothing, &socket, None).unwrap().warnings.len(), 1);
+    }
+
+    #[test]
+    fn what_a_flag_says_wrong_is_told_of_the_flag() {
+        let flags = Flags {
+            listen: vec!["9100".into()],
+            telemetry_path: Some("metrics".into()),
+            ..Flags::default()
+        };
+        let refused = resolve("", &flags, None).unwrap_err();
+        let BadSettings::Flags(why) = &refused else {
+            panic!("{refused}");
+        };
+        for flag in ["--web.listen-address", "--web.telemetry-path"] {
+            assert!(why.contains(flag), "{why}");
+        }
+    }
+
+    #[test]
+    fn options_that_only_their_subject_can_refuse_have_a_place() {
+        let text = "subjects:\n  systemd:\n    bus: {address: 'unix:path=x'}\n";
+        let settings = resolve(text, &Flags::default(), None).unwrap();
+        let wrong = Invalid {
+            subject: "systemd",
+            why: "bus: is no path".into(),
+        };
+        let said = settings.refused(&[wrong]);
+        assert!(
+            matches!(&said, BadSettings::Config(why) if why.contains("n.yml:3:10: subjects.systemd: bus: is no path")),
+            "{said}"
+        );
+        let by_flags = Invalid {
+            subject: "filesystem",
+            why: "two patterns".into(),
+        };
+        let said = settings.refused(&[by_flags]);
+        assert!(
+            matches!(&said, BadSettings::Flags(why) if why.contains("subjects.filesystem: two")),
+            "{said}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::Exit;
-use crate::app::{self, Flags, Settings};
+use crate::app::{self, BadSettings, Flags, Settings};
 use crate::config::{self, Control};
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
@@ -60,22 +60,23 @@ pub(super) fn health_command() -> Command {
     )
 }
 
-/// Asks the control socket; an error is what to tell the user.
-fn ask(matches: &ArgMatches, request: Request) -> Result<Response, String> {
+/// Asks the control socket.
+fn ask(matches: &ArgMatches, request: Request) -> Result<Response, Exit> {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let control = match config::locate(get("config")) {
         // Where the socket is named, a config that is broken just now is in nobody's way.
         Some(file) if get("socket").is_none() => {
-            config::load(&file)
-                .map_err(|errors| errors.to_string())?
-                .config
-                .control
+            let loaded = config::load(&file);
+            let loaded =
+                loaded.map_err(|e| super::bad_settings(&BadSettings::Config(e.to_string())));
+            loaded?.config.control
         }
         _ => None,
     };
-    ask_at(get("socket").as_deref(), control.as_ref(), request)
+    ask_at(get("socket").as_deref(), control.as_ref(), request).map_err(|why| super::fail(&why))
 }
 
+/// The same of a given place; an error is what to tell the user.
 fn ask_at(
     socket: Option<&Path>,
     control: Option<&Control>,
@@ -108,7 +109,7 @@ fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, String> {
 pub(super) fn status(matches: &ArgMatches) -> Exit {
     let response = match ask(matches, Request::get().at("/api/v1/status")) {
         Ok(response) => response,
-        Err(why) => return super::fail(&why),
+        Err(exit) => return exit,
     };
     let state = match state(&response) {
         Ok(state) => state,
@@ -175,7 +176,7 @@ pub(super) fn reload(matches: &ArgMatches) -> Exit {
                 Exit::BadConfig
             }
         }
-        Err(why) => super::fail(&why),
+        Err(exit) => exit,
     }
 }
 
@@ -218,7 +219,7 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
             };
             let config = match Settings::resolve(&flags) {
                 Ok(settings) => settings.config,
-                Err(bad) => return Err(super::bad_config(&bad)),
+                Err(bad) => return Err(super::bad_settings(&bad)),
             };
             let Some(first) = config.http.listen.first() else {
                 let why = "http.listen is empty: name what to ask with --url";

@@ -17,7 +17,7 @@ use clap::Command;
 
 pub use exit::Exit;
 
-use crate::app::BadConfig;
+use crate::app::BadSettings;
 
 const EXAMPLES: &str = "Examples:
   nodeward                                              serve http://127.0.0.1:9100
@@ -105,7 +105,10 @@ fn usage(why: &str) -> Exit {
     Exit::Usage
 }
 
-fn bad_config(bad: &BadConfig) -> Exit {
+fn bad_settings(bad: &BadSettings) -> Exit {
     say(&format!("{bad}"));
-    Exit::BadConfig
+    match bad {
+        BadSettings::Flags(_) => Exit::Usage,
+        BadSettings::Config(_) => Exit::BadConfig,
+    }
 }

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 
 use super::{Exit, flags};
-use crate::app::{self, Settings};
+use crate::app::{self, Failure, Settings};
 
 pub(super) fn command() -> Command {
     flags::add(
@@ -17,7 +17,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let flags = flags::read(matches);
     let settings = match Settings::resolve(&flags) {
         Ok(settings) => settings,
-        Err(bad) => return super::bad_config(&bad),
+        Err(bad) => return super::bad_settings(&bad),
     };
     let telemetry = match crate::telemetry::install(&settings.config.log) {
         Ok(telemetry) => telemetry,
@@ -32,6 +32,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
     match ended {
         Ok(()) => Exit::Fine,
-        Err(why) => super::fail(&why),
+        Err(Failure::Settings(bad)) => super::bad_settings(&bad),
+        Err(Failure::Failed(why)) => super::fail(&why),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let flags = flags::read(matches);
     let settings = match Settings::resolve(&flags) {
         Ok(settings) => settings,
-        Err(bad) => return super::bad_config(&bad),
+        Err(bad) => return super::bad_settings(&bad),
     };
     let runtime = match super::runtime() {
         Ok(runtime) => runtime,
@@ -60,7 +60,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
 async fn show_page(settings: &Settings, format: &str) -> Exit {
     let house = match app::House::build(settings) {
         Ok(house) => house,
-        Err(wrong) => return super::fail(&wrong.join("\n")),
+        Err(bad) => return super::bad_settings(&bad),
     };
     let deadline = Instant::now() + PATIENCE;
     let asker = if matches!(format, "otlp" | "json") {
@@ -102,7 +102,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
     };
     let house = match app::House::build(settings) {
         Ok(house) => house,
-        Err(wrong) => return super::fail(&wrong.join("\n")),
+        Err(bad) => return super::bad_settings(&bad),
     };
     match house.answer(&key, Instant::now() + PATIENCE).await {
         Ok(value) => super::print(format!("{value}\n").as_bytes())
@@ -116,7 +116,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
 async fn show_keys(settings: &Settings) -> Exit {
     let house = match app::House::build(settings) {
         Ok(house) => house,
-        Err(wrong) => return super::fail(&wrong.join("\n")),
+        Err(bad) => return super::bad_settings(&bad),
     };
     let mut lines = String::new();
     let mut count = 0;

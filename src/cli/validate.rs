@@ -32,7 +32,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     };
     let settings = match Settings::resolve(&flags) {
         Ok(settings) => settings,
-        Err(bad) => return super::bad_config(&bad),
+        Err(bad) => return super::bad_settings(&bad),
     };
     let runtime = match super::runtime() {
         Ok(runtime) => runtime,
@@ -40,10 +40,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     };
     let house = match runtime.block_on(async { House::build(&settings) }) {
         Ok(house) => house,
-        Err(wrong) => {
-            super::say(&format!("{}: {}", file.display(), wrong.join("\n")));
-            return Exit::BadConfig;
-        }
+        Err(bad) => return super::bad_settings(&bad),
     };
     for warning in &settings.warnings {
         super::say(&format!("warning: {warning}"));

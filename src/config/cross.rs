@@ -38,6 +38,41 @@ impl Cross<'_> {
         self.faults.push(Fault::at(place, message));
     }
 
+    /// Gives a component's own complaint its place. By convention its text begins with the key of its section that it
+    /// is about.
+    pub fn complaint(&mut self, section: &Path, text: &str) {
+        let word = text
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+            .unwrap_or_default();
+        let key = section.key(word);
+        let path = if self.has(&key) {
+            self.named_in(&key, text)
+        } else {
+            section.clone()
+        };
+        self.fault_as(&path, format!("{section}: {text}"));
+    }
+
+    /// The item of a list or the name in a map at `path` that `text` quotes; else `path` itself.
+    pub fn named_in(&self, path: &Path, text: &str) -> Path {
+        let quoted = |word: &String| text.contains(&format!("{word:?}"));
+        let step = match self.value(path) {
+            Some(Value::List(items)) => items
+                .iter()
+                .position(|item| matches!(&item.value, Value::Text(item, _) if quoted(item)))
+                .map(Step::Index),
+            Some(Value::Map(entries)) => entries
+                .iter()
+                .find(|entry| quoted(&entry.key))
+                .map(|entry| Step::Key(entry.key.clone())),
+            _ => None,
+        };
+        let mut path = path.clone();
+        path.0.extend(step);
+        path
+    }
+
     /// The value that the files give at `path`.
     pub fn value(&self, path: &Path) -> Option<&Value> {
         self.root.find(path).map(|node| &node.value)
@@ -83,17 +118,32 @@ impl Default for Origin {
 }
 
 impl Origin {
-    /// Faults that were found later, each with the path it is about, shown as those of the load.
-    pub fn errors(self, found: impl IntoIterator<Item = (Path, String)>) -> Errors {
+    /// Complaints of components that were found later, each with the section it is about, shown as those of the load.
+    /// What the files say nothing of has no place.
+    pub fn errors<'a>(&self, found: impl IntoIterator<Item = (&'a [&'a str], String)>) -> Errors {
         let mut faults = Faults::default();
-        let mut cross = Cross {
-            root: &self.root,
-            dropped: &[],
-            faults: &mut faults,
-        };
-        for (path, message) in found {
-            cross.fault(&path, message);
+        for (section, text) in found {
+            let section = Path::of(section);
+            if !self.holds(&section) {
+                faults.push(Fault::of_file(format!("{section}: {text}")));
+                continue;
+            }
+            let mut cross = Cross {
+                root: &self.root,
+                dropped: &[],
+                faults: &mut faults,
+            };
+            cross.complaint(&section, &text);
         }
-        faults.into_errors(self.sources)
+        faults.into_errors(self.sources.clone())
+    }
+
+    /// Whether the files say anything at `section`.
+    pub fn has(&self, section: &[&str]) -> bool {
+        self.holds(&Path::of(section))
+    }
+
+    fn holds(&self, section: &Path) -> bool {
+        self.root.find(section).is_some()
     }
 }

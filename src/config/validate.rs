@@ -5,12 +5,11 @@
 //! are given their places.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 
 use super::cross::Cross;
 use super::nearest::nearest;
 use super::root::Config;
-use super::tree::{Entry, Path, Step, Value};
+use super::tree::{Entry, Path, Value};
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::net::address::Address;
@@ -25,14 +24,14 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     for invalid in config.zabbix.check().err().into_iter().flatten() {
         // Those of `listen` are told with their places below, as those of `http`.
         if !matches!(invalid, passive::Invalid::Listen(_)) {
-            of_section("zabbix", &invalid, cross);
+            cross.complaint(&Path::of(&["zabbix"]), &invalid.to_string());
         }
     }
     // The variables have no place in a file; who starts nodeward asks them again.
     for complaint in otlp::resolve(&config.otlp, &|_| None).1 {
         if let otlp::Origin::Key(key) = complaint.origin {
             let key = Path::of(&["otlp", key]);
-            let path = named_in(&key, &complaint.text, cross);
+            let path = cross.named_in(&key, &complaint.text);
             cross.fault_as(&path, format!("otlp.{}", complaint.text));
         }
     }
@@ -125,43 +124,6 @@ fn selections(cross: &mut Cross<'_>) {
     for (path, why) in both {
         cross.fault(&path, why);
     }
-}
-
-/// Gives a component's own complaint its place. By convention its text begins with the key it is
-/// about.
-fn of_section(section: &str, complaint: &dyn Display, cross: &mut Cross<'_>) {
-    let text = complaint.to_string();
-    let word = text
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .next()
-        .unwrap_or_default();
-    let path = Path::of(&[section]);
-    let key = path.key(word);
-    let path = if cross.has(&key) {
-        named_in(&key, &text, cross)
-    } else {
-        path
-    };
-    cross.fault_as(&path, format!("{section}: {text}"));
-}
-
-/// The item of a list or the name in a map at `path` that `text` quotes; else `path` itself.
-fn named_in(path: &Path, text: &str, cross: &Cross<'_>) -> Path {
-    let quoted = |word: &String| text.contains(&format!("{word:?}"));
-    let step = match cross.value(path) {
-        Some(Value::List(items)) => items
-            .iter()
-            .position(|item| matches!(&item.value, Value::Text(item, _) if quoted(item)))
-            .map(Step::Index),
-        Some(Value::Map(entries)) => entries
-            .iter()
-            .find(|entry| quoted(&entry.key))
-            .map(|entry| Step::Key(entry.key.clone())),
-        _ => None,
-    };
-    let mut path = path.clone();
-    path.0.extend(step);
-    path
 }
 
 /// What is no address to listen on, and two listeners on one: the second could never start.

@@ -191,12 +191,32 @@ fn the_control_socket_tells_the_state_to_its_owner_alone() {
 fn a_bad_flag_a_bad_regex_and_a_bad_config_each_say_what_is_wrong() {
     let scratch = Scratch::new();
     let config = scratch.write("bad.yml", "http:\n  lisen: []\nzabbix: {timeout: soon}\n");
+    let subject = scratch.write(
+        "subject.yml",
+        "subjects:\n  systemd:\n    bus: {address: 'unix:nopath'}\n",
+    );
+    let idle = scratch.write("idle.yml", "http: {listen: []}\ncontrol: off\n");
     for (args, code, words) in [
         (vec!["--collector.cpuu"], 2, vec!["--collector.cpu"]),
         (
             vec!["--collector.filesystem.mount-points-exclude=("],
-            78,
+            2,
             vec!["collector.filesystem.mount-points-exclude"],
+        ),
+        (
+            vec!["--web.listen-address=9100"],
+            2,
+            vec!["--web.listen-address=9100"],
+        ),
+        (
+            vec!["show", "--config", subject.to_str().unwrap()],
+            78,
+            vec!["subject.yml:3:10", "subjects.systemd: bus"],
+        ),
+        (
+            vec!["--config", idle.to_str().unwrap()],
+            78,
+            vec!["idle.yml:1:16", "nothing is served or sent"],
         ),
         (
             vec!["validate", config.to_str().unwrap()],
