@@ -12,10 +12,10 @@
 //! ```
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream as StdUnixStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use zbus::address::Transport;
 use zbus::address::transport::UnixSocket;
 use zbus::message::Type;
@@ -43,6 +43,9 @@ const IN_FLIGHT: usize = 64;
 /// Messages queued between zbus's reader and this task. More than can be in flight, so that the
 /// reader is never held up while a batch is being sent.
 const QUEUED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
+/// How long until a peer that has no room for one more connection is tried again.
+const ROOM: Duration = Duration::from_millis(20);
 
 /// One place to connect to.
 #[derive(Debug, Clone)]
@@ -119,25 +122,32 @@ async fn connect_to(address: &Address, direct: bool) -> Result<Connection, Strin
     let Transport::Unix(unix) = address.transport() else {
         return Err("only unix: addresses are supported".to_owned());
     };
-    let stream = match unix.path() {
-        UnixSocket::File(path) => UnixStream::connect(path).await.map_err(|e| e.to_string())?,
+    let path = match unix.path() {
+        UnixSocket::File(path) => path.as_os_str().to_owned(),
+        // The runtime takes a path that begins with a zero byte for an abstract name.
         UnixSocket::Abstract(name) => {
-            abstract_stream(name.as_encoded_bytes()).map_err(|e| e.to_string())?
+            let mut path = OsString::from("\0");
+            path.push(name);
+            path
         }
         _ => return Err("only unix:path= and unix:abstract= can be connected to".to_owned()),
     };
+    let stream = stream_to(&path).await.map_err(|e| e.to_string())?;
     let builder =
         zbus::connection::Builder::socket(BoundedSocket { stream, direct }).max_queued(QUEUED);
     let builder = if direct { builder.p2p() } else { builder };
     builder.build().await.map_err(|e| e.to_string())
 }
 
-/// Connecting to an abstract name never waits: without room in the backlog it would, but systemd
-/// and the bus daemon listen with hundreds of places.
-fn abstract_stream(name: &[u8]) -> std::io::Result<UnixStream> {
-    let stream = StdUnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
-    stream.set_nonblocking(true)?;
-    UnixStream::from_std(stream)
+/// Connects, and waits where the other end has no room for one more until it has: connect(2) says nothing of when that
+/// will be. Whoever calls sets the deadline.
+async fn stream_to(path: &OsStr) -> std::io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(full) if full.kind() == ErrorKind::WouldBlock => sleep(ROOM).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Serves batches until the owner is gone (`Ok`) or the connection is of no more use.
@@ -237,5 +247,27 @@ impl InFlight {
         for (_, (ticket, _)) in self.calls.drain() {
             ticket.fail(error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_backlog_is_waited_for_and_holds_up_nobody_else() {
+        let name = OsString::from(format!("\0nodeward-full-{}", std::process::id()));
+        let socket = tokio::net::UnixSocket::new_stream().unwrap();
+        socket.bind(&name).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let _first = UnixStream::connect(&name).await.unwrap();
+        let full = UnixStream::connect(&name).await.unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        let waiting = tokio::spawn(async move { stream_to(&name).await });
+        tokio::task::yield_now().await;
+        for _ in 0..2 {
+            listener.accept().await.unwrap();
+        }
+        assert!(waiting.await.unwrap().is_ok());
     }
 }
