@@ -28,6 +28,10 @@ pub struct OwnUsage {
     pub fd_limit: Option<u64>,
     /// Start, in Unix seconds.
     pub started: Option<f64>,
+    /// Bytes that came in over IP; of the whole network namespace, the kernel counts no process alone.
+    pub received_bytes: Option<u64>,
+    /// Bytes that went out, likewise.
+    pub sent_bytes: Option<u64>,
 }
 
 /// This process.
@@ -92,14 +96,40 @@ impl Own {
             .zip(boot)
             .map(|(ticks, boot)| boot + seconds(ticks));
         usage.virtual_bytes = field(23);
+        let netstat = std::fs::read("/proc/self/net/netstat").unwrap_or_default();
+        usage.received_bytes = ip(&netstat, b"InOctets");
+        usage.sent_bytes = ip(&netstat, b"OutOctets");
         usage.resident_bytes = field(24).map(|pages| pages * rustix::param::page_size() as u64);
         usage
     }
 }
 
+/// A counter of the group `IpExt` of /proc/net/netstat: a line of names, then a line of values (proc(5)).
+fn ip(netstat: &[u8], name: &[u8]) -> Option<u64> {
+    let mut lines = netstat
+        .split(|b| *b == b'\n')
+        .filter_map(|line| line.strip_prefix(b"IpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let (_, value) = fields(names)
+        .zip(fields(values))
+        .find(|(n, _)| *n == name)?;
+    unsigned(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_a_counter_by_its_name_and_none_where_it_is_missing() {
+        let text =
+            b"TcpExt: InOctets\nTcpExt: 1\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 7 x\n";
+        assert_eq!(ip(text, b"InOctets"), Some(7));
+        assert_eq!(ip(text, b"OutOctets"), None);
+        assert_eq!(ip(text, b"InMcastOctets"), None);
+        assert_eq!(ip(b"IpExt: InOctets\n", b"InOctets"), None);
+        assert_eq!(ip(b"", b"InOctets"), None);
+    }
 
     #[test]
     fn knows_what_this_process_uses() {

@@ -10,6 +10,8 @@ pub struct Process(pub Own);
 crate::families! { Process:
     CPU counter "process_cpu_seconds_total" [] "User and system time of this process in seconds";
     MAX_FDS gauge "process_max_fds" [] "Soft limit of open descriptors";
+    RECEIVED counter "process_network_receive_bytes_total" [] "Bytes received over IP by the network namespace of this process";
+    SENT counter "process_network_transmit_bytes_total" [] "Bytes sent over IP by the network namespace of this process";
     OPEN_FDS gauge "process_open_fds" [] "Open descriptors";
     RESIDENT gauge "process_resident_memory_bytes" [] "Resident memory in bytes";
     START gauge "process_start_time_seconds" [] "Start of this process in Unix seconds";
@@ -31,6 +33,11 @@ impl Told for Process {
         }
         if let Some(started) = usage.started {
             page.value(&START, started);
+        }
+        for (family, value) in [(&RECEIVED, usage.received_bytes), (&SENT, usage.sent_bytes)] {
+            if let Some(value) = value {
+                page.value(family, value);
+            }
         }
         for (family, value) in [
             (&MAX_FDS, usage.fd_limit),
