@@ -139,7 +139,7 @@ impl Outside {
             tokio::select! {
                 _ = self.ends.recv() => return,
                 _ = self.breaks.recv() => return,
-                () = beat(&mut self.watchdog) => note(self.manager.alive()),
+                () = beat(&mut self.watchdog) => note(self.manager.alive().await),
             }
         }
     }
@@ -222,7 +222,7 @@ impl Running {
         for line in &said {
             tracing::info!("{line}");
         }
-        note(running.manager.ready(&said.join("; ")));
+        note(running.manager.ready(&said.join("; ")).await);
         Ok(running)
     }
 
@@ -303,7 +303,7 @@ impl Running {
             "config reload",
             successful = tracing::field::Empty
         );
-        note(self.manager.reloading());
+        note(self.manager.reloading().await);
         let reloaded = self.try_reload().instrument(span.clone()).await;
         span.record("successful", reloaded.is_ok());
         drop(span);
@@ -317,7 +317,7 @@ impl Running {
                 tracing::error!("the config was not reloaded, the one before stays: {wrong}");
             }
         }
-        note(self.manager.ready(&self.tell().join("; ")));
+        note(self.manager.ready(&self.tell().join("; ")).await);
         reloaded
     }
 
@@ -358,7 +358,7 @@ impl Running {
     }
 
     async fn end(mut self) {
-        note(self.manager.stopping());
+        note(self.manager.stopping().await);
         self.router.set_ready(false);
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;

@@ -2,7 +2,8 @@
 //!
 //! A datagram to the socket that `$NOTIFY_SOCKET` names; without one every call does nothing. Our
 //! own few lines and not a crate: the one at hand takes the socket only from the environment, knows
-//! no abstract sockets, and can wait on a full one for ever.
+//! no abstract sockets, and can wait on a full one for ever. Here a full one is waited for without
+//! holding the runtime.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,6 +13,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::timeout;
 
 /// How long a message may wait for room in the service manager's queue.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -78,65 +80,72 @@ impl ServiceManager {
     ///
     /// # Errors
     /// [`Error`], as all below: worth a line in the log, not more.
-    pub fn ready(&self, status: &str) -> Result<(), Error> {
+    pub async fn ready(&self, status: &str) -> Result<(), Error> {
         self.send(&format!("READY=1\nSTATUS={}", one_line(status)))
+            .await
     }
 
     /// Reading the configuration again; [`ready`](Self::ready) must follow, whatever came of it.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn reloading(&self) -> Result<(), Error> {
+    pub async fn reloading(&self) -> Result<(), Error> {
         // Type=notify-reload wants to know when, to tell this from an older message.
         let now = clock_gettime(ClockId::Monotonic);
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"))
+            .await
     }
 
     /// A line for `systemctl status`.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn status(&self, status: &str) -> Result<(), Error> {
-        self.send(&format!("STATUS={}", one_line(status)))
+    pub async fn status(&self, status: &str) -> Result<(), Error> {
+        self.send(&format!("STATUS={}", one_line(status))).await
     }
 
     /// Shutting down.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn stopping(&self) -> Result<(), Error> {
-        self.send("STOPPING=1")
+    pub async fn stopping(&self) -> Result<(), Error> {
+        self.send("STOPPING=1").await
     }
 
     /// Not hung.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn alive(&self) -> Result<(), Error> {
-        self.send("WATCHDOG=1")
+    pub async fn alive(&self) -> Result<(), Error> {
+        self.send("WATCHDOG=1").await
     }
 
-    fn send(&self, message: &str) -> Result<(), Error> {
+    async fn send(&self, message: &str) -> Result<(), Error> {
         let Some(socket) = &self.socket else {
             return Ok(());
         };
-        send_to(socket.as_bytes(), message).map_err(|source| Error {
-            socket: socket.clone(),
-            message: message.lines().next().unwrap_or_default().to_owned(),
-            source,
-        })
+        let sent = timeout(PATIENCE, send_to(socket.as_bytes(), message)).await;
+        sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|source| Error {
+                socket: socket.clone(),
+                message: message.lines().next().unwrap_or_default().to_owned(),
+                source,
+            })
     }
 }
 
-fn send_to(socket: &[u8], message: &str) -> io::Result<()> {
+async fn send_to(socket: &[u8], message: &str) -> io::Result<()> {
     let address = match socket.strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(socket))?,
     };
     let datagram = UnixDatagram::unbound()?;
-    datagram.set_write_timeout(Some(PATIENCE))?;
-    datagram.send_to_addr(message.as_bytes(), &address)?;
+    datagram.set_nonblocking(true)?;
+    // Only a connected socket tells when there is room at its other end.
+    datagram.connect_addr(&address)?;
+    let datagram = tokio::net::UnixDatagram::from_std(datagram)?;
+    datagram.send(message.as_bytes()).await?;
     Ok(())
 }
 
@@ -189,55 +198,104 @@ mod tests {
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     }
 
-    #[test]
-    fn each_word_is_one_datagram() {
+    #[tokio::test]
+    async fn each_word_is_one_datagram() {
         let listening = listening("words");
         let manager = listening.manager();
-        manager.ready("serving on 127.0.0.1:9100").unwrap();
+        manager.ready("serving on 127.0.0.1:9100").await.unwrap();
         assert_eq!(
             heard(&listening.socket),
             "READY=1\nSTATUS=serving on 127.0.0.1:9100"
         );
-        manager.status("a\nREADY=1").unwrap();
+        manager.status("a\nREADY=1").await.unwrap();
         assert_eq!(heard(&listening.socket), "STATUS=a READY=1");
-        manager.alive().unwrap();
+        manager.alive().await.unwrap();
         assert_eq!(heard(&listening.socket), "WATCHDOG=1");
-        manager.stopping().unwrap();
+        manager.stopping().await.unwrap();
         assert_eq!(heard(&listening.socket), "STOPPING=1");
     }
 
-    #[test]
-    fn a_reload_tells_the_monotonic_time_in_the_same_datagram() {
+    #[tokio::test]
+    async fn a_reload_tells_the_monotonic_time_in_the_same_datagram() {
         let listening = listening("reload");
         let before = clock_gettime(ClockId::Monotonic).tv_sec;
-        listening.manager().reloading().unwrap();
+        listening.manager().reloading().await.unwrap();
         let heard = heard(&listening.socket);
         let time = heard.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         let seconds = time.parse::<i64>().unwrap() / 1_000_000;
         assert!(seconds >= before && seconds <= clock_gettime(ClockId::Monotonic).tv_sec);
     }
 
-    #[test]
-    fn abstract_sockets_are_spoken_to() {
+    #[tokio::test]
+    async fn abstract_sockets_are_spoken_to() {
         let name = format!("nodeward-notify-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
-        ServiceManager::at(format!("@{name}")).alive().unwrap();
+        ServiceManager::at(format!("@{name}"))
+            .alive()
+            .await
+            .unwrap();
         assert_eq!(heard(&socket), "WATCHDOG=1");
     }
 
-    #[test]
-    fn without_a_service_manager_nothing_happens_and_a_dead_one_is_an_error() {
+    #[tokio::test]
+    async fn without_a_service_manager_nothing_happens_and_a_dead_one_is_an_error() {
         let nobody = ServiceManager {
             socket: None,
             watchdog: None,
         };
-        assert!(!nobody.is_there() && nobody.ready("x").is_ok() && nobody.reloading().is_ok());
+        assert!(
+            !nobody.is_there()
+                && nobody.ready("x").await.is_ok()
+                && nobody.reloading().await.is_ok()
+        );
         let error = ServiceManager::at("/nonexistent/notify")
             .ready("x")
+            .await
             .unwrap_err();
         assert_eq!(error.message, "READY=1");
         assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
+    }
+
+    /// Sends until there is no room; how many messages that took.
+    fn fill(listening: &Listening) -> usize {
+        // A sender has a limit of its own, which may come before that of the queue.
+        let by_one = || {
+            let filler = UnixDatagram::unbound().unwrap();
+            filler.connect(listening.directory.join("notify")).unwrap();
+            filler.set_nonblocking(true).unwrap();
+            std::iter::from_fn(|| filler.send(b"x").ok()).count()
+        };
+        std::iter::from_fn(|| Some(by_one()).filter(|sent| *sent > 0)).sum()
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_waited_for_while_others_work() {
+        let listening = listening("full");
+        let before = fill(&listening);
+        listening.socket.set_nonblocking(true).unwrap();
+        let socket = listening.socket.try_clone().unwrap();
+        let socket = tokio::net::UnixDatagram::from_std(socket).unwrap();
+        let manager = listening.manager();
+        let reading = async {
+            let mut bytes = [0; 64];
+            let mut last = 0;
+            for _ in 0..=before {
+                last = socket.recv(&mut bytes).await.unwrap();
+            }
+            String::from_utf8(bytes[..last].to_vec()).unwrap()
+        };
+        let (sent, last) = tokio::join!(manager.alive(), reading);
+        sent.unwrap();
+        assert_eq!(last, "WATCHDOG=1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_who_reads_is_an_error_in_the_end() {
+        let listening = listening("deaf");
+        fill(&listening);
+        let error = listening.manager().stopping().await.unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
