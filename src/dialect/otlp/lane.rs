@@ -16,22 +16,26 @@
 //! receiver lives, and never holds up what stands behind it. Lines are logged on changes only.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::answer::Answer;
-use super::backoff::Backoff;
 use super::queue::{Parcel, Way};
 use super::reason::Reason;
 use super::send::Shared;
 use super::signal::Signal;
 use super::wire::Carry;
+use crate::net::backoff::Backoff;
 use crate::telemetry::traces;
 
 /// A message larger than this is packed on a blocking thread: below, it takes about a millisecond.
 const PACKED_HERE: usize = 128 << 10;
+/// Pauses of the replay, before their jitter.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// One signal's loop.
 pub(super) struct Lane<C> {
@@ -64,7 +68,7 @@ impl<C: Carry> Lane<C> {
             carrier,
             shared,
             standing: Standing::Unknown,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(FIRST, LONGEST),
             replay_at: None,
             quiet_until: None,
             partial: false,
@@ -123,7 +127,7 @@ impl<C: Carry> Lane<C> {
                 if self.quiet_until.is_some() {
                     self.replay_at = self.quiet_until;
                 } else if way == Way::Replay || self.replay_at.is_none() {
-                    self.replay_at = Some(now + self.backoff.next());
+                    self.replay_at = Some(now + self.backoff.pause());
                 }
                 self.away(&told);
                 return false;

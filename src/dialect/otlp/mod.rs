@@ -8,7 +8,6 @@
 //! ```
 
 pub mod answer;
-mod backoff;
 mod batch;
 mod counts;
 mod endpoint;

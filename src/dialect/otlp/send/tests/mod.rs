@@ -211,9 +211,9 @@ async fn the_backoff_grows_to_a_minute_and_stays_there() {
     seconds(3600).await;
     let at: Vec<_> = script.got().iter().map(|(at, _)| *at).collect();
     let pauses: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(pauses.iter().all(|pause| *pause <= 61), "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= 73), "{pauses:?}");
     assert!(pauses[0] <= 2, "{pauses:?}");
-    assert!(pauses[10..].iter().all(|pause| *pause >= 20), "{pauses:?}");
+    assert!(pauses[10..].iter().all(|pause| *pause >= 47), "{pauses:?}");
     assert_eq!(sender.counts().items(Metrics), 10, "taken in the end");
 }
 
