@@ -1,15 +1,12 @@
 //! The batch being written: points of declared instruments go in, export requests come out.
 //!
 //! All points of a batch carry one timestamp. Sums start at boot, those of nodeward itself at its own start; a counter
-//! that falls starts anew at the time of its previous point (OTLP data model, "Resets and gaps"), which [`Cumulative`]
-//! remembers from batch to batch. A point whose attributes were there already is refused and counted.
+//! that falls starts anew ([`Cumulative`]). A point whose attributes were there already is refused and counted.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+use std::collections::HashSet;
 use std::marker::PhantomData;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::FixedState;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -19,79 +16,13 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
+use super::cumulative::Cumulative;
 use super::{Form, Instrument, InstrumentDescriptor, InstrumentKind};
 use crate::dialect::Number;
 
 /// Schema of the metric names: those hostmetrics emits today.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.9.0";
 const SCOPE: &str = "nodeward";
-
-/// Streams remembered without a point of theirs (devices that are gone): a few hundred kilobytes.
-const ABSENT_MOST: usize = 4096;
-
-/// What is remembered of every cumulative stream, so that a reset gets a new start.
-///
-/// A stream that is gone is remembered too, in case it comes back with less: only of more than 4096 such are those
-/// forgotten that have been gone longest.
-pub struct Cumulative {
-    /// When this process began to count, in Unix nanoseconds.
-    began: u64,
-    streams: HashMap<u64, Stream, FixedState>,
-    hash: RandomState,
-    batch: u64,
-}
-
-struct Stream {
-    last: f64,
-    last_at: u64,
-    start: u64,
-    batch: u64,
-}
-
-impl Default for Cumulative {
-    fn default() -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            began: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
-            streams: HashMap::default(),
-            hash: RandomState::default(),
-            batch: 0,
-        }
-    }
-}
-
-impl Cumulative {
-    /// The start of a stream whose value is `value` now: `first` until it falls.
-    fn start(&mut self, key: u64, value: f64, first: u64, now: u64) -> u64 {
-        let batch = self.batch;
-        let stream = self.streams.entry(key).or_insert(Stream {
-            last: value,
-            last_at: now,
-            start: first,
-            batch: 0,
-        });
-        if value < stream.last {
-            stream.start = stream.last_at;
-        }
-        stream.last = value;
-        stream.last_at = now;
-        stream.batch = batch;
-        stream.start
-    }
-
-    fn forget_what_is_long_gone(&mut self) {
-        let now = self.batch;
-        let absent = self.streams.values().map(|s| s.batch);
-        let mut absent: Vec<_> = absent.filter(|batch| *batch < now).collect();
-        if let Some(many) = absent.len().checked_sub(ABSENT_MOST + 1) {
-            let (_, cut, _) = absent.select_nth_unstable(many);
-            let cut = *cut;
-            self.streams.retain(|_, s| s.batch > cut);
-        }
-    }
-}
 
 /// An encoded export request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +37,7 @@ pub struct Payload {
 pub struct Metrics<'a> {
     metrics: Vec<Metric>,
     cumulative: &'a mut Cumulative,
-    seen: std::collections::HashSet<u64, FixedState>,
+    seen: HashSet<u64, FixedState>,
     start: u64,
     now: u64,
     duplicates: u64,
@@ -115,11 +46,11 @@ pub struct Metrics<'a> {
 impl<'a> Metrics<'a> {
     /// An empty batch of points taken at `now`, of a machine started at `boot`; both in Unix nanoseconds.
     pub fn new(cumulative: &'a mut Cumulative, boot: u64, now: u64) -> Self {
-        cumulative.batch += 1;
+        cumulative.begin();
         Self {
             metrics: Vec::new(),
             cumulative,
-            seen: std::collections::HashSet::default(),
+            seen: HashSet::default(),
             start: boot,
             now,
             duplicates: 0,
@@ -128,7 +59,7 @@ impl<'a> Metrics<'a> {
 
     /// From here on sums are nodeward's own: they start when it began to count, not at boot.
     pub fn own(&mut self) {
-        self.start = self.cumulative.began;
+        self.start = self.cumulative.began();
     }
 
     /// The batch as the owner `S` sees it.
@@ -154,7 +85,7 @@ impl<'a> Metrics<'a> {
     /// Encodes the batch as requests of at most about `limit` bytes each, in order.
     #[must_use]
     pub fn finish(self, resource: &Resource, limit: usize) -> Vec<Payload> {
-        self.cumulative.forget_what_is_long_gone();
+        self.cumulative.end();
         let mut payloads = Vec::new();
         let mut part = Vec::new();
         let (mut size, mut items) = (0, 0);
@@ -274,13 +205,7 @@ impl<const N: usize> Points<'_, '_, N> {
     pub fn push(&mut self, values: [&str; N], value: impl Into<Number>) {
         let value = value.into();
         let metrics = &mut *self.metrics;
-        let mut hasher = metrics.cumulative.hash.build_hasher();
-        hasher.write(self.descriptor.name.as_bytes());
-        for value in &values {
-            hasher.write_u8(0xff);
-            hasher.write(value.as_bytes());
-        }
-        let key = hasher.finish();
+        let key = metrics.cumulative.key(self.descriptor.name, &values);
         if !metrics.seen.insert(key) {
             metrics.duplicates += 1;
             return;
@@ -405,52 +330,10 @@ mod tests {
         }
     }
 
-    /// The start of one stream in a batch at `now`.
-    fn start_of(cumulative: &mut Cumulative, now: u64, state: &str, value: f64) -> u64 {
-        let mut metrics = Metrics::new(cumulative, 10, now);
-        let mut batch = metrics.batch::<Owner>();
-        batch.instrument(&TIME).push([state], value);
-        let start = points(&metrics.metrics()[0])[0].start_time_unix_nano;
-        drop(metrics.finish(&Resource::default(), 1 << 20));
-        start
-    }
-
-    #[test]
-    fn a_stream_that_was_away_keeps_its_start_and_is_known_to_have_fallen() {
-        let mut cumulative = Cumulative::default();
-        assert_eq!(start_of(&mut cumulative, 100, "eth0", 5.0), 10);
-        assert_eq!(start_of(&mut cumulative, 200, "eth0", 1.0), 100);
-        for now in 3..10 {
-            assert_eq!(start_of(&mut cumulative, now * 100, "eth1", 2.0), 10);
-        }
-        assert_eq!(start_of(&mut cumulative, 1000, "eth0", 1.0), 100);
-        for now in 11..20 {
-            start_of(&mut cumulative, now * 100, "eth1", 2.0);
-        }
-        assert_eq!(start_of(&mut cumulative, 2000, "eth0", 0.5), 1000);
-    }
-
-    #[test]
-    fn endless_streams_take_bounded_memory_and_the_newest_are_remembered() {
-        let mut cumulative = Cumulative::default();
-        for round in 0..12 {
-            let mut metrics = Metrics::new(&mut cumulative, 10, 100 + round);
-            let mut batch = metrics.batch::<Owner>();
-            let mut points = batch.instrument(&TIME);
-            for device in 0..ABSENT_MOST / 4 {
-                points.push([&format!("{round}:{device}")], 5.0);
-            }
-            drop(points);
-            drop(metrics.finish(&Resource::default(), 1 << 20));
-            assert!(cumulative.streams.len() <= ABSENT_MOST * 5 / 4);
-        }
-        assert_eq!(start_of(&mut cumulative, 200, "10:7", 1.0), 110);
-    }
-
     #[test]
     fn sums_of_nodeward_itself_start_with_it() {
         let mut cumulative = Cumulative::default();
-        let began = cumulative.began;
+        let began = cumulative.began();
         assert!(began > 0);
         let mut metrics = Metrics::new(&mut cumulative, 10, began + 5);
         let mut batch = metrics.batch::<Owner>();

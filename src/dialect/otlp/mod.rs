@@ -10,6 +10,7 @@
 pub mod answer;
 mod batch;
 mod counts;
+mod cumulative;
 mod endpoint;
 mod environment;
 mod grpc;
@@ -28,8 +29,9 @@ mod signal;
 mod status;
 mod wire;
 
-pub use batch::{Batch, Cumulative, Metrics, Payload, Points, SCHEMA_URL, attribute, request};
+pub use batch::{Batch, Metrics, Payload, Points, SCHEMA_URL, attribute, request};
 pub use counts::Counts;
+pub use cumulative::Cumulative;
 pub use environment::{Complaint, Origin};
 pub use instrument::{Form, Instrument, InstrumentDescriptor, InstrumentKind, Named};
 pub use opentelemetry_proto::tonic::resource::v1::Resource;
