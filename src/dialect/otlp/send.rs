@@ -54,7 +54,7 @@ pub(super) struct Shared {
     closing: watch::Sender<Option<Instant>>,
     pub(super) counts: Arc<Counts>,
     overflowing: Mutex<bool>,
-    too_large: Mutex<Often<()>>,
+    too_large: Often,
     /// Takes what is left at the end.
     successor: Mutex<Option<Sender>>,
     /// Nothing is sent any more; changed only with the queue locked.
@@ -112,7 +112,7 @@ impl Sender {
             closing: watch::Sender::new(None),
             counts,
             overflowing: Mutex::new(false),
-            too_large: Mutex::new(Often::new(SAY)),
+            too_large: Often::new(SAY),
             successor: Mutex::new(None),
             ended: AtomicBool::new(false),
         });
@@ -290,7 +290,7 @@ impl Shared {
 
     fn too_large(&self, signal: Signal, bytes: usize, items: u64) {
         self.counts.lost(signal, Reason::TooLarge, items);
-        if let Some(left_out) = lock(&self.too_large).say((), std::time::Instant::now()) {
+        if let Some(left_out) = self.too_large.say(std::time::Instant::now()) {
             tracing::warn!(
                 left_out,
                 "an otlp request of {} with {bytes} bytes was dropped: receivers take at most \

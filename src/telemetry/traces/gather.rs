@@ -25,8 +25,6 @@ const MOST: usize = 1024;
 const BATCH: usize = 128;
 /// ...or this long after its first one.
 const LINGER: Duration = Duration::from_secs(2);
-/// A carrier that does not take a batch is logged this often.
-const SAY: Duration = Duration::from_secs(60);
 
 /// The span processor, and the task behind it.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +42,7 @@ struct Shared {
     task: Mutex<Option<AbortHandle>>,
     carried: AtomicU64,
     lost: AtomicU64,
-    often: Mutex<Often<()>>,
+    often: Often,
 }
 
 impl Default for Shared {
@@ -58,7 +56,7 @@ impl Default for Shared {
             task: Mutex::default(),
             carried: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            often: Mutex::new(Often::new(SAY)),
+            often: Often::default(),
         }
     }
 }
@@ -131,7 +129,7 @@ impl Gather {
             match exporter.export(batch).with_context(quiet).await {
                 Ok(()) => self.0.carried.fetch_add(count, Ordering::Relaxed),
                 Err(error) => {
-                    if let Some(left_out) = lock(&self.0.often).say((), Instant::now()) {
+                    if let Some(left_out) = self.0.often.say(Instant::now()) {
                         tracing::warn!(spans = count, left_out, %error, "traces were not taken");
                     }
                     self.0.lost.fetch_add(count, Ordering::Relaxed)
