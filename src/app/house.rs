@@ -109,12 +109,15 @@ impl House {
         })
     }
 
-    /// Answers a Zabbix key: those of the agent itself at once, others from their subject.
+    /// Answers a Zabbix key: those of the agent itself and of nodeward's own series at once, others from their subject.
     pub async fn answer(&self, key: &Key<'_>, deadline: Instant) -> Result<Value, Unsupported> {
         match self.agent.answer(key) {
             Some(Ok(value)) => Ok(Value::from(value.to_owned())),
             Some(Err(why)) => Err(why),
-            None => self.view.sampler.answer(key, deadline).await,
+            None => match self.view.told.iter().find_map(|told| told.zabbix(key)) {
+                Some(said) => said,
+                None => self.view.sampler.answer(key, deadline).await,
+            },
         }
     }
 

@@ -18,6 +18,14 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// The wall clock now.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let millis = now.unwrap_or_default().as_millis();
+        Self(i64::try_from(millis).unwrap_or(i64::MAX))
+    }
+
     /// Reads RFC 3339 text, such as alert servers send.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -115,6 +115,32 @@ impl Endpoint {
     }
 }
 
+impl FromStr for Place {
+    type Err = EndpointError;
+
+    /// Reads `host:port` or `unix:/path`.
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return unix_path(path)
+                .map(Self::Unix)
+                .ok_or(EndpointError::UnixPath);
+        }
+        let (host, port) = split_port(text)?;
+        let port = port.ok_or(EndpointError::Port)?;
+        Ok(Self::Tcp { host, port })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "{}:{port}", bracketed(host)),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -330,6 +356,24 @@ mod tests {
         }
         let long = format!("unix:/{}", "x".repeat(UNIX_PATH_MAX));
         assert_eq!(long.parse::<Endpoint>(), Err(UnixPath));
+    }
+
+    #[test]
+    fn a_place_is_a_host_with_its_port_or_a_socket() {
+        for text in ["web:80", "127.0.0.1:1", "[::1]:65535", "unix:/run/x.sock"] {
+            assert_eq!(text.parse::<Place>().expect(text).to_string(), text);
+        }
+        for (text, error) in [
+            ("web", EndpointError::Port),
+            ("web:0", EndpointError::Port),
+            ("::1:80", EndpointError::Host),
+            (":80", EndpointError::Host),
+            ("http://web:80", EndpointError::Port),
+            ("a b:80", EndpointError::Host),
+            ("unix:x", EndpointError::UnixPath),
+        ] {
+            assert_eq!(text.parse::<Place>(), Err(error), "{text}");
+        }
     }
 
     #[test]

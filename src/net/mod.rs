@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`endpoint`] | where a peer is: `http://host:port/path` or `unix:/path` |
 //! | [`client`] | the one HTTP client of the house, HTTP/1.1 and HTTP/2 |
+//! | [`connect`] | connecting to a place |
 //! | [`early`] | TCP connections tried before the runtime watches them |
 //! | [`backoff`] | how long to wait before trying again |
 //! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
@@ -22,6 +23,7 @@ pub mod address;
 pub mod backoff;
 pub mod bind;
 pub mod client;
+pub mod connect;
 pub mod early;
 pub mod endpoint;
 mod gathered;

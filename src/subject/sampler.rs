@@ -14,7 +14,8 @@ use super::counters::SamplerCounters;
 use super::held::{AnyWant, Face, Way};
 use super::history::{Kept, SERIES};
 use super::lane::{self, Ask};
-use super::{Args, Asker, History, Invalid, Machine, Missing, Options, Part, Ring, Said, Snapshot};
+use super::{Absent, Args, Asker, Held, History, Invalid, Machine, Missing, Options};
+use super::{Part, Ring, Said, Snapshot, Subject};
 use crate::dialect::zabbix::answer::Unsupported;
 use crate::host::Host;
 
@@ -22,6 +23,15 @@ use crate::host::Host;
 const KEY_AGE: Duration = Duration::from_secs(1);
 /// How often numbers are kept for keys that tell over time.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long after a lane had too many asks it is asked again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+fn switched_off(subject: &str) -> Missing {
+    Missing::Absent(Absent::NotHere(format!(
+        "the subject {subject} is switched off"
+    )))
+}
 
 /// Where a subject is read: its lane and its place there.
 struct Place {
@@ -134,6 +144,69 @@ impl Sampler {
         Snapshot {
             at,
             parts: self.take(wants, Duration::ZERO, deadline).await,
+        }
+    }
+
+    /// Whether a subject is read at all.
+    #[must_use]
+    pub fn reads(&self, subject: &str) -> bool {
+        self.places.iter().any(|p| p.face.name() == subject)
+    }
+
+    /// Reads what a page tells of one subject, told there or not, or takes a reading of at most `age`. While too many
+    /// ask, it asks again until `deadline`.
+    ///
+    /// # Errors
+    /// [`Missing`]; a subject that is switched off is absent.
+    pub async fn read(
+        &self,
+        subject: &str,
+        age: Duration,
+        deadline: Instant,
+    ) -> Result<Arc<dyn Held>, Missing> {
+        let found = self.places.iter().position(|p| p.face.name() == subject);
+        let at = found.ok_or_else(|| switched_off(subject))?;
+        let place = self.places.get(at).ok_or(Missing::Late)?;
+        self.one(at, || place.face.want(Asker::Prometheus), age, deadline)
+            .await
+    }
+
+    /// Reads what `want` says of the subject `S`, as [`Sampler::read`] does, and gives the reading to `tell`.
+    ///
+    /// # Errors
+    /// As [`Sampler::read`].
+    pub async fn ask<S: Subject, T>(
+        &self,
+        want: S::Want,
+        age: Duration,
+        deadline: Instant,
+        tell: impl FnOnce(&S::Reading) -> T,
+    ) -> Result<T, Missing> {
+        let found = self.places.iter().position(|p| p.face.name() == S::NAME);
+        let at = found.ok_or_else(|| switched_off(S::NAME))?;
+        let held = self
+            .one(at, || Box::new(want.clone()), age, deadline)
+            .await?;
+        let reading = held.as_any().downcast_ref::<S::Reading>();
+        reading.map(tell).ok_or_else(|| switched_off(S::NAME))
+    }
+
+    async fn one(
+        &self,
+        at: usize,
+        want: impl Fn() -> Box<dyn AnyWant>,
+        age: Duration,
+        deadline: Instant,
+    ) -> Result<Arc<dyn Held>, Missing> {
+        loop {
+            let parts = self.take(vec![(at, want())], age, deadline).await;
+            match parts.into_iter().next().map(|part| part.held) {
+                Some(Err(Missing::Busy)) if Instant::now() + AGAIN < deadline => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Some(held) => return held,
+                None => return Err(Missing::Late),
+            }
         }
     }
 

@@ -7,7 +7,9 @@
 mod family;
 mod openmetrics;
 mod page;
+mod picked;
 mod text;
 
 pub use family::{Declared, Descriptor, Family, Kind, joined, listed};
 pub use page::{Format, Out, Page, Samples};
+pub use picked::Sample;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use foldhash::fast::RandomState;
 
+use super::picked::{Picked, Sample};
 use super::text::Text;
 use super::{Family, openmetrics::OpenMetrics};
 use crate::dialect::Number;
@@ -45,17 +46,28 @@ pub struct Out {
 enum Form {
     Text(Text),
     OpenMetrics(OpenMetrics),
+    Picked(Picked),
 }
 
 impl Out {
     /// An empty page; `size` bytes are set aside for it.
     #[must_use]
     pub fn new(format: Format, size: usize) -> Self {
+        Self::of(match format {
+            Format::Text => Form::Text(Text::with_capacity(size)),
+            Format::OpenMetrics => Form::OpenMetrics(OpenMetrics::default()),
+        })
+    }
+
+    /// No page, but the samples of the families of these names: for whoever compares values; see [`Out::picked`].
+    #[must_use]
+    pub fn picking(names: Vec<String>) -> Self {
+        Self::of(Form::Picked(Picked::new(names)))
+    }
+
+    fn of(form: Form) -> Self {
         Self {
-            form: match format {
-                Format::Text => Form::Text(Text::with_capacity(size)),
-                Format::OpenMetrics => Form::OpenMetrics(OpenMetrics::default()),
-            },
+            form,
             opened: HashSet::default(),
             seen: HashSet::default(),
             hash: RandomState::default(),
@@ -90,6 +102,16 @@ impl Out {
         match self.form {
             Form::Text(text) => text.finish(),
             Form::OpenMetrics(open) => open.finish(),
+            Form::Picked(_) => Vec::new(),
+        }
+    }
+
+    /// The samples picked, one list a name in the order given; none if a page was written.
+    #[must_use]
+    pub fn picked(self) -> Vec<Vec<Sample>> {
+        match self.form {
+            Form::Picked(picked) => picked.finish(),
+            Form::Text(_) | Form::OpenMetrics(_) => Vec::new(),
         }
     }
 }
@@ -111,6 +133,7 @@ impl<S> Page<'_, S> {
         match &mut self.out.form {
             Form::Text(text) => text.open(family.descriptor()),
             Form::OpenMetrics(open) => open.open(family.descriptor()),
+            Form::Picked(picked) => picked.open(family.descriptor()),
         }
         Samples {
             out: self.out,
@@ -154,6 +177,7 @@ impl<const N: usize> Samples<'_, N> {
         match &mut self.out.form {
             Form::Text(text) => text.sample(&labels, value.into()),
             Form::OpenMetrics(open) => open.sample(&labels, value.into()),
+            Form::Picked(picked) => picked.sample(&labels, value.into()),
         }
     }
 }
@@ -193,6 +217,23 @@ mod tests {
              labelled_total{a=\"x\",b=\"y\"} 18446744073709551615\n"
         );
         assert_eq!(duplicates, 2);
+    }
+
+    #[test]
+    fn samples_are_picked_by_the_name_of_their_family() {
+        let mut out = Out::picking(vec!["labelled_total".into(), "none".into()]);
+        let mut page = out.page::<Owner>();
+        page.value(&PLAIN, 1.5);
+        let mut samples = page.family(&LABELLED);
+        samples.push(["x", "y"], 3u64);
+        samples.push(["x", "y"], 4u64);
+        samples.push(["x", "z"], 5u64);
+        let picked = out.picked();
+        let values: Vec<_> = picked[0].iter().map(|s| s.value).collect();
+        assert_eq!(values, [3.0, 5.0]);
+        let labels = vec![("a", "x".to_owned()), ("b", "y".to_owned())];
+        assert_eq!(picked[0][0].labels, labels);
+        assert!(picked[1].is_empty());
     }
 
     #[test]

@@ -16,14 +16,14 @@ use hyper::body::Bytes;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::Cause;
 use super::response::{self, Response};
 use super::{Error, Protocol};
-use crate::net::endpoint::{Endpoint, Place};
+use crate::net::connect::connect;
+use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
 
@@ -192,31 +192,6 @@ pub(super) async fn open(
         heard,
         driver: Arc::new(Driver(task.abort_handle())),
     })
-}
-
-async fn connect(place: &Place, deadline: Instant, resolver: &Resolver) -> io::Result<Stream> {
-    let (host, port) = match place {
-        Place::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
-        Place::Tcp { host, port } => (host.as_str(), *port),
-    };
-    let addresses = resolver.lookup(host, port, deadline).await?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut left = addresses.len() as u32;
-    for address in addresses {
-        // An address that swallows packets (often the IPv6 one) must leave time for the next.
-        let now = Instant::now();
-        let share = deadline.saturating_duration_since(now) / left.max(1);
-        left = left.saturating_sub(1);
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(Stream::Tcp(stream));
-            }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(last)
 }
 
 /// The stream of a connection, which notes whether anything came back.

@@ -19,7 +19,7 @@ use crate::subject::{
     Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, Want,
 };
 
-use query::Query;
+pub use query::{Command, Query};
 use stat::state_label;
 #[doc(hidden)]
 pub use stat::{ProcessStat, process_stat};
@@ -53,6 +53,26 @@ pub struct Wanted {
     kernel: bool,
     /// Processes to count.
     queries: Vec<Query>,
+}
+
+impl Wanted {
+    /// How many processes a query takes.
+    #[must_use]
+    pub fn counting(query: Query) -> Self {
+        Self {
+            queries: vec![query],
+            ..Self::default()
+        }
+    }
+}
+
+impl Reading {
+    /// How many processes a query took; none if it was not asked for.
+    #[must_use]
+    pub fn count(&self, query: &Query) -> Option<u64> {
+        let counted = self.counts.iter().find(|(q, _)| q == query);
+        counted.map(|(_, count)| *count)
+    }
 }
 
 impl Want for Wanted {

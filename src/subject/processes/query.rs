@@ -14,22 +14,27 @@ use crate::model::pattern::Pattern;
 use crate::subject::ItemError;
 
 /// Which processes are counted.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Query {
-    /// The name, or "" for any.
-    pub(super) name: String,
-    /// The user, or "" for any.
-    pub(super) user: String,
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Query {
+    /// The kernel's name for it, or the last part of its program's path; "" for any.
+    pub name: String,
+    /// The user by name, or "" for any.
+    pub user: String,
     /// The letter of the state, if it matters.
-    pub(super) state: Option<u8>,
+    pub state: Option<u8>,
+    /// Whether those that have ended and were not waited for yet (zombies) are left out.
+    pub living: bool,
     /// The command line.
-    pub(super) command: Command,
+    pub command: Command,
 }
 
 /// Which command lines are counted.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Command {
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Command {
+    /// Any, and none.
+    #[default]
     Any,
+    /// Those with blanks between their arguments that the expression matches.
     Matching(Pattern),
     /// What is no regular expression matches nothing, and is no error to the agents.
     Never,
@@ -40,6 +45,7 @@ impl Query {
         self.name.is_empty()
             && self.user.is_empty()
             && self.state.is_none()
+            && !self.living
             && self.command == Command::Any
     }
 }
@@ -136,6 +142,10 @@ impl<'a> Candidate<'a> {
         if let Some(letter) = query.state
             && self.stat(buffers).is_none_or(|stat| stat.state != letter)
         {
+            return false;
+        }
+        let ended = |stat: &Known| matches!(stat.state, b'Z' | b'X' | b'x');
+        if query.living && self.stat(buffers).is_none_or(ended) {
             return false;
         }
         match owner {

@@ -13,10 +13,7 @@ pub(super) static KEYS: &[Item<Processes>] = &[
         help: "Processes; by name, user, state (all, disk, run, sleep, trace, zomb) and a regular expression of the command line",
         want: |_, args| {
             let query = query(args).ok_or(Unsupported::invalid_parameter(3))?;
-            Ok(Wanted {
-                queries: vec![query],
-                ..Wanted::default()
-            })
+            Ok(Wanted::counting(query))
         },
         answer: Answer::Now(count),
     },
@@ -48,6 +45,7 @@ fn query(args: &Args<'_>) -> Option<Query> {
             "trace" => Some(b'T'),
             _ => return None,
         },
+        living: false,
         command: match args.param(3) {
             "" => Command::Any,
             // The agents let ^ and $ match at each line.
@@ -58,9 +56,8 @@ fn query(args: &Args<'_>) -> Option<Query> {
 
 fn count(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
     let query = query(args).ok_or(Unsupported::invalid_parameter(3))?;
-    let counted = reading.counts.iter().find(|(q, _)| *q == query);
-    let (_, count) = counted.ok_or(Unsupported::TIMED_OUT)?;
-    Ok((*count).into())
+    let count = reading.count(&query).ok_or(Unsupported::TIMED_OUT)?;
+    Ok(count.into())
 }
 
 fn most(_: &Options, reading: &Reading, _: &Args<'_>) -> Said {

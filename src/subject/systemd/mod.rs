@@ -70,6 +70,23 @@ pub struct Reading {
     single: BTreeMap<want::Single, Result<Value, Error>>,
 }
 
+impl Reading {
+    /// A property that was asked for by [`Want::properties`].
+    ///
+    /// # Errors
+    /// Why systemd did not tell it.
+    #[must_use]
+    pub fn property(
+        &self,
+        unit: &str,
+        interface: &str,
+        name: &str,
+    ) -> Option<&Result<Value, Error>> {
+        let key = (unit.to_owned(), interface.to_owned(), name.to_owned());
+        self.single.get(&key)
+    }
+}
+
 /// What one unit uses.
 #[derive(Debug, Default)]
 struct Used {

@@ -70,6 +70,18 @@ impl Wanted for Want {
 }
 
 impl Want {
+    /// Single properties of one unit, each of an interface by its short name: `("Unit", "ActiveState")`.
+    #[must_use]
+    pub fn properties(unit: &str, properties: &[(&str, &str)]) -> Self {
+        let single = |(interface, name): &(&str, &str)| {
+            (unit.to_owned(), (*interface).to_owned(), (*name).to_owned())
+        };
+        Self {
+            single: properties.iter().map(single).collect(),
+            ..Self::default()
+        }
+    }
+
     /// These parts.
     pub(super) fn parts(parts: &[Part]) -> Self {
         let mut want = Self::default();
