@@ -2,7 +2,7 @@
 //! OpenTelemetry and Zabbix.
 //!
 //! The layers, lowest first; a module imports only from those before it:
-//! [`model`], [`telemetry`], [`host`] and [`net`], [`dialect`], [`peer`], [`subject`], [`serve`],
+//! [`model`], [`telemetry`], [`host`] and [`net`], [`journal`], [`dialect`], [`peer`], [`subject`], [`serve`],
 //! [`config`], [`app`], [`cli`].
 
 pub mod app;
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod host;
+pub mod journal;
 pub mod model;
 pub mod net;
 pub mod peer;

@@ -1,0 +1,234 @@
+//! Reads the journal while another process writes it, or a copy of it.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::chain::Head;
+use super::commit::{IncidentRow, Undelivered};
+use super::entry::Kind;
+use super::error::ReadError;
+use super::{restore, schema};
+use crate::model::moment::Timestamp;
+
+/// Records are read so many at a time, so that whoever reads slowly does not keep the writer from clearing its log.
+const AT_ONCE: usize = 1_000;
+
+/// A read-only connection. Every call may block for the disk: it belongs on a blocking thread.
+pub struct Reader {
+    pub(super) connection: Connection,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number, from 1.
+    pub seq: i64,
+    /// Its JSON text without the hash.
+    pub line: String,
+    /// Its hash, 64 hex digits if nobody damaged it.
+    pub hash: String,
+}
+
+impl Stored {
+    /// The text with the hash as its last member, as it is exported.
+    #[must_use]
+    pub fn exported(&self) -> String {
+        super::chain::exported(&self.line, &self.hash)
+    }
+}
+
+/// Which records to read; all where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this incident.
+    pub incident: Option<String>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// Not written before this.
+    pub since: Option<Timestamp>,
+    /// After this number.
+    pub after: i64,
+    /// Only the newest so many.
+    pub newest: Option<usize>,
+}
+
+impl Filter {
+    /// The condition and its values.
+    fn condition(&self) -> (String, Vec<Value>) {
+        let mut text = "seq > ?1".to_owned();
+        let mut values = vec![Value::Integer(self.after)];
+        let conditions = [
+            ("incident =", self.incident.clone().map(Value::Text)),
+            ("kind =", self.kind.map(|k| Value::Text(k.as_str().into()))),
+            ("time >=", self.since.map(|at| Value::Integer(at.0))),
+        ];
+        for (condition, value) in conditions {
+            if let Some(value) = value {
+                values.push(value);
+                text.push_str(&format!(" AND {condition} ?{}", values.len()));
+            }
+        }
+        (text, values)
+    }
+}
+
+impl Reader {
+    /// Opens the journal in a state directory. Neither a lock nor, for a copy that nobody writes, a right to write is
+    /// needed.
+    ///
+    /// # Errors
+    /// There is no journal, or it cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, ReadError> {
+        let connection = schema::open_read_only(directory)?;
+        Ok(Self { connection })
+    }
+
+    /// The last record.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn head(&self) -> Result<Head, ReadError> {
+        Ok(restore::head(&self.connection)?)
+    }
+
+    /// The last record that was deleted by age or size; number 0 if none was.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn floor(&self) -> Result<Head, ReadError> {
+        Ok(restore::floor(&self.connection)?)
+    }
+
+    /// Hands over records in order until `each` has enough, and says how many it handed over.
+    ///
+    /// # Errors
+    /// A query failed.
+    pub fn entries(
+        &self,
+        filter: &Filter,
+        each: &mut dyn FnMut(&Stored) -> ControlFlow<()>,
+    ) -> Result<u64, ReadError> {
+        let mut filter = filter.clone();
+        if let Some(newest) = filter.newest.take() {
+            filter.after = self.before_newest(&filter, newest)?;
+        }
+        let mut count = 0;
+        loop {
+            let (condition, values) = filter.condition();
+            let sql = format!(
+                "SELECT seq, line, hash FROM entries WHERE {condition} ORDER BY seq LIMIT {AT_ONCE}"
+            );
+            let some = restore::list(&self.connection, &sql, params_from_iter(values), |row| {
+                Ok(Stored {
+                    seq: row.get(0)?,
+                    line: row.get(1)?,
+                    hash: row.get(2)?,
+                })
+            })?;
+            for stored in &some {
+                filter.after = stored.seq;
+                count += 1;
+                if each(stored).is_break() {
+                    return Ok(count);
+                }
+            }
+            if some.len() < AT_ONCE {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// The number of the record before the newest so many.
+    fn before_newest(&self, filter: &Filter, newest: usize) -> Result<i64, ReadError> {
+        let (condition, values) = filter.condition();
+        let sql = format!(
+            "SELECT seq FROM entries WHERE {condition} ORDER BY seq DESC LIMIT 1 OFFSET {newest}"
+        );
+        let before = self
+            .connection
+            .query_row(&sql, params_from_iter(values), |row| row.get(0));
+        Ok(before.optional()?.unwrap_or(filter.after))
+    }
+
+    /// An incident as it is kept.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn incident(&self, id: &str) -> Result<Option<IncidentRow>, ReadError> {
+        let sql = "SELECT id, open, revision, body FROM incidents WHERE id = ?1";
+        let row = self.connection.query_row(sql, [id], restore::incident);
+        Ok(row.optional()?)
+    }
+
+    /// Incidents, the one that changed last first; at most `most`.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn incidents(&self, open: bool, most: usize) -> Result<Vec<IncidentRow>, ReadError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        Ok(restore::incidents(&self.connection, open, most)?)
+    }
+
+    /// Ids of incidents that begin with `start`, of at most `most`; upper and lower case are the same.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn incidents_like(&self, start: &str, most: usize) -> Result<Vec<String>, ReadError> {
+        // Records may be there after the row of their incident was forgotten.
+        let sql = "SELECT id FROM (SELECT id FROM incidents UNION SELECT incident FROM entries WHERE incident IS NOT NULL) \
+                   WHERE lower(substr(id, 1, length(?1))) = lower(?1) ORDER BY id LIMIT ?2";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        Ok(restore::list(
+            &self.connection,
+            sql,
+            (start, most),
+            |row| row.get(0),
+        )?)
+    }
+
+    /// A revision of a playbook, as JSON text.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn playbook(&self, hash: &str) -> Result<Option<String>, ReadError> {
+        let sql = "SELECT text FROM playbooks WHERE hash = ?1";
+        let row = self.connection.query_row(sql, [hash], |row| row.get(0));
+        Ok(row.optional()?)
+    }
+
+    /// The small named facts.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn settings(&self) -> Result<std::collections::BTreeMap<String, String>, ReadError> {
+        Ok(restore::settings(&self.connection)?)
+    }
+
+    /// Notifications of a sink that are not delivered yet, after a row, in order.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn undelivered(
+        &self,
+        sink: &str,
+        after: i64,
+        most: usize,
+    ) -> Result<Vec<Undelivered>, ReadError> {
+        Ok(restore::undelivered(
+            &self.connection,
+            Some(sink),
+            after,
+            most,
+        )?)
+    }
+}

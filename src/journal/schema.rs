@@ -1,0 +1,187 @@
+//! The database: its tables, how it is opened, which version it is.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{OpenError, ReadError};
+use super::lock::failed;
+use super::options::Options;
+
+/// Name of the database file in the state directory.
+pub(super) const NAME: &str = "journal.db";
+/// Version of the tables.
+const VERSION: i64 = 1;
+/// Marks the file as ours: "nwjl".
+const APPLICATION: i64 = 0x6e77_6a6c;
+/// Only a checkpoint of our own connection and readers that recover the log ever make a connection wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// SQLite's own limit.
+const MOST_PAGES: i64 = 0xffff_fffe;
+
+const TABLES: &str = "
+CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, incident TEXT, line TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE INDEX entries_incident ON entries (incident, seq) WHERE incident IS NOT NULL;
+CREATE INDEX entries_kind ON entries (kind, seq);
+CREATE TABLE floor (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE incidents (
+    id TEXT PRIMARY KEY, open INTEGER NOT NULL, revision TEXT, body TEXT NOT NULL, changed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX incidents_open ON incidents (open, changed);
+CREATE TABLE episodes (
+    episode TEXT PRIMARY KEY, resolved INTEGER NOT NULL, body TEXT NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX episodes_seen ON episodes (resolved, seen);
+CREATE TABLE deliveries (key BLOB PRIMARY KEY, seen INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX deliveries_seen ON deliveries (seen);
+CREATE TABLE playbooks (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, id TEXT NOT NULL, severity TEXT NOT NULL, body TEXT NOT NULL,
+    made INTEGER NOT NULL, seq INTEGER NOT NULL, chain TEXT NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, tried INTEGER, why TEXT,
+    UNIQUE (sink, id));
+CREATE INDEX outbox_waiting ON outbox (sink, row) WHERE done = 0;
+CREATE INDEX outbox_done ON outbox (row) WHERE done <> 0;
+";
+
+/// Opens the database for the one who writes, and makes it if it is not there.
+pub(super) fn open(directory: &Path, options: &Options) -> Result<Connection, OpenError> {
+    let path = directory.join(NAME);
+    let database = |source| OpenError::Database {
+        path: path.clone(),
+        source,
+    };
+    if !path.exists() {
+        // SQLite would take the mode from the umask; its two companion files take the mode of this one.
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|_| File::open(directory)?.sync_all())
+            .map_err(|source| failed("make the journal", &path, source))?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags).map_err(database)?;
+    connection.busy_timeout(PATIENCE).map_err(database)?;
+    let found = version(&connection, &path)?;
+    prepare(&connection).map_err(database)?;
+    if found == 0 {
+        make(&connection).map_err(database)?;
+    }
+    bound(&connection, options).map_err(database)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    // Must come before the first table is made.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // A burst leaves a long log behind; it is cut to this again.
+    connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
+    // In KiB when negative: rows are written once and seldom read.
+    connection.pragma_update(None, "cache_size", -512)?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// Whatever deleting old records does not keep up with, the file never grows beyond twice its size.
+fn bound(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let most = options.max_size.bytes().saturating_mul(2) / u64::from(page).max(1);
+    let most = i64::try_from(most).unwrap_or(i64::MAX).min(MOST_PAGES);
+    connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))
+}
+
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+    ))
+}
+
+/// The version of the tables; 0 for an empty file.
+fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    let read = || -> rusqlite::Result<(i64, i64, i64)> {
+        let tables = connection.query_row(tables, (), |row| row.get(0))?;
+        Ok((pragma("application_id")?, pragma("user_version")?, tables))
+    };
+    let path = path.to_owned();
+    match read() {
+        Ok((0, 0, 0)) => Ok(0),
+        Ok((APPLICATION, VERSION, _)) => Ok(VERSION),
+        Ok((APPLICATION, found, _)) => Err(OpenError::Newer {
+            path,
+            found,
+            known: VERSION,
+        }),
+        Ok(_) => Err(OpenError::Foreign { path }),
+        Err(source) => Err(OpenError::Database { path, source }),
+    }
+}
+
+/// Opens the database of another process, or of none, to read it.
+pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> {
+    let path = directory.join(NAME);
+    match path.metadata() {
+        Ok(file) if file.len() > 0 || log_of(&path).exists() => {}
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(failed("open the journal", &path, source).into());
+        }
+        _ => {
+            return Err(ReadError::None {
+                directory: directory.to_owned(),
+            });
+        }
+    }
+    let shared = read_only(&path, None);
+    let connection = match shared {
+        Ok(connection) => connection,
+        // The index of the log cannot be made here, so nobody writes here either: it is made in memory.
+        Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error {
+                code: rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly,
+                ..
+            },
+            _,
+        )) => read_only(&path, Some("unix-none")).map_err(|source| OpenError::Database {
+            path: path.clone(),
+            source,
+        })?,
+        Err(source) => return Err(OpenError::Database { path, source }.into()),
+    };
+    match version(&connection, &path)? {
+        0 => Err(ReadError::None {
+            directory: directory.to_owned(),
+        }),
+        _ => Ok(connection),
+    }
+}
+
+/// The write-ahead log beside a database.
+fn log_of(path: &Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// A read-only connection that has read once. `alone`: a file system layer without locks, for a place where nobody writes.
+pub(super) fn read_only(path: &Path, alone: Option<&str>) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match alone {
+        None => Connection::open_with_flags(path, flags)?,
+        Some(layer) => Connection::open_with_flags_and_vfs(path, flags, layer)?,
+    };
+    connection.busy_timeout(PATIENCE)?;
+    if alone.is_some() {
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    }
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
+    Ok(connection)
+}

@@ -1,0 +1,380 @@
+//! The one thread that writes.
+//!
+//! Whatever waits is written in one transaction, each commit of it below a savepoint of its own: one that fails is undone
+//! alone. Only when the transaction itself fails is each commit tried in one of its own, so that a commit that is too big
+//! for what is left of the disk takes no other with it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, params};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::chain::Head;
+use super::commit::{Commit, Committed, Outgoing, Sent};
+use super::counters::{Counters, add};
+use super::error::CommitError;
+use super::handle::Clock;
+use super::lock::Lock;
+use crate::model::moment::Timestamp;
+use crate::net::tally::Tally;
+
+/// At most so many commits share a transaction: none waits long for the others.
+const TOGETHER: usize = 512;
+
+type Answer = oneshot::Sender<Result<Committed, CommitError>>;
+
+/// What the writer is asked to do.
+pub(super) enum Order {
+    /// Write, and say how it went.
+    Commit {
+        commit: Box<Commit>,
+        answer: Answer,
+        /// Room in the queue, free again once this is done.
+        permit: OwnedSemaphorePermit,
+    },
+    /// End.
+    Close(oneshot::Sender<()>),
+    #[cfg(test)]
+    Sql(String, oneshot::Sender<rusqlite::Result<()>>),
+}
+
+struct Waiting {
+    commit: Commit,
+    answer: Answer,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The writer and all it owns.
+pub(super) struct Writer {
+    connection: Connection,
+    head: Head,
+    clock: Clock,
+    counters: Arc<Counters>,
+    failures: Tally,
+    // After the connection: nobody else may open the file before it is closed.
+    _lock: Lock,
+}
+
+impl Writer {
+    pub fn new(
+        connection: Connection,
+        head: Head,
+        clock: Clock,
+        counters: Arc<Counters>,
+        lock: Lock,
+    ) -> Self {
+        Self {
+            connection,
+            head,
+            clock,
+            counters,
+            failures: Tally::default(),
+            _lock: lock,
+        }
+    }
+
+    /// Writes until it is told to end or nobody is left who could ask.
+    pub fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        let mut closed = None;
+        while closed.is_none()
+            && let Some(order) = orders.blocking_recv()
+        {
+            let mut group = Vec::new();
+            let mut next = Some(order);
+            while let Some(order) = next {
+                match order {
+                    Order::Commit {
+                        commit,
+                        answer,
+                        permit,
+                    } => group.push(Waiting {
+                        commit: *commit,
+                        answer,
+                        _permit: permit,
+                    }),
+                    Order::Close(done) => {
+                        closed = Some(done);
+                        break;
+                    }
+                    #[cfg(test)]
+                    Order::Sql(text, done) => {
+                        done.send(self.connection.execute_batch(&text)).unwrap();
+                    }
+                }
+                next = if group.len() < TOGETHER {
+                    orders.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            self.write(group);
+        }
+        drop(orders);
+        drop(self);
+        if let Some(done) = closed {
+            // Whoever closed it need not wait for it.
+            done.send(()).unwrap_or_default();
+        }
+    }
+
+    /// Writes a group and answers each of it.
+    fn write(&mut self, group: Vec<Waiting>) {
+        if group.is_empty() {
+            return;
+        }
+        let now = (self.clock)();
+        let (commits, answers): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|w| (w.commit, (w.answer, w._permit)))
+            .unzip();
+        let results = match self.transact(&commits, now) {
+            Ok(results) => results,
+            Err(error) if commits.len() == 1 => vec![Err(error)],
+            Err(_) => commits
+                .iter()
+                .map(|commit| {
+                    let alone = self.transact(std::slice::from_ref(commit), now)?;
+                    alone.into_iter().next().unwrap_or_else(|| Err(lost()))
+                })
+                .collect(),
+        };
+        for (result, (answer, permit)) in results.into_iter().zip(answers) {
+            self.count(result.as_ref().err());
+            drop(permit);
+            // Whoever asked may be gone; what is written stays.
+            drop(answer.send(result));
+        }
+    }
+
+    fn count(&self, error: Option<&CommitError>) {
+        self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+        let Some(error) = error else {
+            add(&self.counters.commits, 1);
+            return;
+        };
+        match error {
+            CommitError::Full(_) => add(&self.counters.full, 1),
+            CommitError::Busy | CommitError::Broken(_) => add(&self.counters.broken, 1),
+        }
+        self.failures.note(
+            |left_out| tracing::error!(%error, left_out, "nothing can be decided or done while the journal cannot be written"),
+        );
+    }
+
+    /// One transaction; its error means that nothing of it was written.
+    fn transact(
+        &mut self,
+        commits: &[Commit],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
+        let start = self.head;
+        let written = self.attempt(commits, now);
+        if written.is_err() {
+            self.head = start;
+            // SQLite may have undone it by itself.
+            if !self.connection.is_autocommit()
+                && let Err(error) = self.connection.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "cannot roll the journal back");
+            }
+        }
+        written
+    }
+
+    fn attempt(
+        &mut self,
+        commits: &[Commit],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
+        let (mut entries, mut bytes) = (0, 0);
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut results = Vec::with_capacity(commits.len());
+        for commit in commits {
+            self.connection.execute_batch("SAVEPOINT one")?;
+            match apply(&self.connection, self.head, commit, now) {
+                Ok(applied) => {
+                    self.connection.execute_batch("RELEASE one")?;
+                    self.head = applied.head;
+                    entries += commit.entries.len() as u64;
+                    bytes += applied.bytes;
+                    results.push(Ok(Committed {
+                        seq: applied.head.seq,
+                        hash: applied.head.hash,
+                        outbox: applied.outbox,
+                    }));
+                }
+                Err(CommitError::Broken(why)) if !self.connection.is_autocommit() => {
+                    self.connection
+                        .execute_batch("ROLLBACK TO one; RELEASE one")?;
+                    results.push(Err(CommitError::Broken(why)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.connection.execute_batch("COMMIT")?;
+        add(&self.counters.transactions, 1);
+        add(&self.counters.entries, entries);
+        add(&self.counters.bytes, bytes);
+        Ok(results)
+    }
+}
+
+fn lost() -> CommitError {
+    CommitError::Broken("its transaction has no result".into())
+}
+
+struct Applied {
+    head: Head,
+    bytes: u64,
+    outbox: Vec<i64>,
+}
+
+/// Writes one commit behind `head`.
+fn apply(
+    connection: &Connection,
+    head: Head,
+    commit: &Commit,
+    now: Timestamp,
+) -> Result<Applied, CommitError> {
+    let mut heads = Vec::with_capacity(commit.entries.len());
+    let mut last = head;
+    let mut bytes = 0;
+    for entry in &commit.entries {
+        let seq = last.seq + 1;
+        let line = entry
+            .line(seq, now)
+            .map_err(|e| CommitError::Broken(format!("a record is no JSON: {e}")))?;
+        last = Head {
+            seq,
+            hash: last.hash.next(&line),
+        };
+        let incident = entry.incident.as_ref().map(|id| id.as_str());
+        connection.execute(
+            "INSERT INTO entries (seq, time, kind, incident, line, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![seq, now.0, entry.kind.as_str(), incident, line, last.hash.to_string()],
+        )?;
+        bytes += line.len() as u64;
+        heads.push(last);
+    }
+    state(connection, commit, now)?;
+    let mut outbox = Vec::with_capacity(commit.outbox.len());
+    for outgoing in &commit.outbox {
+        let told = match outgoing.entry {
+            Some(index) => heads.get(index).copied().ok_or_else(|| {
+                CommitError::Broken(format!(
+                    "a notification tells of record {index} of the commit, which has fewer"
+                ))
+            })?,
+            None => heads.last().copied().unwrap_or(Head::START),
+        };
+        outbox.push(send(connection, outgoing, told, now)?);
+    }
+    for (row, sent) in &commit.sent {
+        settle(connection, *row, sent, now)?;
+    }
+    Ok(Applied {
+        head: last,
+        bytes,
+        outbox,
+    })
+}
+
+/// The state to resume from.
+fn state(connection: &Connection, commit: &Commit, now: Timestamp) -> rusqlite::Result<()> {
+    for (hash, text) in &commit.playbooks {
+        connection.execute(
+            "INSERT INTO playbooks (hash, text) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            (hash, text),
+        )?;
+    }
+    for incident in &commit.incidents {
+        connection.execute(
+            "INSERT INTO incidents (id, open, revision, body, changed) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) DO UPDATE SET open = ?2, revision = ?3, body = ?4, changed = ?5",
+            params![
+                incident.id.as_str(),
+                incident.open,
+                incident.revision,
+                incident.body,
+                now.0
+            ],
+        )?;
+    }
+    for episode in &commit.episodes {
+        connection.execute(
+            "INSERT INTO episodes (episode, resolved, body, seen) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (episode) DO UPDATE SET resolved = ?2, body = ?3, seen = ?4",
+            params![
+                episode.episode,
+                episode.resolved,
+                episode.body,
+                episode.seen.0
+            ],
+        )?;
+    }
+    for key in &commit.deliveries {
+        connection.execute(
+            "INSERT INTO deliveries (key, seen) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET seen = ?2",
+            (key, now.0),
+        )?;
+    }
+    for (name, value) in &commit.settings {
+        match value {
+            Some(value) => connection.execute(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+                (name, value),
+            )?,
+            None => connection.execute("DELETE FROM settings WHERE name = ?1", [name])?,
+        };
+    }
+    Ok(())
+}
+
+/// Puts a notification into the outbox; one that is there already is the same one.
+fn send(
+    connection: &Connection,
+    outgoing: &Outgoing,
+    told: Head,
+    now: Timestamp,
+) -> rusqlite::Result<i64> {
+    let Outgoing {
+        sink,
+        id,
+        severity,
+        body,
+        entry: _,
+    } = outgoing;
+    connection.execute(
+        "INSERT INTO outbox (sink, id, severity, body, made, seq, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+         ON CONFLICT (sink, id) DO NOTHING",
+        params![sink, id, severity.as_str(), body, now.0, told.seq, told.hash.to_string()],
+    )?;
+    let row = "SELECT row FROM outbox WHERE sink = ?1 AND id = ?2";
+    connection.query_row(row, (sink, id), |row| row.get(0))
+}
+
+/// Notes what became of a notification.
+fn settle(
+    connection: &Connection,
+    row: i64,
+    sent: &Sent,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    let (done, at, tries, why) = match sent {
+        Sent::Delivered => (1, now, 0, None),
+        Sent::Dropped(why) => (2, now, 0, Some(why)),
+        Sent::Failed(at, why) => (0, *at, 1, Some(why)),
+    };
+    let changed = connection.execute(
+        "UPDATE outbox SET done = ?2, tried = ?3, tries = tries + ?4, why = ?5 WHERE row = ?1",
+        params![row, done, at.0, tries, why],
+    )?;
+    if changed == 0 {
+        return Err(CommitError::Broken(format!(
+            "there is no notification {row} in the outbox"
+        )));
+    }
+    Ok(())
+}
