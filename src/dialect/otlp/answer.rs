@@ -49,6 +49,16 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// What follows from a failure: `reason` says whether it passes.
+    pub(super) fn not_taken(reason: Reason, wait: Option<Duration>, told: String) -> Self {
+        match reason.passes() {
+            true => Self::Later { reason, wait, told },
+            false => Self::Never { reason, told },
+        }
+    }
+}
+
 /// The body of every `Export...ServiceResponse`: the messages of the signals differ in names only.
 #[derive(Clone, PartialEq, Message)]
 struct Response {
@@ -76,35 +86,16 @@ pub fn http(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTim
             },
         };
     }
+    let reason = match status.as_u16() {
+        429 => Reason::Overloaded,
+        502..=504 => Reason::Unavailable,
+        401 | 403 => Reason::Unauthorized,
+        404 | 405 | 300..=399 => Reason::NotFound,
+        413 => Reason::TooLarge,
+        _ => Reason::Rejected,
+    };
     let told = http_told(status, headers, body);
-    match status.as_u16() {
-        429 => Answer::Later {
-            reason: Reason::Overloaded,
-            wait: retry_after(headers, now),
-            told,
-        },
-        502..=504 => Answer::Later {
-            reason: Reason::Unavailable,
-            wait: retry_after(headers, now),
-            told,
-        },
-        401 | 403 => Answer::Never {
-            reason: Reason::Unauthorized,
-            told,
-        },
-        404 | 405 | 300..=399 => Answer::Never {
-            reason: Reason::NotFound,
-            told,
-        },
-        413 => Answer::Never {
-            reason: Reason::TooLarge,
-            told,
-        },
-        _ => Answer::Never {
-            reason: Reason::Rejected,
-            told,
-        },
-    }
+    Answer::not_taken(reason, retry_after(headers, now), told)
 }
 
 /// Judges the answer to a gRPC call. `trailers` are those after the body; a call that fails at
@@ -132,63 +123,32 @@ pub fn grpc(
         false => format!("answered {code}: {}", clean(&message)),
     };
     let wait = delay.map(|delay| delay.min(LONGEST_WAIT));
-    match code {
-        Code::OK => taken(unframed(body).unwrap_or_default()),
-        Code::RESOURCE_EXHAUSTED if wait.is_some() => Answer::Later {
-            reason: Reason::Overloaded,
-            wait,
-            told,
-        },
+    let reason = match code {
+        Code::OK => return taken(unframed(body).unwrap_or_default()),
+        Code::RESOURCE_EXHAUSTED if wait.is_some() => Reason::Overloaded,
         // What grpc-go, grpcio and grpc-java say of a message over their limit.
         Code::RESOURCE_EXHAUSTED if message.to_ascii_lowercase().contains("larger than") => {
-            Answer::Never {
-                reason: Reason::TooLarge,
-                told,
-            }
+            Reason::TooLarge
         }
-        code if code.is_retryable() => Answer::Later {
-            reason: Reason::Unavailable,
-            wait,
-            told,
-        },
-        Code::UNAUTHENTICATED | Code::PERMISSION_DENIED => Answer::Never {
-            reason: Reason::Unauthorized,
-            told,
-        },
-        Code::UNIMPLEMENTED => Answer::Never {
-            reason: Reason::NotFound,
-            told,
-        },
-        _ => Answer::Never {
-            reason: Reason::Rejected,
-            told,
-        },
-    }
+        code if code.is_retryable() => Reason::Unavailable,
+        Code::UNAUTHENTICATED | Code::PERMISSION_DENIED => Reason::Unauthorized,
+        Code::UNIMPLEMENTED => Reason::NotFound,
+        _ => Reason::Rejected,
+    };
+    Answer::not_taken(reason, wait, told)
 }
 
 /// An answer without `grpc-status`, mostly by a proxy: the gRPC protocol maps the HTTP status
 /// ("HTTP to gRPC Status Code Mapping").
 fn without_status(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Answer {
     let told = format!("answered {status} without a gRPC status; is it a gRPC receiver?");
-    match status.as_u16() {
-        429 | 502..=504 => Answer::Later {
-            reason: Reason::Unavailable,
-            wait: retry_after(headers, now),
-            told,
-        },
-        401 | 403 => Answer::Never {
-            reason: Reason::Unauthorized,
-            told,
-        },
-        404 => Answer::Never {
-            reason: Reason::NotFound,
-            told,
-        },
-        _ => Answer::Never {
-            reason: Reason::Malformed,
-            told,
-        },
-    }
+    let reason = match status.as_u16() {
+        429 | 502..=504 => Reason::Unavailable,
+        401 | 403 => Reason::Unauthorized,
+        404 => Reason::NotFound,
+        _ => Reason::Malformed,
+    };
+    Answer::not_taken(reason, retry_after(headers, now), told)
 }
 
 fn taken(message: &[u8]) -> Answer {

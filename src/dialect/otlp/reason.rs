@@ -21,7 +21,7 @@ pub enum Reason {
     TooLarge,
     /// Any other answer of a receiver that does not want the request. Dropped.
     Rejected,
-    /// The answer is none of the protocol. Dropped.
+    /// The answer is none of the protocol. Dropped, but sent again if it is no HTTP at all.
     Malformed,
     /// Some items of a request that was taken otherwise. Dropped.
     PartialSuccess,
@@ -48,6 +48,14 @@ impl Reason {
         Self::QueueFull,
         Self::Shutdown,
     ];
+
+    /// Whether the same request may be taken later, and so is sent again.
+    pub(super) const fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::Connect | Self::Timeout | Self::Broken | Self::Overloaded | Self::Unavailable
+        )
+    }
 
     /// The word for labels.
     pub const fn name(self) -> &'static str {
