@@ -247,9 +247,13 @@ fn a_connection_that_stays_silent_beyond_patience_is_dropped_and_made_again() {
         }
         counts.parked == 0 && counts.broken > 0
     });
-    // The short patience may run out while the second handshake is under way on a busy machine.
-    until(|| systemd.list_units(far()).is_ok());
-    assert_eq!(systemd.counts().parked, 0);
+    // The short patience may run out while a handshake is under way on a busy machine: then the next one may still meet
+    // the silent peer, and ask again.
+    until(|| {
+        let second = Instant::now() + Duration::from_secs(1);
+        systemd.list_units(second).is_ok()
+    });
+    until(|| systemd.counts().parked == 0);
 }
 
 #[test]
