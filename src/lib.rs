@@ -1,9 +1,53 @@
-//! nodeward reads a Linux machine once and tells it in three native languages: Prometheus,
-//! OpenTelemetry and Zabbix.
+//! nodeward reads a Linux machine once and tells it in three native languages: Prometheus, OpenTelemetry and Zabbix.
 //!
-//! The layers, lowest first; a module imports only from those before it:
-//! [`model`], [`telemetry`], [`host`] and [`net`], [`journal`], [`dialect`], [`peer`], [`subject`], [`serve`],
-//! [`config`], [`app`], [`cli`].
+//! This page is the contents. docs/ARCHITECTURE.md goes on from here: what to change where, and why things are as they are.
+//!
+//! # Modules, lowest layer first
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`model`] | pure types that all layers share: durations, sizes, patterns, alerts, targets |
+//! | [`telemetry`] | nodeward's own logs and traces, and its word to the service manager |
+//! | [`host`] | the only reader of the machine: roots, kept files, calls that can hang, lenient parsers |
+//! | [`net`] | HTTP client and server, acceptor, addresses, names, backoff |
+//! | [`journal`] | the durable, hash-chained record of everything decided and done |
+//! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
+//! | [`peer`] | clients of other programs: systemd |
+//! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
+//! | [`serve`] | HTTP routes, negotiation, the control socket |
+//! | [`config`] | the YAML file: keys, places, faults, the texts made from it |
+//! | [`app`] | builds everything from the settings; start, reload, drain |
+//! | [`cli`] | the command line, one file a subcommand |
+//!
+//! # Two flows
+//!
+//! Reading. Nothing is parsed twice, and nothing is read that nobody asked for.
+//!
+//! ```text
+//!  /proc /sys ──> subjects ──> snapshot ──┬─> Prometheus page   <── GET /metrics
+//!    (host)       one room     one read   ├─> OTLP batch        ──> collector    (own interval)
+//!                 each         shared     └─> Zabbix answer     <── passive key
+//! ```
+//!
+//! Changing. All of a config is taken, or nothing.
+//!
+//! ```text
+//!  files, flags, variables ──> settings ──> house (sampler, who tells) ──> sockets ──> exports
+//!                              refused?     refused?                       taken?      cannot fail
+//!                                 └────────────┴──────────────────────────────┴──> the one before stays
+//! ```
+//!
+//! # Invariants
+//!
+//! Each is held by a test.
+//!
+//! - A module imports only from those above it in the table; a dialect knows no subject.
+//! - A subject opens no path except through [`host`].
+//! - Only declared names with exactly their labels are told, and each series once.
+//! - A call that can hang is made on a thread of its own kind, given up in time, and never made again while it is outstanding.
+//! - What goes wrong with one item, subject or connection costs no other.
+//! - A reload is all or nothing.
+//! - Nothing is connected to that the config, a flag or a variable did not name.
 
 pub mod app;
 pub mod cli;

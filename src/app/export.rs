@@ -1,16 +1,14 @@
 //! The export of metrics over OTLP, on its own interval.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::House;
-use crate::dialect::otlp::{
-    Cumulative, Metrics, Payload, Resource, SPLIT_AT, Sender, Settings, Signal,
-};
-use crate::subject::{Asker, Snapshot};
+use crate::dialect::otlp::{Cumulative, Resource, SPLIT_AT, Sender, Settings, Signal};
+use crate::subject::Asker;
 use crate::telemetry::traces;
 
 /// How long a snapshot for an export may take; a hung mount costs this once.
@@ -104,13 +102,10 @@ async fn export(
             let (cumulative, before) = (Arc::clone(&cumulative), before.take());
             let encoded = tokio::task::spawn_blocking(move || {
                 let mut cumulative = cumulative.lock().unwrap_or_else(PoisonError::into_inner);
-                let payloads = encode(
-                    &house,
-                    &snapshot,
-                    before.as_ref(),
-                    &mut cumulative,
-                    &resource,
-                );
+                let payloads =
+                    house.batch(&snapshot, before.as_ref(), &mut cumulative, |metrics| {
+                        metrics.finish(&resource, SPLIT_AT)
+                    });
                 (payloads, snapshot)
             });
             let Ok((payloads, snapshot)) = encoded.await else {
@@ -128,23 +123,4 @@ async fn export(
         };
         before = one.instrument(span).await;
     }
-}
-
-fn encode(
-    house: &House,
-    snapshot: &Snapshot,
-    before: Option<&Snapshot>,
-    cumulative: &mut Cumulative,
-    resource: &Resource,
-) -> Vec<Payload> {
-    let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    let mut metrics = Metrics::new(cumulative, house.boot_nanos(), now);
-    snapshot.otlp(before, &mut metrics);
-    metrics.own();
-    for told in &house.view.told {
-        told.otlp(&mut metrics);
-    }
-    house.view.sampler.counters().refused(metrics.duplicates());
-    metrics.finish(resource, SPLIT_AT)
 }

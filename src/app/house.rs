@@ -6,9 +6,9 @@ use std::time::{Instant, UNIX_EPOCH};
 use super::{BadSettings, Settings, told};
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp};
-use crate::dialect::zabbix::agent::Agent;
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
+use crate::dialect::zabbix::passive;
 use crate::host::{Host, Identity, Own};
 use crate::net::resolve::Resolver;
 use crate::serve::View;
@@ -23,7 +23,6 @@ pub struct House {
     /// Looks up every name that the config holds.
     pub resolver: Resolver,
     machine: Located,
-    agent: Agent,
 }
 
 /// A machine and what is read of it once: boot time moves by a second when the clock is stepped, and every consumer would
@@ -87,14 +86,6 @@ impl House {
         told.push(Arc::new(told::Build));
         told.push(Arc::clone(&machine.own) as Arc<dyn Told>);
         told.push(Arc::new(told::Reading(Arc::clone(&sampler))));
-        let agent = Agent {
-            hostname: config
-                .zabbix
-                .hostname
-                .clone()
-                .unwrap_or_else(|| identity.hostname.clone()),
-            metadata: config.zabbix.host_metadata.clone(),
-        };
         let view = View {
             sampler,
             told,
@@ -105,20 +96,33 @@ impl House {
             identity,
             resolver: before.map_or_else(Resolver::default, |(_, house)| house.resolver.clone()),
             machine,
-            agent,
         })
     }
 
-    /// Answers a Zabbix key: those of the agent itself and of nodeward's own series at once, others from their subject.
+    /// Answers a Zabbix key: those of nodeward's own series at once, others from their subject. Those of the agent itself
+    /// are the server's ([`passive`](Self::passive)).
     pub async fn answer(&self, key: &Key<'_>, deadline: Instant) -> Result<Value, Unsupported> {
-        match self.agent.answer(key) {
-            Some(Ok(value)) => Ok(Value::from(value.to_owned())),
-            Some(Err(why)) => Err(why),
-            None => match self.view.told.iter().find_map(|told| told.zabbix(key)) {
-                Some(said) => said,
-                None => self.view.sampler.answer(key, deadline).await,
-            },
+        match self.view.told.iter().find_map(|told| told.zabbix(key)) {
+            Some(said) => said,
+            None => self.view.sampler.answer(key, deadline).await,
         }
+    }
+
+    /// Who answers Zabbix servers: the subjects, and for the keys of the agent itself the server.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the options.
+    pub fn passive(
+        self: &Arc<Self>,
+        options: &passive::Options,
+        counters: Arc<passive::Counters>,
+    ) -> Result<passive::Server, String> {
+        let answers = Arc::clone(self) as Arc<dyn Answers>;
+        let (node, resolver) = (&self.identity.hostname, self.resolver.clone());
+        passive::Server::new(options, node, answers, counters, resolver).map_err(|wrong| {
+            let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+            wrong.join("\n")
+        })
     }
 
     /// What the machine calls itself, whatever the config calls it.
@@ -148,16 +152,34 @@ impl House {
         otlp::attributes(&self.identity, &settings.resource)
     }
 
+    /// Has `encode` make what it makes of a snapshot as a batch, with the series of nodeward itself; `before` is the
+    /// snapshot of the batch before.
+    pub fn batch<T>(
+        &self,
+        snapshot: &Snapshot,
+        before: Option<&Snapshot>,
+        cumulative: &mut Cumulative,
+        encode: impl FnOnce(Metrics<'_>) -> T,
+    ) -> T {
+        let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let mut metrics = Metrics::new(cumulative, self.boot_nanos(), now);
+        snapshot.otlp(before, &mut metrics);
+        metrics.own();
+        for told in &self.view.told {
+            told.otlp(&mut metrics);
+        }
+        self.view.sampler.counters().refused(metrics.duplicates());
+        encode(metrics)
+    }
+
     /// A snapshot as the OTLP request it would become, in readable JSON.
     #[must_use]
     pub fn otlp_json(&self, snapshot: &Snapshot, settings: &Otlp) -> Vec<u8> {
-        let mut cumulative = Cumulative::default();
-        let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let mut metrics = Metrics::new(&mut cumulative, self.boot_nanos(), now);
-        snapshot.otlp(None, &mut metrics);
-        let request =
-            crate::dialect::otlp::request(metrics.metrics().to_vec(), &self.resource(settings));
+        let resource = self.resource(settings);
+        let request = self.batch(snapshot, None, &mut Cumulative::default(), |metrics| {
+            otlp::request(metrics.metrics().to_vec(), &resource)
+        });
         let mut text = serde_json::to_vec_pretty(&request).unwrap_or_default();
         text.push(b'\n');
         text

@@ -97,20 +97,8 @@ impl Listeners {
         router: &Arc<Router>,
     ) -> Result<(), String> {
         let mut wanted = wanted(settings)?;
-        let server = passive::Server::new(
-            &settings.config.zabbix,
-            &house.identity.hostname,
-            Arc::clone(house) as _,
-            Arc::clone(&self.passive),
-            house.resolver.clone(),
-        );
-        let server = Arc::new(server.map_err(|wrong| {
-            wrong
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
-        })?);
+        let server = house.passive(&settings.config.zabbix, Arc::clone(&self.passive));
+        let server = Arc::new(server?);
         let first = || watch::Sender::new(Arc::clone(&server));
         let servers = self.zabbix.get_or_insert_with(first).clone();
         // A control socket that is to stay is in nobody's way, and one that is to move closes below.

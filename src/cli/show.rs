@@ -1,5 +1,6 @@
 //! `nodeward show`: reads once and prints, as one dialect would tell it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command};
@@ -8,6 +9,7 @@ use super::{Exit, flags};
 use crate::app::{self, Settings};
 use crate::dialect::prometheus::Format;
 use crate::dialect::zabbix::key::Key;
+use crate::dialect::zabbix::passive;
 use crate::subject::{Asker, TABLE};
 
 /// How long everything may take.
@@ -95,16 +97,23 @@ async fn show_page(settings: &Settings, format: &str) -> Exit {
     Exit::Fine
 }
 
+/// Who would answer a Zabbix server.
+fn passive(settings: &Settings) -> Result<passive::Server, Exit> {
+    let house = app::House::build(settings).map_err(|bad| super::bad_settings(&bad))?;
+    let server = Arc::new(house).passive(&settings.config.zabbix, Arc::default());
+    server.map_err(|why| super::bad_settings(&app::BadSettings::Config(why)))
+}
+
 async fn show_key(settings: &Settings, text: &str) -> Exit {
     let key = match Key::parse(text) {
         Ok(key) => key,
         Err(why) => return super::usage(&format!("--key {text}: {why}")),
     };
-    let house = match app::House::build(settings) {
-        Ok(house) => house,
-        Err(bad) => return super::bad_settings(&bad),
+    let server = match passive(settings) {
+        Ok(server) => server,
+        Err(exit) => return exit,
     };
-    match house.answer(&key, Instant::now() + PATIENCE).await {
+    match server.value(&key, Instant::now() + PATIENCE).await {
         Ok(value) => super::print(format!("{value}\n").as_bytes())
             .err()
             .unwrap_or(Exit::Fine),
@@ -114,9 +123,9 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
 
 /// Every key that needs no parameter, as `zabbix_agentd -p` prints them.
 async fn show_keys(settings: &Settings) -> Exit {
-    let house = match app::House::build(settings) {
-        Ok(house) => house,
-        Err(bad) => return super::bad_settings(&bad),
+    let server = match passive(settings) {
+        Ok(server) => server,
+        Err(exit) => return exit,
     };
     let mut lines = String::new();
     let mut count = 0;
@@ -129,7 +138,7 @@ async fn show_keys(settings: &Settings) -> Exit {
         .map(|i| (i.name, i.parameters.len()));
     for (name, parameters) in agent.chain(subjects) {
         let Ok(key) = Key::parse(name) else { continue };
-        let said = match house.answer(&key, Instant::now() + PATIENCE).await {
+        let said = match server.value(&key, Instant::now() + PATIENCE).await {
             Ok(value) => format!("[{value}]"),
             Err(why) if parameters > 0 => format!("needs parameters: {why}"),
             Err(why) => format!("[ZBX_NOTSUPPORTED: {why}]"),

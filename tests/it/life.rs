@@ -239,6 +239,29 @@ fn a_bad_flag_a_bad_regex_and_a_bad_config_each_say_what_is_wrong() {
 }
 
 #[test]
+fn shows_what_each_dialect_would_be_told() {
+    let scratch = Scratch::new();
+    let shown = |args: &[&str]| {
+        let ended = output(&scratch, &[&["show"], args].concat());
+        assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+        text(&ended.stdout)
+    };
+    assert!(shown(&[]).contains("node_memory_MemTotal_bytes"));
+    assert_eq!(shown(&["--key", "agent.ping"]), "1\n");
+    assert!(shown(&["--format", "zabbix"]).contains("agent.ping"));
+    let batch: serde_json::Value = serde_json::from_str(&shown(&["--format", "otlp"])).unwrap();
+    let metrics = &batch["resourceMetrics"][0]["scopeMetrics"][0]["metrics"];
+    let named = |name: &str| {
+        metrics
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|m| m["name"] == name)
+    };
+    assert!(named("system.memory.usage"), "{metrics:#}");
+}
+
+#[test]
 fn generates_completions_man_page_schema_and_a_sample_that_is_valid() {
     let scratch = Scratch::new();
     for shell in ["bash", "zsh", "fish"] {

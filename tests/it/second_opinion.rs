@@ -10,6 +10,8 @@ use sysinfo::System;
 async fn told(house: &House, key: &str) -> f64 {
     let key = Key::parse(key).unwrap();
     let value = house
+        .view
+        .sampler
         .answer(&key, Instant::now() + Duration::from_secs(30))
         .await;
     value.unwrap().to_string().parse().unwrap()

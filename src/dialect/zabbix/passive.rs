@@ -190,11 +190,23 @@ impl Server {
     }
 
     async fn find(&self, key: &[u8], deadline: Instant) -> Result<Cow<'_, str>, Unsupported> {
-        let key = Key::parse_bytes(key)?;
-        if let Some(answer) = self.agent.answer(&key) {
+        self.value(&Key::parse_bytes(key)?, deadline).await
+    }
+
+    /// The value of a key until `deadline`: of the agent itself at once, of anything else as [`Answers`] knows it. Nothing
+    /// is counted.
+    ///
+    /// # Errors
+    /// Why there is none, in the agent's words.
+    pub async fn value(
+        &self,
+        key: &Key<'_>,
+        deadline: Instant,
+    ) -> Result<Cow<'_, str>, Unsupported> {
+        if let Some(answer) = self.agent.answer(key) {
             return answer.map(Cow::Borrowed);
         }
-        let answer = self.answers.answer(&key, deadline);
+        let answer = self.answers.answer(key, deadline);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(answer) => answer.map(|value| Cow::Owned(value.into_string())),
             Err(_) => Err(Unsupported::TIMED_OUT),
