@@ -1,7 +1,7 @@
 //! rtnetlink: messages and attributes lie within the bytes, links have names.
 
-use nodeward::host::{attributes, messages};
-use nodeward::subject::netdev::link::{addresses, columns, links, scope};
+use nodeward::host::{attributes, interface_addresses, messages};
+use nodeward::subject::netdev::link::{columns, links, scope};
 
 /// Parses the bytes as a dump of links, of addresses, and as attributes.
 pub fn check(bytes: &[u8]) {
@@ -15,7 +15,7 @@ pub fn check(bytes: &[u8]) {
             assert_eq!(columns(&counters).len(), 16);
         }
     }
-    for address in addresses(bytes) {
+    for address in interface_addresses(bytes) {
         assert!(scope(address.address).len() <= "interface-local".len());
     }
 }

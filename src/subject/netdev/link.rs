@@ -1,9 +1,9 @@
 //! Parsers of what rtnetlink(7) tells of interfaces (`struct ifinfomsg`, `struct rtnl_link_stats64` of
-//! linux/if_link.h) and of their addresses (`struct ifaddrmsg`).
+//! linux/if_link.h), and how far their addresses reach.
 //!
 //! A message that is cut or makes no sense is no interface.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::parse::COLUMNS;
 use crate::host::{Dump, attributes, messages};
@@ -11,14 +11,9 @@ use crate::host::{Dump, attributes, messages};
 /// Counters of `struct rtnl_link_stats64`, up to `rx_nohandler`.
 pub const COUNTERS: usize = 24;
 const LINK_HEADER: usize = 16;
-const ADDRESS_HEADER: usize = 8;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_STATS64: u16 = 23;
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 
 /// One interface.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,17 +26,6 @@ pub struct Link<'a> {
     pub alias: &'a [u8],
     /// Its counters; some links have none.
     pub counters: Option<[u64; COUNTERS]>,
-}
-
-/// One address of an interface.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Address {
-    /// Number of the interface.
-    pub index: u32,
-    /// The address; of a point-to-point link the near one.
-    pub address: IpAddr,
-    /// Length of its prefix in bits.
-    pub prefix: u8,
 }
 
 /// The interfaces of a dump, in the order of the kernel.
@@ -131,39 +115,6 @@ pub fn columns(counters: &[u64; COUNTERS]) -> [u64; COLUMNS] {
         sum([tx_carrier, tx_aborted, tx_window, tx_heartbeat]),
         tx_compressed,
     ]
-}
-
-/// The addresses of a dump, in the order of the kernel.
-pub fn addresses(dump: &[u8]) -> impl Iterator<Item = Address> {
-    messages(dump)
-        .filter(|m| m.kind == Dump::Addresses.answer())
-        .filter_map(|m| address(m.body))
-}
-
-fn address(body: &[u8]) -> Option<Address> {
-    let [family, prefix, ..] = *body.first_chunk::<2>()?;
-    let index = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
-    let (mut far, mut near) = (None, None);
-    for (kind, value) in attributes(body.get(ADDRESS_HEADER..)?) {
-        match kind {
-            IFA_ADDRESS => far = ip(family, value),
-            IFA_LOCAL => near = ip(family, value),
-            _ => {}
-        }
-    }
-    Some(Address {
-        index,
-        address: near.or(far)?,
-        prefix,
-    })
-}
-
-fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
-    match family {
-        AF_INET => Some(Ipv4Addr::from(*value.first_chunk::<4>()?).into()),
-        AF_INET6 => Some(Ipv6Addr::from(*value.first_chunk::<16>()?).into()),
-        _ => None,
-    }
 }
 
 /// How far an address reaches, in the words of the reference.
@@ -259,18 +210,6 @@ mod tests {
                 23
             ]
         );
-    }
-
-    #[test]
-    fn an_address_is_the_near_one_if_there_are_two() {
-        let mut body = vec![AF_INET, 24, 0, 0];
-        body.extend(2u32.to_ne_bytes());
-        body.extend(attribute(IFA_ADDRESS, &[10, 0, 0, 2]));
-        let far = message(20, &body);
-        body.extend(attribute(IFA_LOCAL, &[10, 0, 0, 1]));
-        let dump = [far, message(20, &body), message(20, &[0; 8])].concat();
-        let all: Vec<_> = addresses(&dump).map(|a| a.address.to_string()).collect();
-        assert_eq!(all, ["10.0.0.2", "10.0.0.1"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::details::Details;
 use super::parse::{COLUMNS, STATES};
 use super::{Address, Interface, Netdev, Reading, Want, link, parse};
 use crate::host::parse::{label, trim};
-use crate::host::{Dump, Pass, ReadError, Root};
+use crate::host::{Dump, InterfaceAddress, Pass, ReadError, Root, interface_addresses};
 use crate::subject::{Absent, ItemError, Taken};
 
 fn unlinked(error: ReadError) -> ItemError {
@@ -130,7 +130,7 @@ impl Netdev {
         let names: std::collections::HashMap<u32, &[u8]> = link::links(&names)
             .map(|link| (link.index, link.name))
             .collect();
-        let told = |a: link::Address| {
+        let told = |a: InterfaceAddress| {
             Some(Address {
                 device: label(names.get(&a.index)?).into(),
                 address: a.address.to_canonical().to_string().into(),
@@ -138,7 +138,7 @@ impl Netdev {
                 scope: link::scope(a.address),
             })
         };
-        Ok(link::addresses(&dump).filter_map(told).collect())
+        Ok(interface_addresses(&dump).filter_map(told).collect())
     }
 
     fn connections(
