@@ -6,6 +6,8 @@ mod config;
 mod cpu_list;
 mod cpu_stat;
 mod cpuinfo;
+mod hook_alertmanager;
+mod hook_zabbix;
 mod http_request;
 mod meminfo;
 mod mountinfo;
@@ -29,6 +31,8 @@ pub const ALL: &[(&str, Check)] = &[
     ("cpu_list", cpu_list::check),
     ("cpu_stat", cpu_stat::check),
     ("cpuinfo", cpuinfo::check),
+    ("hook_alertmanager", hook_alertmanager::check),
+    ("hook_zabbix", hook_zabbix::check),
     ("http_request", http_request::check),
     ("meminfo", meminfo::check),
     ("mountinfo", mountinfo::check),

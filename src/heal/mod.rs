@@ -1,0 +1,3 @@
+//! Healing: from an alert to a node that is well again, or to people who know.
+
+pub mod intake;
