@@ -9,6 +9,7 @@ use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
 use crate::dialect::zabbix::passive;
+use crate::heal::intake::Ours;
 use crate::host::{Host, Identity, Own};
 use crate::net::resolve::Resolver;
 use crate::serve::View;
@@ -22,6 +23,8 @@ pub struct House {
     pub identity: Identity,
     /// Looks up every name that the config holds.
     pub resolver: Resolver,
+    /// Which alerts are its own.
+    pub ours: Ours,
     machine: Located,
 }
 
@@ -86,6 +89,14 @@ impl House {
         told.push(Arc::new(told::Build));
         told.push(Arc::clone(&machine.own) as Arc<dyn Told>);
         told.push(Arc::new(told::Reading(Arc::clone(&sampler))));
+        let (hostname, named) = (&machine.identity.hostname, &identity.hostname);
+        let full_name = machine.host.full_name(hostname);
+        let names = [hostname, named].into_iter().chain(&full_name);
+        let ours = Ours::new(
+            &config.node.matching,
+            names.map(String::as_str),
+            machine.host.addresses(),
+        );
         let view = View {
             sampler,
             told,
@@ -95,6 +106,7 @@ impl House {
             view: Arc::new(view),
             identity,
             resolver: before.map_or_else(Resolver::default, |(_, house)| house.resolver.clone()),
+            ours,
             machine,
         })
     }

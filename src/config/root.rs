@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
+use crate::heal::intake;
 use crate::host::Roots;
 use crate::telemetry::logs;
 use crate::{serve, subject};
@@ -53,6 +54,13 @@ pub struct Node {
     /// Default: the host name.
     #[schemars(length(min = 1))]
     pub name: Option<String>,
+    /// Which alerts are this machine's: labels, each with the values that make an alert ours, such as
+    /// `{instance: ["web-1:9100"]}`; one that fits is enough. Default: one of the labels instance,
+    /// host, hostname, node and ip is the name of the node, the host name, the full name or an
+    /// address of the machine, with or without a port. localhost and 127.0.0.1 are nobody's by
+    /// default, since every machine has them.
+    #[serde(rename = "match")]
+    pub matching: intake::Matching,
 }
 
 /// Where the control socket is, if the config says so.

@@ -188,7 +188,9 @@ fn severity_is_a_word_of_a_label() {
         of(&Severities::of(Kind::Zabbix), "disaster"),
         Severity::Critical
     );
-    let own = default.clone().with_words([("P3".to_owned(), Severity::Info)]);
+    let own = default
+        .clone()
+        .with_words([("P3".to_owned(), Severity::Info)]);
     assert_eq!(of(&own, "p3"), Severity::Info);
     assert_eq!(of(&own, "critical"), Severity::Warning);
 }
