@@ -31,3 +31,4 @@ pub mod resolve;
 pub mod server;
 pub mod stream;
 pub mod tally;
+mod watched;

@@ -5,17 +5,14 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,7 +22,7 @@ use super::{Error, Protocol};
 use crate::net::connect::connect;
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
-use crate::net::stream::Stream;
+use crate::net::watched::{Watch, Watched};
 
 /// Bounds hyper's buffers, and with them the head of an answer: 64 KiB.
 const BUFFER: usize = 64 << 10;
@@ -44,6 +41,18 @@ struct Heard {
     any: AtomicBool,
     /// Text of HTTP/1 where HTTP/2 was spoken: hyper tells this as one of many framing errors.
     old: AtomicBool,
+}
+
+impl Watch for Heard {
+    fn has_read(&self, new: &[u8]) {
+        if new.is_empty() {
+            return;
+        }
+        let first = !self.any.swap(true, Ordering::Relaxed);
+        if first && new.starts_with(b"HTTP/1.") {
+            self.old.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -153,10 +162,7 @@ pub(super) async fn open(
         }
     };
     let heard = Arc::new(Heard::default());
-    let io = TokioIo::new(Listening {
-        stream,
-        heard: Arc::clone(&heard),
-    });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&heard)));
     let broken = |source| Error::Closed {
         peer: peer(),
         source,
@@ -192,58 +198,4 @@ pub(super) async fn open(
         heard,
         driver: Arc::new(Driver(task.abort_handle())),
     })
-}
-
-/// The stream of a connection, which notes whether anything came back.
-struct Listening {
-    stream: Stream,
-    heard: Arc<Heard>,
-}
-
-impl AsyncRead for Listening {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some(new) = buf.filled().get(before..).filter(|new| !new.is_empty()) {
-            let first = !self.heard.any.swap(true, Ordering::Relaxed);
-            if first && new.starts_with(b"HTTP/1.") {
-                self.heard.old.store(true, Ordering::Relaxed);
-            }
-        }
-        outcome
-    }
-}
-
-impl AsyncWrite for Listening {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }

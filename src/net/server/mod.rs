@@ -35,8 +35,9 @@ use hyper_util::rt::TokioIo;
 use super::accept::{self, Counters, Drain, Serve};
 use super::bind::Bound;
 use super::stream::{Peer, Stream};
+use super::watched::Watched;
 
-use pace::{Pace, Paced, Phase};
+use pace::{Pace, Phase};
 
 /// A whole request.
 #[derive(Debug)]
@@ -192,7 +193,7 @@ impl<H: Handler> Http<H> {
 impl<H: Handler> Serve for Http<H> {
     async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, drain: Drain) {
         let pace = Arc::new(Pace::new());
-        let io = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&pace)));
         let service = service_fn(|request| {
             let (http, pace) = (Arc::clone(&self), Arc::clone(&pace));
             async move { Ok::<_, Infallible>(http.answer(request, peer, &pace).await) }

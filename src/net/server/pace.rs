@@ -3,9 +3,8 @@
 //! The surprising decision: no timer is touched while a request passes. Phases are two relaxed
 //! stores; the one timer of a connection is looked at only when nothing moves.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 use crate::net::stream::Stream;
+use crate::net::watched::Watch;
 
 /// How long a refused peer is listened to after its answer, so that the answer is not lost in the
 /// reset that unread bytes cause (RFC 9112 section 9.6).
@@ -52,6 +52,8 @@ pub(super) struct Pace {
     /// Whether a byte of the current request came; false on a connection that never spoke.
     spoken: AtomicBool,
     unread: AtomicBool,
+    /// Nothing more will come.
+    ended: AtomicBool,
     bad_head: AtomicBool,
 }
 
@@ -73,6 +75,7 @@ impl Pace {
             blocked_since: AtomicU64::new(0),
             spoken: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             bad_head: AtomicBool::new(false),
         }
     }
@@ -131,14 +134,18 @@ impl Pace {
     fn at(&self, since: &AtomicU64) -> Instant {
         self.base + Duration::from_millis(since.load(Relaxed))
     }
+}
 
-    fn has_read(&self, bytes: usize) {
-        if bytes > 0 {
-            if self.is_in(Phase::Idle) {
-                self.enter(Phase::Head);
-            }
-            self.spoken.store(true, Relaxed);
+impl Watch for Pace {
+    fn has_read(&self, new: &[u8]) {
+        if new.is_empty() {
+            self.ended.store(true, Relaxed);
+            return;
         }
+        if self.is_in(Phase::Idle) {
+            self.enter(Phase::Head);
+        }
+        self.spoken.store(true, Relaxed);
     }
 
     fn has_written(&self, blocked: bool) {
@@ -154,86 +161,28 @@ impl Pace {
             }
         }
     }
-}
-
-/// The stream of a connection, which keeps its [`Pace`].
-pub(super) struct Paced {
-    stream: Stream,
-    pace: Arc<Pace>,
-    ended: bool,
-}
-
-impl Paced {
-    pub(super) fn new(stream: Stream, pace: Arc<Pace>) -> Self {
-        Self {
-            stream,
-            pace,
-            ended: false,
-        }
-    }
-}
-
-impl AsyncRead for Paced {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = buf.filled().len() - before;
-        self.ended |= read == 0 && outcome.is_ready();
-        self.pace.has_read(read);
-        outcome
-    }
-}
-
-impl AsyncWrite for Paced {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.pace.has_written(outcome.is_pending());
-        outcome
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.pace.has_written(outcome.is_pending());
-        outcome
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
 
     /// Ends the connection. hyper comes here after refusing a head with 400 or 431 as well, and
     /// then, as after a body left unread, the peer is still sending: its bytes are read away for a
     /// moment. Otherwise closing the socket says all there is to say, without a call of its own.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.pace.is_in(Phase::Linger) {
-            let bad_head = self.pace.is_in(Phase::Head) && self.pace.spoken.load(Relaxed);
-            self.pace.bad_head.store(bad_head, Relaxed);
-            if self.ended || !(bad_head || self.pace.unread.load(Relaxed)) {
+    fn poll_shutdown(
+        &self,
+        mut stream: Pin<&mut Stream>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.is_in(Phase::Linger) {
+            let bad_head = self.is_in(Phase::Head) && self.spoken.load(Relaxed);
+            self.bad_head.store(bad_head, Relaxed);
+            if self.ended.load(Relaxed) || !(bad_head || self.unread.load(Relaxed)) {
                 return Poll::Ready(Ok(()));
             }
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.pace.enter(Phase::Linger);
+            ready!(stream.as_mut().poll_shutdown(cx))?;
+            self.enter(Phase::Linger);
         }
         let mut away = [0_u8; 4096];
         for _ in 0..READS {
             let mut buf = ReadBuf::new(&mut away);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            ready!(stream.as_mut().poll_read(cx, &mut buf))?;
             if buf.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }

@@ -12,8 +12,9 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until};
 
 use super::Limits;
-use super::pace::{Pace, Paced};
+use super::pace::Pace;
 use crate::net::accept::Drain;
+use crate::net::watched::Watched;
 
 /// How a connection ended.
 pub(super) enum End {
@@ -27,7 +28,7 @@ pub(super) enum End {
 
 /// Runs `connection` to its end, within the times of `limits`.
 pub(super) async fn watched<S>(
-    connection: http1::Connection<TokioIo<Paced>, S>,
+    connection: http1::Connection<TokioIo<Watched<Pace>>, S>,
     pace: &Pace,
     limits: &Limits,
     drain: Drain,
