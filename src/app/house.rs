@@ -76,12 +76,13 @@ impl House {
         let sampler = match same_subjects {
             Some((_, house)) => Arc::clone(&house.view.sampler),
             None => {
+                let before = same_machine.map(|(_, house)| &*house.view.sampler);
                 let machine = Machine {
                     host: Arc::clone(&machine.host),
                     runtime: tokio::runtime::Handle::try_current().ok(),
                 };
                 Arc::new(
-                    Sampler::start(&config.subjects, &machine)
+                    Sampler::start(&config.subjects, &machine, before)
                         .map_err(|wrong| settings.refused(&wrong))?,
                 )
             }

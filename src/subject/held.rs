@@ -144,6 +144,9 @@ pub(super) enum Way {
 pub(super) trait Face: Send + Sync {
     fn name(&self) -> &'static str;
     fn lane(&self) -> Lane;
+    fn options(&self) -> &dyn Any;
+    /// Whether `other` is of the same subject with the same options.
+    fn is_same(&self, other: &dyn Face) -> bool;
     fn want(&self, asker: Asker) -> Box<dyn AnyWant>;
     fn item(&self, name: &str) -> Option<usize>;
     fn parameters(&self, item: usize) -> usize;
@@ -169,6 +172,14 @@ impl<S: Subject> Face for Facing<S> {
 
     fn lane(&self) -> Lane {
         S::LANE
+    }
+
+    fn options(&self) -> &dyn Any {
+        &*self.options
+    }
+
+    fn is_same(&self, other: &dyn Face) -> bool {
+        S::NAME == other.name() && other.options().downcast_ref() == Some(&*self.options)
     }
 
     fn want(&self, asker: Asker) -> Box<dyn AnyWant> {

@@ -13,7 +13,7 @@ const LEAST: Duration = Duration::from_millis(500);
 pub(super) const SERIES: usize = 1024;
 
 /// The kept numbers of one series, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ring {
     samples: VecDeque<(Instant, Box<[u64]>)>,
 }
@@ -71,6 +71,7 @@ impl Ring {
 }
 
 /// One series that is kept.
+#[derive(Clone)]
 pub struct Kept {
     /// Index of the subject.
     pub(super) subject: usize,

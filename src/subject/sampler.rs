@@ -52,9 +52,15 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Builds the subjects of `options` and starts their threads; all that is wrong with them in one go.
-    pub fn start(options: &Options, machine: &Machine) -> Result<Self, Vec<Invalid>> {
-        let counters = Arc::new(SamplerCounters::default());
+    /// Builds the subjects of `options` and starts their threads; all that is wrong with them in one go. In the place of a
+    /// sampler of the same machine its counts go on, a subject whose own options are as they were keeps its numbers, and
+    /// a thread whose subjects all are so keeps running, with what it has read.
+    pub fn start(
+        options: &Options,
+        machine: &Machine,
+        before: Option<&Self>,
+    ) -> Result<Self, Vec<Invalid>> {
+        let counters = before.map_or_else(Arc::default, |before| Arc::clone(&before.counters));
         let mut places = Vec::new();
         let mut groups: Vec<(&str, Vec<lane::Reader>)> = vec![("shared", Vec::new())];
         for built in options.build(machine)? {
@@ -80,7 +86,11 @@ impl Sampler {
             }
         }
         let mut lanes = Vec::new();
-        for (name, group) in groups {
+        for (at, (name, group)) in groups.into_iter().enumerate() {
+            if let Some(kept) = before.and_then(|before| before.lane_of(&places, at)) {
+                lanes.push(kept);
+                continue;
+            }
             let lane = lane::start(
                 name,
                 Arc::clone(&machine.host),
@@ -95,13 +105,49 @@ impl Sampler {
             })?);
         }
         let host = Arc::clone(&machine.host);
+        let history = before.map_or_else(History::default, |before| before.history_of(&places));
         Ok(Self {
             host,
             places,
             lanes,
-            history: Mutex::default(),
+            history: Mutex::new(history),
             counters,
         })
+    }
+
+    /// The lane that reads just what `lane` of `places` is to read, with the same options.
+    fn lane_of(&self, places: &[Place], lane: usize) -> Option<SyncSender<Ask>> {
+        let wanted: Vec<_> = places.iter().filter(|p| p.lane == lane).collect();
+        let first = wanted.first()?;
+        let here = self
+            .places
+            .iter()
+            .find(|p| p.face.is_same(&*first.face))?
+            .lane;
+        let known: Vec<_> = self.places.iter().filter(|p| p.lane == here).collect();
+        let same = known.len() == wanted.len()
+            && known
+                .iter()
+                .zip(&wanted)
+                .all(|(known, wanted)| known.face.is_same(&*wanted.face));
+        self.lanes.get(here).filter(|_| same).cloned()
+    }
+
+    /// The numbers kept of those of `places` that are here with the same options.
+    fn history_of(&self, places: &[Place]) -> History {
+        let history = self.history();
+        let kept = history.series.iter().filter_map(|((at, series), kept)| {
+            let face = &self.places.get(*at)?.face;
+            let subject = places.iter().position(|p| p.face.is_same(&**face))?;
+            let kept = Kept {
+                subject,
+                ..kept.clone()
+            };
+            Some(((subject, series.clone()), kept))
+        });
+        History {
+            series: kept.collect(),
+        }
     }
 
     /// The machine read.

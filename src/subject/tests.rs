@@ -1,6 +1,7 @@
 //! The frame as a whole: reads shared, keys answered, hangs kept apart.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -9,7 +10,7 @@ use crate::dialect::zabbix::key::Key;
 use crate::host::Roots;
 
 fn machine(meminfo: &str) -> (Machine, std::path::PathBuf) {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("nodeward-frame-{}-{id}", std::process::id()));
@@ -43,7 +44,7 @@ fn only_meminfo() -> Options {
 #[tokio::test]
 async fn a_page_tells_what_was_read_and_how_it_went() {
     let (machine, dir) = machine("MemTotal: 10 kB\nMemFree: x kB\n");
-    let sampler = Sampler::start(&only_meminfo(), &machine).unwrap();
+    let sampler = Sampler::start(&only_meminfo(), &machine, None).unwrap();
     let snapshot = sampler.snapshot(Asker::Prometheus, |_| true, soon()).await;
     let mut out = Out::new(Format::Text, 0);
     snapshot.prometheus(&mut out);
@@ -62,7 +63,7 @@ async fn a_page_tells_what_was_read_and_how_it_went() {
 #[tokio::test]
 async fn a_key_is_answered_and_a_wrong_one_refused_with_the_agents_texts() {
     let (machine, dir) = machine("MemTotal: 10 kB\n");
-    let sampler = Sampler::start(&only_meminfo(), &machine).unwrap();
+    let sampler = Sampler::start(&only_meminfo(), &machine, None).unwrap();
     let ask = async |key: &str| match sampler.answer(&Key::parse(key).unwrap(), soon()).await {
         Ok(value) => value.to_string(),
         Err(why) => why.to_string(),
@@ -78,9 +79,49 @@ async fn a_key_is_answered_and_a_wrong_one_refused_with_the_agents_texts() {
 async fn a_missing_file_is_absent_and_counted() {
     let (machine, dir) = machine("");
     std::fs::remove_dir_all(dir).unwrap();
-    let sampler = Sampler::start(&only_meminfo(), &machine).unwrap();
+    let sampler = Sampler::start(&only_meminfo(), &machine, None).unwrap();
     let snapshot = sampler.snapshot(Asker::Prometheus, |_| true, soon()).await;
     let held = snapshot.parts[0].held.as_ref().err();
     assert!(matches!(held, Some(Missing::Absent(Absent::NotHere(_)))));
     assert_eq!(sampler.counters().errors(), [("meminfo", "subject", 1)]);
+}
+
+#[tokio::test]
+async fn who_keeps_its_options_keeps_its_numbers_and_counts_go_on() {
+    let (machine, dir) = machine("MemTotal: 10 kB\n");
+    std::fs::write(
+        dir.join("stat"),
+        "cpu  1 0 0 1 0 0 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0 0 0\n",
+    )
+    .unwrap();
+    let options = Options {
+        enable: vec!["meminfo".into(), "cpu".into()],
+        ..only_meminfo()
+    };
+    let before = Sampler::start(&options, &machine, None).unwrap();
+    let key = Key::parse("system.cpu.util").unwrap();
+    assert_eq!(
+        before.answer(&key, soon()).await.unwrap().as_str(),
+        "0.000000"
+    );
+    let reads = |sampler: &Sampler| sampler.counters().reads.load(Ordering::Relaxed);
+    let read = reads(&before);
+
+    let more = Options {
+        enable: vec!["meminfo".into(), "cpu".into(), "netdev".into()],
+        ..options
+    };
+    let after = Sampler::start(&more, &machine, Some(&before)).unwrap();
+    // No time to read: only who has numbers already can answer.
+    assert!(after.answer(&key, Instant::now()).await.is_ok());
+    assert_eq!(reads(&after), read);
+
+    let mut other = more;
+    other
+        .set_flag("collector.cpu.info", "true")
+        .unwrap()
+        .unwrap();
+    let changed = Sampler::start(&other, &machine, Some(&after)).unwrap();
+    assert!(changed.answer(&key, Instant::now()).await.is_err());
+    std::fs::remove_dir_all(dir).unwrap();
 }
