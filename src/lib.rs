@@ -14,7 +14,7 @@
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
 //! | [`peer`] | clients of other programs: systemd |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
-//! | [`heal`] | what alert servers send, as alerts of ours |
+//! | [`heal`] | from an alert to a verified repair: the incident machine, guards |
 //! | [`serve`] | HTTP routes, negotiation, the control socket |
 //! | [`config`] | the YAML file: keys, places, faults, the texts made from it |
 //! | [`app`] | builds everything from the settings; start, reload, drain |

@@ -104,6 +104,16 @@ impl Deadline {
         self.span().saturating_sub(now.since(&self.from))
     }
 
+    /// The same wait on this boot's clock: what is left of it, counted from now. After a reboot a wall clock that was set back
+    /// would otherwise hold it up for as long.
+    #[must_use]
+    pub fn rebased(&self, now: &Moment) -> Self {
+        if self.from.boot_id == now.boot_id {
+            return self.clone();
+        }
+        Self::new(now.clone(), self.left(now))
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn is_over(&self, now: &Moment) -> bool {
@@ -140,6 +150,13 @@ mod tests {
         assert_eq!(wait.left(&at(1_020_000, 100, "b")), Duration::from_secs(40));
         assert_eq!(wait.left(&at(0, 100, "b")), Duration::from_secs(60));
         assert!(wait.is_over(&at(2_000_000, 100, "b")));
+    }
+
+    #[test]
+    fn a_wait_that_was_rebased_ends_by_the_clock_of_the_new_boot() {
+        let wait = Deadline::new(at(1_000_000, 5_000, "a"), Duration::from_secs(60));
+        let after = wait.rebased(&at(0, 100, "b"));
+        assert_eq!(after.left(&at(0, 10_100, "b")), Duration::from_secs(50));
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! What was done lately on this node: what the guards count. Kept in memory, made anew from the incidents after a start.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::guards::Standing;
+use super::incident::{Incident, State};
+use crate::model::id::IncidentId;
+use crate::model::moment::{Moment, Timestamp};
+use crate::model::target::Target;
+
+/// Moments kept of each list; no line of a guard is longer.
+const KEPT: usize = 1000;
+/// How long a moment counts at most.
+pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Moments, oldest first.
+#[derive(Debug, Clone, Default)]
+struct Moments(VecDeque<Moment>);
+
+impl Moments {
+    fn add(&mut self, at: &Moment) {
+        while self.0.len() >= KEPT || self.0.front().is_some_and(|m| at.since(m) > LONGEST) {
+            self.0.pop_front();
+        }
+        self.0.push_back(at.clone());
+    }
+
+    fn ago(&self, now: &Moment) -> Vec<Duration> {
+        self.0.iter().map(|m| now.since(m)).collect()
+    }
+
+    fn is_over(&self, now: &Moment) -> bool {
+        self.0.back().is_none_or(|m| now.since(m) > LONGEST)
+    }
+}
+
+/// Attempts, heals and openings of the last day, and who is at work on what.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    target_attempts: HashMap<Target, Moments>,
+    playbook_attempts: HashMap<String, Moments>,
+    target_heals: HashMap<Target, Moments>,
+    node_attempts: Moments,
+    opened: Moments,
+    holders: HashMap<Target, IncidentId>,
+}
+
+/// What of an incident counts; taken before a step and compared after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    attempts: usize,
+    healed: bool,
+}
+
+impl Mark {
+    /// Of an incident as it is.
+    #[must_use]
+    pub fn of(incident: &Incident) -> Self {
+        Self {
+            attempts: incident.attempts.len(),
+            healed: incident.state == State::Healed,
+        }
+    }
+}
+
+impl History {
+    /// The history that incidents of the last day make, in whatever order.
+    #[must_use]
+    pub fn of<'a>(incidents: impl IntoIterator<Item = &'a Incident>) -> Self {
+        let mut incidents: Vec<&Incident> = incidents.into_iter().collect();
+        incidents.sort_by_key(|i| i.opened.wall);
+        let mut history = Self::default();
+        for incident in &incidents {
+            history.opened(incident);
+            if incident.state == State::Healed {
+                let heals = &mut history.target_heals;
+                heals
+                    .entry(incident.target.clone())
+                    .or_default()
+                    .add(&incident.changed);
+            }
+            history.hold(incident);
+        }
+        let attempts = |i: &&Incident| {
+            let target = i.target.clone();
+            let playbook = i.playbook.clone();
+            i.attempts
+                .iter()
+                .map(move |at| (at.clone(), target.clone(), playbook.clone()))
+                .collect::<Vec<_>>()
+        };
+        let mut attempts: Vec<_> = incidents.iter().flat_map(attempts).collect();
+        attempts.sort_by_key(|(at, ..)| at.wall);
+        for (at, target, playbook) in attempts {
+            history.attempted(target, playbook, &at);
+        }
+        history
+    }
+
+    fn attempted(&mut self, target: Target, playbook: String, at: &Moment) {
+        self.target_attempts.entry(target).or_default().add(at);
+        self.playbook_attempts.entry(playbook).or_default().add(at);
+        self.node_attempts.add(at);
+    }
+
+    /// Notes a new incident.
+    pub fn opened(&mut self, incident: &Incident) {
+        self.opened.add(&incident.opened);
+    }
+
+    /// Notes what a step made of an incident that was at `before`.
+    pub fn stepped(&mut self, incident: &Incident, before: Mark) {
+        for at in incident.attempts.iter().skip(before.attempts) {
+            self.attempted(incident.target.clone(), incident.playbook.clone(), at);
+        }
+        if incident.state == State::Healed && !before.healed {
+            let heals = &mut self.target_heals;
+            heals
+                .entry(incident.target.clone())
+                .or_default()
+                .add(&incident.changed);
+        }
+        self.hold(incident);
+    }
+
+    fn hold(&mut self, incident: &Incident) {
+        if incident.state.holds_target() {
+            self.holders
+                .insert(incident.target.clone(), incident.id.clone());
+        } else if self.holders.get(&incident.target) == Some(&incident.id) {
+            self.holders.remove(&incident.target);
+        }
+    }
+
+    /// Who is at work on a target.
+    #[must_use]
+    pub fn holder(&self, target: &Target) -> Option<&IncidentId> {
+        self.holders.get(target)
+    }
+
+    /// How things stand for an incident. `since` is when its oldest firing alert began, as its source says.
+    #[must_use]
+    pub fn standing(
+        &self,
+        target: &Target,
+        playbook: &str,
+        since: Option<Timestamp>,
+        now: &Moment,
+    ) -> Standing {
+        let ago = |moments: Option<&Moments>| moments.map(|m| m.ago(now)).unwrap_or_default();
+        Standing {
+            paused: None,
+            maintenance: None,
+            holder: self.holders.get(target).cloned(),
+            target_attempts: ago(self.target_attempts.get(target)),
+            playbook_attempts: ago(self.playbook_attempts.get(playbook)),
+            target_heals: ago(self.target_heals.get(target)),
+            node_attempts: self.node_attempts.ago(now),
+            node_incidents: self.opened.ago(now),
+            age: since.map(|at| now.wall.since(at)),
+        }
+    }
+
+    /// Forgets targets and playbooks of which nothing happened for a day.
+    pub fn forget(&mut self, now: &Moment) {
+        self.target_attempts.retain(|_, m| !m.is_over(now));
+        self.playbook_attempts.retain(|_, m| !m.is_over(now));
+        self.target_heals.retain(|_, m| !m.is_over(now));
+    }
+}

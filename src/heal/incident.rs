@@ -1,0 +1,309 @@
+//! An incident: what is known of one problem, and where it stands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::guards::Verdict;
+use crate::model::alert::{Episode, Labels, Status};
+use crate::model::id::{AttemptId, IncidentId};
+use crate::model::moment::{Deadline, Moment};
+use crate::model::severity::Severity;
+use crate::model::target::Target;
+
+/// Episodes an incident remembers; the oldest resolved ones go first.
+const EPISODES: usize = 256;
+
+/// One problem: a playbook and a target. What is here is all the machine needs to go on after a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// The playbook.
+    pub playbook: String,
+    /// Which revision of the playbook it goes by.
+    pub revision: String,
+    /// What is healed.
+    pub target: Target,
+    /// The worst severity its alerts had.
+    pub severity: Severity,
+    /// Labels of the alert that opened it.
+    pub labels: Labels,
+    /// When it was opened.
+    pub opened: Moment,
+    /// When it last changed its state.
+    pub changed: Moment,
+    /// Its alerts.
+    pub episodes: BTreeMap<Episode, Status>,
+    /// When each of its attempts began; never shorter than it was.
+    pub attempts: Vec<Moment>,
+    /// When the last attempt was over.
+    pub acted: Option<Moment>,
+    /// The rung that is next, from 0.
+    pub rung: usize,
+    /// How often it was ill again after it was well.
+    pub relapses: u32,
+    /// Whether it was escalated before.
+    pub escalated: bool,
+    /// What a person approved.
+    pub approval: Option<Approval>,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// A person's yes to one very action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Hash of the rendered action it was given for.
+    pub action: String,
+    /// By whom.
+    pub by: String,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum State {
+    /// It may still heal alone.
+    Settling {
+        /// Until then.
+        until: Deadline,
+    },
+    /// A guard refuses, or has not been asked yet.
+    Waiting {
+        /// Until then: `max_wait` of the playbook.
+        until: Deadline,
+        /// What the guards said last.
+        verdicts: Vec<Verdict>,
+        /// When they are asked again.
+        next: Deadline,
+        /// Hash of the action that would be done, for who approves it.
+        action: Option<String>,
+    },
+    /// An attempt is on record and about to be made.
+    Intent {
+        /// When it was recorded, and how long it may take.
+        limit: Deadline,
+        /// What stood before it.
+        witness: Option<Value>,
+    },
+    /// The action is under way.
+    Acting {
+        /// As above.
+        limit: Deadline,
+        /// As above.
+        witness: Option<Value>,
+    },
+    /// Looking whether it helped.
+    Verifying {
+        /// Until then.
+        until: Deadline,
+        /// Passes in a row so far.
+        passes: u32,
+        /// The round of probes that is out or next.
+        round: u32,
+        /// When the next round is due.
+        next: Deadline,
+        /// Nobody knows whether the action happened.
+        unknown: bool,
+    },
+    /// It is well; it must stay so.
+    Probation {
+        /// Until then.
+        until: Deadline,
+        /// Failures in a row.
+        fails: u32,
+        /// As above.
+        round: u32,
+        /// As above.
+        next: Deadline,
+        /// Whether it got well by itself after it was escalated.
+        recovered: bool,
+    },
+    /// People were told.
+    Escalated {
+        /// Why.
+        cause: Cause,
+        /// Passes in a row since.
+        passes: u32,
+        /// As above.
+        round: u32,
+        /// As above.
+        next: Deadline,
+    },
+    /// Over, before anything was decided.
+    Suppressed {
+        /// Why.
+        reason: String,
+    },
+    /// Over: in observe mode, it would have acted.
+    Observed,
+    /// Over: it healed before nodeward did anything, or between two attempts.
+    ResolvedAlone,
+    /// Over: nodeward healed it, or saw it recover.
+    Healed,
+    /// Over: a person ended it.
+    Cancelled {
+        /// Who, and why.
+        by: String,
+    },
+}
+
+/// Why people were told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Cause {
+    /// Nothing on the ladder helped.
+    Exhausted,
+    /// It heals and breaks again.
+    Flapping,
+    /// A guard refused for too long.
+    Refused {
+        /// The first that did.
+        guard: String,
+    },
+    /// Nobody knows whether the action happened, and it must not happen twice.
+    UnknownOutcome,
+    /// Nobody approved in time, or somebody said no.
+    NotApproved,
+}
+
+impl Cause {
+    /// One word, for labels and records.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Flapping => "flapping",
+            Self::Refused { .. } => "refused",
+            Self::UnknownOutcome => "unknown_outcome",
+            Self::NotApproved => "not_approved",
+        }
+    }
+}
+
+impl State {
+    /// The word of the journal, the metrics and the commands.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Settling { .. } => "settling",
+            Self::Waiting { .. } => "waiting",
+            Self::Intent { .. } => "intent",
+            Self::Acting { .. } => "acting",
+            Self::Verifying { .. } => "verifying",
+            Self::Probation { .. } => "probation",
+            Self::Escalated { .. } => "escalated",
+            Self::Suppressed { .. } => "suppressed",
+            Self::Observed => "observed",
+            Self::ResolvedAlone => "resolved_alone",
+            Self::Healed => "healed",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    /// Every word of [`State::as_str`] that an open incident can have.
+    pub const OPEN: [&'static str; 7] = [
+        "settling",
+        "waiting",
+        "intent",
+        "acting",
+        "verifying",
+        "probation",
+        "escalated",
+    ];
+
+    /// Whether anything can still happen by itself.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        !matches!(
+            self,
+            Self::Suppressed { .. }
+                | Self::Observed
+                | Self::ResolvedAlone
+                | Self::Healed
+                | Self::Cancelled { .. }
+        )
+    }
+
+    /// Whether an attempt is under way: no other may begin on the same target.
+    #[must_use]
+    pub const fn holds_target(&self) -> bool {
+        matches!(
+            self,
+            Self::Intent { .. } | Self::Acting { .. } | Self::Verifying { .. }
+        )
+    }
+}
+
+impl Incident {
+    /// The attempt that is under way, or was last; none before the first.
+    #[must_use]
+    pub fn attempt(&self) -> Option<AttemptId> {
+        let number = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
+        (number > 0).then(|| AttemptId {
+            incident: self.id.clone(),
+            number,
+        })
+    }
+
+    /// Whether one of its alerts still fires, as far as was told.
+    #[must_use]
+    pub fn is_firing(&self) -> bool {
+        self.episodes.values().any(|s| *s == Status::Firing)
+    }
+
+    /// Notes what an alert server said of an episode; whether that was news. What was resolved once stays so.
+    pub(super) fn note(&mut self, episode: &Episode, status: Status) -> bool {
+        match self.episodes.get(episode) {
+            Some(Status::Resolved) => return false,
+            Some(known) if *known == status => return false,
+            _ => {}
+        }
+        if self.episodes.len() >= EPISODES && !self.episodes.contains_key(episode) {
+            let over = |(_, s): &(&Episode, &Status)| **s == Status::Resolved;
+            let gone = self
+                .episodes
+                .iter()
+                .find(over)
+                .or(self.episodes.iter().next());
+            if let Some(gone) = gone.map(|(e, _)| e.clone()) {
+                self.episodes.remove(&gone);
+            }
+        }
+        self.episodes.insert(episode.clone(), status);
+        true
+    }
+
+    /// When the machine wants to be woken; none if only an event can change anything.
+    #[must_use]
+    pub fn wake(&self, now: &Moment) -> Option<Duration> {
+        match &self.state {
+            State::Settling { until } => Some(until.left(now)),
+            State::Waiting { until, next, .. } | State::Verifying { until, next, .. } => {
+                Some(next.left(now).min(until.left(now)))
+            }
+            State::Intent { limit, .. } | State::Acting { limit, .. } => Some(limit.left(now)),
+            State::Probation { next, .. } | State::Escalated { next, .. } => Some(next.left(now)),
+            _ => None,
+        }
+    }
+
+    /// Puts every wait on the clock of this boot.
+    pub(super) fn rebase(&mut self, now: &Moment) {
+        let waits: [Option<&mut Deadline>; 2] = match &mut self.state {
+            State::Settling { until } => [Some(until), None],
+            State::Intent { limit, .. } | State::Acting { limit, .. } => [Some(limit), None],
+            State::Waiting { until, next, .. }
+            | State::Verifying { until, next, .. }
+            | State::Probation { until, next, .. } => [Some(until), Some(next)],
+            State::Escalated { next, .. } => [Some(next), None],
+            _ => [None, None],
+        };
+        for wait in waits.into_iter().flatten() {
+            *wait = wait.rebased(now);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The incident machine: `(incident, event, now) -> (incident, effects)`, and nothing else.
+//!
+//! Pure: it reads no clock, asks nobody and touches nothing. Whoever drives it commits a step's records and the incident in
+//! one transaction, and carries out the effects after that; then a crash at any point loses nothing and repeats nothing. Live running, observe
+//! mode, `plan`, `rehearse` and the property tests all drive this same function. The states are drawn in [`super`].
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::guards::{self, Look, Standing, Verdict};
+use super::incident::{Approval, Cause, Incident, State};
+use super::plan::{Mode, Plan, Strength};
+use crate::journal::Kind;
+use crate::model::alert::{Episode, Status};
+use crate::model::moment::{Deadline, Moment};
+
+/// How long a look or a round of probes may stay unanswered before it is asked for again.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// An attempt whose driver said nothing this long after its timeout has an unknown outcome.
+pub const MARGIN: Duration = Duration::from_secs(10);
+/// How often an escalated incident is probed for having got well by itself.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+/// What happens to an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An alert server or a check says so.
+    Told(Episode, Status),
+    /// Time has passed.
+    Timer,
+    /// Something that guards look at has changed.
+    Changed,
+    /// The world was looked at, as [`Effect::Look`] asked.
+    Looked(Look),
+    /// The action is under way: a job, a process.
+    Started(Value),
+    /// The action is over, one way or the other.
+    Done(Outcome, Value),
+    /// A round of probes, as [`Effect::Probe`] asked: its number, whether all passed, what they saw.
+    Probed(u32, bool, Value),
+    /// nodeward has started again, and this is what the witness of the open attempt says.
+    Restarted(After),
+    /// An operator approves the action of this hash.
+    Approve(Approval),
+    /// An operator says no.
+    Reject(String),
+    /// An operator ends it.
+    Cancel(String),
+}
+
+/// How an action went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it was asked.
+    Done,
+    /// It did not, and said so; it may have helped all the same.
+    Failed,
+    /// It may or may not have.
+    Unknown,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is found after a restart about an attempt of which the intent is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// No attempt was open.
+    Nothing,
+    /// Its witness has changed: it happened.
+    Happened,
+    /// Its witness has not changed and nobody is at it: it did not happen.
+    DidNot,
+    /// Nothing tells.
+    Unknown,
+}
+
+/// What is to be done in the world, once the step is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Run `confirm`, look at peers and the witness of this rung; answer with [`Event::Looked`].
+    Look,
+    /// Carry out this rung's action; answer with [`Event::Started`] and [`Event::Done`].
+    Act,
+    /// Run the probes of `verify`; answer with [`Event::Probed`] of this round.
+    Probe(u32),
+    /// Tell people.
+    Escalate(Cause),
+    /// Tell people that a person must decide.
+    AskApproval,
+    /// Tell those who were told that it is well again.
+    TellRecovered,
+}
+
+/// A line of the journal about this incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its kind.
+    pub kind: Kind,
+    /// The states of a change of state.
+    pub change: Option<(&'static str, &'static str)>,
+    /// The rest.
+    pub data: Value,
+}
+
+/// What a step leads to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Step {
+    /// To be committed together with the incident.
+    pub records: Vec<Record>,
+    /// To be carried out after that, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// One step under way.
+struct Stepping<'a> {
+    incident: &'a mut Incident,
+    plan: &'a Plan,
+    standing: &'a Standing,
+    now: &'a Moment,
+    step: Step,
+}
+
+/// Moves `incident` on by one event. An event that means nothing in its state changes nothing.
+pub fn step(
+    incident: &mut Incident,
+    plan: &Plan,
+    standing: &Standing,
+    event: Event,
+    now: &Moment,
+) -> Step {
+    let mut stepping = Stepping {
+        incident,
+        plan,
+        standing,
+        now,
+        step: Step::default(),
+    };
+    stepping.take(event);
+    stepping.step
+}
+
+/// The first step of a new incident, whose alerts were told to it before.
+pub fn open(incident: &mut Incident, plan: &Plan, standing: &Standing, now: &Moment) -> Step {
+    let mut stepping = Stepping {
+        incident,
+        plan,
+        standing,
+        now,
+        step: Step::default(),
+    };
+    stepping.begin();
+    stepping.step
+}
+
+/// The state a new incident is made with; [`open`] leaves it at once.
+#[must_use]
+pub fn received(now: &Moment) -> State {
+    State::Settling {
+        until: Deadline::new(now.clone(), Duration::ZERO),
+    }
+}
+
+impl Stepping<'_> {
+    fn begin(&mut self) {
+        let line = self.plan.limits.max_age;
+        if self.plan.mode == Mode::Off {
+            self.enter_suppressed("the playbook's mode is off");
+        } else if !line.is_zero() && self.standing.age.is_some_and(|age| age > line) {
+            self.enter_suppressed("its alert is older than max_age");
+        } else if self.plan.settle.is_zero() {
+            self.enter_waiting();
+        } else {
+            let until = Deadline::new(self.now.clone(), self.plan.settle);
+            self.enter(State::Settling { until }, Value::Null);
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Told(episode, status) => self.told(&episode, status),
+            Event::Timer => self.timer(),
+            Event::Changed => self.ask_again(),
+            Event::Looked(look) => self.looked(look),
+            Event::Started(data) => self.started(data),
+            Event::Done(outcome, data) => self.done(outcome, data),
+            Event::Probed(round, passed, data) => self.probed(round, passed, data),
+            Event::Restarted(after) => self.restarted(after),
+            Event::Approve(approval) => self.approve(approval),
+            Event::Reject(by) => self.reject(&by),
+            Event::Cancel(by) => self.cancel(by),
+        }
+    }
+
+    fn told(&mut self, episode: &Episode, status: Status) {
+        let news = self.incident.note(episode, status);
+        if !news {
+            return;
+        }
+        match &self.incident.state {
+            State::Settling { .. } | State::Waiting { .. } if !self.incident.is_firing() => {
+                self.enter(State::ResolvedAlone, Value::Null);
+            }
+            state if !state.is_open() && status == Status::Firing => self.reopen(),
+            _ => {}
+        }
+    }
+
+    /// A new episode within the quiet time: the same trouble again.
+    fn reopen(&mut self) {
+        match self.incident.state {
+            State::Healed => {
+                self.incident.relapses += 1;
+                // What healed it did not last: the next rung has its turn, if there is one. Budget and flap
+                // bound how often the last one is tried again.
+                self.incident.rung =
+                    (self.incident.rung + 1).min(self.plan.rungs.len().saturating_sub(1));
+                self.enter_waiting_because(json!({"why": "it fires again"}));
+            }
+            State::ResolvedAlone | State::Observed => self.begin(),
+            // Cancelled by a person, or never ours: it stays.
+            _ => {}
+        }
+    }
+
+    fn approve(&mut self, approval: Approval) {
+        if !matches!(self.incident.state, State::Waiting { .. }) {
+            return;
+        }
+        self.record(
+            Kind::Operator,
+            json!({"did": "approve", "by": approval.by, "action": approval.action}),
+        );
+        self.incident.approval = Some(approval);
+        self.ask_again();
+    }
+
+    fn reject(&mut self, by: &str) {
+        if matches!(self.incident.state, State::Waiting { .. }) {
+            self.record(Kind::Operator, json!({"did": "reject", "by": by}));
+            self.escalate(Cause::NotApproved, Value::Null);
+        }
+    }
+
+    fn cancel(&mut self, by: String) {
+        if self.incident.state.is_open() {
+            self.record(Kind::Operator, json!({"did": "cancel", "by": by}));
+            self.enter(State::Cancelled { by }, Value::Null);
+        }
+    }
+
+    fn timer(&mut self) {
+        let now = self.now.clone();
+        match &mut self.incident.state {
+            State::Settling { until } if until.is_over(&now) => self.enter_waiting(),
+            State::Waiting { until, next, .. } => {
+                if until.is_over(&now) {
+                    self.waited_too_long();
+                } else if next.is_over(&now) {
+                    self.ask_again();
+                }
+            }
+            State::Intent { limit, .. } | State::Acting { limit, .. } if limit.is_over(&now) => {
+                self.done(
+                    Outcome::Unknown,
+                    json!({"why": "nothing was heard of it within its timeout"}),
+                );
+            }
+            State::Verifying { until, .. } if until.is_over(&now) => self.not_helped(),
+            State::Verifying { round, next, .. }
+            | State::Probation { round, next, .. }
+            | State::Escalated { round, next, .. }
+                if next.is_over(&now) =>
+            {
+                *round += 1;
+                *next = Deadline::new(now, PATIENCE);
+                let round = *round;
+                self.step.effects.push(Effect::Probe(round));
+            }
+            _ => {}
+        }
+    }
+
+    fn waited_too_long(&mut self) {
+        let State::Waiting { verdicts, .. } = &self.incident.state else {
+            return;
+        };
+        let refusing = verdicts.iter().find(|v| !v.passes);
+        let guard = refusing.map_or_else(|| "confirm".to_owned(), |v| v.guard.clone());
+        if guard == "approval" {
+            self.escalate(Cause::NotApproved, Value::Null);
+        } else {
+            self.escalate(Cause::Refused { guard }, Value::Null);
+        }
+    }
+}
+
+mod attempt;
+mod change;
+mod proof;
+mod waiting;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Changes of state, each with its record.
+
+use super::*;
+
+impl Stepping<'_> {
+    pub(super) fn enter_suppressed(&mut self, reason: &str) {
+        let reason = reason.to_owned();
+        let data = json!({"why": reason});
+        self.enter(State::Suppressed { reason }, data);
+    }
+
+    pub(super) fn enter_waiting(&mut self) {
+        self.enter_waiting_because(Value::Null);
+    }
+
+    pub(super) fn enter_waiting_because(&mut self, why: Value) {
+        let state = State::Waiting {
+            until: Deadline::new(self.now.clone(), self.plan.limits.max_wait),
+            verdicts: Vec::new(),
+            next: Deadline::new(self.now.clone(), PATIENCE),
+            action: None,
+        };
+        self.enter(state, why);
+        self.step.effects.push(Effect::Look);
+    }
+
+    pub(super) fn enter_verifying(&mut self, unknown: bool) {
+        let state = State::Verifying {
+            until: Deadline::new(self.now.clone(), self.plan.verify.deadline),
+            passes: 0,
+            round: self.round() + 1,
+            next: Deadline::new(self.now.clone(), PATIENCE),
+            unknown,
+        };
+        self.enter(state, Value::Null);
+        self.probe();
+    }
+
+    pub(super) fn enter_probation(&mut self, recovered: bool) {
+        let span = self.plan.probation_after(self.incident.relapses);
+        let state = State::Probation {
+            until: Deadline::new(self.now.clone(), span),
+            fails: 0,
+            round: self.round() + 1,
+            next: Deadline::new(self.now.clone(), self.plan.verify.every),
+            recovered,
+        };
+        if span.is_zero() {
+            self.healed();
+        } else {
+            self.enter(state, Value::Null);
+        }
+    }
+
+    /// The round that is out, of whichever state asked for it.
+    pub(super) fn round(&self) -> u32 {
+        match self.incident.state {
+            State::Verifying { round, .. }
+            | State::Probation { round, .. }
+            | State::Escalated { round, .. } => round,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn probe(&mut self) {
+        let round = self.round();
+        self.step.effects.push(Effect::Probe(round));
+    }
+
+    pub(super) fn escalate(&mut self, cause: Cause, more: Value) {
+        self.enter_escalated(cause.clone(), more);
+        self.incident.escalated = true;
+        self.step.effects.push(Effect::Escalate(cause));
+    }
+
+    /// Ill again before its recovery was proven: people know already.
+    pub(super) fn enter_escalated_again(&mut self, data: Value) {
+        self.enter_escalated(Cause::Flapping, json!({"probes": data}));
+    }
+
+    pub(super) fn enter_escalated(&mut self, cause: Cause, more: Value) {
+        let mut data = json!({"cause": cause});
+        if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+            data.extend(more);
+        }
+        let state = State::Escalated {
+            cause,
+            passes: 0,
+            round: self.round() + 1,
+            next: Deadline::new(self.now.clone(), RECOVERY),
+        };
+        self.enter(state, data);
+    }
+
+    pub(super) fn enter(&mut self, state: State, data: Value) {
+        let change = (self.incident.state.as_str(), state.as_str());
+        self.incident.state = state;
+        self.incident.changed = self.now.clone();
+        self.step.records.push(Record {
+            kind: Kind::State,
+            change: Some(change),
+            data,
+        });
+    }
+
+    pub(super) fn record(&mut self, kind: Kind, data: Value) {
+        self.step.records.push(Record {
+            kind,
+            change: None,
+            data,
+        });
+    }
+}

@@ -1,0 +1,481 @@
+//! A small world with a clock of its own: incidents driven at random, with crashes at every point, duplicates, reordering and
+//! jumps of the wall clock. What must always hold is asserted after each step, and in the end every incident must end.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::{fine, plan};
+use crate::heal::history::{History, Mark};
+use crate::heal::incident::{Approval, Incident, State};
+use crate::heal::plan::{Limits, Plan, Rung};
+use crate::model::alert::{Episode, Status};
+use crate::model::moment::{Moment, Timestamp};
+use crate::model::target::Target;
+
+const TARGETS: [&str; 2] = ["unit:a.service", "unit:b.service"];
+const PLAYBOOKS: [&str; 2] = ["p", "q"];
+
+/// What can happen next.
+#[derive(Debug, Clone)]
+enum Op {
+    /// An episode is told: target, playbook, number, whether it fires.
+    Tell(usize, usize, u8, bool),
+    Advance(u32),
+    Jump(i32),
+    /// One of the answers that are out arrives; which one, and how it went.
+    Answer(usize, u8),
+    /// kill -9 and start again; whether it was before the last step was on record.
+    Crash(bool),
+    Reboot,
+    Pause(bool),
+    Maintain(bool),
+    Approve,
+    Cancel(usize),
+    /// The service of a target gets well or ill by itself.
+    Turn(usize, bool),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (0..2usize, 0..2usize, 0..4u8, prop::bool::weighted(0.7)).prop_map(|(t, p, n, f)| Op::Tell(t, p, n, f)),
+        6 => (1..400_000u32).prop_map(Op::Advance),
+        1 => (-100_000_000..100_000_000i32).prop_map(Op::Jump),
+        16 => (0..8usize, 0..4u8).prop_map(|(i, how)| Op::Answer(i, how)),
+        2 => any::<bool>().prop_map(Op::Crash),
+        1 => Just(Op::Reboot),
+        1 => any::<bool>().prop_map(Op::Pause),
+        1 => any::<bool>().prop_map(Op::Maintain),
+        1 => Just(Op::Approve),
+        1 => (0..4usize).prop_map(Op::Cancel),
+        2 => (0..2usize, any::<bool>()).prop_map(|(t, well)| Op::Turn(t, well)),
+    ]
+}
+
+/// An effect of the real world.
+#[derive(Debug, Clone)]
+struct Done {
+    attempt: String,
+    target: Target,
+    boot: u64,
+}
+
+struct World {
+    plans: [Plan; 2],
+    now: Moment,
+    incidents: Vec<Incident>,
+    history: History,
+    pending: Vec<(usize, Effect)>,
+    paused: bool,
+    maintained: bool,
+    well: [bool; 2],
+    /// How often the action was done on each target: the witness.
+    witness: [u64; 2],
+    done: Vec<Done>,
+    escalated: HashMap<usize, u32>,
+    boots: u32,
+    told: HashSet<(usize, usize, u8)>,
+}
+
+impl World {
+    fn new(plans: [Plan; 2]) -> Self {
+        Self {
+            plans,
+            now: Moment {
+                wall: Timestamp(1_700_000_000_000),
+                boot: 1_000_000,
+                boot_id: "boot-0".into(),
+            },
+            incidents: Vec::new(),
+            history: History::default(),
+            pending: Vec::new(),
+            paused: false,
+            maintained: false,
+            well: [false; 2],
+            witness: [0; 2],
+            done: Vec::new(),
+            escalated: HashMap::new(),
+            boots: 0,
+            told: HashSet::new(),
+        }
+    }
+
+    fn plan(&self, at: usize) -> Plan {
+        let name = &self.incidents[at].playbook;
+        self.plans[PLAYBOOKS.iter().position(|p| p == name).unwrap()].clone()
+    }
+
+    fn target(&self, at: usize) -> usize {
+        let target = self.incidents[at].target.to_string();
+        TARGETS.iter().position(|t| *t == target).unwrap()
+    }
+
+    fn standing(&self, target: &Target, playbook: &str) -> Standing {
+        let mut standing = self.history.standing(target, playbook, None, &self.now);
+        standing.paused = self.paused.then(|| "ann".into());
+        standing.maintenance = self.maintained.then(|| "ann".into());
+        standing
+    }
+
+    /// Steps one incident and puts the step on record.
+    fn step(&mut self, at: usize, event: Event) {
+        let plan = self.plan(at);
+        let standing = self.standing(
+            &self.incidents[at].target.clone(),
+            &self.incidents[at].playbook.clone(),
+        );
+        let mut incident = self.incidents[at].clone();
+        let mark = Mark::of(&incident);
+        let step = super::super::step(&mut incident, &plan, &standing, event, &self.now);
+        self.commit(at, incident, mark, step);
+    }
+
+    fn commit(&mut self, at: usize, incident: Incident, mark: Mark, step: Step) {
+        let intends = step.records.iter().any(|r| r.kind == Kind::Intent);
+        if step.effects.contains(&Effect::Act) && !intends {
+            assert!(incident.state.holds_target(), "an effect needs its intent");
+        }
+        if intends {
+            assert!(
+                !self.paused && !self.maintained,
+                "nothing starts while held"
+            );
+            assert!(
+                incident.is_firing(),
+                "resolved before the intent: no effect"
+            );
+        }
+        if incident.state == State::Healed && self.incidents[at].state != State::Healed {
+            let before = &self.incidents[at];
+            let plan = self.plan(at);
+            let span = plan.probation_after(before.relapses);
+            match before.state {
+                State::Probation { .. } => assert!(
+                    self.now.since(&before.changed) >= span || self.boots > 0,
+                    "a full probation"
+                ),
+                State::Verifying { .. } | State::Escalated { .. } => assert!(span.is_zero()),
+                _ => panic!("healed without proof, from {}", before.state.as_str()),
+            }
+            assert!(self.well[self.target(at)], "what is ill is not healed");
+        }
+        assert!(
+            incident.attempts.len() >= self.incidents[at].attempts.len(),
+            "attempts are never forgotten"
+        );
+        self.incidents[at] = incident;
+        let incident = self.incidents[at].clone();
+        self.history.stepped(&incident, mark);
+        for effect in step.effects {
+            if let Effect::Escalate(_) = effect {
+                *self.escalated.entry(at).or_default() += 1;
+            }
+            self.pending.push((at, effect));
+        }
+        for target in TARGETS {
+            let at_work = |i: &&Incident| i.target.to_string() == target && i.state.holds_target();
+            assert!(
+                self.incidents.iter().filter(at_work).count() <= 1,
+                "one attempt at a time on a target"
+            );
+        }
+    }
+
+    fn tell(&mut self, target: usize, playbook: usize, number: u8, fires: bool) {
+        let status = if fires {
+            Status::Firing
+        } else {
+            Status::Resolved
+        };
+        self.told.insert((target, playbook, number));
+        let episode = Episode::new("am", TARGETS[target], &format!("{playbook}/{number}"));
+        let quiet = self.plans[playbook].limits.quiet;
+        let mine = |i: &&Incident| {
+            i.playbook == PLAYBOOKS[playbook]
+                && i.target.to_string() == TARGETS[target]
+                && (i.state.is_open()
+                    || self.now.since(&i.changed) < quiet
+                    || i.episodes.contains_key(&episode))
+        };
+        if let Some(id) = self.incidents.iter().rev().find(mine).map(|i| i.id.clone()) {
+            let at = self.incidents.iter().position(|i| i.id == id).unwrap();
+            self.step(at, Event::Told(episode, status));
+        } else if fires {
+            let id = format!("I{}", self.incidents.len());
+            let mut incident =
+                super::incident(&id, PLAYBOOKS[playbook], TARGETS[target], &self.now);
+            incident.episodes = [(episode, status)].into();
+            self.history.opened(&incident);
+            let standing = self.standing(&incident.target.clone(), PLAYBOOKS[playbook]);
+            let mark = Mark::of(&incident);
+            self.incidents.push(incident.clone());
+            let step = open(&mut incident, &self.plans[playbook], &standing, &self.now);
+            self.commit(self.incidents.len() - 1, incident, mark, step);
+        }
+    }
+
+    /// Does what an effect asks for and brings its answer.
+    fn answer(&mut self, at: usize, effect: &Effect, how: u8) {
+        let target = self.target(at);
+        match effect {
+            Effect::Look => {
+                let mut look = fine();
+                look.witness = Ok(Some(json!(self.witness[target])));
+                look.confirm = vec![("probe".into(), !self.well[target], String::new())];
+                self.step(at, Event::Looked(look));
+            }
+            Effect::Act => {
+                if !matches!(self.incidents[at].state, State::Intent { .. }) {
+                    return;
+                }
+                let attempt = self.incidents[at].attempt().unwrap().to_string();
+                let target_name = self.incidents[at].target.clone();
+                let nth = self.incidents[at].attempts.len();
+                let limits = self.plan(at).limits;
+                let before: Vec<&Done> = self
+                    .done
+                    .iter()
+                    .filter(|d| d.target == target_name)
+                    .collect();
+                assert!(
+                    before.iter().all(|d| d.attempt != attempt),
+                    "an attempt has one effect"
+                );
+                if let (Some(last), true) = (before.last(), nth > 0) {
+                    // Without a reboot, which takes the clock with it.
+                    if self.now.boot >= last.boot && self.boots == 0 {
+                        let begun = self.incidents[at].attempts.last().unwrap().boot;
+                        assert!(
+                            begun.saturating_sub(last.boot) + 60_000
+                                >= u64::try_from(limits.cooldown.as_millis()).unwrap(),
+                            "spacing: {begun} after {}",
+                            last.boot
+                        );
+                    }
+                }
+                self.witness[target] += 1;
+                self.done.push(Done {
+                    attempt,
+                    target: target_name,
+                    boot: self.now.boot,
+                });
+                if how == 0 {
+                    self.well[target] = true;
+                }
+                if how != 3 {
+                    self.step(at, Event::Started(Value::Null));
+                }
+                let outcome =
+                    [Outcome::Done, Outcome::Failed, Outcome::Unknown][usize::from(how % 3)];
+                self.step(at, Event::Done(outcome, Value::Null));
+            }
+            Effect::Probe(round) => {
+                let well = self.well[target];
+                self.step(at, Event::Probed(*round, well, Value::Null));
+            }
+            Effect::Escalate(_) | Effect::AskApproval | Effect::TellRecovered => {}
+        }
+    }
+
+    fn timers(&mut self) {
+        for at in 0..self.incidents.len() {
+            self.step(at, Event::Timer);
+        }
+    }
+
+    /// All that is only in memory is gone.
+    fn restart(&mut self) {
+        self.pending.clear();
+        self.history = History::of(&self.incidents);
+        for at in 0..self.incidents.len() {
+            let target = self.target(at);
+            let after = match &self.incidents[at].state {
+                State::Intent { witness, .. } | State::Acting { witness, .. } => {
+                    if *witness == Some(json!(self.witness[target])) {
+                        After::DidNot
+                    } else {
+                        After::Happened
+                    }
+                }
+                _ => After::Nothing,
+            };
+            self.step(at, Event::Restarted(after));
+        }
+    }
+
+    fn run(&mut self, op: &Op) {
+        match op {
+            Op::Tell(target, playbook, number, fires) => {
+                self.tell(*target, *playbook, *number, *fires);
+            }
+            Op::Advance(millis) => {
+                self.now.boot += u64::from(*millis);
+                self.now.wall.0 += i64::from(*millis);
+                self.timers();
+            }
+            Op::Jump(millis) => self.now.wall.0 += i64::from(*millis),
+            Op::Answer(which, how) => {
+                if !self.pending.is_empty() {
+                    let which = which % self.pending.len();
+                    let (at, effect) = self.pending.remove(which);
+                    self.answer(at, &effect, *how);
+                }
+            }
+            Op::Crash(after_effect) => {
+                // The effect that was next happens, and its answer is lost.
+                let act = |(_, e): &(usize, Effect)| *e == Effect::Act;
+                if *after_effect && let Some(n) = self.pending.iter().position(act) {
+                    let (at, _) = self.pending.remove(n);
+                    let target = self.target(at);
+                    let attempt = self.incidents[at].attempt().unwrap().to_string();
+                    if matches!(self.incidents[at].state, State::Intent { .. })
+                        && self.done.iter().all(|d| d.attempt != attempt)
+                    {
+                        self.witness[target] += 1;
+                        self.done.push(Done {
+                            attempt,
+                            target: self.incidents[at].target.clone(),
+                            boot: self.now.boot,
+                        });
+                    }
+                }
+                self.restart();
+            }
+            Op::Reboot => {
+                self.boots += 1;
+                self.now.boot = 10_000;
+                self.now.boot_id = format!("boot-{}", self.boots).into();
+                self.restart();
+            }
+            Op::Pause(on) => self.paused = *on,
+            Op::Maintain(on) => self.maintained = *on,
+            Op::Approve => {
+                for at in 0..self.incidents.len() {
+                    let approval = Approval {
+                        action: "h".into(),
+                        by: "ann".into(),
+                    };
+                    self.step(at, Event::Approve(approval));
+                }
+            }
+            Op::Cancel(which) => {
+                if !self.incidents.is_empty() {
+                    let at = which % self.incidents.len();
+                    self.step(at, Event::Cancel("ann".into()));
+                }
+            }
+            Op::Turn(target, well) => self.well[*target] = *well,
+        }
+    }
+
+    /// Lets time pass and answers come until everything has ended or been told to people.
+    fn settle(&mut self) {
+        let ends = |i: &Incident| !i.state.is_open() || matches!(i.state, State::Escalated { .. });
+        for _ in 0..10_000 {
+            while let Some((at, effect)) = self.pending.pop() {
+                self.answer(at, &effect, 1);
+            }
+            if self.incidents.iter().all(ends) {
+                return;
+            }
+            self.now.boot += 5_000;
+            self.now.wall.0 += 5_000;
+            self.timers();
+        }
+        let open: Vec<_> = self.incidents.iter().filter(|i| !ends(i)).collect();
+        panic!("these never end: {open:#?}");
+    }
+}
+
+fn modes() -> impl Strategy<Value = Mode> {
+    prop_oneof![
+        4 => Just(Mode::Auto),
+        1 => Just(Mode::Approve),
+        1 => Just(Mode::Observe),
+        1 => Just(Mode::Off),
+    ]
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    (
+        modes(),
+        prop_oneof![Just(0u64), Just(10)],
+        prop::collection::vec(
+            (
+                prop_oneof![
+                    3 => Just(Strength::Strong),
+                    1 => Just(Strength::Idempotent)
+                ],
+                any::<bool>(),
+            ),
+            1..4,
+        ),
+        prop_oneof![Just(0u64), Just(60)],
+        any::<bool>(),
+    )
+        .prop_map(|(mode, settle, rungs, probation, loose)| {
+            let mut plan = plan(mode);
+            plan.settle = Duration::from_secs(settle);
+            plan.rungs = rungs
+                .into_iter()
+                .map(|(strength, approve)| Rung {
+                    timeout: Duration::from_secs(30),
+                    strength,
+                    approve: approve && mode == Mode::Approve,
+                    last: false,
+                })
+                .collect();
+            plan.probation = Duration::from_secs(probation);
+            if loose {
+                plan.limits = Limits {
+                    budget: None,
+                    flap: None,
+                    storm: None,
+                    rate: None,
+                    ..Limits::default()
+                };
+            }
+            plan
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_invariant_holds_whatever_happens(
+        first in plans(),
+        second in plans(),
+        ops in prop::collection::vec(op(), 1..120),
+    ) {
+        let observes = [first.mode, second.mode].map(|m| m == Mode::Observe || m == Mode::Off);
+        let mut world = World::new([first, second]);
+        for op in &ops {
+            world.run(op);
+        }
+        world.paused = false;
+        world.maintained = false;
+        world.settle();
+        for incident in &world.incidents {
+            let playbook = PLAYBOOKS.iter().position(|p| *p == incident.playbook).unwrap();
+            if observes[playbook] {
+                prop_assert!(incident.attempts.is_empty());
+            }
+        }
+        for (at, times) in &world.escalated {
+            let lives = 1 + world.incidents[*at].relapses;
+            prop_assert!(*times <= lives, "told {times} times over {lives} lives");
+        }
+    }
+}
+
+/// Few by default; `NODEWARD_LONG` says how many times more.
+fn cases() -> u32 {
+    let long = std::env::var("NODEWARD_LONG")
+        .ok()
+        .and_then(|n| n.parse::<u32>().ok());
+    64 * long.unwrap_or(1)
+}
