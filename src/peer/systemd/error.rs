@@ -68,6 +68,12 @@ pub enum Error {
         /// What did not fit.
         why: Arc<str>,
     },
+    /// A job had not ended when its caller stopped waiting. It goes on.
+    #[error("systemd's job {job} had not ended within the deadline, and goes on")]
+    Unfinished {
+        /// Its object path.
+        job: Arc<str>,
+    },
     /// A path, interface or property name that D-Bus does not allow; nothing was sent.
     #[error("{name:?} is not a valid D-Bus name or object path")]
     Name {

@@ -1,13 +1,12 @@
-//! A client of systemd over D-Bus, for reading: units, their properties, the manager.
+//! A client of systemd over D-Bus: units, their properties, the manager; and jobs, which change units.
 //!
-//! Owns: the one connection, its bounds and deadlines, and every D-Bus type; nothing else in the
-//! program imports zbus. Never does: change anything in systemd, subscribe to signals, keep state
-//! about units, or start a process.
+//! Owns: connections, their bounds and deadlines, and every D-Bus type; nothing else in the
+//! program imports zbus. Never does: keep state about units, start a process, or decide what a unit needs.
 //!
-//! The calls are plain blocking ones for the sampler's reader threads. The connection itself lives
-//! on the runtime, so that it can notice the bus going away while nobody asks. A batch of property
-//! reads is pipelined: two pieces of 32 calls are kept in flight, and one is decoded on the
-//! caller's thread while the other is answered.
+//! For reading there is one connection, and the calls are plain blocking ones for the sampler's reader
+//! threads. The connection itself lives on the runtime, so that it can notice the bus going away
+//! while nobody asks. A batch of property reads is pipelined: two pieces of 32 calls are kept in
+//! flight, and one is decoded on the caller's thread while the other is answered.
 //!
 //! The surprising decision: once a call stays unanswered past its caller's deadline, everybody is
 //! refused at once with [`Error::Parked`] until it ends or 30 seconds have passed, when the
@@ -19,6 +18,7 @@
 mod ask;
 mod call;
 mod error;
+mod job;
 mod options;
 mod sender;
 mod session;
@@ -40,8 +40,9 @@ use zbus::{Message, Variant};
 
 pub use call::ROOT as MANAGER_PATH;
 pub use error::Error;
+pub use job::{Undone, Verb};
 pub use options::Options;
-pub use unit::{About, Unit, UnitFile, unit_path};
+pub use unit::{About, Unit, UnitFile, UnitState, unit_path};
 pub use value::Value;
 
 use ask::{Gauges, Job};

@@ -82,7 +82,7 @@ pub(super) async fn run(line: Line, mut jobs: mpsc::Receiver<Job>, gauges: Arc<G
     };
     let mut in_flight = InFlight::default();
     let end = match connected {
-        Ok(connection) => {
+        Ok((connection, _)) => {
             gauges.connections.fetch_add(1, Ordering::Relaxed);
             serve(&connection, &line, &mut jobs, &mut in_flight, &gauges).await
         }
@@ -98,12 +98,13 @@ pub(super) async fn run(line: Line, mut jobs: mpsc::Receiver<Job>, gauges: Arc<G
     }
 }
 
-async fn connect(line: &Line) -> Result<Connection, Error> {
+/// A connection, and whether it leads to systemd itself.
+pub(super) async fn connect(line: &Line) -> Result<(Connection, bool), Error> {
     // The first address is the one that was meant: its failure says most.
     let mut first = None;
     for Place { address, direct } in &line.addresses {
         match connect_to(address, *direct).await {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => return Ok((connection, *direct)),
             Err(why) => {
                 first.get_or_insert_with(|| Error::Connect {
                     address: address.to_string().into(),

@@ -44,6 +44,33 @@ impl UnitFile {
     }
 }
 
+/// What systemd knows of one unit. What a unit of its kind lacks is empty or 0.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnitState {
+    /// `loaded`, `not-found`, `masked`, ...
+    pub load_state: String,
+    /// `active`, `reloading`, `inactive`, `failed`, `activating`, `deactivating`.
+    pub active_state: String,
+    /// Finer state: `running`, `dead`, `auto-restart`, ...
+    pub sub_state: String,
+    /// How its last run ended: `success`, `exit-code`, `signal`, `timeout`, `watchdog`, `start-limit-hit`, ...
+    pub result: String,
+    /// How often systemd itself started it again; 0 after a restart by hand.
+    pub restarts: u64,
+    /// Name of its last run: 32 hexadecimal digits, another for each run.
+    pub invocation: String,
+    /// When its main process was last started, in microseconds since boot.
+    pub main_started_at: u64,
+    /// When its state last changed, in microseconds since boot.
+    pub changed_at: u64,
+    /// Exit status or signal of its main process, if it ended.
+    pub main_status: u64,
+    /// Whether its conditions held when it was last started.
+    pub condition: bool,
+    /// Kind of the job that is queued for it: `start`, `stop`, `restart`, ...
+    pub job: Option<String>,
+}
+
 /// Facts about the manager. A property that this version of systemd lacks is empty or 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct About {

@@ -1,6 +1,7 @@
 //! The client against peers that answer, refuse, hang up, and never answer.
 
 mod fake;
+mod jobs;
 mod real;
 
 use std::io::Write;
