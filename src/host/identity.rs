@@ -59,8 +59,19 @@ impl Host {
             boot_time: std::fs::read(self.roots().dir(Root::Proc).join("stat"))
                 .ok()
                 .and_then(|stat| boot_time(&stat)),
-            boot_id: text(Root::Proc, "sys/kernel/random/boot_id"),
+            boot_id: self.boot_id(),
         }
+    }
+
+    /// The boot id of the kernel: another after each boot.
+    #[must_use]
+    pub fn boot_id(&self) -> Option<String> {
+        let path = self
+            .roots()
+            .dir(Root::Proc)
+            .join("sys/kernel/random/boot_id");
+        let text = std::fs::read(path).ok()?;
+        Some(String::from_utf8_lossy(trim(&text)).into_owned()).filter(|t| !t.is_empty())
     }
 
     /// The process that listens on a local TCP port, as far as this process may look: its id and name.

@@ -1,4 +1,4 @@
-//! The only reader of the machine: roots, kept files, lenient parsers, calls that can hang.
+//! The only reader of the machine: roots, kept files, lenient parsers, calls that can hang; and what actions change on it.
 //!
 //! No other layer opens a path of the machine. It knows no subject and no dialect: it gives bytes,
 //! names and system facts.
@@ -13,6 +13,8 @@ pub mod parse;
 mod pass;
 mod pids;
 mod roots;
+mod sweep;
+mod trust;
 
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use file::{Files, ReadError};
@@ -23,6 +25,8 @@ pub use own::{Own, OwnUsage, USER_HZ};
 pub use pass::{Pass, Text};
 pub use pids::{PidBuffers, Pids, has_ended};
 pub use roots::{Root, Roots};
+pub use sweep::{Sweep, Swept, sweep};
+pub use trust::root_alone_can_change;
 
 /// One machine, live or captured.
 #[derive(Default)]
@@ -64,6 +68,30 @@ impl Host {
     #[must_use]
     pub fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// Whether a path names something, a link included.
+    ///
+    /// # Errors
+    /// What the system says, but for "not found".
+    pub fn has(&self, path: &std::path::Path) -> std::io::Result<bool> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Has the kernel forget the file pages in memory that are on disk as well (proc_sys_vm(5), `drop_caches`). Needs root;
+    /// takes seconds on a large machine.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn drop_page_cache(&self) -> std::io::Result<()> {
+        std::fs::write(
+            self.roots().dir(Root::Proc).join("sys/vm/drop_caches"),
+            "1\n",
+        )
     }
 
     /// Bytes in a page of memory.
