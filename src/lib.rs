@@ -14,6 +14,7 @@
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
 //! | [`peer`] | clients of other programs: systemd |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
+//! | [`action`] | remedies: what is done, and the witness that tells whether it was |
 //! | [`heal`] | from an alert to a verified repair: the incident machine, guards |
 //! | [`serve`] | HTTP routes, negotiation, the control socket |
 //! | [`config`] | the YAML file: keys, places, faults, the texts made from it |
@@ -50,6 +51,7 @@
 //! - A reload is all or nothing.
 //! - Nothing is connected to that the config, a flag or a variable did not name.
 
+pub mod action;
 pub mod app;
 pub mod cli;
 pub mod config;

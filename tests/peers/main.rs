@@ -4,6 +4,7 @@
 //! install; with `NODEWARD_REQUIRE_PEERS=1` (as in `.ci/run`) it fails instead. `tests/peers/install`
 //! puts them all on a machine. Nothing here uses a fixed port, another machine or a sleep for luck.
 
+mod actions;
 mod collector;
 mod hang;
 mod hosts;
@@ -46,6 +47,7 @@ const TESTS: &[&[PeerTest]] = &[
     hang::TESTS,
     prometheus::TESTS,
     systemd::TESTS,
+    actions::TESTS,
     zabbix::TESTS,
     zabbix_wire::TESTS,
     collector::TESTS,

@@ -1,0 +1,204 @@
+//! `command`: run a program.
+//!
+//! Owns who may be run, with which words and in which environment. Never a shell, never a program that anybody but root could
+//! have changed. The surprising decision: it is a weak witness, and so never run again after a crash, unless the program itself
+//! leaves a mark before it acts.
+
+mod group;
+mod output;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Action, Looked, Order, Outcome, Permission, Site, Strength, Witness, Word, World};
+use crate::model::target::Target;
+use group::{Ended, Group, Run};
+
+/// Most words of a command line.
+const WORDS: usize = 64;
+
+/// A program and its arguments. Its environment holds only `NODEWARD_ATTEMPT`, `NODEWARD_INCIDENT`, `NODEWARD_TARGET` and
+/// `NODEWARD_PLAYBOOK`; its working directory is `/`, its standard input empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The program, by its absolute path, and its arguments: texts, or `{from: LABEL}` for a whole argument. No shell reads them. The
+    /// program, and each directory above it, must be root's, and writable by root alone.
+    #[schemars(length(min = 1, max = 64))]
+    pub argv: Vec<Word>,
+    /// A directory in which the program makes a file named `$NODEWARD_ATTEMPT` before it acts. With it nodeward knows after a crash
+    /// whether the program acted; without it the attempt counts as used.
+    #[serde(default)]
+    pub witness: Option<PathBuf>,
+}
+
+impl Command {
+    fn words(&self, order: &Order<'_>) -> Result<Vec<String>, String> {
+        let word = |word: &Word| word.resolve(order.labels).map(str::to_owned);
+        let words: Vec<String> = self.argv.iter().map(word).collect::<Result<_, _>>()?;
+        match (self.argv.first(), words.first()) {
+            (Some(Word::Fixed(_)), Some(program)) if program.starts_with('/') => Ok(words),
+            _ => Err("argv does not begin with the absolute path of a program".to_owned()),
+        }
+    }
+
+    fn mark(&self, order: &Order<'_>) -> Option<PathBuf> {
+        let directory = self.witness.as_ref()?;
+        Some(directory.join(order.attempt.to_string()))
+    }
+}
+
+fn environment(order: &Order<'_>) -> [(&'static str, String); 4] {
+    [
+        ("NODEWARD_ATTEMPT", order.attempt.to_string()),
+        ("NODEWARD_INCIDENT", order.attempt.incident.to_string()),
+        ("NODEWARD_TARGET", order.target.to_string()),
+        ("NODEWARD_PLAYBOOK", order.playbook.to_owned()),
+    ]
+}
+
+impl Action for Command {
+    fn check(&self, site: &Site<'_>) -> Vec<String> {
+        let mut wrong = Vec::new();
+        match self.argv.first() {
+            Some(Word::Fixed(program)) if program.starts_with('/') => {}
+            Some(Word::Fixed(program)) => wrong.push(format!(
+                "argv begins with {program:?}; write the program's absolute path"
+            )),
+            Some(Word::Label(_)) => wrong.push(
+                "argv begins with a label's value; the program itself must be written out"
+                    .to_owned(),
+            ),
+            None => wrong.push("argv is empty; it begins with the program's path".to_owned()),
+        }
+        if self.argv.len() > WORDS {
+            wrong.push(format!("argv has more than {WORDS} words"));
+        }
+        let words = self.argv.iter().enumerate();
+        wrong.extend(words.filter_map(|(at, word)| word.check(&format!("argv[{at}]"), site)));
+        if let Some(directory) = &self.witness
+            && !directory.is_absolute()
+        {
+            wrong.push(format!(
+                "witness: {:?} is no absolute path of a directory",
+                directory.display().to_string()
+            ));
+        }
+        wrong
+    }
+
+    fn render(&self, order: &Order<'_>) -> Result<Value, String> {
+        let environment: serde_json::Map<String, Value> = environment(order)
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        Ok(json!({"command": {"argv": self.words(order)?, "env": environment}}))
+    }
+
+    fn strength(&self) -> Strength {
+        match self.witness {
+            Some(_) => Strength::Strong,
+            None => Strength::Weak,
+        }
+    }
+
+    async fn look(&self, world: &World, order: &Order<'_>) -> Looked {
+        let witness = match self.mark(order) {
+            None => Ok(None),
+            Some(mark) => world.host.has(&mark).map_or_else(
+                |e| Err(format!("{} cannot be looked at: {e}", mark.display())),
+                |marked| Ok(Some(Witness(json!({"marked": marked})))),
+            ),
+        };
+        Looked {
+            witness,
+            busy: None,
+        }
+    }
+
+    async fn act(
+        &self,
+        _: &World,
+        order: &Order<'_>,
+        started: impl FnOnce(Value) + Send,
+    ) -> Outcome {
+        let argv = match self.words(order) {
+            Ok(argv) => argv,
+            Err(why) => return Outcome::failed(why),
+        };
+        let program = argv.first().cloned().unwrap_or_default();
+        let environment = environment(order).into();
+        let run = Run::new(argv, environment, crate::host::root_alone_can_change);
+        carry_out(&program, run, order.timeout, started).await
+    }
+
+    fn permissions(&self, _: &Target) -> Vec<Permission> {
+        Vec::new()
+    }
+}
+
+/// Runs a program to its end, or to `timeout`.
+async fn carry_out(
+    program: &str,
+    run: Run,
+    timeout: Duration,
+    started: impl FnOnce(Value) + Send,
+) -> Outcome {
+    let until = Instant::now() + timeout;
+    let mut group = match Group::start(run, until).await {
+        Ok(group) => group,
+        Err(group::NotStarted::Refused(why)) => return Outcome::failed(why),
+        Err(group::NotStarted::Late) => {
+            return Outcome::unknown(format!(
+                "{program} had not been started within {timeout:?}: its file system does not answer"
+            ));
+        }
+    };
+    started(json!({"pid": group.pid()}));
+    let ended = group.wait(until).await;
+    let output = group.output().await;
+    let mut detail = json!({"output": output.text(), "dropped": output.dropped()});
+    let mut note = |key: &str, value: Value| {
+        if let Some(detail) = detail.as_object_mut() {
+            detail.insert(key.to_owned(), value);
+        }
+    };
+    match ended {
+        Ended::Exit(0) => {
+            note("exit", 0.into());
+            Outcome::Done(detail)
+        }
+        Ended::Exit(code) => {
+            note("exit", code.into());
+            Outcome::Failed {
+                why: format!("{program} ended with exit status {code}"),
+                detail,
+            }
+        }
+        Ended::Signal(signal) => {
+            note("signal", signal.into());
+            Outcome::Failed {
+                why: format!("{program} was ended by signal {signal}"),
+                detail,
+            }
+        }
+        Ended::Stopped(with) => {
+            note("stopped_with", with.into());
+            Outcome::Unknown {
+                why: format!("{program} ran longer than {timeout:?} and was ended with {with}"),
+                detail,
+            }
+        }
+        Ended::Stuck => Outcome::Unknown {
+            why: format!("{program} ran longer than {timeout:?}, and SIGKILL did not end it"),
+            detail,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;
