@@ -9,10 +9,10 @@ pub mod words;
 use std::collections::BTreeMap;
 
 use super::fault::{Fault, Faults};
-use super::nearest::{fold, nearest};
 use super::schema::{Fields, Items, Number, Schema, Shape};
 use super::secret::Near;
 use super::tree::{Entry, Node, Path, Place, Step, Value, quote};
+use crate::model::nearest::{fold, nearest};
 
 /// Checks `root`, drops what is wrong from it and turns the names of files into what the types
 /// take: a path that begins at the config's directory, or the content of a secret's file.

@@ -19,7 +19,6 @@ mod fingerprint;
 pub mod keys;
 pub mod load;
 pub mod locate;
-mod nearest;
 pub mod parse;
 pub mod reference;
 mod root;

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use super::cross::Cross;
-use super::nearest::nearest;
 use super::root::Config;
 use super::tree::{Entry, Path, Value};
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
+use crate::model::nearest::nearest;
 use crate::net::address::Address;
 use crate::subject::{self, TABLE};
 

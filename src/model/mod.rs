@@ -4,6 +4,7 @@ pub mod alert;
 pub mod duration;
 pub mod id;
 pub mod moment;
+pub mod nearest;
 pub mod pattern;
 pub mod secret;
 pub mod severity;

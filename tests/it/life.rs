@@ -268,7 +268,16 @@ fn generates_completions_man_page_schema_and_a_sample_that_is_valid() {
         let made = output(&scratch, &["generate", "completions", shell]);
         assert!(text(&made.stdout).contains("collector.cpu"), "{shell}");
     }
-    assert!(text(&output(&scratch, &["generate", "man"]).stdout).contains(".TH nodeward"));
+    let man = text(&output(&scratch, &["generate", "man"]).stdout);
+    for section in [
+        ".TH nodeward",
+        ".SH EXIT STATUS",
+        ".SH ENVIRONMENT",
+        ".SH FILES",
+        ".SH SIGNALS",
+    ] {
+        assert!(man.contains(section), "{section}");
+    }
     let schema = output(&scratch, &["generate", "schema"]);
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
     assert!(schema["properties"]["subjects"].is_object());

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::nearest::{fold, nearest};
 use super::super::schema::{Number, Schema, Shape};
 use super::super::tree::{Style, Value, quote};
+use crate::model::nearest::{fold, nearest};
 
 /// More names than this are not listed in a message.
 const LISTED: usize = 24;

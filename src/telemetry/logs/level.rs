@@ -6,6 +6,8 @@ use std::str::FromStr;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
+use crate::model::nearest::nearest;
+
 /// Our own crate, as it shows in targets.
 const OURS: &str = "nodeward";
 
@@ -20,7 +22,7 @@ pub struct Level {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongLevel {
     /// A word that is no level.
-    #[error("{0:?} is not a log level: use off, error, warn, info, debug or trace")]
+    #[error("{0:?} is not a log level{meant}", meant = meant(.0))]
     Word(String),
     /// More than one level without a target.
     #[error(
@@ -55,6 +57,15 @@ fn all(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(OURS, level)
+}
+
+/// The level that a wrong word is nearest to, or all there are.
+fn meant(word: &str) -> String {
+    let words = ["off", "error", "warn", "info", "debug", "trace"];
+    match nearest(word, words) {
+        Some(meant) => format!("; did you mean {meant:?}?"),
+        None => ": use off, error, warn, info, debug or trace".into(),
+    }
 }
 
 fn word(text: &str) -> Result<LevelFilter, WrongLevel> {
@@ -161,6 +172,8 @@ mod tests {
     fn mistakes_are_named() {
         let wrong = |text: &str| text.parse::<Level>().unwrap_err();
         assert_eq!(wrong("inof"), WrongLevel::Word("inof".to_owned()));
+        let said = wrong("inof").to_string();
+        assert!(said.contains("did you mean \"info\"?"), "{said}");
         assert_eq!(wrong(""), WrongLevel::Word(String::new()));
         assert_eq!(wrong("info,debug"), WrongLevel::Second("debug".to_owned()));
         assert_eq!(
