@@ -1,7 +1,10 @@
 //! CPU time and memory of a process, and medians.
 
-/// A count as a double; exact far beyond what is counted here.
-#[allow(clippy::cast_precision_loss)]
+/// A count as a double.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact far beyond what is counted here"
+)]
 pub fn float(count: u64) -> f64 {
     count as f64
 }

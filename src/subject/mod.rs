@@ -18,6 +18,7 @@ mod lane;
 mod list;
 mod sampler;
 mod snapshot;
+mod troubles;
 
 #[cfg(test)]
 mod tests;

@@ -44,22 +44,17 @@ fn statfs(path: &OsStr) -> Result<Space, Errno> {
             other => break other?,
         }
     };
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_sign_loss,
-        clippy::useless_conversion
-    )]
     let space = Space {
         block: told.f_bsize as u64,
         fragment: match told.f_frsize as u64 {
             0 => told.f_bsize as u64,
             size => size,
         },
-        blocks: told.f_blocks as u64,
-        free: told.f_bfree as u64,
-        available: told.f_bavail as u64,
-        files: told.f_files as u64,
-        files_free: told.f_ffree as u64,
+        blocks: told.f_blocks,
+        free: told.f_bfree,
+        available: told.f_bavail,
+        files: told.f_files,
+        files_free: told.f_ffree,
     };
     Ok(space)
 }
