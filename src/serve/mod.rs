@@ -14,12 +14,13 @@ mod control;
 mod landing;
 mod metrics;
 mod options;
+mod press;
 mod requests;
 mod router;
 
 pub use control::{Control, ControlRouter, Reloaded};
-pub use metrics::page;
 pub use options::Options;
+pub use press::page;
 pub use requests::Requests;
 pub use router::Router;
 

@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Response, StatusCode, Uri};
 
+use super::press::Press;
 use super::{Requests, View, answer, landing, metrics, text};
 use crate::net::server::{Handler, Request};
 
@@ -15,6 +16,7 @@ pub struct Router {
     view: RwLock<Arc<View>>,
     requests: Arc<Requests>,
     scraping: AtomicU32,
+    press: Arc<Press>,
     ready: AtomicBool,
 }
 
@@ -42,6 +44,7 @@ impl Router {
             view: RwLock::new(view),
             requests,
             scraping: AtomicU32::new(0),
+            press: Arc::default(),
             ready: AtomicBool::new(false),
         }
     }
@@ -127,6 +130,6 @@ impl Router {
             let body = format!("{most} scrapes are being answered already (http.max_requests)\n");
             return text(StatusCode::SERVICE_UNAVAILABLE, body);
         }
-        metrics::respond(view, query, headers).await
+        metrics::respond(view, &self.press, query, headers).await
     }
 }

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::counters::SamplerCounters;
+use super::gathering::Gathering;
 use super::held::{AnyWant, Run};
 use super::{Missing, Part};
 use crate::host::{Files, Host, Pass};
@@ -21,16 +20,26 @@ const WAITING: usize = 64;
 /// A subject's name and reader.
 pub(super) type Reader = (&'static str, Box<dyn Run>);
 
+/// What somebody wants of one subject.
+pub(super) struct Wanted {
+    /// The subject's index within the lane.
+    pub slot: usize,
+    /// What to read of it.
+    pub want: Box<dyn AnyWant>,
+    /// Where the part goes among those of the asker.
+    pub place: usize,
+}
+
 /// What somebody wants of a lane's subjects.
 pub(super) struct Ask {
-    /// Index within the lane, and what to read.
-    pub wants: Vec<(usize, Box<dyn AnyWant>)>,
+    /// The subjects.
+    pub wants: Vec<Wanted>,
     /// How old the answer may be.
     pub age: Duration,
     /// When the answer must be there.
     pub deadline: Instant,
-    /// Where it goes: one part a want, in order.
-    pub reply: oneshot::Sender<Vec<Part>>,
+    /// Where it goes.
+    pub gathering: Arc<Gathering>,
 }
 
 struct Slot {
@@ -84,16 +93,13 @@ impl Lane {
             asks.extend(waiting.try_iter());
             // Nobody waits for an answer that is late already.
             let now = Instant::now();
-            asks.retain(|ask| ask.deadline > now && !ask.reply.is_closed());
+            asks.retain(|ask| ask.deadline > now && !ask.gathering.is_closed());
             let parts = self.round(&asks);
             for ask in asks {
-                let answer = ask
-                    .wants
-                    .iter()
-                    .filter_map(|(slot, _)| parts.get(*slot).cloned().flatten())
-                    .collect();
-                // The asker may have given up: then nobody misses the answer.
-                drop(ask.reply.send(answer));
+                let read = |w: &Wanted| Some((w.place, parts.get(w.slot)?.clone()?));
+                if let Some(all) = ask.gathering.answer(ask.wants.iter().filter_map(read)) {
+                    all.finish();
+                }
             }
         }
     }
@@ -111,8 +117,8 @@ impl Lane {
                 asks.iter().flat_map(move |ask| {
                     ask.wants
                         .iter()
-                        .filter(move |(s, _)| *s == at)
-                        .map(move |(_, w)| (ask.age, w))
+                        .filter(move |w| w.slot == at)
+                        .map(move |w| (ask.age, &w.want))
                 })
             };
             let Some((_, first)) = wants().next() else {

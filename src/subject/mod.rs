@@ -11,6 +11,7 @@
 //! ```
 
 mod counters;
+mod gathering;
 mod held;
 mod history;
 mod item;

@@ -4,13 +4,12 @@
 //! async and never blocks. Dropping the sampler ends its threads once they come back.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::oneshot;
-
 use super::counters::SamplerCounters;
+use super::gathering::Gather;
 use super::held::{AnyWant, Face, Way};
 use super::history::{Kept, SERIES};
 use super::lane::{self, Ask};
@@ -175,22 +174,39 @@ impl Sampler {
         only: impl Fn(&str) -> bool,
         deadline: Instant,
     ) -> Snapshot {
-        let wants = self
-            .places
-            .iter()
-            .enumerate()
-            .filter(|(_, place)| match asker {
-                Asker::Prometheus => place.on_pages,
-                Asker::Otlp => place.in_batches,
-            })
-            .filter(|(_, place)| only(place.face.name()))
-            .map(|(at, place)| (at, place.face.want(asker)))
-            .collect();
         let at = SystemTime::now();
+        let parts = self.take(self.wants(asker, only), Duration::ZERO, deadline);
         Snapshot {
             at,
-            parts: self.take(wants, Duration::ZERO, deadline).await,
+            parts: parts.await,
         }
+    }
+
+    /// As [`Sampler::snapshot`], and makes something of it on the thread that read last; none if `make` panics.
+    pub async fn make<T: Send + 'static>(
+        &self,
+        asker: Asker,
+        only: impl Fn(&str) -> bool,
+        deadline: Instant,
+        make: impl FnOnce(Snapshot) -> T + Send + 'static,
+    ) -> Option<T> {
+        let at = SystemTime::now();
+        let make = move |parts| make(Snapshot { at, parts });
+        self.taken(self.wants(asker, only), Duration::ZERO, deadline, make)
+            .await
+    }
+
+    /// What to read for `asker`: places and wants.
+    fn wants(&self, asker: Asker, only: impl Fn(&str) -> bool) -> Vec<(usize, Box<dyn AnyWant>)> {
+        let told = |place: &Place| match asker {
+            Asker::Prometheus => place.on_pages,
+            Asker::Otlp => place.in_batches,
+        };
+        let places = self.places.iter().enumerate();
+        places
+            .filter(|(_, place)| told(place) && only(place.face.name()))
+            .map(|(at, place)| (at, place.face.want(asker)))
+            .collect()
     }
 
     /// Whether a subject is read at all.
@@ -262,66 +278,25 @@ impl Sampler {
         age: Duration,
         deadline: Instant,
     ) -> Vec<Part> {
-        let mut order = Vec::with_capacity(wants.len());
-        let mut lanes: Vec<Vec<(usize, Box<dyn AnyWant>)>> = Vec::new();
-        lanes.resize_with(self.lanes.len(), Vec::new);
+        let parts = self.taken(wants, age, deadline, |parts| parts).await;
+        parts.unwrap_or_default()
+    }
+
+    /// Asks the lanes, and gives what `finish` makes of one part a want, in order; none if it panics.
+    async fn taken<T: Send + 'static>(
+        &self,
+        wants: Vec<(usize, Box<dyn AnyWant>)>,
+        age: Duration,
+        deadline: Instant,
+        finish: impl FnOnce(Vec<Part>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut gather = Gather::new(self.lanes.len(), wants.len());
         for (at, want) in wants {
-            let Some(place) = self.places.get(at) else {
-                continue;
-            };
-            if let Some(lane) = lanes.get_mut(place.lane) {
-                order.push((at, place.lane, lane.len()));
-                lane.push((place.slot, want));
+            if let Some(place) = self.places.get(at) {
+                gather.want(place.face.name(), place.lane, place.slot, want);
             }
         }
-        let mut replies = Vec::with_capacity(lanes.len());
-        for (lane, wants) in self.lanes.iter().zip(lanes) {
-            if wants.is_empty() {
-                replies.push(Err(Missing::Late));
-                continue;
-            }
-            let (reply, answer) = oneshot::channel();
-            replies.push(
-                match lane.try_send(Ask {
-                    wants,
-                    age,
-                    deadline,
-                    reply,
-                }) {
-                    Ok(()) => Ok(answer),
-                    Err(TrySendError::Full(_)) => Err(Missing::Busy),
-                    Err(TrySendError::Disconnected(_)) => Err(Missing::Quarantined),
-                },
-            );
-        }
-        let mut answers = Vec::with_capacity(replies.len());
-        for reply in replies {
-            answers.push(match reply {
-                Err(missing) => Err(missing),
-                Ok(answer) => match tokio::time::timeout_at(deadline.into(), answer).await {
-                    Ok(Ok(parts)) => Ok(parts),
-                    Ok(Err(_)) | Err(_) => Err(Missing::Late),
-                },
-            });
-        }
-        order
-            .into_iter()
-            .filter_map(|(at, lane, nth)| {
-                let subject = self.places.get(at)?.face.name();
-                let missing = |why: Missing| Part {
-                    subject,
-                    took: Duration::ZERO,
-                    held: Err(why),
-                };
-                Some(match answers.get(lane)? {
-                    Ok(parts) => parts
-                        .get(nth)
-                        .cloned()
-                        .unwrap_or_else(|| missing(Missing::Late)),
-                    Err(why) => missing(why.clone()),
-                })
-            })
-            .collect()
+        gather.ask(&self.lanes, age, deadline, finish).await
     }
 
     /// Answers a Zabbix key of some subject.

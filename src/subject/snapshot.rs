@@ -27,6 +27,16 @@ pub struct Part {
     pub held: Result<Arc<dyn Held>, Missing>,
 }
 
+impl Part {
+    pub(super) fn missing(subject: &'static str, why: Missing) -> Self {
+        Self {
+            subject,
+            took: Duration::ZERO,
+            held: Err(why),
+        }
+    }
+}
+
 /// Why a subject is missing from a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {

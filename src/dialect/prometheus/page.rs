@@ -1,5 +1,6 @@
 //! The page being written: families of typed owners go in, text or OpenMetrics comes out.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
@@ -49,14 +50,20 @@ enum Form {
     Picked(Picked),
 }
 
+impl Form {
+    fn new(format: Format, size: usize) -> Self {
+        match format {
+            Format::Text => Self::Text(Text::with_capacity(size)),
+            Format::OpenMetrics => Self::OpenMetrics(OpenMetrics::default()),
+        }
+    }
+}
+
 impl Out {
     /// An empty page; `size` bytes are set aside for it.
     #[must_use]
     pub fn new(format: Format, size: usize) -> Self {
-        Self::of(match format {
-            Format::Text => Form::Text(Text::with_capacity(size)),
-            Format::OpenMetrics => Form::OpenMetrics(OpenMetrics::default()),
-        })
+        Self::of(Form::new(format, size))
     }
 
     /// No page, but the samples of the families of these names: for whoever compares values; see [`Out::picked`].
@@ -74,6 +81,27 @@ impl Out {
             duplicates: 0,
             samples: 0,
         }
+    }
+
+    /// Begins another page in the same memory.
+    pub fn restart(&mut self, format: Format) {
+        match (&mut self.form, format) {
+            (Form::Text(text), Format::Text) => text.clear(),
+            (form, format) => *form = Form::new(format, 0),
+        }
+        self.opened.clear();
+        self.seen.clear();
+        self.duplicates = 0;
+        self.samples = 0;
+    }
+
+    /// Forgets the page, and gives memory back where more than `most` bytes are held.
+    pub fn shrink(&mut self, most: usize) {
+        if let Form::Text(text) = &mut self.form {
+            text.shrink(most);
+        }
+        self.seen.clear();
+        self.seen.shrink_to(most / size_of::<u64>());
     }
 
     /// The page as the owner `S` sees it.
@@ -94,6 +122,15 @@ impl Out {
     #[must_use]
     pub fn samples(&self) -> u64 {
         self.samples
+    }
+
+    /// The page, which is finished with this: [`Out::restart`] comes next.
+    pub fn bytes(&mut self) -> Cow<'_, [u8]> {
+        match &mut self.form {
+            Form::Text(text) => Cow::Borrowed(text.bytes()),
+            Form::OpenMetrics(open) => Cow::Owned(std::mem::take(open).finish()),
+            Form::Picked(_) => Cow::Borrowed(&[]),
+        }
     }
 
     /// The finished page.

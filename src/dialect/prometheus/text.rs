@@ -64,6 +64,20 @@ impl Text {
         page.push(b'\n');
     }
 
+    pub(super) fn clear(&mut self) {
+        self.page.clear();
+        self.header.clear();
+    }
+
+    pub(super) fn shrink(&mut self, most: usize) {
+        self.page.clear();
+        self.page.shrink_to(most);
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.page
+    }
+
     pub(super) fn finish(self) -> Vec<u8> {
         self.page
     }
