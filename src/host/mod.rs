@@ -21,7 +21,7 @@ pub use file::{Files, ReadError};
 pub use identity::{Identity, boot_time};
 pub use netlink::{Dump, Message, attributes, messages};
 pub use network::{InterfaceAddress, interface_addresses};
-pub use own::{Own, OwnUsage, USER_HZ};
+pub use own::{Own, OwnUsage, USER_HZ, own_mounts};
 pub use pass::{Pass, Text};
 pub use pids::{PidBuffers, Pids, has_ended};
 pub use roots::{Root, Roots};

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
 
 use super::parse::{fields, unsigned};
 
@@ -37,7 +36,8 @@ pub struct OwnUsage {
 /// This process.
 #[derive(Debug, Default)]
 pub struct Own {
-    stat: Mutex<Option<File>>,
+    stat: Option<File>,
+    netstat: Option<File>,
     boot: Option<u64>,
 }
 
@@ -46,7 +46,8 @@ impl Own {
     #[must_use]
     pub fn new(boot: Option<u64>) -> Self {
         Self {
-            stat: Mutex::new(File::open("/proc/self/stat").ok()),
+            stat: File::open("/proc/self/stat").ok(),
+            netstat: File::open("/proc/self/net/netstat").ok(),
             boot,
         }
     }
@@ -62,19 +63,11 @@ impl Own {
         let mut usage = OwnUsage {
             virtual_limit: limit(rustix::process::Resource::As),
             fd_limit: limit(rustix::process::Resource::Nofile),
-            // The directory being listed is open while it is counted.
-            open_fds: std::fs::read_dir("/proc/self/fd")
-                .ok()
-                .map(|dir| (dir.count() as u64).saturating_sub(1)),
+            open_fds: open_fds(),
             ..OwnUsage::default()
         };
         let mut text = [0; 1024];
-        let stat = self.stat.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = stat
-            .as_ref()
-            .and_then(|f| f.read_at(&mut text, 0).ok())
-            .unwrap_or(0);
-        let text = text.get(..read).unwrap_or(&[]);
+        let text = reread(self.stat.as_ref(), &mut text);
         let after = text
             .iter()
             .rposition(|b| *b == b')')
@@ -96,9 +89,10 @@ impl Own {
             .zip(boot)
             .map(|(ticks, boot)| boot + seconds(ticks));
         usage.virtual_bytes = field(23);
-        let netstat = std::fs::read("/proc/self/net/netstat").unwrap_or_default();
-        usage.received_bytes = ip(&netstat, b"InOctets");
-        usage.sent_bytes = ip(&netstat, b"OutOctets");
+        let mut text = [0; 16 << 10];
+        let netstat = reread(self.netstat.as_ref(), &mut text);
+        usage.received_bytes = ip(netstat, b"InOctets");
+        usage.sent_bytes = ip(netstat, b"OutOctets");
         usage.resident_bytes = field(24).map(|pages| pages * rustix::param::page_size() as u64);
         usage
     }
@@ -116,6 +110,32 @@ fn ip(netstat: &[u8], name: &[u8]) -> Option<u64> {
     unsigned(value)
 }
 
+/// What a kept file says now, as far as it fits; nothing if it could not be opened.
+fn reread<'a>(file: Option<&File>, into: &'a mut [u8]) -> &'a [u8] {
+    let read = file.and_then(|f| f.read_at(into, 0).ok());
+    into.get(..read.unwrap_or(0)).unwrap_or_default()
+}
+
+/// The mountinfo of this process: what its paths lead to.
+pub fn own_mounts() -> std::io::Result<Vec<u8>> {
+    std::fs::read("/proc/self/mountinfo")
+}
+
+/// How many descriptors are open. Kernels from 6.2 on say it as the size of the directory (proc(5)); before, it is listed.
+fn open_fds() -> Option<u64> {
+    const FDS: &str = "/proc/self/fd";
+    match std::fs::metadata(FDS).ok()?.len() {
+        0 => listed(FDS),
+        count => Some(count),
+    }
+}
+
+fn listed(dir: &str) -> Option<u64> {
+    // The directory being listed is open while it is counted.
+    let count = std::fs::read_dir(dir).ok()?.count() as u64;
+    Some(count.saturating_sub(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +149,19 @@ mod tests {
         assert_eq!(ip(text, b"InMcastOctets"), None);
         assert_eq!(ip(b"IpExt: InOctets\n", b"InOctets"), None);
         assert_eq!(ip(b"", b"InOctets"), None);
+    }
+
+    #[test]
+    fn descriptors_are_counted_the_same_in_both_ways() {
+        let dir = std::env::temp_dir().join(format!("nodeward-fds-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for name in ["0", "1", "2", "9"] {
+            std::fs::write(dir.join(name), "").unwrap();
+        }
+        // The fourth stands for the directory itself.
+        assert_eq!(listed(dir.to_str().unwrap()), Some(3));
+        std::fs::remove_dir_all(dir).unwrap();
+        assert!(open_fds().unwrap() >= 3);
     }
 
     #[test]

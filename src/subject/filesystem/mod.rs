@@ -6,6 +6,7 @@
 //! than all the rest. The file itself is read each time: poll(2) on it tells of mounts that come and go, and says
 //! nothing when an error makes a file system read-only.
 
+mod local;
 mod mounts;
 mod otlp;
 pub mod parse;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
-use crate::host::{CallKey, Called, Pass, ReadError, Root, Text};
+use crate::host::{CallKey, Called, Pass, ReadError, Root, Text, own_mounts};
 use crate::model::duration::Period;
 use crate::model::pattern::Pattern;
 use crate::subject::{
@@ -224,7 +225,8 @@ impl Filesystem {
         asked
     }
 
-    /// Asks about paths of the table. When dead mounts hold every thread, those that cannot hang are asked here.
+    /// Asks about paths of the table: here where statfs comes back at once, on threads of its own elsewhere. When dead
+    /// mounts hold every thread, those that should not hang are asked here too.
     fn fill(
         &self,
         pass: &Pass<'_>,
@@ -233,10 +235,19 @@ impl Filesystem {
         limit: Instant,
     ) {
         let mounts = &self.mounts;
-        let (places, keys): (Vec<_>, Vec<_>) = which
-            .into_iter()
-            .filter_map(|at| Some((at, CallKey::clone(mounts.paths.get(at)?))))
-            .unzip();
+        let mut places = Vec::new();
+        let mut keys = Vec::new();
+        for at in which {
+            let (Some(path), Some(place)) = (mounts.paths.get(at), stats.get_mut(at)) else {
+                continue;
+            };
+            if mounts.prompt.get(at) == Some(&true) {
+                *place = Some(Stat::of(path));
+            } else {
+                places.push(at);
+                keys.push(CallKey::clone(path));
+            }
+        }
         for (at, called) in places.into_iter().zip(ask(pass, keys, limit)) {
             let path = mounts.paths.get(at);
             let stat = match (called, path, mounts.local.get(at)) {
@@ -300,7 +311,8 @@ impl Subject for Filesystem {
         if !self.mounts.is_of(&text) {
             let rootfs = &pass.host().roots().rootfs;
             let shows = |point: &str, fstype: &str| self.selection.shows(point, fstype);
-            self.mounts = Arc::new(Mounts::new(&text, rootfs, shows, &self.mounts));
+            let own = own_mounts().unwrap_or_default();
+            self.mounts = Arc::new(Mounts::new(&text, &own, rootfs, shows, &self.mounts));
         }
         let mounts = Arc::clone(&self.mounts);
         let unknown = want

@@ -12,44 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 
+use super::local;
 use super::parse::{Line, decode, has_option, mountinfo};
 use crate::host::CallKey;
 use crate::host::parse::label;
 use crate::subject::ItemError;
-
-/// Types whose statfs only reads memory, or a disk of this machine at worst.
-const LOCAL: &[&str] = &[
-    "bpf",
-    "btrfs",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "erofs",
-    "exfat",
-    "ext2",
-    "ext3",
-    "ext4",
-    "f2fs",
-    "hugetlbfs",
-    "iso9660",
-    "mqueue",
-    "proc",
-    "pstore",
-    "ramfs",
-    "rootfs",
-    "securityfs",
-    "squashfs",
-    "sysfs",
-    "tmpfs",
-    "tracefs",
-    "vfat",
-    "xfs",
-    "zfs",
-];
 
 /// One mount, under all its names.
 #[derive(Debug)]
@@ -115,15 +82,19 @@ pub(super) struct Mounts {
     pub paths: Vec<CallKey>,
     /// Of each path, whether only memory and local disks lie on the way: there statfs comes back.
     pub local: Vec<bool>,
+    /// Of each path, whether that is known of our own mounts, so that statfs may be called in place.
+    pub prompt: Vec<bool>,
     pub errors: Vec<ItemError>,
     /// The mounts on devices, once somebody wanted them.
     pub devices: OnceLock<Vec<Device>>,
 }
 
 impl Mounts {
-    /// The table of `text`; `known` is the table of before, whose mounts are kept where their lines are the same.
+    /// The table of `text`, on a machine where our own mounts are those of `own`; `known` is the table of before, whose
+    /// mounts are kept where their lines are the same.
     pub fn new(
         text: &[u8],
+        own: &[u8],
         rootfs: &Path,
         shows: impl Fn(&str, &str) -> bool,
         known: &Self,
@@ -170,13 +141,8 @@ impl Mounts {
                 mount: Arc::clone(mount),
             });
         }
-        let remote: HashSet<&Path, RandomState> = mounts
-            .iter()
-            .filter(|m| !LOCAL.contains(&&*m.fstype))
-            .map(|m| Path::new(&*m.path))
-            .collect();
-        let local = |path: &CallKey| !Path::new(&**path).ancestors().any(|p| remote.contains(p));
-        table.local = table.paths.iter().map(local).collect();
+        table.local = local::local(mounts.iter().map(|m| &**m), &table.paths);
+        table.prompt = local::prompt(own, &table.paths);
         table
     }
 

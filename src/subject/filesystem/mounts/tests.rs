@@ -4,7 +4,7 @@ use super::*;
 
 fn table(text: &str, rootfs: &str) -> Mounts {
     let known = Mounts::default();
-    Mounts::new(text.as_bytes(), Path::new(rootfs), |_, _| true, &known)
+    Mounts::new(text.as_bytes(), b"", Path::new(rootfs), |_, _| true, &known)
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn mounts_whose_lines_are_the_same_are_kept() {
         asked.set(asked.get() + 1);
         true
     };
-    let second = Mounts::new(text, Path::new("/"), shows, &first);
+    let second = Mounts::new(text, b"", Path::new("/"), shows, &first);
     assert_eq!((second.entries.len(), second.errors.len()), (2, 1));
     assert_eq!(asked.get(), 1);
     assert!(second.is_of(text));
