@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Root;
+use super::netlink::Netlink;
 
 /// How many files one lane keeps open at most.
 pub const KEPT: usize = 128;
@@ -51,6 +52,7 @@ struct Kept {
 pub struct Files {
     kept: Vec<Kept>,
     clock: u64,
+    pub(super) netlink: Netlink,
 }
 
 impl Files {

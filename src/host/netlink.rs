@@ -4,6 +4,7 @@
 //! part together when it is asked for it, so a part that is not there means that something else went wrong.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::buffer::spare_capacity;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -63,14 +64,8 @@ impl Dump {
         }
     }
 
-    /// All messages of the table, one behind the other, of the network namespace we are in.
-    pub(super) fn take(self) -> io::Result<Vec<u8>> {
-        let socket = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+    /// The request as it is sent.
+    fn message(self) -> Vec<u8> {
         let (kind, body) = self.request();
         let total = u32::try_from(HEADER + body.len()).unwrap_or_default();
         let mut request = Vec::with_capacity(HEADER + body.len());
@@ -80,29 +75,58 @@ impl Dump {
         // Number of the request and of the sender.
         request.resize(HEADER, 0);
         request.extend(body);
-        send(&socket, &request, SendFlags::empty())?;
-        let mut out = Vec::new();
-        loop {
-            let start = out.len();
-            if start > LARGEST {
-                return Err(io::ErrorKind::FileTooLarge.into());
-            }
-            out.reserve(PART);
-            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-            let free = out.capacity() - start;
-            let (_, length) = recv(&socket, spare_capacity(&mut out), flags)?;
-            if length == 0 || length > free {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            let part = out.get(start..).unwrap_or_default();
-            if let Some(failed) = messages(part).find(|m| m.kind == ERROR) {
-                let code = failed.body.first_chunk();
-                let code = code.map_or(0, |b| i32::from_ne_bytes(*b));
-                return Err(io::Error::from_raw_os_error(code.wrapping_neg()));
-            }
-            if messages(part).any(|m| m.kind == DONE) {
-                return Ok(out);
-            }
+        request
+    }
+}
+
+/// A socket to ask the kernel with, kept open between dumps.
+#[derive(Debug, Default)]
+pub(super) struct Netlink {
+    socket: Option<OwnedFd>,
+}
+
+impl Netlink {
+    /// All messages of a table, one behind the other, of the network namespace the socket was made in.
+    pub fn dump(&mut self, dump: Dump) -> io::Result<Vec<u8>> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => socket_with(
+                AddressFamily::NETLINK,
+                SocketType::RAW,
+                SocketFlags::CLOEXEC,
+                None,
+            )?,
+        };
+        let taken = take(&socket, dump)?;
+        // After an error the rest of an answer may still be waiting in it: then it is not kept.
+        self.socket = Some(socket);
+        Ok(taken)
+    }
+}
+
+fn take(socket: &OwnedFd, dump: Dump) -> io::Result<Vec<u8>> {
+    send(socket, &dump.message(), SendFlags::empty())?;
+    let mut out = Vec::new();
+    loop {
+        let start = out.len();
+        if start > LARGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        out.reserve(PART);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        let free = out.capacity() - start;
+        let (_, length) = recv(socket, spare_capacity(&mut out), flags)?;
+        if length == 0 || length > free {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let part = out.get(start..).unwrap_or_default();
+        if let Some(failed) = messages(part).find(|m| m.kind == ERROR) {
+            let code = failed.body.first_chunk();
+            let code = code.map_or(0, |b| i32::from_ne_bytes(*b));
+            return Err(io::Error::from_raw_os_error(code.wrapping_neg()));
+        }
+        if messages(part).any(|m| m.kind == DONE) {
+            return Ok(out);
         }
     }
 }
@@ -148,12 +172,17 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_its_loopback() {
-        let bytes = Dump::Links.take().unwrap();
+        let mut netlink = Netlink::default();
+        let bytes = netlink.dump(Dump::Links).unwrap();
         let loopback = messages(&bytes)
             .filter(|m| m.kind == Dump::Links.answer())
             .any(|m| attributes(m.body.get(16..).unwrap()).any(|a| a == (3, b"lo\0")));
         assert!(loopback);
-        assert!(Dump::Addresses.take().is_ok());
+        let addresses = netlink.dump(Dump::Addresses).unwrap();
+        let told = |m: &Message<'_>| m.kind == Dump::Addresses.answer();
+        assert!(messages(&addresses).any(|m| told(&m)));
+        let again = netlink.dump(Dump::Links).unwrap();
+        assert!(!messages(&again).any(|m| told(&m)));
     }
 
     #[test]

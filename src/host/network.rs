@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::netlink::Netlink;
 use super::parse::{fields, lines};
 use super::{Dump, Host, Root, attributes, messages};
 
@@ -30,7 +31,7 @@ impl Host {
         if !self.shares_network() {
             return Vec::new();
         }
-        let dump = Dump::Addresses.take().unwrap_or_default();
+        let dump = Netlink::default().dump(Dump::Addresses).unwrap_or_default();
         interface_addresses(&dump).map(|a| a.address).collect()
     }
 

@@ -119,7 +119,7 @@ impl<'a> Pass<'a> {
         if let Some((_, known)) = self.dumps.iter().find(|(d, _)| *d == dump) {
             return known.clone().map_err(|kind| error(kind.into()));
         }
-        let taken = dump.take().map(Rc::new);
+        let taken = self.files.netlink.dump(dump).map(Rc::new);
         let known = taken.as_ref().map(Rc::clone).map_err(|e| e.kind());
         self.dumps.push((dump, known));
         taken.map_err(error)

@@ -33,6 +33,8 @@ struct Place {
     name: String,
     /// Its package and core, if both could be read.
     core: Option<(u64, u64)>,
+    /// Whether it counts thermal throttles: that depends on its hardware, and asking in vain costs as much as reading.
+    throttles: bool,
 }
 
 /// What is remembered of the CPUs' directories.
@@ -80,6 +82,9 @@ impl Sysfs {
             let core = package.and_then(|_| number(pass, &name, "topology/core_id"));
             Place {
                 core: package.zip(core),
+                throttles: pass
+                    .names(Root::Sys, &format!("{DIR}/{name}/thermal_throttle"))
+                    .is_ok(),
                 name,
             }
         };
@@ -91,7 +96,7 @@ impl Sysfs {
     fn throttles(&self, pass: &mut Pass<'_>, into: &mut Topology) {
         let mut cores = BTreeSet::new();
         let mut packages = BTreeSet::new();
-        for place in &self.places {
+        for place in self.places.iter().filter(|p| p.throttles) {
             let Some((package, core)) = place.core else {
                 continue;
             };
