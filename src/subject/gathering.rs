@@ -187,3 +187,56 @@ impl Gathering {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn late(subject: &'static str) -> Part {
+        Part::missing(subject, Missing::Late)
+    }
+
+    fn busy(subject: &'static str) -> Part {
+        Part::missing(subject, Missing::Busy)
+    }
+
+    /// A gathering for three subjects of two lanes, and where it tells what became of them.
+    fn gathering() -> (Arc<Gathering>, mpsc::Receiver<Vec<Missing>>) {
+        let (tell, told) = mpsc::channel();
+        let finish = move |parts: Vec<Part>| {
+            let why = parts.into_iter().filter_map(|p| p.held.err());
+            tell.send(why.collect()).unwrap();
+        };
+        let parts = ["a", "b", "c"].map(late).into();
+        let gathering = Gathering::new(parts, 2, Box::new(finish));
+        (Arc::new(gathering), told)
+    }
+
+    #[test]
+    fn the_last_to_answer_finishes() {
+        let (gathering, told) = gathering();
+        assert!(gathering.answer([(1, busy("b"))].into_iter()).is_none());
+        assert!(!gathering.is_closed());
+        let all = gathering.refuse([0, 2].into_iter(), &Missing::Quarantined);
+        all.unwrap().finish();
+        let said = [Missing::Quarantined, Missing::Busy, Missing::Quarantined];
+        assert_eq!(told.recv().unwrap(), said);
+        assert!(gathering.is_closed());
+        assert!(gathering.close().is_none());
+    }
+
+    #[test]
+    fn what_is_closed_has_what_there_was_and_takes_no_more() {
+        let (gathering, told) = gathering();
+        let early = gathering.answer([(0, busy("a"))].into_iter());
+        assert!(early.is_none());
+        let all = gathering.close().unwrap();
+        let after = gathering.answer([(1, busy("b")), (2, busy("c"))].into_iter());
+        assert!(after.is_none());
+        all.finish();
+        let said = [Missing::Busy, Missing::Late, Missing::Late];
+        assert_eq!(told.recv().unwrap(), said);
+    }
+}

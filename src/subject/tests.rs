@@ -125,3 +125,20 @@ async fn who_keeps_its_options_keeps_its_numbers_and_counts_go_on() {
     assert!(changed.answer(&key, Instant::now()).await.is_err());
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+#[tokio::test]
+async fn what_is_made_of_a_reading_is_given_back_and_a_panic_there_costs_only_the_answer() {
+    let (machine, dir) = machine("MemTotal: 10 kB\n");
+    let sampler = Sampler::start(&only_meminfo(), &machine, None).unwrap();
+    let asker = Asker::Prometheus;
+    let count = |snapshot: Snapshot| snapshot.parts.iter().filter(|p| p.held.is_ok()).count();
+    assert_eq!(sampler.make(asker, |_| true, soon(), count).await, Some(1));
+    let broken = |_: Snapshot| -> usize { panic!("a bug") };
+    assert_eq!(sampler.make(asker, |_| true, soon(), broken).await, None);
+    assert_eq!(sampler.make(asker, |_| true, soon(), count).await, Some(1));
+    // Nothing to read, and no time to read it.
+    assert_eq!(sampler.make(asker, |_| false, soon(), count).await, Some(0));
+    let now = Instant::now();
+    assert_eq!(sampler.make(asker, |_| false, now, count).await, Some(0));
+    std::fs::remove_dir_all(dir).unwrap();
+}
