@@ -5,6 +5,7 @@ pub mod duration;
 pub mod id;
 pub mod moment;
 pub mod nearest;
+pub mod notice;
 pub mod pattern;
 pub mod secret;
 pub mod severity;
