@@ -56,7 +56,7 @@ pub enum OpenError {
         held: Option<Duration>,
     },
     /// The directory or a file in it cannot be made, opened or locked.
-    #[error("{what} {}: {source}; name another directory with --state-dir or state", path.display())]
+    #[error("{what} {}: {source}; is it this user's, and the right directory (--state-dir, state)?", path.display())]
     File {
         /// What was attempted.
         what: &'static str,

@@ -62,6 +62,7 @@ impl Journal {
         let writer = Writer::new(
             connection,
             restored.head,
+            options.clone(),
             clock,
             Arc::clone(&counters),
             lock,

@@ -22,7 +22,9 @@ mod options;
 mod place;
 mod reader;
 mod restore;
+mod retain;
 mod schema;
+mod verify;
 mod writer;
 
 pub use chain::{Hash, Head, exported};
@@ -35,6 +37,7 @@ pub use options::Options;
 pub use place::directory;
 pub use reader::{Filter, Reader, Stored};
 pub use restore::Restored;
+pub use verify::{Anchors, Broken, Verified, verify};
 
 #[cfg(test)]
 mod tests;

@@ -18,11 +18,44 @@ pub struct Options {
     pub max_size: Size,
 }
 
+impl Options {
+    /// What is wrong with it: key and why.
+    #[must_use]
+    pub fn check(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        if self.keep < Period::secs(60 * 60) {
+            let why = format!("{} is less than 1h", self.keep);
+            wrong.push(("keep", why));
+        }
+        if self.max_size < Size::mib(1) || self.max_size > Size::mib(1 << 20) {
+            let why = format!("{} is not from 1MiB to 1TiB", self.max_size);
+            wrong.push(("max_size", why));
+        }
+        wrong
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             keep: Period::secs(90 * 24 * 60 * 60),
             max_size: Size::mib(512),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_held_and_the_default_is_within_them() {
+        assert!(Options::default().check().is_empty());
+        let options = Options {
+            keep: Period::secs(59),
+            max_size: Size::kib(4),
+        };
+        let keys: Vec<_> = options.check().iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["keep", "max_size"]);
     }
 }

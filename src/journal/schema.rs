@@ -37,7 +37,7 @@ CREATE TABLE episodes (
 CREATE INDEX episodes_seen ON episodes (resolved, seen);
 CREATE TABLE deliveries (key BLOB PRIMARY KEY, seen INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX deliveries_seen ON deliveries (seen);
-CREATE TABLE playbooks (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE playbooks (hash TEXT PRIMARY KEY, text TEXT NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE outbox (
     row INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, id TEXT NOT NULL, severity TEXT NOT NULL, body TEXT NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE outbox (
     done INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, tried INTEGER, why TEXT,
     UNIQUE (sink, id));
 CREATE INDEX outbox_waiting ON outbox (sink, row) WHERE done = 0;
-CREATE INDEX outbox_done ON outbox (row) WHERE done <> 0;
+CREATE INDEX outbox_made ON outbox (done, made);
 ";
 
 /// Opens the database for the one who writes, and makes it if it is not there.
@@ -128,10 +128,10 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 /// Opens the database of another process, or of none, to read it.
 pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> {
     let path = directory.join(NAME);
-    match path.metadata() {
+    match File::open(&path).and_then(|file| file.metadata()) {
         Ok(file) if file.len() > 0 || log_of(&path).exists() => {}
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            return Err(failed("open the journal", &path, source).into());
+            return Err(failed("read the journal", &path, source).into());
         }
         _ => {
             return Err(ReadError::None {

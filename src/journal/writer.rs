@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -17,11 +18,18 @@ use super::counters::{Counters, add};
 use super::error::CommitError;
 use super::handle::Clock;
 use super::lock::Lock;
+use super::options::Options;
+use super::retain;
 use crate::model::moment::Timestamp;
 use crate::net::tally::Tally;
+use crate::telemetry::fault::fault;
 
 /// At most so many commits share a transaction: none waits long for the others.
 const TOGETHER: usize = 512;
+
+/// All tables are looked at for what is over after so many transactions, or after an hour with fewer.
+const LOOK: u32 = 1_000;
+const LOOK_AFTER: Duration = Duration::from_secs(60 * 60);
 
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
@@ -50,9 +58,13 @@ struct Waiting {
 pub(super) struct Writer {
     connection: Connection,
     head: Head,
+    options: Options,
     clock: Clock,
     counters: Arc<Counters>,
     failures: Tally,
+    /// Transactions since all tables were looked at for what is over, and when that was.
+    since: u32,
+    looked: Timestamp,
     // After the connection: nobody else may open the file before it is closed.
     _lock: Lock,
 }
@@ -61,6 +73,7 @@ impl Writer {
     pub fn new(
         connection: Connection,
         head: Head,
+        options: Options,
         clock: Clock,
         counters: Arc<Counters>,
         lock: Lock,
@@ -68,9 +81,12 @@ impl Writer {
         Self {
             connection,
             head,
+            options,
             clock,
             counters,
             failures: Tally::default(),
+            since: LOOK,
+            looked: Timestamp(0),
             _lock: lock,
         }
     }
@@ -78,6 +94,7 @@ impl Writer {
     /// Writes until it is told to end or nobody is left who could ask.
     pub fn run(mut self, mut orders: UnboundedReceiver<Order>) {
         let mut closed = None;
+        self.forget(&orders);
         while closed.is_none()
             && let Some(order) = orders.blocking_recv()
         {
@@ -110,6 +127,7 @@ impl Writer {
                 };
             }
             self.write(group);
+            self.forget(&orders);
         }
         drop(orders);
         drop(self);
@@ -146,6 +164,46 @@ impl Writer {
             // Whoever asked may be gone; what is written stays.
             drop(answer.send(result));
         }
+    }
+
+    /// Deletes what is too old or too much, until something else is to do.
+    fn forget(&mut self, orders: &UnboundedReceiver<Order>) {
+        let now = (self.clock)();
+        loop {
+            let size = retain::size(&self.connection).unwrap_or(0);
+            self.counters.size.store(size, Ordering::Relaxed);
+            if !orders.is_empty() && size <= retain::hard(&self.options) {
+                return;
+            }
+            match self.forget_some(now) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.failures.note(
+                        |left_out| tracing::warn!(%error, left_out, "cannot delete old records of the journal"),
+                    );
+                    return;
+                }
+            }
+            if !orders.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn forget_some(&mut self, now: Timestamp) -> rusqlite::Result<bool> {
+        let records = retain::records(&self.connection, &self.options, now)?;
+        add(&self.counters.pruned, records.records);
+        let over = self.since >= LOOK || now.since(self.looked) >= LOOK_AFTER;
+        if records.more || !over {
+            return Ok(records.more);
+        }
+        let rest = retain::rest(&self.connection, &self.options, now)?;
+        add(&self.counters.undelivered, rest.undelivered);
+        if !rest.more {
+            (self.since, self.looked) = (0, now);
+        }
+        Ok(rest.more)
     }
 
     fn count(&self, error: Option<&CommitError>) {
@@ -213,7 +271,10 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        fault("journal.before_commit");
         self.connection.execute_batch("COMMIT")?;
+        fault("journal.after_commit");
+        self.since = self.since.saturating_add(1);
         add(&self.counters.transactions, 1);
         add(&self.counters.entries, entries);
         add(&self.counters.bytes, bytes);
@@ -285,8 +346,8 @@ fn apply(
 fn state(connection: &Connection, commit: &Commit, now: Timestamp) -> rusqlite::Result<()> {
     for (hash, text) in &commit.playbooks {
         connection.execute(
-            "INSERT INTO playbooks (hash, text) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            (hash, text),
+            "INSERT INTO playbooks (hash, text, seen) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET seen = ?3",
+            (hash, text, now.0),
         )?;
     }
     for incident in &commit.incidents {

@@ -13,6 +13,7 @@
 //! A span is exported only when its target says it is meant to be, so that instrumenting for logs
 //! costs no telemetry and the export of traces cannot trace itself.
 
+pub mod fault;
 pub mod logs;
 pub mod often;
 pub mod service_manager;

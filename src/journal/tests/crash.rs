@@ -76,3 +76,43 @@ async fn nothing_acknowledged_is_lost_by_kill_9_in_the_middle_of_commits() {
         journal.close().await;
     }
 }
+
+#[cfg(feature = "faults")]
+#[tokio::test]
+async fn dying_at_the_commit_itself_keeps_what_was_committed_and_nothing_else() {
+    use std::os::unix::process::ExitStatusExt;
+
+    for (point, records) in [
+        ("journal.before_commit:3", 2),
+        ("journal.after_commit:3", 3),
+        ("journal.after_commit", 1),
+    ] {
+        let bench = Bench::new();
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "--nocapture"])
+            .arg("journal::tests::crash::commits_one_by_one")
+            .env(PLACE, bench.path())
+            .env("NODEWARD_FAULT", point)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(9), "{point}");
+        let (journal, restored) = bench.open();
+        assert_eq!(restored.head.seq, records, "{point}");
+        journal.close().await;
+    }
+}
+
+/// No test: what the process runs that dies at a point.
+#[tokio::test]
+#[ignore = "started by the test above"]
+async fn commits_one_by_one() {
+    let Some(place) = std::env::var_os(PLACE) else {
+        return;
+    };
+    let (journal, _) = Journal::open(Path::new(&place), &Options::default()).unwrap();
+    for i in 0..10 {
+        let commit = Commit::of(entry(&i.to_string()));
+        journal.commit(commit).await.unwrap();
+    }
+}

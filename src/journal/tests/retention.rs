@@ -1,0 +1,181 @@
+//! What is forgotten, and that the rest still proves itself.
+
+use std::time::Duration;
+
+use super::*;
+use crate::model::duration::Period;
+use crate::model::size::Size;
+
+const HOUR: i64 = 3_600_000;
+
+fn options(max_size: Size) -> Options {
+    Options {
+        keep: Period::secs(24 * 3_600),
+        max_size,
+    }
+}
+
+fn checked(bench: &Bench) -> Verified {
+    let reader = Reader::open(&bench.path()).unwrap();
+    verify(&reader, &Anchors::default()).unwrap().unwrap()
+}
+
+/// Waits until the writer has nothing left to delete: it deletes after it has answered.
+async fn until(bench: &Bench, done: impl Fn(&Verified) -> bool) -> Verified {
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let verified = checked(bench);
+        if done(&verified) {
+            return verified;
+        }
+        assert!(std::time::Instant::now() < end, "{verified:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn old_records_go_and_their_last_hash_stays() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    let commit = |text: String| Commit::of(entry(&text));
+    let mut hashes = Vec::new();
+    for i in 0..1_200 {
+        let committed = journal.commit(commit(format!("old {i}"))).await.unwrap();
+        hashes.push(committed.hash);
+    }
+    bench.now.fetch_add(25 * HOUR, Ordering::Relaxed);
+    let new = journal.commit(commit("new".into())).await.unwrap();
+    let left = until(&bench, |v| v.records == 1).await;
+    assert_eq!((left.floor.seq, left.floor.hash), (1_200, hashes[1_199]));
+    assert_eq!((left.head.seq, left.head.hash), (1_201, new.hash));
+    assert_eq!(journal.counts().pruned, 1_200);
+
+    // Anchors of what was deleted prove nothing and are no fault, as long as a later one is found.
+    let mut anchors = Anchors::default();
+    anchors.add(1, &hashes[3].to_string());
+    let reader = Reader::open(&bench.path()).unwrap();
+    assert!(verify(&reader, &anchors).unwrap().is_err());
+    anchors.add(2, &new.hash.to_string());
+    let verified = verify(&reader, &anchors).unwrap().unwrap();
+    assert_eq!((verified.anchored, verified.pruned), (1, 1));
+    drop(reader);
+
+    // Nothing is left: the chain goes on behind what was deleted.
+    bench.now.fetch_add(25 * HOUR, Ordering::Relaxed);
+    journal.close().await;
+    let (journal, restored) = bench.try_open(&options(Size::mib(64))).unwrap();
+    assert_eq!(restored.head.hash, new.hash);
+    until(&bench, |v| v.records == 0).await;
+    journal.close().await;
+    let (journal, restored) = bench.try_open(&options(Size::mib(64))).unwrap();
+    assert_eq!(restored.head.hash, new.hash);
+    assert_eq!(
+        journal.commit(commit("on".into())).await.unwrap().seq,
+        1_202
+    );
+    assert_eq!(checked(&bench).records, 1);
+}
+
+#[tokio::test]
+async fn records_of_an_open_incident_stay_however_old() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    let of = |open| Commit {
+        entries: vec![entry("of it").incident(&IncidentId::new("01A"))],
+        incidents: vec![incident("01A", open)],
+        ..Commit::default()
+    };
+    journal.commit(Commit::of(entry("before"))).await.unwrap();
+    journal.commit(of(true)).await.unwrap();
+    bench.now.fetch_add(25 * HOUR, Ordering::Relaxed);
+    journal.commit(Commit::of(entry("after"))).await.unwrap();
+    let left = until(&bench, |v| v.records < 3).await;
+    assert_eq!((left.floor.seq, left.records), (1, 2));
+    journal.commit(of(false)).await.unwrap();
+    until(&bench, |v| v.floor.seq == 2).await;
+}
+
+#[tokio::test]
+async fn the_size_is_bounded_and_at_last_wins_over_an_open_incident() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(1))).unwrap();
+    let id = IncidentId::new("01A");
+    let large = || Commit::of(entry(&"x".repeat(10_000)));
+    for _ in 0..400 {
+        journal.commit_waiting(large()).await.unwrap();
+    }
+    let left = until(&bench, |_| journal.counts().size <= 1 << 20).await;
+    // No more went than had to.
+    assert!(left.records > 80, "{left:?}");
+
+    let open = Commit {
+        entries: vec![entry("of it").incident(&id)],
+        incidents: vec![incident("01A", true)],
+        ..Commit::default()
+    };
+    let first = journal.commit(open).await.unwrap().seq;
+    for _ in 0..110 {
+        journal.commit_waiting(large()).await.unwrap();
+    }
+    // Over the size, but not by half: what is older than the incident went, no more.
+    let held = until(&bench, |v| v.floor.seq == first - 1).await;
+    assert_eq!(held.records, 111);
+    for _ in 0..200 {
+        journal.commit_waiting(large()).await.unwrap();
+    }
+    until(&bench, |v| {
+        v.floor.seq > first && journal.counts().size <= 3 << 19
+    })
+    .await;
+    assert!(bench.path().join("journal.db").metadata().unwrap().len() <= 2 << 20);
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_with_its_time_and_what_is_not_stays() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    let episode = |name: &str, resolved| EpisodeRow {
+        episode: name.into(),
+        resolved,
+        body: "{}".into(),
+        seen: Timestamp(bench.now.load(Ordering::Relaxed)),
+    };
+    let closed = IncidentRow {
+        revision: Some("r2".into()),
+        ..incident("01B", false)
+    };
+    let committed = journal
+        .commit(Commit {
+            incidents: vec![incident("01A", true), closed],
+            episodes: vec![episode("a", true), episode("b", false)],
+            deliveries: vec![[1; 32]],
+            playbooks: vec![("r1".into(), "{}".into()), ("r2".into(), "{}".into())],
+            outbox: vec![outgoing("soc", "1"), outgoing("soc", "2")],
+            ..Commit::default()
+        })
+        .await
+        .unwrap();
+    let sent = Commit {
+        sent: vec![(committed.outbox[0], Sent::Delivered)],
+        ..Commit::default()
+    };
+    journal.commit(sent).await.unwrap();
+    journal.close().await;
+    bench.now.fetch_add(8 * 24 * HOUR, Ordering::Relaxed);
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    // Closing waits for what the writer does at its start.
+    journal.close().await;
+    let (journal, restored) = bench.try_open(&options(Size::mib(64))).unwrap();
+    assert_eq!((restored.incidents.len(), restored.closed.len()), (1, 0));
+    let episodes: Vec<_> = restored
+        .episodes
+        .iter()
+        .map(|e| e.episode.as_str())
+        .collect();
+    assert_eq!(episodes, ["b"]);
+    assert!(restored.deliveries.is_empty() && restored.outbox.is_empty());
+    let reader = Reader::open(&bench.path()).unwrap();
+    assert!(reader.playbook("r1").unwrap().is_some());
+    assert!(reader.playbook("r2").unwrap().is_none());
+    journal.close().await;
+}
