@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Control;
+use crate::journal;
 
 const NAME: &str = "nodeward.sock";
 const RUN: &str = "/run/nodeward";
@@ -32,9 +33,7 @@ pub fn socket(
     };
     let directory = named("RUNTIME_DIRECTORY")
         .or_else(|| Path::new(RUN).is_dir().then(|| PathBuf::from(RUN)))
-        .or_else(|| named("STATE_DIRECTORY"))
-        .or_else(|| named("XDG_STATE_HOME").map(|home| home.join("nodeward")))
-        .or_else(|| named("HOME").map(|home| home.join(".local/state/nodeward")))?;
+        .or_else(|| journal::directory(None, None, variable))?;
     Some(directory.join(NAME))
 }
 

@@ -13,6 +13,8 @@ pub struct Flags {
     pub config: Option<PathBuf>,
     /// `--socket`.
     pub socket: Option<PathBuf>,
+    /// `--state-dir`.
+    pub state_dir: Option<PathBuf>,
     /// `--path.procfs`.
     pub procfs: Option<PathBuf>,
     /// `--path.sysfs`.
@@ -51,6 +53,7 @@ impl Flags {
         let ours = Self {
             config: self.config.clone(),
             socket: self.socket.clone(),
+            state_dir: self.state_dir.clone(),
             log_level: self.log_level.clone(),
             log_format: self.log_format.clone(),
             ..Self::default()

@@ -82,6 +82,9 @@ const LACKING: &[&str] = &[
     "zoneinfo",
 ];
 
+/// What `--state-dir` is.
+pub(super) const STATE_DIR: &str = "Where the journal lies [default: state of the config, else $STATE_DIRECTORY, else $XDG_STATE_HOME/nodeward]";
+
 fn lacking() -> impl Iterator<Item = &'static str> {
     LACKING
         .iter()
@@ -89,7 +92,8 @@ fn lacking() -> impl Iterator<Item = &'static str> {
         .filter(|name| !TABLE.iter().any(|entry| entry.name == *name))
 }
 
-fn path(name: &'static str, help: &'static str) -> Arg {
+/// A flag that names a directory.
+pub(super) fn path(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .value_name("DIR")
@@ -138,6 +142,7 @@ pub(super) fn add(command: Command) -> Command {
                 .value_parser(value_parser!(std::path::PathBuf))
                 .help("Control socket"),
         )
+        .arg(path("state-dir", STATE_DIR))
         .next_help_heading("Where the machine is read")
         .arg(path("path.procfs", "Where procfs is mounted [default: /proc]"))
         .arg(path("path.sysfs", "Where sysfs is mounted [default: /sys]"))
@@ -239,6 +244,7 @@ pub(super) fn read(matches: &ArgMatches) -> Flags {
     let mut flags = Flags {
         config: dir("config"),
         socket: dir("socket"),
+        state_dir: dir("state-dir"),
         procfs: dir("path.procfs"),
         sysfs: dir("path.sysfs"),
         rootfs: dir("path.rootfs"),

@@ -6,6 +6,7 @@ mod control;
 mod exit;
 mod flags;
 mod generate;
+mod journal;
 pub mod names;
 mod run;
 mod show;
@@ -40,6 +41,7 @@ fn command() -> Command {
             .subcommand(control::status_command())
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
+            .subcommand(journal::command())
             .subcommand(generate::command()),
     )
 }
@@ -66,6 +68,7 @@ pub fn main() -> Exit {
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),
+        Some(("journal", matches)) => journal::run(matches),
         Some(("generate", matches)) => generate::run(matches),
         _ => run::run(&matches),
     }

@@ -13,6 +13,7 @@ use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::heal::intake;
 use crate::host::Roots;
+use crate::journal;
 use crate::telemetry::logs;
 use crate::{serve, subject};
 
@@ -33,6 +34,13 @@ pub struct Config {
     pub otlp: otlp::Options,
     /// nodeward's own log lines, on standard error.
     pub log: logs::Options,
+    /// Where the journal and other state lie: an absolute path (`--state-dir`), made when it is first
+    /// needed. Default: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/nodeward`, else
+    /// `~/.local/state/nodeward`.
+    #[schemars(length(min = 1))]
+    pub state: Option<PathBuf>,
+    /// The record of everything decided and done, and how long it is kept.
+    pub journal: journal::Options,
     /// The control socket that `nodeward status`, `reload` and the like talk to: `off`, or an
     /// absolute path. Default: `$RUNTIME_DIRECTORY/nodeward.sock`, else
     /// `/run/nodeward/nodeward.sock` if that directory is there, else the state directory.
@@ -43,7 +51,7 @@ pub struct Config {
 
 /// The top-level keys in the order people should meet them.
 pub const ORDER: &[&str] = &[
-    "node", "http", "subjects", "zabbix", "otlp", "log", "control",
+    "node", "http", "subjects", "zabbix", "otlp", "state", "journal", "log", "control",
 ];
 
 /// What this machine is called.

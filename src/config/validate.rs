@@ -35,6 +35,7 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
             cross.fault_as(&path, format!("otlp.{}", complaint.text));
         }
     }
+    state(config, cross);
     listeners(config, cross);
 }
 
@@ -55,6 +56,16 @@ fn http(config: &Config, cross: &mut Cross<'_>) {
             &Path::of(&["http", "telemetry_path"]),
             "a path begins with a slash",
         );
+    }
+}
+
+fn state(config: &Config, cross: &mut Cross<'_>) {
+    if config.state.as_ref().is_some_and(|path| path.is_relative()) {
+        let why = "an absolute path is needed, such as /var/lib/nodeward";
+        cross.fault(&Path::of(&["state"]), why);
+    }
+    for (key, why) in config.journal.check() {
+        cross.fault(&Path::of(&["journal", key]), why);
     }
 }
 

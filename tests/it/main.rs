@@ -14,6 +14,7 @@ mod corpus;
 mod dependencies;
 mod generated;
 mod hostile;
+mod journal;
 mod layers;
 mod life;
 mod product;

@@ -1,0 +1,170 @@
+//! `nodeward journal`, on a journal that this process writes.
+
+use std::process::Stdio;
+
+use nodeward::journal::{Commit, Entry, IncidentRow, Journal, Kind, Options};
+use nodeward::model::id::IncidentId;
+use serde_json::Value;
+
+use crate::program::{Scratch, command, output};
+
+/// A journal of two incidents in the scratch directory, still open.
+async fn filled(scratch: &Scratch) -> Journal {
+    let (journal, _) = Journal::open(scratch.path(), &Options::default()).unwrap();
+    for (id, open) in [("01JAAA", true), ("01JABB", false)] {
+        let id = IncidentId::new(id);
+        let state = |from: &str, to: &str| {
+            let entry = Entry::new(Kind::State).incident(&id).from(from).to(to);
+            entry.target(&"unit:web.service".parse().unwrap())
+        };
+        let commit = Commit {
+            entries: vec![
+                Entry::new(Kind::Alert).incident(&id),
+                state("received", "settling"),
+                state("settling", "waiting"),
+            ],
+            incidents: vec![IncidentRow {
+                id: id.clone(),
+                open,
+                revision: None,
+                body: "{}".into(),
+            }],
+            ..Commit::default()
+        };
+        journal.commit(commit).await.unwrap();
+    }
+    journal
+}
+
+fn run(scratch: &Scratch, args: &[&str]) -> (i32, String, String) {
+    let mut all = vec!["journal"];
+    all.extend(args);
+    let out = output(scratch, &all);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        out.status.code().unwrap(),
+        text(out.stdout),
+        text(out.stderr),
+    )
+}
+
+#[tokio::test]
+async fn list_show_export_and_verify_read_it_while_it_is_held() {
+    let scratch = Scratch::new();
+    let _journal = filled(&scratch).await;
+
+    let (code, exported, said) = run(&scratch, &["export"]);
+    assert_eq!((code, said.as_str()), (0, "6 records exported\n"));
+    let records: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let seqs: Vec<_> = records.iter().map(|r| r["seq"].as_i64().unwrap()).collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(records[5]["to"], "waiting");
+    assert_eq!(records[5]["hash"].as_str().unwrap().len(), 64);
+
+    let (code, listed, said) = run(&scratch, &["list", "--incident", "01ja", "--limit", "0"]);
+    assert_eq!((code, listed.as_str()), (1, ""));
+    assert!(said.contains("01JAAA, 01JABB"), "{said}");
+    let (code, listed, said) = run(
+        &scratch,
+        &[
+            "list",
+            "--incident",
+            "01jaa",
+            "--kind",
+            "state",
+            "--limit",
+            "1",
+        ],
+    );
+    assert_eq!(
+        (code, said.as_str()),
+        (0, "1 records; older ones with --limit 0\n")
+    );
+    assert_eq!(listed, format!("{}\n", exported.lines().nth(2).unwrap()));
+    let (code, _, said) = run(&scratch, &["list", "--since", "soon"]);
+    assert_eq!(code, 2, "{said}");
+    let (_, listed, _) = run(&scratch, &["list", "--since", "1h"]);
+    assert_eq!(listed, exported);
+
+    let (code, told, said) = run(&scratch, &["show", "01JABB"]);
+    assert_eq!((code, told.lines().count()), (0, 3));
+    assert!(
+        told.contains("#6 state    unit:web.service settling -> waiting"),
+        "{told}"
+    );
+    assert_eq!(said, "incident 01JABB: closed, 3 records\n");
+    let (code, _, said) = run(&scratch, &["show", "01Z"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("no incident 01Z"), "{said}");
+
+    let last = records[5]["hash"].as_str().unwrap();
+    let siem = scratch.write(
+        "siem.log",
+        &format!("x\n<107>1 [nodeward@32473 chain=\"{last}\"]\n"),
+    );
+    let siem = siem.to_str().unwrap();
+    let (code, out, said) = run(&scratch, &["verify", "--anchor", siem]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    let all =
+        format!("6 records, 1 to 6: the chain holds; the last hash is {last}; 1 anchors found\n");
+    assert_eq!(said, all);
+    let forged = scratch.write("forged.log", &"0f".repeat(32));
+    let (code, _, said) = run(&scratch, &["verify", "--anchor", forged.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(said.contains("no record has the hash 0f0f"), "{said}");
+}
+
+#[tokio::test]
+async fn a_broken_chain_is_told_with_exit_code_1() {
+    let scratch = Scratch::new();
+    filled(&scratch).await.close().await;
+    let file = scratch.path().join("journal.db");
+    let bytes = std::fs::read(&file).unwrap();
+    // Of the same length, so that the file stays a database.
+    let at = bytes.windows(9).position(|w| w == b"\"waiting\"").unwrap();
+    let mut forged = bytes;
+    forged[at..at + 9].copy_from_slice(b"\"nothing\"");
+    std::fs::write(&file, forged).unwrap();
+    let (code, out, said) = run(&scratch, &["verify"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        said.starts_with("nodeward: the journal is broken: record "),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn where_there_is_none_that_is_said_and_a_reader_that_goes_away_is_fine() {
+    let scratch = Scratch::new();
+    let (code, _, said) = run(&scratch, &["list"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("there is none in ") && said.contains("--state-dir"),
+        "{said}"
+    );
+    assert!(scratch.path().read_dir().unwrap().next().is_none());
+
+    let state = scratch.path().join("elsewhere");
+    let (journal, _) = Journal::open(&state, &Options::default()).unwrap();
+    let many = Commit {
+        entries: vec![Entry::new(Kind::Alert); 20_000],
+        ..Commit::default()
+    };
+    journal.commit(many).await.unwrap();
+    let config = scratch.write("n.yml", &format!("state: {}\n", state.display()));
+    let args = ["journal", "export", "--config", config.to_str().unwrap()];
+    let mut child = command(&scratch, &args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(
+        (out.status.code(), out.stderr.as_slice()),
+        (Some(0), &b""[..])
+    );
+}
