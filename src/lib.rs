@@ -15,6 +15,7 @@
 //! | [`peer`] | clients of other programs: systemd |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
+//! | [`notify`] | what is told to people and to the SIEM: events and their formats |
 //! | [`heal`] | from an alert to a verified repair: the incident machine, guards |
 //! | [`serve`] | HTTP routes, negotiation, the control socket |
 //! | [`config`] | the YAML file: keys, places, faults, the texts made from it |
@@ -61,6 +62,7 @@ pub mod host;
 pub mod journal;
 pub mod model;
 pub mod net;
+pub mod notify;
 pub mod peer;
 pub mod serve;
 pub mod subject;
