@@ -12,7 +12,7 @@
 //! | [`net`] | HTTP client and server, acceptor, addresses, names, backoff |
 //! | [`journal`] | the durable, hash-chained record of everything decided and done |
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
-//! | [`peer`] | clients of other programs: systemd |
+//! | [`peer`] | clients of other programs: systemd, container engines |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
 //! | [`notify`] | what is told to people and to the SIEM: events and their formats |

@@ -16,6 +16,8 @@
 mod apart;
 pub mod clean;
 pub mod command;
+pub mod container;
+pub mod http;
 mod permission;
 pub mod systemd;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use crate::host::Host;
 use crate::model::alert::Labels;
 use crate::model::id::AttemptId;
 use crate::model::target::Target;
+use crate::net::resolve::Resolver;
 use crate::peer;
 
 /// What actions reach the world through. They are to be awaited on a tokio runtime with its drivers on.
@@ -45,6 +48,10 @@ pub struct World {
     pub host: Arc<Host>,
     /// systemd, if there is one.
     pub systemd: Option<Arc<peer::systemd::Systemd>>,
+    /// The container engine, if one may be asked.
+    pub container: Option<Arc<peer::container::Engine>>,
+    /// Looks up names.
+    pub resolver: Resolver,
 }
 
 /// Where an action stands in the config: what a playbook lets reach it.
@@ -226,4 +233,8 @@ actions! {
     Command: command::Command;
     /// Delete old files of a cache, or have the kernel forget file pages.
     Clean: clean::Clean;
+    /// Restart, start, stop or kill a container.
+    Container: container::Container;
+    /// Send one request to a fixed host.
+    Http: http::Http;
 }

@@ -16,8 +16,8 @@ pub enum Permission {
         /// With which.
         unit: String,
     },
-    /// To read and write a socket; one of a container engine's is as good as root.
-    Socket(PathBuf),
+    /// To use the container engine's socket, which is as good as root.
+    Engine,
     /// To delete files below a directory.
     Delete(PathBuf),
     /// To be root.

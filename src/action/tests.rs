@@ -60,6 +60,8 @@ impl Case {
         World {
             host: Arc::clone(&self.host),
             systemd: None,
+            container: None,
+            resolver: Resolver::default(),
         }
     }
 }
@@ -80,6 +82,9 @@ fn each_kind_is_written_as_the_config_shows() {
         json!({"systemd": {"verb": "start", "unit": "a@b.service", "reset_failed": true}}),
         json!({"command": {"argv": ["/bin/x", {"from": "name"}]}}),
         json!({"clean": {"directories": ["/var/cache/x"], "older_than": "7d"}}),
+        json!({"container": "restart"}),
+        json!({"container": {"verb": "stop", "name": "api", "stop_wait": "30s"}}),
+        json!({"http": {"url": "http://api/restart", "method": "PUT", "path": [{"from": "name"}]}}),
     ] {
         let read = written(value.clone());
         assert_eq!(
@@ -175,6 +180,8 @@ fn acting_can_be_handed_to_another_thread() {
     let order = case.order();
     for value in [
         json!({"systemd": "stop"}),
+        json!({"container": "stop"}),
+        json!({"http": {"url": "http://a"}}),
         json!({"command": {"argv": ["/bin/x"]}}),
     ] {
         let act = written(value);

@@ -198,6 +198,19 @@ impl FromStr for Endpoint {
     }
 }
 
+/// `text` as one segment of a path or one value of a query: every byte but the unreserved ones (RFC 3986 section 2.3) as `%XX`.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// An absolute Unix socket path that the kernel can hold, or nothing.
 pub(crate) fn unix_path(text: &str) -> Option<PathBuf> {
     let fits = text.len() <= UNIX_PATH_MAX && !text.contains('\0');
@@ -374,6 +387,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Place>(), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn encodes_all_that_could_end_a_segment_or_a_value() {
+        assert_eq!(percent_encoded("a-b._~Z9"), "a-b._~Z9");
+        assert_eq!(
+            percent_encoded("a/b?c&d=é #%"),
+            "a%2Fb%3Fc%26d%3D%C3%A9%20%23%25"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use nodeward::host::Host;
 use nodeward::model::alert::Labels;
 use nodeward::model::id::{AttemptId, IncidentId};
 use nodeward::model::target::Target;
+use nodeward::net::resolve::Resolver;
 use nodeward::peer::systemd::{Options, Systemd};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -152,6 +153,8 @@ impl Stage {
             world: World {
                 host: Arc::new(Host::default()),
                 systemd: Some(Arc::new(systemd)),
+                container: None,
+                resolver: Resolver::default(),
             },
             attempt: AttemptId {
                 incident: IncidentId::new("01JD"),

@@ -6,6 +6,7 @@
 
 mod actions;
 mod collector;
+mod containers;
 mod hang;
 mod hosts;
 mod live;
@@ -48,6 +49,7 @@ const TESTS: &[&[PeerTest]] = &[
     prometheus::TESTS,
     systemd::TESTS,
     actions::TESTS,
+    containers::TESTS,
     zabbix::TESTS,
     zabbix_wire::TESTS,
     collector::TESTS,

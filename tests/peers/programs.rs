@@ -23,6 +23,10 @@ pub enum Peer {
     Postgres,
     Php,
     DbusDaemon,
+    Podman,
+    Runc,
+    /// A statically linked one, for an image of one file.
+    Busybox,
     Systemd,
     Unshare,
     /// Python with grpcio and opentelemetry-proto.
@@ -48,6 +52,9 @@ impl Peer {
             Self::Postgres => "postgres",
             Self::Php => "php",
             Self::DbusDaemon => "dbus-daemon",
+            Self::Podman => "podman",
+            Self::Runc => "runc",
+            Self::Busybox => "busybox",
             Self::Systemd => "systemd",
             Self::Unshare => "unshare",
             Self::OtlpPython => "otlp-python",

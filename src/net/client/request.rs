@@ -45,10 +45,14 @@ impl Request {
 
     /// `POST` with a body.
     pub fn post(body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::new(Method::POST)
-        }
+        Self::new(Method::POST).body(body)
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
     }
 
     /// Another absolute path and query than the endpoint's. A path that is none makes
