@@ -13,6 +13,7 @@ mod live;
 mod ours;
 mod outage;
 mod page;
+mod polkit;
 mod process;
 mod product;
 mod programs;
@@ -50,6 +51,7 @@ const TESTS: &[&[PeerTest]] = &[
     systemd::TESTS,
     actions::TESTS,
     containers::TESTS,
+    polkit::TESTS,
     zabbix::TESTS,
     zabbix_wire::TESTS,
     collector::TESTS,

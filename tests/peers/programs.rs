@@ -23,6 +23,7 @@ pub enum Peer {
     Postgres,
     Php,
     DbusDaemon,
+    Polkitd,
     Podman,
     Runc,
     /// A statically linked one, for an image of one file.
@@ -52,6 +53,7 @@ impl Peer {
             Self::Postgres => "postgres",
             Self::Php => "php",
             Self::DbusDaemon => "dbus-daemon",
+            Self::Polkitd => "polkitd",
             Self::Podman => "podman",
             Self::Runc => "runc",
             Self::Busybox => "busybox",
@@ -81,8 +83,8 @@ impl Peer {
     }
 }
 
-/// Directories to search, first match wins. The last two are not on everybody's PATH: Debian keeps the
-/// agents in one and systemd in the other.
+/// Directories to search, first match wins. The last three are not on everybody's PATH: Debian keeps the
+/// agents in one, systemd and polkit in the others.
 fn places() -> Vec<PathBuf> {
     let built = std::env::var_os("NODEWARD_PEERS")
         .map(PathBuf::from)
@@ -93,7 +95,7 @@ fn places() -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("PATH") {
         places.extend(std::env::split_paths(&path));
     }
-    places.extend([PathBuf::from("/usr/sbin"), PathBuf::from("/lib/systemd")]);
+    places.extend(["/usr/sbin", "/lib/systemd", "/usr/lib/polkit-1"].map(PathBuf::from));
     places
 }
 
