@@ -17,6 +17,7 @@
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
 //! | [`notify`] | what is told to people and to the SIEM: events and their formats |
 //! | [`heal`] | from an alert to a verified repair: the incident machine, guards |
+//! | [`check`] | local probes of services: the schedule, what became of each, and one room a kind |
 //! | [`serve`] | HTTP routes, negotiation, the control socket |
 //! | [`config`] | the YAML file: keys, places, faults, the texts made from it |
 //! | [`app`] | builds everything from the settings; start, reload, drain |
@@ -54,6 +55,7 @@
 
 pub mod action;
 pub mod app;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod dialect;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use super::{BadSettings, Settings, told};
+use crate::check::{Plan, World};
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp};
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
@@ -19,6 +20,8 @@ use crate::subject::{Machine, Sampler, Snapshot};
 pub struct House {
     /// What HTTP serves.
     pub view: Arc<View>,
+    /// The checks, ready to be probed.
+    pub checks: Plan,
     /// Who the machine is.
     pub identity: Identity,
     /// Looks up every name that the config holds.
@@ -98,6 +101,13 @@ impl House {
             names.map(String::as_str),
             machine.host.addresses(),
         );
+        let resolver = before.map_or_else(Resolver::default, |(_, house)| house.resolver.clone());
+        let world = World {
+            sampler: Arc::clone(&sampler),
+            resolver: resolver.clone(),
+        };
+        let checks =
+            Plan::new(&config.checks, &world).map_err(|wrong| settings.wrong_checks(&wrong))?;
         let view = View {
             sampler,
             told,
@@ -105,8 +115,9 @@ impl House {
         };
         Ok(Self {
             view: Arc::new(view),
+            checks,
             identity,
-            resolver: before.map_or_else(Resolver::default, |(_, house)| house.resolver.clone()),
+            resolver,
             ours,
             machine,
         })

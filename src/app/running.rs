@@ -23,6 +23,7 @@ use super::listeners::Listeners;
 use super::status::Status;
 use super::told::{Passive, Pushed, Reload, Served};
 use super::{BadSettings, Flags, House, Settings};
+use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
 use crate::serve::{Control, Reloaded, Requests, Router};
@@ -51,6 +52,7 @@ struct Running {
     listeners: Listeners,
     export: Option<Export>,
     ticking: Option<JoinHandle<()>>,
+    checks: Arc<Checks>,
     pushed: Arc<Pushed>,
     /// Series of those that outlive a reload.
     told: Vec<Arc<dyn Told>>,
@@ -177,6 +179,7 @@ impl Running {
             status: Arc::clone(&status),
         });
         let mut listeners = Listeners::new(control);
+        let checks = Arc::<Checks>::default();
         let pushed = Arc::<Pushed>::default();
         let told: Vec<Arc<dyn Told>> = vec![
             Arc::clone(&reload) as Arc<dyn Told>,
@@ -186,6 +189,7 @@ impl Running {
             }),
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
+            Arc::clone(&checks) as Arc<dyn Told>,
         ];
         let house = Arc::new(House::with(&settings, told.clone(), None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
@@ -200,6 +204,7 @@ impl Running {
             listeners,
             export: None,
             ticking: None,
+            checks,
             pushed,
             told,
             reload,
@@ -244,9 +249,10 @@ impl Running {
         said
     }
 
-    /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates. `before` is the
+    /// Starts what works on its own clock: checks, exports, traces, the tick of Zabbix rates. `before` is the
     /// export whose place the new one takes.
     fn push(&mut self, before: Option<&Export>) {
+        self.checks.change(&self.house.checks);
         self.export = Export::start(
             &self.settings.otlp,
             Arc::clone(&self.house),
@@ -360,6 +366,7 @@ impl Running {
     async fn end(mut self) {
         note(self.manager.stopping().await);
         self.router.set_ready(false);
+        self.checks.stop();
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;
         self.listeners.drain(deadline).await;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Flags, control};
+use crate::check;
 use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
 use crate::subject::Invalid;
@@ -115,6 +116,20 @@ impl Settings {
             true => BadSettings::Flags(text),
             false => BadSettings::Config(text),
         }
+    }
+
+    /// Checks that cannot work here, at their places in the files.
+    #[must_use]
+    pub fn wrong_checks(&self, wrong: &[check::Invalid]) -> BadSettings {
+        let paths = wrong.iter().map(|wrong| {
+            let mut path = vec!["checks", &wrong.check];
+            path.extend(&wrong.keys);
+            path
+        });
+        let paths: Vec<_> = paths.collect();
+        let found = paths.iter().zip(wrong);
+        let found = found.map(|(path, wrong)| (&path[..], wrong.why.clone()));
+        BadSettings::Config(self.origin.errors(found).to_string())
     }
 }
 

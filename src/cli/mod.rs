@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 usage, 78 bad config. Each command ends with one line, on standard error, saying what it did.
 
+mod check;
 mod control;
 mod exit;
 mod flags;
@@ -38,6 +39,7 @@ fn command() -> Command {
             .subcommand(run::command())
             .subcommand(validate::command())
             .subcommand(show::command())
+            .subcommand(check::command())
             .subcommand(control::status_command())
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
@@ -65,6 +67,7 @@ pub fn main() -> Exit {
         Some(("run", matches)) => run::run(matches),
         Some(("validate", matches)) => validate::run(matches),
         Some(("show", matches)) => show::run(matches),
+        Some(("check", matches)) => check::run(matches),
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),

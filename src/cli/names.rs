@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use crate::app::told;
 use crate::dialect::otlp::{Form, InstrumentKind, Named};
 use crate::dialect::prometheus::Declared;
-use crate::subject::{Entry, TABLE};
+use crate::subject::{Entry, ItemDescriptor, TABLE};
 
 const HEAD: &str = "# Every name that is told\n\n\
 Made from the declarations in the source; `nodeward generate metrics` prints it. One chapter a subject, then nodeward's own series. The \
@@ -27,7 +27,8 @@ fn write_all(page: &mut String) -> fmt::Result {
     }
     page.push_str("\n## nodeward itself\n");
     families(page, told::families().into_iter().flatten().copied())?;
-    instruments(page, told::instruments())?;
+    instruments(page, &told::instruments())?;
+    keys(page, told::keys())?;
     let keys: Vec<_> = crate::dialect::zabbix::agent::KEYS
         .iter()
         .map(|key| format!("`{key}`"))
@@ -49,16 +50,20 @@ fn subject(page: &mut String, entry: &Entry) -> fmt::Result {
     )?;
     families(page, entry.families.iter().copied())?;
     instruments(page, entry.instruments)?;
-    let items = (entry.items)();
-    if !items.is_empty() {
-        writeln!(page, "\n| Zabbix key | what |\n| --- | --- |")?;
-        for item in items {
-            let parameters = match item.parameters {
-                [] => String::new(),
-                some => format!("[{}]", some.join(",")),
-            };
-            writeln!(page, "| `{}{parameters}` | {} |", item.name, item.help)?;
-        }
+    keys(page, &(entry.items)())
+}
+
+fn keys(page: &mut String, items: &[ItemDescriptor]) -> fmt::Result {
+    if items.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "\n| Zabbix key | what |\n| --- | --- |")?;
+    for item in items {
+        let parameters = match item.parameters {
+            [] => String::new(),
+            some => format!("[{}]", some.join(",")),
+        };
+        writeln!(page, "| `{}{parameters}` | {} |", item.name, item.help)?;
     }
     Ok(())
 }

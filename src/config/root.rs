@@ -15,7 +15,7 @@ use crate::heal::intake;
 use crate::host::Roots;
 use crate::journal;
 use crate::telemetry::logs;
-use crate::{serve, subject};
+use crate::{check, serve, subject};
 
 /// The whole config file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +32,9 @@ pub struct Config {
     pub zabbix: passive::Options,
     /// Metrics and traces pushed over OTLP.
     pub otlp: otlp::Options,
+    /// Local probes of services, each by a name of up to 64 letters, digits, dots, dashes and underscores: what is probed,
+    /// how often, and what its failing means.
+    pub checks: check::Options,
     /// nodeward's own log lines, on standard error.
     pub log: logs::Options,
     /// Where the journal and other state lie: an absolute path (`--state-dir`), made when it is first
@@ -51,7 +54,7 @@ pub struct Config {
 
 /// The top-level keys in the order people should meet them.
 pub const ORDER: &[&str] = &[
-    "node", "http", "subjects", "zabbix", "otlp", "state", "journal", "log", "control",
+    "node", "http", "subjects", "zabbix", "otlp", "checks", "state", "journal", "log", "control",
 ];
 
 /// What this machine is called.

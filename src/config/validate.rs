@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::cross::Cross;
 use super::root::Config;
 use super::tree::{Entry, Path, Value};
+use crate::check;
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::model::nearest::nearest;
@@ -36,7 +37,16 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
         }
     }
     state(config, cross);
+    checks(config, cross);
     listeners(config, cross);
+}
+
+fn checks(config: &Config, cross: &mut Cross<'_>) {
+    for invalid in check::faults(&config.checks) {
+        let start = Path::of(&["checks"]).key(&invalid.check);
+        let path = invalid.keys.iter().fold(start, |path, key| path.key(key));
+        cross.fault(&path, invalid.why);
+    }
 }
 
 fn node(config: &Config, cross: &mut Cross<'_>) {

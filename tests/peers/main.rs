@@ -5,6 +5,7 @@
 //! puts them all on a machine. Nothing here uses a fixed port, another machine or a sleep for luck.
 
 mod actions;
+mod checks;
 mod collector;
 mod containers;
 mod hang;
@@ -54,6 +55,7 @@ const TESTS: &[&[PeerTest]] = &[
     polkit::TESTS,
     zabbix::TESTS,
     zabbix_wire::TESTS,
+    checks::TESTS,
     collector::TESTS,
     product::TESTS,
     zabbix_server::TESTS,

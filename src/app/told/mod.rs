@@ -16,13 +16,16 @@ pub use reading::Reading;
 pub use reload::{LastReload, Reload};
 pub use served::Served;
 
+use crate::dialect::otlp::Named;
 use crate::dialect::prometheus::Declared;
+use crate::subject::ItemDescriptor;
 
 /// Every family of nodeward's own, for docs.
 #[must_use]
 pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
         build::FAMILIES,
+        crate::check::FAMILIES,
         passive::FAMILIES,
         process::FAMILIES,
         pushed::FAMILIES,
@@ -35,6 +38,12 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
 
 /// Every instrument of nodeward's own, for docs.
 #[must_use]
-pub fn instruments() -> &'static [&'static dyn crate::dialect::otlp::Named] {
-    pushed::INSTRUMENTS
+pub fn instruments() -> Vec<&'static dyn Named> {
+    [pushed::INSTRUMENTS, crate::check::INSTRUMENTS].concat()
+}
+
+/// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.
+#[must_use]
+pub fn keys() -> &'static [ItemDescriptor] {
+    crate::check::KEYS
 }

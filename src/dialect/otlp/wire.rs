@@ -3,7 +3,6 @@
 //! Owns the choice between HTTP and gRPC and what a broken exchange counts as. It never waits and
 //! never sends anything twice but for what [`crate::net::client`] says about kept connections.
 
-use std::error::Error as _;
 use std::io;
 use std::time::{Duration, SystemTime};
 
@@ -165,10 +164,7 @@ impl Carry for Wire {
 /// No whole answer. What is no HTTP at all is sent again too: it is a wrong port or a proxy in
 /// trouble, and nobody has judged the telemetry itself.
 fn unanswered(error: &Error) -> Answer {
-    let mut told = error.to_string();
-    if let Some(source) = error.source() {
-        told = format!("{told}: {source}");
-    }
+    let told = error.told();
     let later = |reason| Answer::Later {
         reason,
         wait: None,

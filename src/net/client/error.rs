@@ -60,6 +60,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error and what caused it, in one line.
+    pub fn told(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether the same request may well succeed a little later: no connection, no answer in time,
     /// or a connection that broke. What OTLP calls "no answer" and lets its clients retry.
     pub fn is_transient(&self) -> bool {

@@ -1,0 +1,92 @@
+//! A check that began or ceased to raise its alert.
+
+use std::sync::Arc;
+
+use super::Check;
+use crate::model::alert::{Alert, Episode, Labels, Status};
+use crate::model::moment::Timestamp;
+use crate::model::severity::Severity;
+
+/// The source of alerts that checks raise.
+pub const SOURCE: &str = "check";
+
+/// An alert of a check was raised, or is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The check.
+    pub name: Arc<str>,
+    /// Whether it is over.
+    pub up: bool,
+    /// Whether the check is critical to the node.
+    pub critical: bool,
+    /// When the check began to fail; the same for the end as for the beginning.
+    pub since: Timestamp,
+    /// When this was found out.
+    pub at: Timestamp,
+    /// What the last probe saw, or why there is none any more.
+    pub why: String,
+    labels: Labels,
+    description: Option<String>,
+}
+
+impl Change {
+    pub(super) fn new(
+        name: &Arc<str>,
+        check: &Check,
+        up: bool,
+        since: Timestamp,
+        why: String,
+    ) -> Self {
+        Self {
+            name: Arc::clone(name),
+            up,
+            critical: check.critical,
+            since,
+            at: Timestamp::now(),
+            why,
+            labels: check.alert.clone(),
+            description: check.description.clone(),
+        }
+    }
+
+    /// As the alert that playbooks match: `alertname` CheckFailed, `check` the name, `severity` critical or warning, unless
+    /// the check's own labels say otherwise.
+    #[must_use]
+    pub fn alert(&self) -> Alert {
+        let severity = if self.critical {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
+        let mut labels = Labels::from([
+            ("alertname".to_owned(), "CheckFailed".to_owned()),
+            ("severity".to_owned(), severity.to_string()),
+        ]);
+        labels.extend(self.labels.clone());
+        labels.insert("check".to_owned(), self.name.to_string());
+        let mut annotations = Labels::from([("summary".to_owned(), self.why.clone())]);
+        annotations.extend(
+            self.description
+                .clone()
+                .map(|text| ("description".to_owned(), text)),
+        );
+        let start = self.since.to_string();
+        Alert {
+            source: SOURCE.to_owned(),
+            fingerprint: self.name.to_string(),
+            episode: Episode::new(SOURCE, &self.name, &start),
+            status: if self.up {
+                Status::Resolved
+            } else {
+                Status::Firing
+            },
+            severity: match labels.get("severity").map(String::as_str) {
+                Some("critical" | "page") => Severity::Critical,
+                _ => Severity::Warning,
+            },
+            starts_at: Some(self.since),
+            labels,
+            annotations,
+        }
+    }
+}

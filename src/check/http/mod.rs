@@ -1,0 +1,259 @@
+//! Asks an HTTP server and judges its answer: status, headers, body, time.
+//!
+//! A redirect is an answer like any other and is never followed. The connection is kept between scheduled probes, unless
+//! the options say otherwise; a probe that heals or verifies makes its own.
+
+mod statuses;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::Method;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Ask, Kind, Outcome, Prober, World};
+use crate::model::duration::Period;
+use crate::model::size::Size;
+use crate::net::client::{Client, Error, Limits, Protocol, Request, Response};
+use crate::net::endpoint::Endpoint;
+
+pub use statuses::Statuses;
+
+/// Longest part of a header that is told.
+const TOLD: usize = 200;
+
+/// An HTTP server answers as expected.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// What is asked for: `http://host:port/path` or `unix:/path` (then `/` is asked for).
+    pub url: String,
+    /// How it is asked.
+    #[serde(default)]
+    pub method: Verb,
+    /// Headers to send, by name; `host` replaces the one of the URL.
+    #[serde(default)]
+    pub request_headers: BTreeMap<String, String>,
+    /// The statuses that pass: a number, a range such as `200-299`, or a list of both. A redirect is not followed.
+    #[serde(default)]
+    pub expect: Statuses,
+    /// Headers that the answer must have with exactly these values, by name.
+    #[serde(default)]
+    pub response_headers: BTreeMap<String, String>,
+    /// What must stand somewhere in the body, as it is sent; no body is unpacked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_contains: Option<String>,
+    /// An answer that takes longer than this fails, though it is complete; connecting included. Default: only the check's
+    /// `timeout` counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower_than: Option<Period>,
+    /// The largest body that is read; an answer with a larger one fails.
+    #[serde(default = "max_body")]
+    pub max_body: Size,
+    /// Whether the connection is kept from one probe to the next. `false` tests each time that the server takes new ones.
+    #[serde(default = "keep_alive")]
+    pub keep_alive: bool,
+}
+
+const fn max_body() -> Size {
+    Size::mib(1)
+}
+
+const fn keep_alive() -> bool {
+    true
+}
+
+/// Methods that change nothing.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verb {
+    /// Status, headers and body.
+    #[default]
+    Get,
+    /// Status and headers.
+    Head,
+    /// What the server can do.
+    Options,
+}
+
+impl From<Verb> for Method {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Get => Self::GET,
+            Verb::Head => Self::HEAD,
+            Verb::Options => Self::OPTIONS,
+        }
+    }
+}
+
+impl Http {
+    fn endpoint(&self) -> Result<Endpoint, String> {
+        let parsed: Result<Endpoint, _> = self.url.parse();
+        parsed.map_err(|why| why.to_string())
+    }
+}
+
+fn is_header(name: &str, value: &str) -> bool {
+    hyper::header::HeaderName::try_from(name).is_ok()
+        && hyper::header::HeaderValue::try_from(value).is_ok()
+}
+
+impl Kind for Http {
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults: Vec<_> = self
+            .endpoint()
+            .err()
+            .map(|why| ("url", why))
+            .into_iter()
+            .collect();
+        for (key, headers) in [
+            ("request_headers", &self.request_headers),
+            ("response_headers", &self.response_headers),
+        ] {
+            let bad = headers
+                .iter()
+                .filter(|(name, value)| !is_header(name, value));
+            faults.extend(
+                bad.map(|(name, _)| (key, format!("{name:?} is no header, or its value is none"))),
+            );
+        }
+        if self.method == Verb::Head && self.body_contains.is_some() {
+            faults.push((
+                "body_contains",
+                "an answer to HEAD has no body; use method: GET".into(),
+            ));
+        }
+        faults
+    }
+
+    fn prober(&self, timeout: Duration, world: &World) -> Result<Box<dyn Prober>, String> {
+        let limits = Limits {
+            connect: timeout,
+            whole: timeout,
+            response: self.max_body.len(),
+        };
+        let mut request = Request::new(self.method.into()).header(
+            "user-agent",
+            concat!("nodeward/", env!("CARGO_PKG_VERSION")),
+        );
+        if !self.keep_alive {
+            request = request.header("connection", "close").at_most_once();
+        }
+        for (name, value) in &self.request_headers {
+            request = request.header(name, value);
+        }
+        Ok(Box::new(Asking {
+            client: Client::new(
+                self.endpoint()?,
+                Protocol::Http1,
+                limits,
+                world.resolver.clone(),
+            ),
+            request,
+            options: self.clone(),
+        }))
+    }
+}
+
+struct Asking {
+    client: Client,
+    request: Request,
+    options: Http,
+}
+
+#[async_trait]
+impl Prober for Asking {
+    async fn probe(&self, ask: Ask) -> Outcome {
+        let began = Instant::now();
+        let left = ask.deadline.saturating_duration_since(began);
+        let mut request = self.request.clone().within(left);
+        if ask.age.is_zero() {
+            request = request.at_most_once();
+        }
+        match self.client.send(request).await {
+            Ok(response) => self.options.judge(&response, began.elapsed()),
+            Err(late @ Error::TimedOut { .. }) => Outcome::late(late),
+            Err(error) => Outcome::blind(error.told()),
+        }
+    }
+}
+
+impl Http {
+    fn judge(&self, response: &Response, took: Duration) -> Outcome {
+        let status = response.status.as_u16();
+        let facts = json!({"status": status, "body_bytes": response.body.len()});
+        match self.fault(response, took) {
+            Some(why) => Outcome::failed(why, facts),
+            None => Outcome::passed(format!("status {status}"), facts),
+        }
+    }
+
+    fn fault(&self, response: &Response, took: Duration) -> Option<String> {
+        let status = response.status.as_u16();
+        if !self.expect.contains(status) {
+            let to = response
+                .header("location")
+                .filter(|_| response.status.is_redirection());
+            let to = to.map(|to| format!(": a redirect to {:?}, which is not followed", cut(to)));
+            let expect = &self.expect;
+            return Some(format!(
+                "status {status} where {expect} is expected{}",
+                to.unwrap_or_default()
+            ));
+        }
+        for (name, value) in &self.response_headers {
+            let mut all = response.headers.get_all(name.as_str()).iter();
+            if !all.any(|has| has.as_bytes() == value.as_bytes()) {
+                let has = response.header(name).map(cut);
+                return Some(match has {
+                    Some(has) => format!("header {name} is {has:?} where {value:?} is expected"),
+                    None => format!("header {name} is missing"),
+                });
+            }
+        }
+        if let Some(part) = &self.body_contains
+            && !contains(&response.body, part.as_bytes())
+        {
+            return Some(format!(
+                "{part:?} is not in the body of {} bytes",
+                response.body.len()
+            ));
+        }
+        let slow = self
+            .slower_than
+            .map(Period::get)
+            .filter(|line| took > *line);
+        slow.map(|line| format!("took {took:.1?}, which is more than {line:?}"))
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TOLD).collect()
+}
+
+fn contains(body: &[u8], part: &[u8]) -> bool {
+    let Some((first, _)) = part.split_first() else {
+        return true;
+    };
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|b| b == first) {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.starts_with(part) {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}

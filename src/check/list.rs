@@ -1,0 +1,58 @@
+//! The list of kinds of probes, and the config's choice among them.
+
+use super::Kind;
+
+macro_rules! probes {
+    ($($name:ident: $variant:ident($options:ty) $about:literal;)*) => {
+        /// What is probed: exactly one kind.
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Probe {
+            $(#[doc = $about] $variant($options),)*
+        }
+
+        /// The kinds there are.
+        pub static KINDS: &[&str] = &[$(stringify!($name)),*];
+
+        impl Probe {
+            /// Its kind, as it stands in the config.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => stringify!($name),)*
+                }
+            }
+
+            /// Its options.
+            #[must_use]
+            pub fn options(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$variant(options) => options,)*
+                }
+            }
+        }
+    };
+}
+
+probes! {
+    http: Http(super::http::Http) "An HTTP server answers as expected.";
+    tcp: Tcp(super::tcp::Tcp) "A TCP port or Unix socket takes a connection.";
+    process: Process(super::process::Process) "Enough, and not too many, processes run.";
+    reading: Reading(super::reading::Reading) "A value that nodeward reads itself stays on the right side of a line.";
+    unit: Unit(super::unit::Unit) "A unit of systemd is active.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_in_the_list_is_the_key_in_the_config() {
+        let probe: Probe = serde_json::from_str(r#"{"tcp": {"address": "web:80"}}"#).unwrap();
+        assert_eq!(probe.kind(), "tcp");
+        let schema = serde_json::to_string(&schemars::schema_for!(Probe)).unwrap();
+        for kind in KINDS {
+            assert!(schema.contains(&format!("\"{kind}\"")), "{kind}");
+        }
+    }
+}

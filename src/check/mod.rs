@@ -1,0 +1,121 @@
+//! Checks: local probes of services, run on a schedule, and what became of them.
+//!
+//! Owns the kinds of probes (one room each), the schedule, the state of each check and its series. It heals nothing and
+//! decides nothing: who listens to [`Checks::changes`] does. A probe changes nothing in the world, never follows a
+//! redirect, and reads the machine only through the subjects, so that ten checks cost one reading.
+//!
+//! ```text
+//!  options ─> Plan ─> Checks: one task ── due ──> probe (≤ timeout) ──> Track: rise, fall, for ──> Change
+//!              └────> probe(name): now, beside the schedule, without a trace in the state
+//! ```
+//!
+//! Adding a kind is one room and one line in [`list`]: the config key, its documentation and the schema follow.
+
+mod change;
+pub mod http;
+mod list;
+mod options;
+mod plan;
+pub mod process;
+pub mod reading;
+mod run;
+mod schedule;
+pub mod tcp;
+mod told;
+mod track;
+pub mod unit;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::net::resolve::Resolver;
+use crate::subject::Sampler;
+
+pub use change::Change;
+pub use list::{KINDS, Probe};
+pub use options::{Check, Invalid, Options, faults};
+pub use plan::{Plan, Probed};
+pub use run::Checks;
+pub use told::{FAMILIES, INSTRUMENTS, KEYS};
+pub use track::{Health, Last, State};
+
+/// What probes reach the world through.
+#[derive(Clone)]
+pub struct World {
+    /// Reads the machine.
+    pub sampler: Arc<Sampler>,
+    /// Looks up names.
+    pub resolver: Resolver,
+}
+
+/// The options of one kind of probe.
+pub trait Kind: Send + Sync {
+    /// What is wrong with them that their types do not show; the key each is about (empty: all of them), and why.
+    fn faults(&self) -> Vec<(&'static str, String)>;
+    /// What probes. Opens nothing; `timeout` is the check's own.
+    ///
+    /// # Errors
+    /// What cannot work in this world, in words that name the setting to change.
+    fn prober(&self, timeout: Duration, world: &World) -> Result<Box<dyn Prober>, String>;
+}
+
+/// Probes one thing. Never blocks the runtime thread; it may be dropped at any await once its deadline has passed.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// Probes once.
+    async fn probe(&self, ask: Ask) -> Outcome;
+}
+
+/// How a probe is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// When it has failed for being late.
+    pub deadline: Instant,
+    /// How old a reading of the machine may be; zero means anew, and on a connection of its own.
+    pub age: Duration,
+}
+
+/// How a probe ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Whether all is well.
+    pub ok: bool,
+    /// What was seen, or what is wrong; one line for people.
+    pub why: String,
+    /// What was seen, for programs; an object.
+    pub facts: serde_json::Value,
+}
+
+impl Outcome {
+    /// All is well.
+    #[must_use]
+    pub fn passed(why: impl Into<String>, facts: serde_json::Value) -> Self {
+        let (ok, why) = (true, why.into());
+        Self { ok, why, facts }
+    }
+
+    /// Something is wrong.
+    #[must_use]
+    pub fn failed(why: impl Into<String>, facts: serde_json::Value) -> Self {
+        let (ok, why) = (false, why.into());
+        Self { ok, why, facts }
+    }
+
+    /// What was waited for did not come in time.
+    #[must_use]
+    pub fn late(what: impl std::fmt::Display) -> Self {
+        Self::blind(format!("timed out: {what}"))
+    }
+
+    /// There is nothing to judge by, which is a failure too.
+    #[must_use]
+    pub fn blind(why: impl Into<String>) -> Self {
+        Self::failed(why, serde_json::Value::Object(serde_json::Map::new()))
+    }
+}
