@@ -340,5 +340,6 @@ fn the_sample_holds_every_key_at_its_default() {
     assert_eq!(house(&live).unwrap().config, House::default());
 }
 
+mod actions;
 mod hostile;
 mod whole;
