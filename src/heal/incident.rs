@@ -228,6 +228,12 @@ impl State {
         )
     }
 
+    /// Whether a new alert soon after its end makes it open again.
+    #[must_use]
+    pub const fn reopens(&self) -> bool {
+        matches!(self, Self::Healed | Self::ResolvedAlone | Self::Observed)
+    }
+
     /// Whether an attempt is under way: no other may begin on the same target.
     #[must_use]
     pub const fn holds_target(&self) -> bool {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::guards::{self, Look, Standing, Verdict};
 use super::incident::{Approval, Cause, Incident, State};
-use super::plan::{Mode, Plan, Strength};
+use super::plan::{Mode, Plan};
+use crate::action::Strength;
 use crate::journal::Kind;
 use crate::model::alert::{Episode, Status};
 use crate::model::moment::{Deadline, Moment};

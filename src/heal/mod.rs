@@ -23,8 +23,11 @@
 //! [`guards`] the reasons not to act, [`incident`] what is kept of each, [`intake`] what alert servers send.
 
 pub mod guards;
+pub mod hands;
 pub mod history;
 pub mod incident;
 pub mod intake;
 pub mod machine;
 pub mod plan;
+pub mod playbook;
+pub mod runner;

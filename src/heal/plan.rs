@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Strength;
+
 /// How far a playbook may go.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
@@ -32,18 +34,6 @@ impl Mode {
             Self::Auto => "auto",
         }
     }
-}
-
-/// What can be known after a crash about an action of which only the intent is on record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strength {
-    /// Its witness changes if and only if it happened.
-    Strong,
-    /// Nothing tells whether it happened: it is never done again.
-    Weak,
-    /// Doing it twice is as good as once.
-    Idempotent,
 }
 
 /// So many within so long.

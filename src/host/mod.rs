@@ -4,6 +4,7 @@
 //! names and system facts.
 
 mod calls;
+mod clock;
 mod file;
 mod identity;
 mod netlink;
@@ -17,6 +18,7 @@ mod sweep;
 mod trust;
 
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
+pub use clock::Clock;
 pub use file::{Files, ReadError};
 pub use identity::{Identity, boot_time};
 pub use netlink::{Dump, Message, attributes, messages};

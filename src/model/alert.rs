@@ -34,6 +34,12 @@ impl Episode {
         Self(format!("{source}/{fingerprint}/{start}").into())
     }
 
+    /// An episode as [`Episode::as_str`] gave it.
+    #[must_use]
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,42 @@
+//! What the runner reaches the world through.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::guards::Look;
+use super::incident::Incident;
+use super::machine::{After, Outcome};
+use super::playbook::Playbook;
+use crate::model::moment::Moment;
+
+/// An answer that takes its time.
+pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Called once an effect is under way, with its handle in the world.
+pub type Started = Box<dyn FnOnce(Value) + Send>;
+
+/// One incident to look at or to act upon, as it stands.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The incident.
+    pub incident: Incident,
+    /// The playbook it goes by.
+    pub playbook: Arc<Playbook>,
+}
+
+/// Looks, acts and probes. What it is asked for is on record before; it decides nothing and answers in bounded time.
+pub trait Hands: Send + Sync + 'static {
+    /// What time it is.
+    fn now(&self) -> Moment;
+    /// Looks at everything the guards want to know about the rung that is next.
+    fn look(&self, job: Job) -> Later<Look>;
+    /// Carries out the action of the rung.
+    fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)>;
+    /// Runs the probes of `verify`: whether all passed, and what they saw.
+    fn probe(&self, job: Job) -> Later<(bool, Value)>;
+    /// After a restart: what the witness of the open attempt says.
+    fn after(&self, job: Job) -> Later<After>;
+}

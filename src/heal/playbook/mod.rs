@@ -1,0 +1,393 @@
+//! Playbooks: which alerts, what is healed, how, and how it is proven (`playbooks:`).
+//!
+//! Owns the keys of a playbook, what is wrong with one, which alerts it takes, and what the incident machine sees of it. It starts nothing.
+
+mod guards;
+mod matcher;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::journal::Hash;
+use serde::{Deserialize, Serialize};
+
+pub use guards::{Guards, Times, Wait};
+pub use matcher::Matcher;
+
+use super::plan::{Mode, Plan, Proof, Rung};
+use crate::action::{Do, Site, Word};
+use crate::model::alert::{Alert, Labels};
+use crate::model::duration::Period;
+use crate::model::target::{NotATarget, Target};
+
+/// All playbooks, by name.
+pub type Options = BTreeMap<String, Playbook>;
+
+/// One playbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Playbook {
+    /// How far it may go: off, observe (decides and records, touches nothing), approve (acts once a person said yes), auto.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Labels an alert must have: each with a text, `{in: [texts]}` or `{re: pattern}` that must match the whole value.
+    #[serde(rename = "match")]
+    pub matching: BTreeMap<String, Matcher>,
+    /// What is healed.
+    pub target: Whom,
+    /// Checks that must fail here too before anything is done.
+    #[serde(default)]
+    pub confirm: Vec<Confirm>,
+    /// How long the problem may heal by itself first.
+    #[serde(default, rename = "for")]
+    pub settle: Period,
+    /// When not to act.
+    #[serde(default)]
+    pub guards: Guards,
+    /// What is done, one rung after the other until it helps.
+    #[schemars(length(min = 1))]
+    pub ladder: Vec<Step>,
+    /// How it is proven that it helped.
+    #[serde(default)]
+    pub verify: Verify,
+    /// How long it must stay well before the incident is over. Default: 2m.
+    #[serde(default = "two_minutes")]
+    pub probation: Period,
+    /// Which notifiers are told what could not be healed.
+    #[serde(default)]
+    pub escalate: Vec<String>,
+}
+
+const fn two_minutes() -> Period {
+    Period::secs(120)
+}
+
+/// What is healed: a kind, and a name that is fixed or a label's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Whom {
+    /// A systemd unit.
+    Unit(Word),
+    /// A container.
+    Container(Word),
+    /// Anything with a name.
+    Service(Word),
+    /// This machine.
+    Node,
+}
+
+impl Whom {
+    /// The kind of target.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unit(_) => "unit",
+            Self::Container(_) => "container",
+            Self::Service(_) => "service",
+            Self::Node => "node",
+        }
+    }
+
+    const fn word(&self) -> Option<&Word> {
+        match self {
+            Self::Unit(word) | Self::Container(word) | Self::Service(word) => Some(word),
+            Self::Node => None,
+        }
+    }
+}
+
+/// A check that must fail before anything is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    /// Name of the check.
+    pub check: String,
+    /// How often it must fail in a row. Default: 1.
+    #[serde(default = "once")]
+    #[schemars(range(min = 1, max = 10))]
+    pub fails: u32,
+}
+
+const fn once() -> u32 {
+    1
+}
+
+/// One rung of the ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The action.
+    #[serde(rename = "do")]
+    pub action: Do,
+    /// How long it may take. Default: 1m.
+    #[serde(default = "one_minute")]
+    pub timeout: Period,
+    /// Whether a person must approve it, whatever the mode. Default: false.
+    #[serde(default)]
+    pub approve: bool,
+    /// What follows if it did not help: the next rung, or people. Default: next.
+    #[serde(default)]
+    pub on_fail: OnFail,
+}
+
+const fn one_minute() -> Period {
+    Period::secs(60)
+}
+
+/// What follows a rung that did not help.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFail {
+    /// The next rung, if there is one.
+    #[default]
+    Next,
+    /// People are told.
+    Stop,
+}
+
+/// The proof that an action helped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Verify {
+    /// What must hold, all of it. Default for a unit: `unit_stable: 10s`.
+    pub all: Vec<Probe>,
+    /// How often in a row. Default: 3.
+    #[schemars(range(min = 1, max = 100))]
+    pub pass: u32,
+    /// Time between two rounds. Default: 1s.
+    pub every: Period,
+    /// How long it may take until then. Default: 60s.
+    pub deadline: Period,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            all: Vec::new(),
+            pass: 3,
+            every: Period::secs(1),
+            deadline: Period::secs(60),
+        }
+    }
+}
+
+/// One thing that must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// A check of this name passes.
+    Check(String),
+    /// The unit is active and has been so, in one piece, for this long.
+    UnitStable(Period),
+}
+
+/// How long a unit must be active in one piece if the playbook does not say.
+const SETTLED: Period = Period::secs(10);
+
+/// A fault of a playbook: the key it is about, below the playbook's own, and why.
+pub type Fault = (Vec<String>, String);
+
+impl Playbook {
+    /// What is wrong with it: what its types do not show. `checks` and `notifiers` are the names there are.
+    #[must_use]
+    pub fn faults(&self, checks: &[&str], notifiers: &[&str]) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |keys: &[&str], why: String| {
+            faults.push((keys.iter().map(|k| (*k).to_owned()).collect(), why));
+        };
+        if self.matching.is_empty() {
+            fault(
+                &["match"],
+                "an empty match takes every alert; name at least one label, such as alertname"
+                    .into(),
+            );
+        }
+        if let Some(Word::Label(label)) = self.target.word() {
+            match self.matching.get(&label.from) {
+                Some(matcher) if matcher.is_listed() => {}
+                Some(_) => fault(
+                    &["target"],
+                    format!(
+                        "label {:?} names the target, so match must list its values with a text or {{in: [...]}}",
+                        label.from
+                    ),
+                ),
+                None => fault(
+                    &["target"],
+                    format!(
+                        "label {:?} names the target, so it must stand in match",
+                        label.from
+                    ),
+                ),
+            }
+        }
+        for target in self.targets() {
+            if let Err(why) = target {
+                fault(&["target"], why.to_string());
+            }
+        }
+        if self.ladder.is_empty() {
+            fault(&["ladder"], "at least one rung is needed".into());
+        }
+        let labels: Vec<&str> = self.matching.keys().map(String::as_str).collect();
+        let site = Site {
+            target: self.target.kind(),
+            labels: &labels,
+        };
+        for (index, step) in self.ladder.iter().enumerate() {
+            for why in step.action.check(&site) {
+                fault(&["ladder", &index.to_string(), "do"], why);
+            }
+            if step.timeout.get() < Duration::from_secs(1) {
+                fault(
+                    &["ladder", &index.to_string(), "timeout"],
+                    "less than a second is no time to act in".into(),
+                );
+            }
+        }
+        if self.proof().is_empty() {
+            fault(
+                &["verify", "all"],
+                "something must prove that it helped: a check, such as {check: NAME}, or for a unit {unit_stable: 10s}"
+                    .into(),
+            );
+        }
+        let stable = |p: &&Probe| matches!(p, Probe::UnitStable(_));
+        if self.target.kind() != "unit" && self.verify.all.iter().any(|p| stable(&p)) {
+            fault(
+                &["verify", "all"],
+                "unit_stable needs a target that is a unit".into(),
+            );
+        }
+        let longest = self.proof().into_iter().filter_map(|p| match p {
+            Probe::UnitStable(period) => Some(period.get()),
+            Probe::Check(_) => None,
+        });
+        let rounds = self.verify.every.get() * self.verify.pass.saturating_sub(1);
+        if longest.max().unwrap_or_default() + rounds >= self.verify.deadline.get() {
+            fault(
+                &["verify", "deadline"],
+                "it must be longer than unit_stable and the rounds of pass and every together"
+                    .into(),
+            );
+        }
+        let wanted = self.confirm.iter().map(|c| ("confirm", &c.check));
+        let proof = self.verify.all.iter().filter_map(|p| match p {
+            Probe::Check(name) => Some(("verify", name)),
+            Probe::UnitStable(_) => None,
+        });
+        for (key, name) in wanted.chain(proof) {
+            if !checks.contains(&name.as_str()) {
+                fault(&[key], unknown("check", name, checks));
+            }
+        }
+        for name in &self.escalate {
+            if !notifiers.contains(&name.as_str()) {
+                fault(&["escalate"], unknown("notifier", name, notifiers));
+            }
+        }
+        faults
+    }
+
+    /// The targets it can have, as far as the config lists them.
+    fn targets(&self) -> Vec<Result<Target, NotATarget>> {
+        let Some(word) = self.target.word() else {
+            return vec![Ok(Target::Node)];
+        };
+        let names: Vec<&str> = match word {
+            Word::Fixed(name) => vec![name],
+            Word::Label(label) => self
+                .matching
+                .get(&label.from)
+                .map(Matcher::listed)
+                .unwrap_or_default(),
+        };
+        let kind = self.target.kind();
+        names
+            .into_iter()
+            .map(|name| Target::new(kind, name))
+            .collect()
+    }
+
+    /// Every target it can have.
+    #[must_use]
+    pub fn every_target(&self) -> Vec<Target> {
+        self.targets().into_iter().filter_map(Result::ok).collect()
+    }
+
+    /// Whether it takes an alert.
+    #[must_use]
+    pub fn takes(&self, alert: &Alert) -> bool {
+        !self.matching.is_empty()
+            && self.matching.iter().all(|(label, matcher)| {
+                matcher.matches(alert.labels.get(label).map_or("", String::as_str))
+            })
+    }
+
+    /// What it heals for an alert with these labels.
+    ///
+    /// # Errors
+    /// Why the alert names no such thing.
+    pub fn target_of(&self, labels: &Labels) -> Result<Target, String> {
+        let Some(word) = self.target.word() else {
+            return Ok(Target::Node);
+        };
+        let name = word.resolve(labels)?;
+        Target::new(self.target.kind(), name).map_err(|e| e.to_string())
+    }
+
+    /// What must hold for it to be well.
+    #[must_use]
+    pub fn proof(&self) -> Vec<Probe> {
+        match &self.target {
+            Whom::Unit(_) if self.verify.all.is_empty() => vec![Probe::UnitStable(SETTLED)],
+            _ => self.verify.all.clone(),
+        }
+    }
+
+    /// What the incident machine sees of it.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let rung = |step: &Step| Rung {
+            timeout: step.timeout.get(),
+            strength: step.action.strength(),
+            approve: step.approve,
+            last: step.on_fail == OnFail::Stop,
+        };
+        Plan {
+            mode: self.mode,
+            settle: self.settle.get(),
+            limits: self.guards.limits(),
+            rungs: self.ladder.iter().map(rung).collect(),
+            verify: Proof {
+                pass: self.verify.pass,
+                every: self.verify.every.get(),
+                deadline: self.verify.deadline.get(),
+            },
+            probation: self.probation.get(),
+        }
+    }
+
+    /// Its JSON text and the hash of that: which revision of it this is.
+    #[must_use]
+    pub fn revision(&self) -> (String, String) {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        (Hash::ZERO.next(&text).to_string(), text)
+    }
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    match crate::model::nearest::nearest(name, known.iter().copied()) {
+        Some(meant) => format!("no {what} is called {name:?}; did you mean {meant:?}?"),
+        None if known.is_empty() => format!("no {what} is called {name:?}: there are none"),
+        None => format!(
+            "no {what} is called {name:?}; there are {}",
+            known.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+use super::*;
+use crate::model::alert::{Episode, Status};
+use crate::model::severity::Severity;
+
+fn read(text: &str) -> Result<Playbook, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn restart() -> Playbook {
+    read(
+        r#"{"match": {"alertname": "UnitDown", "name": {"in": ["web.service", "api.service"]}},
+            "target": {"unit": {"from": "name"}}, "ladder": [{"do": {"systemd": "restart"}}]}"#,
+    )
+    .unwrap()
+}
+
+fn alert(labels: &[(&str, &str)]) -> Alert {
+    Alert {
+        source: "am".into(),
+        fingerprint: "f".into(),
+        episode: Episode::new("am", "f", "1"),
+        status: Status::Firing,
+        severity: Severity::Warning,
+        starts_at: None,
+        labels: labels
+            .iter()
+            .map(|(k, v)| ((*k).into(), (*v).into()))
+            .collect(),
+        annotations: Labels::new(),
+    }
+}
+
+#[test]
+fn starts_in_observe_mode_with_the_guards_on() {
+    let playbook = restart();
+    assert_eq!(playbook.mode, Mode::Observe);
+    assert_eq!(playbook.plan().limits, crate::heal::plan::Limits::default());
+    assert_eq!(playbook.proof(), [Probe::UnitStable(Period::secs(10))]);
+    assert_eq!(playbook.faults(&[], &[]), []);
+}
+
+#[test]
+fn takes_an_alert_only_if_every_label_matches_whole() {
+    let mut playbook = restart();
+    let down = |name| alert(&[("alertname", "UnitDown"), ("name", name)]);
+    assert!(playbook.takes(&down("web.service")));
+    assert!(!playbook.takes(&down("db.service")));
+    assert!(!playbook.takes(&alert(&[("alertname", "UnitDown")])));
+    playbook.matching.insert(
+        "name".into(),
+        serde_json::from_str(r#"{"re": "web.*"}"#).unwrap(),
+    );
+    assert!(playbook.takes(&down("web.service")));
+    assert!(!playbook.takes(&down("a-web.service")));
+    playbook.matching.clear();
+    assert!(
+        !playbook.takes(&down("web.service")),
+        "nothing takes everything"
+    );
+}
+
+#[test]
+fn a_target_comes_only_from_values_that_the_config_lists() {
+    let playbook = restart();
+    let labels = alert(&[("name", "web.service")]).labels;
+    assert_eq!(
+        playbook.target_of(&labels).unwrap().to_string(),
+        "unit:web.service"
+    );
+    let mut open = restart();
+    open.matching.insert(
+        "name".into(),
+        serde_json::from_str(r#"{"re": ".*"}"#).unwrap(),
+    );
+    let faults = open.faults(&[], &[]);
+    assert!(faults[0].1.contains("must list its values"), "{faults:?}");
+}
+
+#[test]
+fn says_everything_that_is_wrong_at_once() {
+    let playbook = read(
+        r#"{"match": {}, "target": {"service": "x"}, "ladder": [{"do": {"systemd": "restart"}, "timeout": "1ms"}],
+            "confirm": [{"check": "wbe"}], "escalate": ["oncal"]}"#,
+    )
+    .unwrap();
+    let faults = playbook.faults(&["web"], &["oncall"]);
+    let all = faults
+        .iter()
+        .map(|(keys, why)| format!("{}: {why}", keys.join(".")))
+        .collect::<Vec<_>>()
+        .join("\n");
+    for wanted in [
+        "match: an empty match",
+        "ladder.0.do: ",
+        "ladder.0.timeout: ",
+        "verify.all: ",
+        "did you mean \"web\"",
+        "did you mean \"oncall\"",
+    ] {
+        assert!(all.contains(wanted), "{wanted} in\n{all}");
+    }
+}
+
+#[test]
+fn guards_are_written_as_people_write_them() {
+    let guards: Guards = serde_json::from_str(
+        r#"{"cooldown": "30s", "budget": "5/2h", "flap": "off", "max_age": "off"}"#,
+    )
+    .unwrap();
+    let limits = guards.limits();
+    assert_eq!(limits.cooldown, Duration::from_secs(30));
+    assert_eq!(limits.budget.map(|b| b.most), Some(5));
+    assert_eq!(limits.flap, None);
+    assert!(limits.max_age.is_zero());
+    for wrong in ["3", "0/1h", "3/", "x/1h", "3/2d", "2000/1h"] {
+        let text = format!("{{\"budget\": {wrong:?}}}");
+        assert!(serde_json::from_str::<Guards>(&text).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn another_text_is_another_revision() {
+    let (hash, text) = restart().revision();
+    assert_eq!(read(&text).unwrap(), restart());
+    let mut other = restart();
+    other.probation = Period::secs(1);
+    assert_ne!(other.revision().0, hash);
+}

@@ -1,0 +1,556 @@
+//! All incidents, and what a turn changes of them until it is on record.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Rules;
+use super::summary::Tally;
+use crate::heal::hands::Job;
+use crate::heal::history::{History, Mark};
+use crate::heal::incident::{Incident, State};
+use crate::heal::machine::{self, Effect, Event, Record, Step};
+use crate::heal::plan::{Mode, Plan};
+use crate::heal::playbook::Playbook;
+use crate::journal::{Commit, Entry, IncidentRow, Kind, Outgoing};
+use crate::model::alert::{Episode, Status};
+use crate::model::id::IncidentId;
+use crate::model::moment::{Moment, Timestamp};
+use crate::model::notice::{Notice, What};
+use crate::model::severity::Severity;
+use crate::model::target::Target;
+
+/// The longest sleep: nothing is due, or so late that it may be looked at again before.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How long a closed incident is kept in memory beside its playbook's quiet time.
+const KEPT: Duration = Duration::from_secs(600);
+
+/// A playbook as it is now.
+#[derive(Debug, Clone)]
+pub(super) struct Current {
+    pub(super) playbook: Arc<Playbook>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) revision: String,
+    pub(super) text: String,
+}
+
+impl Current {
+    pub(super) fn new(playbook: Playbook) -> Self {
+        let (revision, text) = playbook.revision();
+        Self {
+            plan: Arc::new(playbook.plan()),
+            playbook: Arc::new(playbook),
+            revision,
+            text,
+        }
+    }
+}
+
+/// An incident and what it goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) incident: Incident,
+    pub(super) current: Current,
+    /// When its oldest alert began, as its source says.
+    pub(super) since: Option<Timestamp>,
+    /// What became of its open attempt while nodeward was away is not known yet.
+    pub(super) resuming: bool,
+}
+
+/// An episode that was told.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Seen {
+    pub(super) status: Status,
+    pub(super) severity: Severity,
+    pub(super) name: String,
+    pub(super) incidents: Vec<IncidentId>,
+    pub(super) at: Timestamp,
+}
+
+/// What a turn has changed, to take it back.
+#[derive(Debug, Default)]
+struct Undo {
+    held: HashMap<IncidentId, Option<Held>>,
+    latest: Vec<((String, Target), Option<IncidentId>)>,
+    episodes: HashMap<Episode, Option<Seen>>,
+    deliveries: usize,
+    switches: Option<Switches>,
+}
+
+/// What operators have set; kept over restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Switches {
+    pub(super) paused: Option<String>,
+    pub(super) maintenance: Option<String>,
+}
+
+/// Everything healing knows.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) rules: Rules,
+    pub(super) current: BTreeMap<String, Current>,
+    pub(super) held: HashMap<IncidentId, Held>,
+    pub(super) latest: HashMap<(String, Target), IncidentId>,
+    pub(super) episodes: HashMap<Episode, Seen>,
+    pub(super) order: VecDeque<Episode>,
+    pub(super) known: HashSet<[u8; 32]>,
+    pub(super) deliveries: VecDeque<[u8; 32]>,
+    pub(super) history: History,
+    pub(super) switches: Switches,
+    pub(super) tally: Tally,
+    pub(super) commit: Commit,
+    effects: Vec<(IncidentId, Effect)>,
+    undo: Undo,
+}
+
+impl Book {
+    pub(super) fn new(rules: Rules) -> Self {
+        let current = rules.playbooks.iter();
+        let current = current.map(|(name, p)| (name.clone(), Current::new(p.clone())));
+        Self {
+            current: current.collect(),
+            rules,
+            held: HashMap::new(),
+            latest: HashMap::new(),
+            episodes: HashMap::new(),
+            order: VecDeque::new(),
+            known: HashSet::new(),
+            deliveries: VecDeque::new(),
+            history: History::default(),
+            switches: Switches::default(),
+            tally: Tally::default(),
+            commit: Commit::default(),
+            effects: Vec::new(),
+            undo: Undo::default(),
+        }
+    }
+
+    /// What a turn wants to put on record, and what it wants to do after that.
+    pub(super) fn take(&mut self) -> (Commit, Vec<(IncidentId, Effect)>) {
+        let changed: Vec<IncidentId> = self.undo.held.keys().cloned().collect();
+        for id in changed {
+            let Some(held) = self.held.get(&id) else {
+                continue;
+            };
+            let row = IncidentRow {
+                id: id.clone(),
+                open: held.incident.state.is_open(),
+                revision: Some(held.incident.revision.clone()),
+                body: serde_json::to_string(&held.incident).unwrap_or_default(),
+            };
+            self.commit.incidents.push(row);
+            let revision = (held.current.revision.clone(), held.current.text.clone());
+            if !self.commit.playbooks.contains(&revision) {
+                self.commit.playbooks.push(revision);
+            }
+        }
+        (
+            std::mem::take(&mut self.commit),
+            std::mem::take(&mut self.effects),
+        )
+    }
+
+    /// The turn is on record.
+    pub(super) fn keep(&mut self) {
+        self.undo = Undo::default();
+    }
+
+    /// The turn could not be put on record: it never was.
+    pub(super) fn undo(&mut self) {
+        let undo = std::mem::take(&mut self.undo);
+        for (id, before) in undo.held {
+            match before {
+                Some(before) => drop(self.held.insert(id, before)),
+                None => drop(self.held.remove(&id)),
+            }
+        }
+        for (key, before) in undo.latest.into_iter().rev() {
+            match before {
+                Some(before) => drop(self.latest.insert(key, before)),
+                None => drop(self.latest.remove(&key)),
+            }
+        }
+        for (episode, before) in undo.episodes {
+            match before {
+                Some(before) => drop(self.episodes.insert(episode, before)),
+                None => drop(self.episodes.remove(&episode)),
+            }
+        }
+        for _ in 0..undo.deliveries {
+            if let Some(key) = self.deliveries.pop_back() {
+                self.known.remove(&key);
+            }
+        }
+        if let Some(switches) = undo.switches {
+            self.switches = switches;
+        }
+        self.history = History::of(self.held.values().map(|h| &h.incident));
+    }
+
+    /// Remembers how an incident was before this turn.
+    fn touch(&mut self, id: &IncidentId) {
+        if !self.undo.held.contains_key(id) {
+            let before = self.held.get(id).cloned();
+            self.undo.held.insert(id.clone(), before);
+        }
+    }
+
+    pub(super) fn set_latest(&mut self, key: (String, Target), id: IncidentId) {
+        let before = self.latest.insert(key.clone(), id);
+        self.undo.latest.push((key, before));
+    }
+
+    pub(super) fn set_episode(&mut self, episode: &Episode, seen: Seen) {
+        let before = self.episodes.insert(episode.clone(), seen);
+        if before.is_none() {
+            self.order.push_back(episode.clone());
+        }
+        self.undo.episodes.entry(episode.clone()).or_insert(before);
+    }
+
+    pub(super) fn note_delivery(&mut self, key: [u8; 32]) {
+        self.known.insert(key);
+        self.deliveries.push_back(key);
+        self.undo.deliveries += 1;
+        self.commit.deliveries.push(key);
+    }
+
+    pub(super) fn set_switches(&mut self, switches: Switches) {
+        let before = std::mem::replace(&mut self.switches, switches);
+        self.undo.switches.get_or_insert(before);
+    }
+
+    /// Adds a new incident and takes its first step.
+    pub(super) fn open(&mut self, held: Held, now: &Moment) {
+        let id = held.incident.id.clone();
+        let key = (held.incident.playbook.clone(), held.incident.target.clone());
+        self.touch(&id);
+        self.set_latest(key, id.clone());
+        self.history.opened(&held.incident);
+        self.held.insert(id.clone(), held);
+        self.move_on(&id, None, now);
+    }
+
+    /// Moves an incident on by one event.
+    pub(super) fn step(&mut self, id: &IncidentId, event: Event, now: &Moment) {
+        self.move_on(id, Some(event), now);
+    }
+
+    fn move_on(&mut self, id: &IncidentId, event: Option<Event>, now: &Moment) {
+        if !self.held.contains_key(id) {
+            return;
+        }
+        self.touch(id);
+        self.adopt(id);
+        let Some(held) = self.held.get_mut(id) else {
+            return;
+        };
+        if matches!(event, Some(Event::Restarted(_))) {
+            held.resuming = false;
+        }
+        let plan = Arc::clone(&held.current.plan);
+        let mut standing = self.history.standing(
+            &held.incident.target,
+            &held.incident.playbook,
+            held.since,
+            now,
+        );
+        standing.paused.clone_from(&self.switches.paused);
+        standing.maintenance.clone_from(&self.switches.maintenance);
+        let mark = Mark::of(&held.incident);
+        let before = held.incident.clone();
+        let step = match event {
+            Some(event) => machine::step(&mut held.incident, &plan, &standing, event, now),
+            None => machine::open(&mut held.incident, &plan, &standing, now),
+        };
+        let after = held.incident.clone();
+        if step == Step::default() && before == after {
+            // Nothing happened, so there is nothing to put on record.
+            if let Some(Some(same)) = self.undo.held.get(id)
+                && same.incident == after
+            {
+                self.undo.held.remove(id);
+            }
+            return;
+        }
+        self.history.stepped(&after, mark);
+        if before.state.holds_target() && !after.state.holds_target() {
+            self.wake_waiting(&after.target, id, now);
+        }
+        self.tally.count(&before, &after, &step, now);
+        self.note(&after, step, now);
+    }
+
+    /// Has those who wait for a target look again, now that it is free.
+    fn wake_waiting(&mut self, target: &Target, but: &IncidentId, now: &Moment) {
+        let waits = |h: &&Held| {
+            h.incident.target == *target
+                && h.incident.id != *but
+                && matches!(h.incident.state, State::Waiting { .. })
+        };
+        let waiting: Vec<IncidentId> = self
+            .held
+            .values()
+            .filter(waits)
+            .map(|h| h.incident.id.clone())
+            .collect();
+        for id in waiting {
+            self.step(&id, Event::Changed, now);
+        }
+    }
+
+    /// Puts the records of a step into the commit, and its effects beside it.
+    fn note(&mut self, incident: &Incident, step: Step, now: &Moment) {
+        for record in step.records {
+            self.commit.entries.push(entry(incident, record));
+        }
+        for effect in step.effects {
+            let told = match &effect {
+                Effect::Escalate(cause) => Some((What::Escalated, cause.as_str())),
+                Effect::AskApproval => Some((What::ApprovalWanted, "")),
+                Effect::TellRecovered => Some((What::Recovered, "")),
+                Effect::Look | Effect::Act | Effect::Probe(_) => None,
+            };
+            if let Some((what, cause)) = told {
+                self.tell(incident, what, cause, now);
+            }
+            self.effects.push((incident.id.clone(), effect));
+        }
+    }
+
+    /// Puts a notice into the outbox of each notifier that wants it.
+    fn tell(&mut self, incident: &Incident, what: What, cause: &str, now: &Moment) {
+        let severity = match what {
+            What::Escalated => incident.severity.max(Severity::Warning),
+            What::ApprovalWanted => Severity::Warning,
+            What::Recovered => Severity::Info,
+        };
+        let times = match what {
+            What::ApprovalWanted => incident.attempts.len(),
+            What::Escalated | What::Recovered => {
+                usize::try_from(incident.relapses).unwrap_or_default()
+            }
+        };
+        let notice = Notice {
+            id: format!("{}/{}/{times}", incident.id, what.as_str()),
+            time: now.wall,
+            what,
+            severity,
+            node: self.rules.node.clone(),
+            incident: incident.id.clone(),
+            playbook: incident.playbook.clone(),
+            target: incident.target.clone(),
+            state: incident.state.as_str().to_owned(),
+            attempt: incident.attempt(),
+            cause: cause.to_owned(),
+            summary: summary(incident, what, cause),
+            labels: incident.labels.clone(),
+        };
+        let body = serde_json::to_string(&notice).unwrap_or_default();
+        let sinks: Vec<String> = self
+            .held
+            .get(&incident.id)
+            .map(|held| held.current.playbook.escalate.clone())
+            .unwrap_or_default();
+        let wants = |sink: &String| {
+            self.rules
+                .notifiers
+                .get(sink)
+                .is_some_and(|least| severity >= *least)
+        };
+        let sinks: Vec<String> = sinks.into_iter().filter(wants).collect();
+        let data = json!({"id": notice.id, "what": what, "to": sinks, "summary": notice.summary});
+        let record = Record {
+            kind: Kind::Notify,
+            change: None,
+            data,
+        };
+        self.commit.entries.push(entry(incident, record));
+        let at = self.commit.entries.len().checked_sub(1);
+        for sink in sinks {
+            self.commit.outbox.push(Outgoing {
+                sink,
+                id: notice.id.clone(),
+                severity,
+                body: body.clone(),
+                entry: at,
+            });
+        }
+        match what {
+            What::Escalated => tracing::error!(incident = %incident.id, "{}", notice.summary),
+            What::ApprovalWanted => tracing::warn!(incident = %incident.id, "{}", notice.summary),
+            What::Recovered => tracing::info!(incident = %incident.id, "{}", notice.summary),
+        }
+    }
+
+    /// Lets an incident go by the playbook as it is now, unless an attempt is under way.
+    fn adopt(&mut self, id: &IncidentId) {
+        let Some(held) = self.held.get_mut(id) else {
+            return;
+        };
+        let state = &held.incident.state;
+        if state.holds_target() || matches!(state, State::Probation { .. }) || held.resuming {
+            return;
+        }
+        match self.current.get(&held.incident.playbook) {
+            Some(now) if now.revision != held.incident.revision => {
+                held.incident.revision.clone_from(&now.revision);
+                held.current = now.clone();
+            }
+            Some(_) => {}
+            // Its playbook is gone: nothing may be done any more.
+            None if held.current.plan.mode != Mode::Off => {
+                let plan = Plan {
+                    mode: Mode::Off,
+                    ..(*held.current.plan).clone()
+                };
+                held.current.plan = Arc::new(plan);
+            }
+            None => {}
+        }
+    }
+
+    /// Steps every incident whose time has come.
+    pub(super) fn timers(&mut self, now: &Moment) {
+        let due = |held: &&Held| {
+            !held.resuming && held.incident.wake(now).is_some_and(|left| left.is_zero())
+        };
+        let due: Vec<IncidentId> = self
+            .held
+            .values()
+            .filter(due)
+            .map(|h| h.incident.id.clone())
+            .collect();
+        for id in due {
+            self.step(&id, Event::Timer, now);
+        }
+    }
+
+    /// How long nothing is due.
+    pub(super) fn wake(&self, now: &Moment) -> Duration {
+        let waits = self.held.values().filter(|h| !h.resuming);
+        let next = waits.filter_map(|h| h.incident.wake(now)).min();
+        next.unwrap_or(LONGEST).min(LONGEST)
+    }
+
+    /// An incident for the world to look at.
+    pub(super) fn job(&self, id: &IncidentId) -> Option<Job> {
+        let held = self.held.get(id)?;
+        Some(Job {
+            incident: held.incident.clone(),
+            playbook: Arc::clone(&held.current.playbook),
+        })
+    }
+
+    /// Takes other playbooks; what is open goes on by its own until it may change.
+    pub(super) fn change_rules(&mut self, rules: Rules, now: &Moment) {
+        if rules.config != self.rules.config {
+            let data = json!({"config": rules.config, "playbooks": rules.playbooks.keys().collect::<Vec<_>>()});
+            self.commit
+                .entries
+                .push(Entry::new(Kind::Config).data(data));
+            // What no playbook took may be taken now, even by an exact repeat.
+            self.known.clear();
+            self.deliveries.clear();
+        }
+        let current = rules.playbooks.iter();
+        self.current = current
+            .map(|(name, p)| (name.clone(), Current::new(p.clone())))
+            .collect();
+        self.rules = rules;
+        let waits = |h: &&Held| matches!(h.incident.state, State::Waiting { .. });
+        let waiting: Vec<IncidentId> = self
+            .held
+            .values()
+            .filter(waits)
+            .map(|h| h.incident.id.clone())
+            .collect();
+        for id in waiting {
+            self.step(&id, Event::Changed, now);
+        }
+    }
+
+    /// Puts it on record that healing begins.
+    pub(super) fn begin(&mut self) {
+        let data = json!({
+            "did": "start",
+            "version": env!("CARGO_PKG_VERSION"),
+            "config": self.rules.config,
+            "open": self.held.values().filter(|h| h.incident.state.is_open()).count(),
+        });
+        self.commit
+            .entries
+            .push(Entry::new(Kind::Config).data(data));
+    }
+
+    /// Those whose open attempt must be looked after first.
+    pub(super) fn resuming(&self) -> Vec<IncidentId> {
+        let resuming = self.held.values().filter(|h| h.resuming);
+        resuming.map(|h| h.incident.id.clone()).collect()
+    }
+
+    /// Forgets what is long over.
+    pub(super) fn forget(&mut self, now: &Moment) {
+        self.history.forget(now);
+        let over = |h: &Held| {
+            let kept = h.current.plan.limits.quiet.max(KEPT);
+            !h.incident.state.is_open() && now.since(&h.incident.changed) > kept
+        };
+        self.held.retain(|_, held| !over(held));
+        let held = &self.held;
+        self.latest.retain(|_, id| held.contains_key(id));
+        self.bound();
+    }
+}
+
+/// A record of a step as an entry of the journal.
+fn entry(incident: &Incident, record: Record) -> Entry {
+    let mut entry = Entry::new(record.kind)
+        .incident(&incident.id)
+        .playbook(&incident.playbook)
+        .target(&incident.target)
+        .data(record.data);
+    if let Some(attempt) = incident.attempt() {
+        entry = entry.attempt(&attempt);
+    }
+    if let Some((from, to)) = record.change {
+        entry = entry.from(from).to(to);
+    }
+    entry
+}
+
+/// One line for people.
+fn summary(incident: &Incident, what: What, cause: &str) -> String {
+    let (target, playbook) = (&incident.target, &incident.playbook);
+    let tries = incident.attempts.len();
+    match what {
+        What::Escalated => {
+            let why = match cause {
+                "exhausted" => "nothing on the ladder helped".to_owned(),
+                "flapping" => "it heals and breaks again".to_owned(),
+                "unknown_outcome" => {
+                    "nobody knows whether the action happened, and it must not happen twice"
+                        .to_owned()
+                }
+                "not_approved" => "nobody approved the action".to_owned(),
+                _ => match &incident.state {
+                    State::Escalated {
+                        cause: crate::heal::incident::Cause::Refused { guard },
+                        ..
+                    } => {
+                        format!("the guard {guard} refused for too long")
+                    }
+                    _ => cause.to_owned(),
+                },
+            };
+            format!("{target} could not be healed by {playbook}: {why} ({tries} attempts)")
+        }
+        What::ApprovalWanted => format!(
+            "{playbook} wants to act on {target}: nodeward approve {} or nodeward reject {}",
+            incident.id, incident.id
+        ),
+        What::Recovered => format!("{target} is well again ({playbook})"),
+    }
+}

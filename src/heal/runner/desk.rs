@@ -1,0 +1,223 @@
+//! Deliveries: what is ours, what is new, and which playbook takes it.
+
+use serde_json::json;
+
+use super::book::{Book, Held, Seen};
+use crate::heal::incident::Incident;
+use crate::heal::intake::{Accepted, Delivery};
+use crate::heal::machine::{self, Event};
+use crate::journal::{Entry, EpisodeRow, Kind};
+use crate::model::alert::{Alert, Status};
+use crate::model::id::IncidentId;
+use crate::model::moment::Moment;
+
+/// Keys of deliveries and episodes kept in memory.
+const KEYS: usize = 10_000;
+/// See above; those that fire are kept beyond it.
+const EPISODES: usize = 20_000;
+/// Alerts of others named in one record.
+const NAMED: usize = 20;
+
+impl Book {
+    /// Takes a delivery; what is accepted of it holds once the turn is on record.
+    pub(super) fn deliver(&mut self, hook: &str, delivery: Delivery, now: &Moment) -> Accepted {
+        let mut accepted = Accepted::default();
+        if self.known.contains(&delivery.key) {
+            for alert in &delivery.alerts {
+                match self.rules.ours.is(alert) {
+                    true => accepted.ours += 1,
+                    false => accepted.not_ours += 1,
+                }
+            }
+            accepted.repeats = accepted.ours;
+            return accepted;
+        }
+        self.note_delivery(delivery.key);
+        let mut others = Vec::new();
+        for alert in delivery.alerts {
+            if self.rules.ours.is(&alert) {
+                accepted.ours += 1;
+                if !self.told(hook, &alert, now) {
+                    accepted.repeats += 1;
+                }
+            } else {
+                accepted.not_ours += 1;
+                if others.len() < NAMED {
+                    others.push(json!({"episode": alert.episode, "alertname": alert.name()}));
+                }
+            }
+        }
+        if accepted.not_ours > 0 {
+            let data =
+                json!({"ours": false, "hook": hook, "count": accepted.not_ours, "alerts": others});
+            self.commit.entries.push(Entry::new(Kind::Alert).data(data));
+        }
+        if delivery.truncated > 0 {
+            tracing::warn!(
+                hook,
+                "{} alerts were not sent by the source (max_alerts)",
+                delivery.truncated
+            );
+        }
+        accepted
+    }
+
+    /// Takes one alert of ours; whether it is news.
+    fn told(&mut self, hook: &str, alert: &Alert, now: &Moment) -> bool {
+        let before = self.episodes.get(&alert.episode);
+        match before.map(|seen| seen.status) {
+            // What was resolved once never fires again.
+            Some(Status::Resolved) => return false,
+            Some(status) if status == alert.status && !self.is_untaken(alert) => return false,
+            _ => {}
+        }
+        let mut seen = Seen {
+            status: alert.status,
+            severity: alert.severity,
+            name: alert.name().chars().take(200).collect(),
+            incidents: before.map(|s| s.incidents.clone()).unwrap_or_default(),
+            at: now.wall,
+        };
+        let mut taken = Vec::new();
+        let mut refused = Vec::new();
+        if alert.status == Status::Firing {
+            for (name, target) in self.takers(hook, alert) {
+                match target {
+                    Ok(target) => taken.push((name, target)),
+                    Err(why) => refused.push(json!({"playbook": name, "why": why})),
+                }
+            }
+        }
+        let playbooks: Vec<&String> = taken.iter().map(|(name, _)| name).collect();
+        let mut data = json!({
+            "ours": true, "hook": hook, "episode": alert.episode, "status": alert.status, "severity": alert.severity,
+            "labels": alert.labels, "annotations": alert.annotations, "playbooks": playbooks,
+        });
+        if let (false, Some(object)) = (refused.is_empty(), data.as_object_mut()) {
+            object.insert("refused".into(), json!(refused));
+        }
+        self.commit.entries.push(Entry::new(Kind::Alert).data(data));
+        if alert.status == Status::Resolved {
+            for id in &seen.incidents {
+                self.step(
+                    id,
+                    Event::Told(alert.episode.clone(), Status::Resolved),
+                    now,
+                );
+            }
+        }
+        for (name, target) in taken {
+            if let Some(id) = self.join_or_open(&name, target, alert, now)
+                && !seen.incidents.contains(&id)
+            {
+                seen.incidents.push(id);
+            }
+        }
+        self.commit.episodes.push(EpisodeRow {
+            episode: alert.episode.as_str().to_owned(),
+            resolved: alert.status == Status::Resolved,
+            body: serde_json::to_string(&seen).unwrap_or_default(),
+            seen: now.wall,
+        });
+        self.set_episode(&alert.episode, seen);
+        true
+    }
+
+    /// Whether an alert that fires was taken by no playbook so far: one may take it now.
+    fn is_untaken(&self, alert: &Alert) -> bool {
+        let seen = self.episodes.get(&alert.episode);
+        alert.status == Status::Firing
+            && seen.is_some_and(|s| s.incidents.is_empty())
+            && self.current.values().any(|c| c.playbook.takes(alert))
+    }
+
+    /// The playbooks that take an alert, each with what it would heal.
+    fn takers(
+        &self,
+        hook: &str,
+        alert: &Alert,
+    ) -> Vec<(String, Result<crate::model::target::Target, String>)> {
+        let allowed = self.rules.hooks.get(hook);
+        let may = |name: &String| allowed.is_none_or(|names| names.contains(name));
+        self.current
+            .iter()
+            .filter(|(name, current)| may(name) && current.playbook.takes(alert))
+            .map(|(name, current)| (name.clone(), current.playbook.target_of(&alert.labels)))
+            .collect()
+    }
+
+    /// The incident of a playbook and a target: the open one, the one that has just ended, or a new one.
+    fn join_or_open(
+        &mut self,
+        name: &str,
+        target: crate::model::target::Target,
+        alert: &Alert,
+        now: &Moment,
+    ) -> Option<IncidentId> {
+        let key = (name.to_owned(), target.clone());
+        if let Some(id) = self.latest.get(&key).cloned()
+            && let Some(held) = self.held.get(&id)
+        {
+            let quiet = held.current.plan.limits.quiet;
+            let joins = held.incident.state.is_open()
+                || (now.since(&held.incident.changed) < quiet && held.incident.state.reopens());
+            if joins {
+                self.step(&id, Event::Told(alert.episode.clone(), Status::Firing), now);
+                return Some(id);
+            }
+        }
+        let current = self.current.get(name)?.clone();
+        let id = IncidentId::new(&ulid::Ulid::generate().to_string());
+        let incident = Incident {
+            id: id.clone(),
+            playbook: name.to_owned(),
+            revision: current.revision.clone(),
+            target,
+            severity: alert.severity,
+            labels: alert.labels.clone(),
+            opened: now.clone(),
+            changed: now.clone(),
+            episodes: [(alert.episode.clone(), Status::Firing)].into(),
+            attempts: Vec::new(),
+            acted: None,
+            rung: 0,
+            relapses: 0,
+            escalated: false,
+            approval: None,
+            state: machine::received(now),
+        };
+        self.open(
+            Held {
+                incident,
+                current,
+                since: alert.starts_at,
+                resuming: false,
+            },
+            now,
+        );
+        Some(id)
+    }
+
+    /// Holds the memory within its bounds: the oldest goes first, but what fires stays longest.
+    pub(super) fn bound(&mut self) {
+        while self.deliveries.len() > KEYS {
+            if let Some(key) = self.deliveries.pop_front() {
+                self.known.remove(&key);
+            }
+        }
+        let over = self.order.len().saturating_sub(EPISODES);
+        let mut firing = Vec::new();
+        for _ in 0..over {
+            let Some(episode) = self.order.pop_front() else {
+                break;
+            };
+            match self.episodes.get(&episode).map(|s| s.status) {
+                Some(Status::Firing) if firing.len() < EPISODES / 2 => firing.push(episode),
+                _ => drop(self.episodes.remove(&episode)),
+            }
+        }
+        for episode in firing.into_iter().rev() {
+            self.order.push_front(episode);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How everybody else speaks to healing.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Mail, Order, Rules, Summary};
+use crate::heal::intake::{Accepted, Delivering, Delivery, Desk, Refused};
+use crate::model::id::IncidentId;
+
+/// A handle to the one task that heals; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Healing {
+    mail: mpsc::Sender<Mail>,
+    summary: Arc<RwLock<Arc<Summary>>>,
+}
+
+/// Why an operator's wish was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotDone {
+    /// There is no such incident, or it ended long ago.
+    #[error("there is no open incident {0}; nodeward status lists them")]
+    NoSuch(IncidentId),
+    /// It is in another state.
+    #[error("incident {0} is {1}: that cannot be done now")]
+    State(IncidentId, &'static str),
+    /// The journal could not be written.
+    #[error("it could not be put on record, so it was not done: {0}")]
+    Record(String),
+    /// nodeward is ending.
+    #[error("nodeward is ending")]
+    Ending,
+}
+
+impl Healing {
+    pub(super) const fn new(mail: mpsc::Sender<Mail>, summary: Arc<RwLock<Arc<Summary>>>) -> Self {
+        Self { mail, summary }
+    }
+
+    /// Takes alerts; ready once they are on record.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it was taken.
+    pub async fn deliver(&self, hook: &str, delivery: Delivery) -> Result<Accepted, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let mail = Mail::Deliver {
+            hook: hook.to_owned(),
+            delivery,
+            reply,
+        };
+        match self.mail.try_send(mail) {
+            Ok(()) => answer.await.unwrap_or(Err(Refused::Ending)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Refused::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Refused::Ending),
+        }
+    }
+
+    /// Does what an operator wants, `by` whom; one line about it.
+    ///
+    /// # Errors
+    /// [`NotDone`].
+    pub async fn operate(&self, by: &str, order: Order) -> Result<String, NotDone> {
+        let (reply, answer) = oneshot::channel();
+        let mail = Mail::Operate {
+            by: by.to_owned(),
+            order,
+            reply,
+        };
+        if self.mail.send(mail).await.is_err() {
+            return Err(NotDone::Ending);
+        }
+        answer.await.unwrap_or(Err(NotDone::Ending))
+    }
+
+    /// Goes by other playbooks from here on.
+    pub async fn change(&self, rules: Rules) {
+        // Whoever ends no longer minds.
+        drop(self.mail.send(Mail::Rules(Box::new(rules))).await);
+    }
+
+    /// What there is to see.
+    #[must_use]
+    pub fn summary(&self) -> Arc<Summary> {
+        Arc::clone(&self.summary.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the task once all that came before is on record. What is under way in the world goes on; its witness is looked
+    /// at when nodeward starts again.
+    pub async fn end(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.mail.send(Mail::End(done)).await.is_ok() {
+            ended.await.unwrap_or_default();
+        }
+    }
+}
+
+impl Desk for Healing {
+    fn deliver<'a>(&'a self, hook: &'a str, delivery: Delivery) -> Delivering<'a> {
+        Box::pin(Self::deliver(self, hook, delivery))
+    }
+}

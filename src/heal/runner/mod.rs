@@ -1,0 +1,340 @@
+//! Drives the incidents: one task that owns them all.
+//!
+//! It takes what has come since it last looked (deliveries, answers of the world, words of operators, time), moves the
+//! incidents on, puts everything on record in one transaction, and only then replies and acts. If the record cannot be made, nothing has happened: the
+//! incidents are as they were, deliveries are refused, and answers of the world are kept until there is room.
+//!
+//! ```text
+//!  Healing (handle) ── mail ──> [ take all ─> step each ─> commit ─> reply, act ] ── effects ──> Hands
+//!                                  ^                                                  │
+//!                                  └───────────────── answers ────────────────────────┘
+//! ```
+
+mod book;
+mod desk;
+mod handle;
+mod operate;
+mod restore;
+mod summary;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+pub use handle::{Healing, NotDone};
+pub use summary::{NodeState, Open, Summary, Tally};
+
+use super::hands::Hands;
+use super::intake::{Accepted, Delivery, Ours, Refused};
+use super::machine::Event;
+use super::playbook;
+use crate::journal::{Commit, CommitError, Journal, Restored};
+use crate::model::id::IncidentId;
+use crate::model::severity::Severity;
+use book::Book;
+
+/// Messages taken into one transaction at most.
+const BATCH: usize = 256;
+/// Deliveries that may wait; more are refused.
+const WAITING: usize = 256;
+/// How long an answer that could not be put on record waits for another try.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often what is long over is forgotten.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// What healing goes by; replaced as a whole at a reload.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The playbooks.
+    pub playbooks: playbook::Options,
+    /// Which alerts are this machine's.
+    pub ours: Ours,
+    /// Which playbooks a hook may trigger; a hook that is not here may trigger all.
+    pub hooks: BTreeMap<String, Vec<String>>,
+    /// Hash of the config they come from, for the journal.
+    pub config: String,
+    /// What this machine is called in what people are told.
+    pub node: String,
+    /// Which notifiers there are, and how bad it must be to tell them.
+    pub notifiers: BTreeMap<String, Severity>,
+}
+
+/// What comes in.
+enum Mail {
+    Deliver {
+        hook: String,
+        delivery: Delivery,
+        reply: oneshot::Sender<Result<Accepted, Refused>>,
+    },
+    Answer(IncidentId, Event),
+    Operate {
+        by: String,
+        order: Order,
+        reply: oneshot::Sender<Result<String, NotDone>>,
+    },
+    Rules(Box<Rules>),
+    End(oneshot::Sender<()>),
+}
+
+/// What an operator wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// No new attempt starts until resumed, over restarts too.
+    Pause,
+    /// The end of that.
+    Resume,
+    /// Maintenance on this node until it is ended.
+    MaintenanceOn {
+        /// Why.
+        reason: String,
+    },
+    /// The end of that.
+    MaintenanceOff,
+    /// Approve the action that an incident waits with.
+    Approve(IncidentId),
+    /// Say no to it.
+    Reject(IncidentId),
+    /// End an incident.
+    Cancel(IncidentId),
+}
+
+/// The task.
+struct Runner {
+    book: Book,
+    journal: Journal,
+    hands: Arc<dyn Hands>,
+    mail: mpsc::Receiver<Mail>,
+    answers: mpsc::UnboundedReceiver<Mail>,
+    answering: mpsc::UnboundedSender<Mail>,
+    /// Answers that could not be put on record yet.
+    kept: VecDeque<Mail>,
+    summary: Arc<std::sync::RwLock<Arc<Summary>>>,
+}
+
+/// Replies that wait for the record.
+enum Reply {
+    Delivered(oneshot::Sender<Result<Accepted, Refused>>, Accepted),
+    Operated(
+        oneshot::Sender<Result<String, NotDone>>,
+        Result<String, NotDone>,
+    ),
+}
+
+/// Starts healing from what the journal holds. Ends when told to by [`Healing::end`].
+#[must_use]
+pub fn start(rules: Rules, journal: Journal, restored: Restored, hands: Arc<dyn Hands>) -> Healing {
+    let (mail, receiver) = mpsc::channel(WAITING);
+    let (answering, answers) = mpsc::unbounded_channel();
+    let summary = Arc::<std::sync::RwLock<Arc<Summary>>>::default();
+    let book = Book::restore(rules, restored);
+    let runner = Runner {
+        book,
+        journal,
+        hands,
+        mail: receiver,
+        answers,
+        answering,
+        kept: VecDeque::new(),
+        summary: Arc::clone(&summary),
+    };
+    tokio::spawn(runner.run());
+    Healing::new(mail, summary)
+}
+
+impl Runner {
+    async fn run(mut self) {
+        self.book.begin();
+        self.turn(Vec::new()).await;
+        self.ask_witnesses();
+        let mut forget = tokio::time::interval(FORGET);
+        forget.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let wake = self.book.wake(&self.hands.now());
+            let mut batch = Vec::new();
+            tokio::select! {
+                // Answers first: what is done must be on record before more is begun.
+                biased;
+                Some(answer) = self.answers.recv() => batch.push(answer),
+                mail = self.mail.recv() => match mail {
+                    Some(Mail::End(done)) => {
+                        done.send(()).unwrap_or_default();
+                        return;
+                    }
+                    Some(mail) => batch.push(mail),
+                    // Nobody can say anything any more.
+                    None => return,
+                },
+                () = tokio::time::sleep(wake) => {}
+                () = tokio::time::sleep(AGAIN), if !self.kept.is_empty() => {}
+                _ = forget.tick() => self.book.forget(&self.hands.now()),
+            }
+            batch.splice(0..0, self.kept.drain(..));
+            while batch.len() < BATCH
+                && let Ok(answer) = self.answers.try_recv()
+            {
+                batch.push(answer);
+            }
+            let mut end = None;
+            while batch.len() < BATCH && end.is_none() {
+                match self.mail.try_recv() {
+                    Ok(Mail::End(done)) => end = Some(done),
+                    Ok(mail) => batch.push(mail),
+                    Err(_) => break,
+                }
+            }
+            self.turn(batch).await;
+            if let Some(done) = end {
+                done.send(()).unwrap_or_default();
+                return;
+            }
+        }
+    }
+
+    /// Takes a batch, puts it on record, replies and acts.
+    async fn turn(&mut self, batch: Vec<Mail>) {
+        let now = self.hands.now();
+        let mut replies = Vec::new();
+        let mut answered = Vec::new();
+        for mail in batch {
+            match mail {
+                Mail::Deliver {
+                    hook,
+                    delivery,
+                    reply,
+                } => {
+                    let accepted = self.book.deliver(&hook, delivery, &now);
+                    replies.push(Reply::Delivered(reply, accepted));
+                }
+                Mail::Answer(id, event) => {
+                    self.book.step(&id, event.clone(), &now);
+                    answered.push((id, event));
+                }
+                Mail::Operate { by, order, reply } => {
+                    let result = self.book.operate(&by, order, &now);
+                    replies.push(Reply::Operated(reply, result));
+                }
+                Mail::Rules(rules) => self.book.change_rules(*rules, &now),
+                Mail::End(done) => drop(done.send(())),
+            }
+        }
+        self.book.timers(&now);
+        let (commit, effects) = self.book.take();
+        let failed = if commit == Commit::default() {
+            None
+        } else {
+            self.journal.commit_waiting(commit).await.err()
+        };
+        match failed {
+            None => {
+                self.book.keep();
+                for reply in replies {
+                    reply.send(None);
+                }
+                for (id, effect) in effects {
+                    self.carry_out(id, effect);
+                }
+            }
+            Some(error) => {
+                tracing::error!(%error, "healing stands still: the journal cannot be written (state, journal)");
+                self.book.undo();
+                for reply in replies {
+                    reply.send(Some(&error));
+                }
+                let again = answered
+                    .into_iter()
+                    .map(|(id, event)| Mail::Answer(id, event));
+                self.kept.extend(again);
+            }
+        }
+        *self
+            .summary
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(self.book.summary());
+    }
+
+    /// Has the world do something, and its answer sent back.
+    fn carry_out(&mut self, id: IncidentId, effect: super::machine::Effect) {
+        use super::machine::Effect;
+        let Some(job) = self.book.job(&id) else {
+            return;
+        };
+        let answering = self.answering.clone();
+        let answer = {
+            let id = id.clone();
+            move |event| drop(answering.send(Mail::Answer(id, event)))
+        };
+        match effect {
+            Effect::Look => {
+                let look = self.hands.look(job);
+                tokio::spawn(async move { answer(Event::Looked(look.await)) });
+            }
+            Effect::Act => {
+                let started = {
+                    let answering = self.answering.clone();
+                    let id = id.clone();
+                    Box::new(move |data: Value| {
+                        drop(answering.send(Mail::Answer(id, Event::Started(data))));
+                    })
+                };
+                let act = self.hands.act(job, started);
+                tokio::spawn(async move {
+                    let (outcome, data) = act.await;
+                    answer(Event::Done(outcome, data));
+                });
+            }
+            Effect::Probe(round) => {
+                let probe = self.hands.probe(job);
+                tokio::spawn(async move {
+                    let (passed, data) = probe.await;
+                    answer(Event::Probed(round, passed, data));
+                });
+            }
+            // These are in the outbox already.
+            Effect::Escalate(_) | Effect::AskApproval | Effect::TellRecovered => {}
+        }
+    }
+
+    /// Asks what became of the attempts that were open when the process before ended.
+    fn ask_witnesses(&mut self) {
+        for id in self.book.resuming() {
+            let Some(job) = self.book.job(&id) else {
+                continue;
+            };
+            let answering = self.answering.clone();
+            let after = self.hands.after(job);
+            tokio::spawn(async move {
+                let after = after.await;
+                drop(answering.send(Mail::Answer(id, Event::Restarted(after))));
+            });
+        }
+    }
+}
+
+/// Whoever asked may be gone; what was done stays done.
+fn gone<T>(_: Result<(), T>) {}
+
+impl Reply {
+    /// Sends it; whoever asked may be gone.
+    fn send(self, failed: Option<&CommitError>) {
+        match (self, failed) {
+            (Self::Delivered(reply, accepted), None) => gone(reply.send(Ok(accepted))),
+            (Self::Delivered(reply, _), Some(error)) => {
+                let refused = match error {
+                    CommitError::Busy => Refused::Overloaded,
+                    _ => Refused::Full,
+                };
+                gone(reply.send(Err(refused)));
+            }
+            (Self::Operated(reply, result), None) => gone(reply.send(result)),
+            (Self::Operated(reply, _), Some(error)) => {
+                gone(reply.send(Err(NotDone::Record(error.to_string()))));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

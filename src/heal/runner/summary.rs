@@ -1,0 +1,232 @@
+//! What everybody else sees of healing: one plain value, made anew after each turn.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::book::Book;
+use crate::heal::guards::Verdict;
+use crate::heal::incident::{Incident, State};
+use crate::heal::machine::Step;
+use crate::journal::Kind;
+use crate::model::alert::Status;
+use crate::model::id::IncidentId;
+use crate::model::moment::{Moment, Timestamp};
+use crate::model::severity::Severity;
+
+/// Open incidents listed at most; all are counted.
+const LISTED: usize = 100;
+
+/// How the node is, by precedence from the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// An operator said so.
+    Maintenance,
+    /// A critical alert fires.
+    Unhealthy,
+    /// A warning fires, or an incident is open.
+    Degraded,
+    /// None of that.
+    #[default]
+    Healthy,
+}
+
+impl NodeState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Healthy,
+        Self::Degraded,
+        Self::Unhealthy,
+        Self::Maintenance,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Unhealthy => "unhealthy",
+            Self::Degraded => "degraded",
+            Self::Healthy => "healthy",
+        }
+    }
+}
+
+/// An open incident, for people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Open {
+    /// Its name.
+    pub id: IncidentId,
+    /// Its playbook.
+    pub playbook: String,
+    /// What is healed.
+    pub target: String,
+    /// Its state.
+    pub state: &'static str,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it last changed its state.
+    pub changed: Timestamp,
+    /// Attempts so far.
+    pub attempts: usize,
+    /// What it waits for: the guards that refuse.
+    pub refused_by: Vec<Verdict>,
+}
+
+/// What healing has done since the start.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Tally {
+    /// Attempts begun, by playbook.
+    pub attempts: BTreeMap<String, u64>,
+    /// Incidents ended, by playbook and state.
+    pub ended: BTreeMap<(String, &'static str), u64>,
+    /// Escalations, by playbook and cause.
+    pub escalated: BTreeMap<(String, &'static str), u64>,
+    /// Relapses, by playbook.
+    pub relapses: BTreeMap<String, u64>,
+    /// Decisions that a guard refused, by guard.
+    pub refusals: BTreeMap<String, u64>,
+    /// Time spent in each stage, by playbook and state.
+    pub stages: BTreeMap<(String, &'static str), Durations>,
+}
+
+/// Durations in buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Durations {
+    /// How many were at most as long as the bound of the same place in [`Durations::BOUNDS`].
+    pub buckets: [u64; 12],
+    /// How many there were.
+    pub count: u64,
+    /// Their sum in seconds.
+    pub sum: f64,
+}
+
+impl Durations {
+    /// Upper bounds in seconds.
+    pub const BOUNDS: [f64; 12] = [
+        0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 1800.0,
+    ];
+
+    fn add(&mut self, span: Duration) {
+        let seconds = span.as_secs_f64();
+        for (bucket, bound) in self.buckets.iter_mut().zip(Self::BOUNDS) {
+            if seconds <= bound {
+                *bucket += 1;
+            }
+        }
+        self.count += 1;
+        self.sum += seconds;
+    }
+}
+
+impl Tally {
+    /// Counts what a step has done.
+    pub(super) fn count(&mut self, before: &Incident, after: &Incident, step: &Step, now: &Moment) {
+        let name = || after.playbook.clone();
+        if after.attempts.len() > before.attempts.len() {
+            *self.attempts.entry(name()).or_default() += 1;
+        }
+        if after.relapses > before.relapses {
+            *self.relapses.entry(name()).or_default() += 1;
+        }
+        let (was, is) = (before.state.as_str(), after.state.as_str());
+        if was != is {
+            let stage = self.stages.entry((name(), was)).or_default();
+            stage.add(now.since(&before.changed));
+            if !after.state.is_open() {
+                *self.ended.entry((name(), is)).or_default() += 1;
+            }
+            if let State::Escalated { cause, .. } = &after.state {
+                let key = (name(), cause.as_str());
+                *self.escalated.entry(key).or_default() += 1;
+            }
+        }
+        let decided = step.records.iter().any(|r| r.kind == Kind::Decision);
+        if let (true, State::Waiting { verdicts, .. }) = (decided, &after.state) {
+            for verdict in verdicts.iter().filter(|v| !v.passes) {
+                *self.refusals.entry(verdict.guard.clone()).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// Everything that is shown of healing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Summary {
+    /// How the node is.
+    pub node: NodeState,
+    /// The kill switch: by whom and since when.
+    pub paused: Option<String>,
+    /// Maintenance: why, by whom and since when.
+    pub maintenance: Option<String>,
+    /// Open incidents by state, each state with its number.
+    pub states: BTreeMap<&'static str, u64>,
+    /// The oldest open incidents.
+    pub open: Vec<Open>,
+    /// Alerts of this machine that fire, by severity.
+    pub firing: BTreeMap<&'static str, u64>,
+    /// What was done since the start.
+    #[serde(skip)]
+    pub tally: Tally,
+}
+
+impl Book {
+    /// What there is to see now.
+    pub(super) fn summary(&self) -> Summary {
+        let mut states: BTreeMap<&'static str, u64> =
+            State::OPEN.iter().map(|state| (*state, 0)).collect();
+        let mut open: Vec<&Incident> = self
+            .held
+            .values()
+            .map(|h| &h.incident)
+            .filter(|i| i.state.is_open())
+            .collect();
+        for incident in &open {
+            *states.entry(incident.state.as_str()).or_default() += 1;
+        }
+        open.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut firing = BTreeMap::new();
+        let fires = self
+            .episodes
+            .values()
+            .filter(|s| s.status == Status::Firing);
+        for seen in fires {
+            *firing.entry(seen.severity.as_str()).or_default() += 1;
+        }
+        let critical = firing.contains_key(Severity::Critical.as_str());
+        let node = match (&self.switches.maintenance, critical) {
+            (Some(_), _) => NodeState::Maintenance,
+            (None, true) => NodeState::Unhealthy,
+            (None, false) if !firing.is_empty() || !open.is_empty() => NodeState::Degraded,
+            _ => NodeState::Healthy,
+        };
+        Summary {
+            node,
+            paused: self.switches.paused.clone(),
+            maintenance: self.switches.maintenance.clone(),
+            states,
+            open: open.into_iter().take(LISTED).map(shown).collect(),
+            firing,
+            tally: self.tally.clone(),
+        }
+    }
+}
+
+fn shown(incident: &Incident) -> Open {
+    let refused_by = match &incident.state {
+        State::Waiting { verdicts, .. } => verdicts.iter().filter(|v| !v.passes).cloned().collect(),
+        _ => Vec::new(),
+    };
+    Open {
+        id: incident.id.clone(),
+        playbook: incident.playbook.clone(),
+        target: incident.target.to_string(),
+        state: incident.state.as_str(),
+        opened: incident.opened.wall,
+        changed: incident.changed.wall,
+        attempts: incident.attempts.len(),
+        refused_by,
+    }
+}

@@ -1,0 +1,347 @@
+//! The runner with a real journal and a world of its own.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::*;
+use crate::heal::guards::{Look, Rendered};
+use crate::heal::hands::{Job, Later, Started};
+use crate::heal::machine::{After, Outcome};
+use crate::heal::playbook::Playbook;
+use crate::host::Clock;
+use crate::journal::{Filter, Options, Reader};
+use crate::model::alert::{Alert, Episode, Labels, Status};
+use crate::model::moment::Moment;
+
+/// A world in which what is acted upon gets well.
+struct World {
+    clock: Clock,
+    well: Mutex<bool>,
+    acted: Mutex<Vec<String>>,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            clock: Clock::new(),
+            well: Mutex::new(false),
+            acted: Mutex::default(),
+        })
+    }
+}
+
+impl Hands for World {
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    fn look(&self, _: Job) -> Later<Look> {
+        Box::pin(async {
+            Look {
+                confirm: Vec::new(),
+                busy: None,
+                witness: Ok(Some(json!(1))),
+                action: Ok(Rendered {
+                    action: json!("restart"),
+                    hash: "h".into(),
+                }),
+            }
+        })
+    }
+
+    fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
+        *self.well.lock().unwrap() = true;
+        let attempt = job.incident.attempt().unwrap().to_string();
+        self.acted.lock().unwrap().push(attempt);
+        started(json!({"job": 1}));
+        Box::pin(async { (Outcome::Done, Value::Null) })
+    }
+
+    fn probe(&self, _: Job) -> Later<(bool, Value)> {
+        let well = *self.well.lock().unwrap();
+        Box::pin(async move { (well, Value::Null) })
+    }
+
+    fn after(&self, _: Job) -> Later<After> {
+        Box::pin(async { After::DidNot })
+    }
+}
+
+fn rules(mode: &str) -> Rules {
+    let text = format!(
+        r#"{{"mode": "{mode}", "match": {{"alertname": "Down"}}, "target": {{"unit": "web.service"}},
+            "ladder": [{{"do": {{"systemd": "restart"}}}}],
+            "verify": {{"pass": 1, "every": "10ms"}}, "probation": "20ms", "escalate": ["soc"]}}"#
+    );
+    let playbook: Playbook = serde_json::from_str(&text).unwrap();
+    Rules {
+        playbooks: [("web-down".to_owned(), playbook)].into(),
+        ours: Ours::new(&BTreeMap::new(), ["here"], []),
+        hooks: BTreeMap::new(),
+        config: mode.into(),
+        node: "here".into(),
+        notifiers: [("soc".to_owned(), Severity::Info)].into(),
+    }
+}
+
+fn alert(instance: &str, number: u32, status: Status) -> Alert {
+    let labels = [("alertname", "Down"), ("instance", instance)];
+    Alert {
+        source: "am".into(),
+        fingerprint: "f".into(),
+        episode: Episode::new("am", "f", &format!("{instance}{number}")),
+        status,
+        severity: Severity::Critical,
+        starts_at: None,
+        labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        annotations: Labels::new(),
+    }
+}
+
+fn delivery(key: u8, alerts: Vec<Alert>) -> Delivery {
+    Delivery {
+        alerts,
+        truncated: 0,
+        left_out: Vec::new(),
+        ignored: 0,
+        key: [key; 32],
+    }
+}
+
+struct Case {
+    directory: tempfile::TempDir,
+    journal: Journal,
+    healing: Healing,
+    world: Arc<World>,
+}
+
+impl Case {
+    fn start(mode: &str) -> Self {
+        Self::resume(tempfile::tempdir().unwrap(), mode)
+    }
+
+    fn resume(directory: tempfile::TempDir, mode: &str) -> Self {
+        let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
+        let world = World::new();
+        let hands = Arc::clone(&world) as Arc<dyn Hands>;
+        let healing = start(rules(mode), journal.clone(), restored, hands);
+        Self {
+            directory,
+            journal,
+            healing,
+            world,
+        }
+    }
+
+    /// Waits until the summary is as wanted; the test's own timeout ends what never comes.
+    async fn until(&self, wanted: impl Fn(&Summary) -> bool) -> Arc<Summary> {
+        loop {
+            let summary = self.healing.summary();
+            if wanted(&summary) {
+                return summary;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let reader = Reader::open(self.directory.path()).unwrap();
+        let mut lines = Vec::new();
+        reader
+            .entries(&Filter::default(), &mut |stored| {
+                lines.push(serde_json::from_str(&stored.line).unwrap());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        lines
+    }
+
+    async fn stop(self) -> tempfile::TempDir {
+        self.healing.end().await;
+        self.journal.close().await;
+        self.directory
+    }
+}
+
+#[tokio::test]
+async fn heals_and_puts_every_step_on_record() {
+    let case = Case::start("auto");
+    let accepted = case
+        .healing
+        .deliver(
+            "am",
+            delivery(
+                1,
+                vec![
+                    alert("here:9100", 1, Status::Firing),
+                    alert("there", 1, Status::Firing),
+                ],
+            ),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (accepted.ours, accepted.not_ours, accepted.repeats),
+        (1, 1, 0)
+    );
+    let healed = |s: &Summary| {
+        s.tally
+            .ended
+            .contains_key(&("web-down".to_owned(), "healed"))
+    };
+    case.until(healed).await;
+    assert_eq!(case.world.acted.lock().unwrap().len(), 1);
+    let lines = case.lines();
+    let states: Vec<&str> = lines.iter().filter_map(|l| l["to"].as_str()).collect();
+    assert_eq!(
+        states,
+        [
+            "waiting",
+            "intent",
+            "acting",
+            "verifying",
+            "probation",
+            "healed"
+        ]
+    );
+    let kinds: BTreeSet<&str> = lines.iter().filter_map(|l| l["kind"].as_str()).collect();
+    for kind in [
+        "alert", "decision", "intent", "started", "result", "verify", "state", "config",
+    ] {
+        assert!(kinds.contains(kind), "{kind} in {kinds:?}");
+    }
+    let others = lines.iter().filter(|l| l["data"]["ours"] == json!(false));
+    assert_eq!(others.count(), 1);
+}
+
+#[tokio::test]
+async fn repeats_and_late_firings_change_nothing() {
+    let case = Case::start("observe");
+    let body = || delivery(1, vec![alert("here", 1, Status::Firing)]);
+    case.healing.deliver("am", body()).await.unwrap();
+    let before = case
+        .until(|s| s.tally.ended.values().sum::<u64>() == 1)
+        .await;
+    assert_eq!(before.node, NodeState::Unhealthy, "a critical alert fires");
+    let again = case.healing.deliver("am", body()).await.unwrap();
+    assert_eq!(again.repeats, 1);
+    let other_body = delivery(2, vec![alert("here", 1, Status::Firing)]);
+    assert_eq!(
+        case.healing
+            .deliver("am", other_body)
+            .await
+            .unwrap()
+            .repeats,
+        1
+    );
+    let resolved = delivery(3, vec![alert("here", 1, Status::Resolved)]);
+    assert_eq!(
+        case.healing.deliver("am", resolved).await.unwrap().repeats,
+        0
+    );
+    let late = delivery(4, vec![alert("here", 1, Status::Firing)]);
+    assert_eq!(case.healing.deliver("am", late).await.unwrap().repeats, 1);
+    let summary = case.until(|s| s.node == NodeState::Healthy).await;
+    assert_eq!(summary.tally.ended.values().sum::<u64>(), 1);
+    assert!(case.world.acted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_kill_switch_and_open_incidents_survive_a_restart() {
+    let case = Case::start("auto");
+    case.healing.operate("ann", Order::Pause).await.unwrap();
+    case.healing
+        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
+        .await
+        .unwrap();
+    let summary = case
+        .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
+        .await;
+    assert_eq!(summary.open[0].refused_by[0].guard, "kill_switch");
+    let directory = case.stop().await;
+
+    let case = Case::resume(directory, "auto");
+    let summary = case
+        .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
+        .await;
+    assert!(summary.paused.as_ref().unwrap().contains("ann"));
+    assert!(case.world.acted.lock().unwrap().is_empty());
+    let known = case
+        .healing
+        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
+        .await
+        .unwrap();
+    assert_eq!(known.repeats, 1, "a delivery is known after a restart");
+    case.healing.operate("ann", Order::Resume).await.unwrap();
+    case.until(|s| {
+        s.tally
+            .ended
+            .contains_key(&("web-down".to_owned(), "healed"))
+    })
+    .await;
+    assert_eq!(case.world.acted.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_healed_and_fires_again_joins_its_incident() {
+    let case = Case::start("auto");
+    let tell = |key, number| {
+        let delivery = delivery(key, vec![alert("here", number, Status::Firing)]);
+        case.healing.deliver("am", delivery)
+    };
+    tell(1, 1).await.unwrap();
+    case.until(|s| s.tally.ended.values().sum::<u64>() == 1)
+        .await;
+    tell(2, 2).await.unwrap();
+    let summary = case
+        .until(|s| !s.open.is_empty() && !s.open[0].refused_by.is_empty())
+        .await;
+    assert_eq!(summary.open[0].attempts, 1);
+    assert_eq!(summary.open[0].refused_by[0].guard, "cooldown");
+    let id = summary.open[0].id.clone();
+    let said = case
+        .healing
+        .operate("ann", Order::Cancel(id.clone()))
+        .await
+        .unwrap();
+    assert!(said.contains("cancelled"));
+    let again = case.healing.operate("ann", Order::Cancel(id)).await;
+    assert!(matches!(again, Err(NotDone::State(..))));
+    let none = Order::Approve(IncidentId::new("nobody"));
+    let refused = case.healing.operate("ann", none).await;
+    assert!(matches!(refused, Err(NotDone::NoSuch(_))));
+}
+
+#[tokio::test]
+async fn a_person_approves_and_is_on_record() {
+    let case = Case::start("approve");
+    case.healing
+        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
+        .await
+        .unwrap();
+    let asks = |s: &Summary| {
+        s.open
+            .iter()
+            .any(|o| o.refused_by.iter().any(|v| v.guard == "approval"))
+    };
+    let summary = case.until(asks).await;
+    let id = summary.open[0].id.clone();
+    case.healing
+        .operate("ann", Order::Approve(id))
+        .await
+        .unwrap();
+    case.until(|s| {
+        s.tally
+            .ended
+            .contains_key(&("web-down".to_owned(), "healed"))
+    })
+    .await;
+    let lines = case.lines();
+    let operator = lines.iter().find(|l| l["kind"] == "operator").unwrap();
+    assert_eq!(operator["data"]["by"], "ann");
+    let notify = lines.iter().find(|l| l["kind"] == "notify").unwrap();
+    assert_eq!(notify["data"]["to"], json!(["soc"]));
+}
