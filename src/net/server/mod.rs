@@ -4,7 +4,7 @@
 //! It knows no route and no credentials; [`crate::net::accept`] takes the connections.
 //!
 //! ```text
-//!            first byte           head whole             body whole         answer given
+//!            first byte           head admitted          body whole         answer given
 //!  idle ────────────────> head ────────────────> body ──────────────> handle ─────────> idle
 //!  ≤ idle                 ≤ header_read          ≤ body_read           no limit
 //!                                     (a write that makes no progress: ≤ write, in any phase)
@@ -57,8 +57,36 @@ pub struct Request {
 /// An answer with its whole body; writing it copies nothing.
 pub type Response = hyper::Response<Bytes>;
 
+/// The head of a request whose body is still to come.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// Method as sent.
+    pub method: &'a Method,
+    /// Request target as sent.
+    pub uri: &'a Uri,
+    /// Headers, at most 100.
+    pub headers: &'a HeaderMap,
+    /// Who asks.
+    pub peer: Peer,
+}
+
+/// Whether a request's body is read.
+#[derive(Debug)]
+pub enum Admit {
+    /// It is, if it has at most so many bytes and at most [`Limits::body`].
+    AtMost(usize),
+    /// It is not: this is the answer, and the connection is closed.
+    Refused(Response),
+}
+
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// Looks at the head of a request before anything of its body is read; not called for one that has none. Lets in
+    /// every body unless it is written otherwise.
+    fn admit(&self, _head: &Head<'_>) -> Admit {
+        Admit::AtMost(usize::MAX)
+    }
+
     /// Answers one request, on the runtime thread. It runs to its end even when the peer goes away
     /// meanwhile, so it needs a bound of its own; only the end of a drain drops it.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
@@ -158,8 +186,23 @@ impl<H: Handler> Http<H> {
         let body = if incoming.is_end_stream() {
             Ok(body::Held::empty())
         } else {
+            let limit = match self.handler.admit(&Head {
+                method: &head.method,
+                uri: &head.uri,
+                headers: &head.headers,
+                peer,
+            }) {
+                Admit::AtMost(limit) => limit.min(self.limits.body),
+                Admit::Refused(mut response) => {
+                    pace.leave_unread();
+                    pace.enter(Phase::Idle);
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                    return response.map(Full::new);
+                }
+            };
             pace.enter(Phase::Body);
-            body::whole(incoming, self.limits.body, self.limits.bodies, &self.bodies).await
+            body::whole(incoming, limit, self.limits.bodies, &self.bodies).await
         };
         pace.enter(Phase::Handle);
         let response = match body {
