@@ -1,5 +1,7 @@
 //! `nodeward generate`: what is made from the program's own definitions.
 
+mod alertmanager;
+
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
@@ -74,6 +76,7 @@ pub(super) fn command() -> Command {
         .subcommand(Command::new("schema").about("The JSON schema of the config"))
         .subcommand(Command::new("config").about("A sample config: every key at its default"))
         .subcommand(polkit_command())
+        .subcommand(alertmanager::command())
         .subcommand(
             Command::new("metrics")
                 .about("Every name that is told, as docs/METRICS.md")
@@ -141,6 +144,10 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             Err(why) => return super::usage(&why),
         },
         Some(("schema", _)) => text = config::schema().into_bytes(),
+        Some((alertmanager::NAME, matches)) => match alertmanager::run(matches) {
+            Ok(page) => text = page.into_bytes(),
+            Err(why) => return super::usage(&why),
+        },
         Some(("metrics", _)) => text = super::names::page().into_bytes(),
         Some(("reference", _)) => text = config::page().into_bytes(),
         _ => text = config::sample().into_bytes(),

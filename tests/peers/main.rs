@@ -5,6 +5,7 @@
 //! puts them all on a machine. Nothing here uses a fixed port, another machine or a sleep for luck.
 
 mod actions;
+mod alertmanager;
 mod checks;
 mod collector;
 mod containers;
@@ -58,6 +59,7 @@ const TESTS: &[&[PeerTest]] = &[
     checks::TESTS,
     collector::TESTS,
     product::TESTS,
+    alertmanager::TESTS,
     zabbix_server::TESTS,
     receiver::TESTS,
     outage::TESTS,

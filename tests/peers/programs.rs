@@ -15,6 +15,8 @@ pub enum Peer {
     NodeExporter,
     Prometheus,
     Promtool,
+    /// Of the package of Alertmanager.
+    Amtool,
     Collector,
     ZabbixAgent,
     ZabbixAgent2,
@@ -45,6 +47,7 @@ impl Peer {
             Self::NodeExporter => "node_exporter",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
+            Self::Amtool => "amtool",
             Self::Collector => "otelcol",
             Self::ZabbixAgent => "zabbix_agentd",
             Self::ZabbixAgent2 => "zabbix_agent2",
