@@ -14,6 +14,7 @@ use crate::heal::intake::Ours;
 use crate::host::{Host, Identity, Own};
 use crate::net::resolve::Resolver;
 use crate::serve::View;
+use crate::serve::hooks::{Hooks, Inbox};
 use crate::subject::{Machine, Sampler, Snapshot};
 
 /// Everything that one config made.
@@ -55,14 +56,15 @@ impl Located {
 impl House {
     /// Builds it; all that is wrong in one go. Must be called on the runtime.
     pub fn build(settings: &Settings) -> Result<Self, BadSettings> {
-        Self::with(settings, Vec::new(), None)
+        Self::with(settings, Vec::new(), Inbox::default(), None)
     }
 
-    /// Builds it, with series of those that outlive a reload. What the new settings leave as it was is taken over from
+    /// Builds it, with series of those that outlive a reload, and with where alerts go. What the new settings leave as it was is taken over from
     /// `before`: the machine with its parked calls and its boot time, the resolver, and the sampler with all it keeps.
     pub fn with(
         settings: &Settings,
         mut told: Vec<Arc<dyn Told>>,
+        inbox: Inbox,
         before: Option<(&Settings, &Self)>,
     ) -> Result<Self, BadSettings> {
         let config = &settings.config;
@@ -111,6 +113,7 @@ impl House {
         let view = View {
             sampler,
             told,
+            hooks: Hooks::new(&config.hooks, inbox),
             options: config.http.clone(),
         };
         Ok(Self {

@@ -23,10 +23,12 @@ use crate::net::accept::Counters;
 use crate::net::address::Address;
 use crate::net::bind::Bound;
 use crate::net::server::{self, Limits};
-use crate::serve::{Control, ControlRouter, Router};
+use crate::serve::{Control, ControlRouter, HookRouter, Router};
 
 /// How long what is open may take when its socket closes.
 const GRACE: Duration = Duration::from_secs(3);
+/// Bodies of all open requests of a listener together, in bytes: four of the largest.
+const BODIES: usize = 16 << 20;
 /// Connections of the control socket: a few people and scripts.
 const CONTROL_CONNECTIONS: usize = 16;
 
@@ -34,6 +36,7 @@ const CONTROL_CONNECTIONS: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Http,
+    Hooks,
     Zabbix,
     Control,
 }
@@ -256,6 +259,7 @@ impl Listeners {
         };
         let mut limits = Limits::default();
         limits.accept.drain = GRACE;
+        limits.bodies = BODIES;
         let task = match kind {
             Kind::Control => {
                 limits.accept.connections = CONTROL_CONNECTIONS;
@@ -266,6 +270,11 @@ impl Listeners {
             Kind::Http => {
                 let counters = Arc::clone(&self.http);
                 let router = Arc::clone(router);
+                tokio::spawn(server::serve(bound, router, limits, counters, stopped))
+            }
+            Kind::Hooks => {
+                let counters = Arc::clone(&self.http);
+                let router = Arc::new(HookRouter::new(Arc::clone(router)));
                 tokio::spawn(server::serve(bound, router, limits, counters, stopped))
             }
             Kind::Zabbix => {
@@ -290,6 +299,10 @@ impl Listeners {
                     format!("serving {path} on {at}")
                 }
                 Kind::Http => format!("serving http://{at}{path}{reach}"),
+                Kind::Hooks if matches!(open.at, Address::Unix(_)) => {
+                    format!("taking alerts at /hooks/ on {at}")
+                }
+                Kind::Hooks => format!("taking alerts at http://{at}/hooks/{reach}"),
                 Kind::Zabbix => format!("answering Zabbix passive checks on {at}{reach}"),
                 Kind::Control => format!("control socket {at}"),
             }
@@ -324,7 +337,9 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
     let config = &settings.config;
     let http = config.http.listen.iter().map(|a| (Kind::Http, a));
     let zabbix = config.zabbix.listen.iter().map(|a| (Kind::Zabbix, a));
-    http.chain(zabbix)
+    let hooks = config.hooks.listen.iter().map(|a| (Kind::Hooks, a));
+    http.chain(hooks)
+        .chain(zabbix)
         .map(|(kind, text)| {
             let address: Address = text
                 .parse()

@@ -21,11 +21,12 @@ use tracing::Instrument;
 use super::export::Export;
 use super::listeners::Listeners;
 use super::status::Status;
-use super::told::{Passive, Pushed, Reload, Served};
+use super::told::{Hooked, Passive, Pushed, Reload, Served};
 use super::{BadSettings, Flags, House, Settings};
 use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
+use crate::serve::hooks::Inbox;
 use crate::serve::{Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
 use crate::telemetry::service_manager::ServiceManager;
@@ -56,6 +57,8 @@ struct Running {
     pushed: Arc<Pushed>,
     /// Series of those that outlive a reload.
     told: Vec<Arc<dyn Told>>,
+    /// Where alerts go.
+    inbox: Inbox,
     reload: Arc<Reload>,
     cumulative: Arc<Mutex<Cumulative>>,
     status: Arc<Status>,
@@ -181,17 +184,19 @@ impl Running {
         let mut listeners = Listeners::new(control);
         let checks = Arc::<Checks>::default();
         let pushed = Arc::<Pushed>::default();
+        let inbox = Inbox::default();
         let told: Vec<Arc<dyn Told>> = vec![
             Arc::clone(&reload) as Arc<dyn Told>,
             Arc::new(Served {
                 requests: Arc::clone(&requests),
                 connections: listeners.http(),
             }),
+            Arc::new(Hooked(Arc::clone(&inbox.counts))),
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
             Arc::clone(&checks) as Arc<dyn Told>,
         ];
-        let house = Arc::new(House::with(&settings, told.clone(), None)?);
+        let house = Arc::new(House::with(&settings, told.clone(), inbox.clone(), None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
         listeners.change(&settings, &flags, &house, &router).await?;
         let mut running = Self {
@@ -207,6 +212,7 @@ impl Running {
             checks,
             pushed,
             told,
+            inbox,
             reload,
             cumulative: Arc::default(),
             status,
@@ -337,6 +343,7 @@ impl Running {
         let house = House::with(
             &settings,
             self.told.clone(),
+            self.inbox.clone(),
             Some((&self.settings, &self.house)),
         );
         let house = Arc::new(house.map_err(|bad| bad.to_string())?);

@@ -83,6 +83,12 @@ impl Settings {
             let errors = loaded.origin.errors(wrong);
             return Err(BadSettings::Config(errors.to_string()));
         }
+        for (hook, place) in config.hooks.exposed(&config.http.listen) {
+            warnings.push(format!(
+                "hooks.{hook}: anybody who reaches {place} may send alerts; set bearer_token_file, basic or hmac, or listen on \
+                 127.0.0.1 only"
+            ));
+        }
         for name in &flags.lacking {
             warnings.push(format!(
                 "--collector.{name}: nodeward has no such subject yet"

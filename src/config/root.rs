@@ -14,6 +14,7 @@ use crate::dialect::zabbix::passive;
 use crate::heal::intake;
 use crate::host::Roots;
 use crate::journal;
+use crate::serve::hooks;
 use crate::telemetry::logs;
 use crate::{check, serve, subject};
 
@@ -26,6 +27,9 @@ pub struct Config {
     pub node: Node,
     /// The HTTP listener: the page of metrics, health, the landing page.
     pub http: serve::Options,
+    /// Webhooks by which alert servers tell their alerts: `POST /hooks/NAME`. One named alertmanager,
+    /// grafana or zabbix is of that kind; `{}` leaves every key at its default, null takes a hook away.
+    pub hooks: hooks::Options,
     /// What is read from the machine.
     pub subjects: subject::Options,
     /// Passive checks for a Zabbix server or proxy.
@@ -54,7 +58,8 @@ pub struct Config {
 
 /// The top-level keys in the order people should meet them.
 pub const ORDER: &[&str] = &[
-    "node", "http", "subjects", "zabbix", "otlp", "checks", "state", "journal", "log", "control",
+    "node", "http", "hooks", "subjects", "zabbix", "otlp", "checks", "state", "journal", "log",
+    "control",
 ];
 
 /// What this machine is called.

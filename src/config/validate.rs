@@ -28,6 +28,11 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
             cross.complaint(&Path::of(&["zabbix"]), &invalid.to_string());
         }
     }
+    for invalid in config.hooks.check().err().into_iter().flatten() {
+        let path = Path::of(&["hooks"]);
+        let path = invalid.hook().map_or(path.clone(), |hook| path.key(hook));
+        cross.fault_as(&path, format!("hooks: {invalid}"));
+    }
     // The variables have no place in a file; who starts nodeward asks them again.
     for complaint in otlp::resolve(&config.otlp, &|_| None).1 {
         if let otlp::Origin::Key(key) = complaint.origin {
@@ -152,6 +157,7 @@ fn listeners(config: &Config, cross: &mut Cross<'_>) {
     let mut taken: HashMap<String, Path> = HashMap::new();
     let lists = [
         ("http", &config.http.listen),
+        ("hooks", &config.hooks.listen),
         ("zabbix", &config.zabbix.listen),
     ];
     for (section, addresses) in lists {

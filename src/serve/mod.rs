@@ -6,11 +6,13 @@
 //! ```text
 //!  GET  /            landing page          GET  /-/healthy   the process is alive
 //!  GET  /metrics     the page              GET  /-/ready     the first snapshot was read
+//!  POST /hooks/NAME  alerts of an alert server
 //!  GET  /health      for load balancers    (control socket)  GET /api/v1/status, POST /api/v1/reload
 //! ```
 
 mod accept;
 mod control;
+pub mod hooks;
 mod landing;
 mod metrics;
 mod options;
@@ -19,6 +21,7 @@ mod requests;
 mod router;
 
 pub use control::{Control, ControlRouter, Reloaded};
+pub use hooks::{HookRouter, Hooks};
 pub use options::Options;
 pub use press::page;
 pub use requests::Requests;
@@ -39,6 +42,8 @@ pub struct View {
     pub sampler: Arc<Sampler>,
     /// Who has series beside the subjects.
     pub told: Vec<Arc<dyn Told>>,
+    /// Who takes alerts.
+    pub hooks: Hooks,
     /// How it is served.
     pub options: Options,
 }

@@ -7,9 +7,13 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Response, StatusCode, Uri};
 
+use super::hooks::{self, Hooks};
 use super::press::Press;
 use super::{Requests, View, answer, landing, metrics, text};
-use crate::net::server::{Handler, Request};
+use crate::net::server::{Admit, Handler, Head, Request};
+
+/// What all hooks are counted under.
+const HOOKS: &str = "/hooks";
 
 /// Answers the requests of the HTTP listener.
 pub struct Router {
@@ -20,8 +24,21 @@ pub struct Router {
     ready: AtomicBool,
 }
 
+/// Most of a body that nobody reads: some clients send one with a GET.
+const UNREAD: usize = 1 << 10;
+
 impl Handler for Router {
+    fn admit(&self, head: &Head<'_>) -> Admit {
+        match self.serves_hook(head.uri) {
+            true => self.admit_hook(head),
+            false => Admit::AtMost(UNREAD),
+        }
+    }
+
     async fn handle(&self, request: Request) -> Response<Bytes> {
+        if self.serves_hook(&request.uri) {
+            return self.hook(&request).await;
+        }
         self.respond(&request.method, &request.uri, &request.headers)
             .await
     }
@@ -65,7 +82,38 @@ impl Router {
         self.ready.store(ready, Ordering::Relaxed);
     }
 
-    /// Answers one request.
+    /// Whether a path is a hook's, and hooks are served beside the rest.
+    fn serves_hook(&self, uri: &Uri) -> bool {
+        let hooks = &self.view().hooks;
+        Hooks::is_hook(uri.path()) && !hooks.is_empty() && !hooks.are_apart()
+    }
+
+    /// Lets in the body of who may send to a hook.
+    pub(super) fn admit_hook(&self, head: &Head<'_>) -> Admit {
+        let refused = match Hooks::is_hook(head.uri.path()) {
+            true => self.view().hooks.refuse(head),
+            false => Some(hooks::nothing()),
+        };
+        match refused {
+            Some(response) => {
+                self.requests.count(HOOKS, response.status().as_u16());
+                Admit::Refused(response)
+            }
+            None => Admit::AtMost(usize::MAX),
+        }
+    }
+
+    /// Answers a request to a hook.
+    pub(super) async fn hook(&self, request: &Request) -> Response<Bytes> {
+        let response = match Hooks::is_hook(request.uri.path()) {
+            true => self.view().hooks.respond(request).await,
+            false => hooks::nothing(),
+        };
+        self.requests.count(HOOKS, response.status().as_u16());
+        response
+    }
+
+    /// Answers one request to what is no hook.
     pub async fn respond(
         &self,
         method: &Method,

@@ -12,6 +12,7 @@ use crate::net::bind::BindError;
 pub(super) fn setting(kind: Kind) -> &'static str {
     match kind {
         Kind::Http => "http.listen",
+        Kind::Hooks => "hooks.listen",
         Kind::Zabbix => "zabbix.listen",
         Kind::Control => "control",
     }
@@ -67,7 +68,7 @@ pub fn own_url(at: &Address) -> Option<String> {
 pub(super) fn refusal((kind, address): &Name, error: &BindError, house: &House) -> String {
     let or_flag = match kind {
         Kind::Http => "--web.listen-address or ",
-        Kind::Zabbix | Kind::Control => "",
+        Kind::Hooks | Kind::Zabbix | Kind::Control => "",
     };
     let holder = address
         .rsplit_once(':')

@@ -1,6 +1,7 @@
 //! nodeward's own series: what it is, what it costs, what it refused.
 
 mod build;
+mod hooked;
 mod passive;
 mod process;
 mod pushed;
@@ -9,6 +10,7 @@ mod reload;
 mod served;
 
 pub use build::Build;
+pub use hooked::Hooked;
 pub use passive::Passive;
 pub use process::Process;
 pub use pushed::Pushed;
@@ -26,6 +28,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
         build::FAMILIES,
         crate::check::FAMILIES,
+        hooked::FAMILIES,
         passive::FAMILIES,
         process::FAMILIES,
         pushed::FAMILIES,

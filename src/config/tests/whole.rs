@@ -78,3 +78,73 @@ fn every_key_says_what_it_means_and_what_it_is_by_default() {
     }
     assert!(schema().starts_with("{\n"));
 }
+
+#[test]
+fn hooks_are_named_hold_their_secrets_and_are_taken_away_by_null() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["old", "new"] {
+        std::fs::write(directory.path().join(name), format!("{name}-token\n")).unwrap();
+    }
+    let loaded = |text: &str| {
+        let source = Source {
+            path: PathBuf::from("n.yml"),
+            text: text.to_owned(),
+        };
+        read(Sources(vec![source]), directory.path()).map_err(|errors| errors.to_string())
+    };
+    let one = loaded("hooks: {alertmanager: {bearer_token_file: old}, grafana: null, zabbix: {}}")
+        .unwrap();
+    let hooks = one.config.hooks;
+    assert_eq!(
+        hooks.named.keys().collect::<Vec<_>>(),
+        ["alertmanager", "zabbix"]
+    );
+    let tokens = |hook: &str| {
+        let tokens = hooks.named[hook]
+            .bearer_token_file
+            .iter()
+            .flat_map(|t| &t.0);
+        tokens.map(|t| t.reveal().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(tokens("alertmanager"), ["old-token"]);
+    assert!(tokens("zabbix").is_empty());
+    let two =
+        loaded("hooks: {listen: [\"127.0.0.1:9300\"], grafana: {bearer_token_file: [old, new]}}")
+            .unwrap();
+    let hook = &two.config.hooks.named["grafana"];
+    assert_eq!(hook.bearer_token_file.as_ref().unwrap().0.len(), 2);
+    assert_eq!(two.config.hooks.listen, ["127.0.0.1:9300"]);
+    for (text, expected) in [
+        (
+            "hooks: {team: {}}",
+            "n.yml:1:15: hooks: team: kind is missing",
+        ),
+        (
+            "hooks: {alertmanager: {bearer_token_file: gone}}",
+            "cannot read the secret",
+        ),
+        (
+            "hooks: {grafana: {bearer_token_file: [old, new, old]}}",
+            "takes at most 2 of them",
+        ),
+        (
+            "hooks: {grafana: {bearer_token: x}}",
+            "unknown key \"bearer_token\" in hooks.grafana",
+        ),
+        (
+            "hooks: {listen: [\"9300\"], grafana: {}}",
+            "hooks.listen[0]",
+        ),
+        (
+            "hooks: {listen: [\"127.0.0.1:9100\"], grafana: {}}",
+            "is http.listen[0] already",
+        ),
+        (
+            "hooks: {grafana: {severities: {p1: bad}}}",
+            "\"bad\" is not one of",
+        ),
+    ] {
+        let said = loaded(text).unwrap_err();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}

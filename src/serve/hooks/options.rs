@@ -1,0 +1,352 @@
+//! The `hooks` section of the config file.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hyper::header::HeaderName;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::heal::intake::{Kind, Severities};
+use crate::model::duration::Period;
+use crate::model::secret::Secret;
+use crate::model::severity::Severity;
+use crate::net::address::Address;
+
+/// Longest name of a hook: it is a label of metrics and a part of every episode.
+const LONGEST_NAME: usize = 64;
+/// The key beside the names of hooks.
+const LISTEN: &str = "listen";
+
+/// Webhooks by which alert servers tell their alerts: `POST /hooks/NAME`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Options {
+    /// Addresses where only hooks are served, and then nowhere else. Default: none, hooks are served on `http.listen`.
+    pub listen: Vec<String>,
+    /// The hooks by name. One named alertmanager, grafana or zabbix is of that kind.
+    pub named: BTreeMap<String, Hook>,
+}
+
+/// One webhook. Without bearer_token_file, basic and hmac everybody who reaches it may send.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hook {
+    /// Whose format it takes. Default: the one the hook is named after.
+    pub kind: Option<Kind>,
+    /// Who sends `Authorization: Bearer TOKEN` with the token in this file may send. A list of two files takes either
+    /// token, so that one can be changed without losing an alert.
+    #[serde(skip_serializing)]
+    pub bearer_token_file: Option<Tokens>,
+    /// Who sends this name and password may send, too.
+    pub basic: Option<Basic>,
+    /// Every body must be signed with this secret, whatever else is asked for. Grafana and Zabbix can, Alertmanager cannot.
+    pub hmac: Option<Hmac>,
+    /// The playbooks that alerts of this hook may start. Default: all.
+    pub playbooks: Option<Vec<String>>,
+    /// The label that says how bad an alert is. Default: severity.
+    pub severity_label: Option<String>,
+    /// What its words mean, in any case; any other is a warning. Default: critical and page are critical, and of Zabbix
+    /// high and disaster.
+    pub severities: Option<BTreeMap<String, Severity>>,
+}
+
+/// A name and a password (RFC 7617).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// The name, without a colon.
+    pub username: String,
+    /// The file that holds the password.
+    #[serde(skip_serializing)]
+    pub password_file: Secret,
+}
+
+/// A signature of the body: HMAC with SHA-256 (RFC 2104), in hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hmac {
+    /// The file that holds the secret both sides know.
+    #[serde(skip_serializing)]
+    pub secret_file: Secret,
+    /// The header with the signature. Default: X-Grafana-Alerting-Signature, of Zabbix X-Nodeward-Signature.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// The header with the time of sending in Unix seconds, which is then signed too: `TIME:BODY`, of Zabbix `TIME.BODY`.
+    /// Default: none, of Zabbix X-Nodeward-Timestamp.
+    #[serde(default)]
+    pub timestamp_header: Option<String>,
+    /// How far that time may be from ours, before or after. From 1s to 1h; default 5m.
+    #[serde(default = "window")]
+    pub window: Period,
+}
+
+fn window() -> Period {
+    Period::secs(300)
+}
+
+/// One token, or two while one takes the place of the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tokens(pub Vec<Secret>);
+
+/// Why options cannot be used. Each text names its key below `hooks`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A name of a hook.
+    #[error(
+        "{0:?} cannot be the name of a hook: 1 to 64 of a-z, 0-9, - and _ are allowed, and check is the checks' own"
+    )]
+    Name(String),
+    /// A free name without a kind.
+    #[error("{0}: kind is missing; write one of alertmanager, grafana, zabbix")]
+    NoKind(String),
+    /// A signature asked of Alertmanager.
+    #[error(
+        "{0}: Alertmanager cannot sign what it sends; use bearer_token_file or basic, not hmac"
+    )]
+    Unsigned(String),
+    /// A name of a header.
+    #[error("{0}: {1:?} is no name of a header")]
+    Header(String, String),
+    /// A window.
+    #[error("{0}: hmac.window {1} is out of range; it may be from 1s to 1h")]
+    Window(String, Period),
+    /// A user's name.
+    #[error("{0}: basic.username must not be empty and has no colon")]
+    Username(String),
+    /// `listen` and no hook.
+    #[error("listen is given, but no hook that could be served there")]
+    Nothing,
+}
+
+impl Invalid {
+    /// The hook it is about.
+    #[must_use]
+    pub fn hook(&self) -> Option<&str> {
+        match self {
+            Self::Name(hook)
+            | Self::NoKind(hook)
+            | Self::Unsigned(hook)
+            | Self::Header(hook, _)
+            | Self::Window(hook, _)
+            | Self::Username(hook) => Some(hook),
+            Self::Nothing => None,
+        }
+    }
+}
+
+impl Hook {
+    /// Whose format a hook of this name takes.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        let named = || Kind::ALL.into_iter().find(|kind| kind.as_str() == name);
+        self.kind.or_else(named)
+    }
+
+    /// Whether somebody who sends has to prove who he is.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.bearer_token_file.is_some() || self.basic.is_some() || self.hmac.is_some()
+    }
+
+    /// Whether an alert of this hook may start a playbook.
+    #[must_use]
+    pub fn may_start(&self, playbook: &str) -> bool {
+        let listed = |names: &Vec<String>| names.iter().any(|name| name == playbook);
+        self.playbooks.as_ref().is_none_or(listed)
+    }
+
+    pub(super) fn severities(&self, kind: Kind) -> Severities {
+        let mut severities = Severities::of(kind);
+        if let Some(label) = &self.severity_label {
+            severities = severities.by_label(label);
+        }
+        match &self.severities {
+            Some(words) => severities.with_words(words.clone()),
+            None => severities,
+        }
+    }
+}
+
+impl Options {
+    /// Checks across the fields, but for the addresses of `listen`.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn check(&self) -> Result<(), Vec<Invalid>> {
+        let mut invalid = Vec::new();
+        for (name, hook) in &self.named {
+            let allowed =
+                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
+            if !(1..=LONGEST_NAME).contains(&name.len())
+                || !name.bytes().all(allowed)
+                || name == "check"
+            {
+                invalid.push(Invalid::Name(name.clone()));
+            }
+            match hook.kind(name) {
+                None => invalid.push(Invalid::NoKind(name.clone())),
+                Some(Kind::Alertmanager) if hook.hmac.is_some() => {
+                    invalid.push(Invalid::Unsigned(name.clone()));
+                }
+                Some(_) => {}
+            }
+            if let Some(hmac) = &hook.hmac {
+                for header in [&hmac.header, &hmac.timestamp_header].into_iter().flatten() {
+                    if header.parse::<HeaderName>().is_err() {
+                        invalid.push(Invalid::Header(name.clone(), header.clone()));
+                    }
+                }
+                if !(Period::secs(1)..=Period::secs(3600)).contains(&hmac.window) {
+                    invalid.push(Invalid::Window(name.clone(), hmac.window));
+                }
+            }
+            let bad = |basic: &Basic| basic.username.is_empty() || basic.username.contains(':');
+            if hook.basic.as_ref().is_some_and(bad) {
+                invalid.push(Invalid::Username(name.clone()));
+            }
+        }
+        if self.named.is_empty() && !self.listen.is_empty() {
+            invalid.push(Invalid::Nothing);
+        }
+        if invalid.is_empty() {
+            Ok(())
+        } else {
+            Err(invalid)
+        }
+    }
+
+    /// Where hooks are served, given where HTTP is.
+    #[must_use]
+    pub fn places<'a>(&'a self, http: &'a [String]) -> &'a [String] {
+        if self.listen.is_empty() {
+            http
+        } else {
+            &self.listen
+        }
+    }
+
+    /// The hooks that take alerts from everybody, each with a place where others than this machine reach it. In auto
+    /// mode such a hook is a button for disruption that anybody may press.
+    #[must_use]
+    pub fn exposed<'a>(&'a self, http: &'a [String]) -> Vec<(&'a str, &'a str)> {
+        let open = |text: &&String| text.parse::<Address>().is_ok_and(|a| !a.is_local());
+        let Some(place) = self.places(http).iter().find(open) else {
+            return Vec::new();
+        };
+        let unguarded = self.named.iter().filter(|(_, hook)| !hook.is_guarded());
+        unguarded
+            .map(|(name, _)| (name.as_str(), place.as_str()))
+            .collect()
+    }
+}
+
+impl Serialize for Options {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.listen.is_empty() {
+            map.serialize_entry(LISTEN, &self.listen)?;
+        }
+        for entry in &self.named {
+            map.serialize_entry(entry.0, entry.1)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Options {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Named;
+
+        impl<'de> Visitor<'de> for Named {
+            type Value = Options;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of hooks")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Options, A::Error> {
+                let mut options = Options::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == LISTEN {
+                        options.listen = map.next_value()?;
+                    } else {
+                        // A drop-in takes a hook away with null; that must not leave one without a guard.
+                        let hook: Option<Hook> = map.next_value()?;
+                        options.named.extend(hook.map(|hook| (name, hook)));
+                    }
+                }
+                Ok(options)
+            }
+        }
+        deserializer.deserialize_map(Named)
+    }
+}
+
+impl JsonSchema for Options {
+    fn schema_name() -> Cow<'static, str> {
+        "Hooks".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "listen": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "default": [],
+                    "description": "Addresses where only hooks are served, and then nowhere else. Default: none, and hooks are \
+                        served on `http.listen`."
+                }
+            },
+            "additionalProperties": generator.subschema_for::<Option<Hook>>(),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Tokens {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrTwo;
+
+        impl<'de> Visitor<'de> for OneOrTwo {
+            type Value = Tokens;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the path of a file, or a list of two")
+            }
+
+            fn visit_str<E: de::Error>(self, token: &str) -> Result<Tokens, E> {
+                Ok(Tokens(vec![Secret::new(token)]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tokens, A::Error> {
+                let mut tokens = Vec::new();
+                while let Some(token) = seq.next_element()? {
+                    tokens.push(token);
+                }
+                Ok(Tokens(tokens))
+            }
+        }
+        deserializer.deserialize_any(OneOrTwo)
+    }
+}
+
+impl JsonSchema for Tokens {
+    fn schema_name() -> Cow<'static, str> {
+        "Tokens".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let secret = generator.subschema_for::<Secret>();
+        json_schema!({
+            "anyOf": [secret, { "type": "array", "items": secret, "minItems": 1, "maxItems": 2 }]
+        })
+    }
+}
