@@ -101,6 +101,7 @@ fn instrument(page: &mut String, instrument: &dyn Named) -> fmt::Result {
         InstrumentKind::Counter => "counter",
         InstrumentKind::UpDown => "up-down counter",
         InstrumentKind::Gauge => "gauge",
+        InstrumentKind::Histogram => "histogram",
     };
     let form = match named.form {
         Form::Int => "int",

@@ -5,8 +5,10 @@ pub mod otlp;
 pub mod prometheus;
 pub mod zabbix;
 
+mod distribution;
 mod told;
 
+pub use distribution::Distribution;
 pub use told::Told;
 
 /// The value of one sample or point.

@@ -17,6 +17,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::cumulative::Cumulative;
+use super::split::{count, split};
 use super::{Form, Instrument, InstrumentDescriptor, InstrumentKind};
 use crate::dialect::Number;
 
@@ -70,6 +71,35 @@ impl<'a> Metrics<'a> {
         }
     }
 
+    /// What stands for a stream that gets a point now; none, which is counted, if it has one already.
+    pub(super) fn admit(&mut self, name: &str, values: &[&str]) -> Option<u64> {
+        let key = self.cumulative.key(name, values);
+        let fresh = self.seen.insert(key);
+        self.duplicates += u64::from(!fresh);
+        fresh.then_some(key)
+    }
+
+    /// Since when a cumulative stream counts whose value, which never falls but at a reset, is `value` now.
+    pub(super) fn start(&mut self, key: u64, value: f64) -> u64 {
+        self.cumulative.start(key, value, self.start, self.now)
+    }
+
+    /// The instant of all points, in Unix nanoseconds.
+    pub(super) const fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Adds the points of an instrument.
+    pub(super) fn join(&mut self, descriptor: &InstrumentDescriptor, data: metric::Data) {
+        self.metrics.push(Metric {
+            name: descriptor.name.into(),
+            description: descriptor.description.into(),
+            unit: descriptor.unit.into(),
+            data: Some(data),
+            ..Metric::default()
+        });
+    }
+
     /// Points refused because they were there already.
     #[must_use]
     pub fn duplicates(&self) -> u64 {
@@ -96,7 +126,7 @@ impl<'a> Metrics<'a> {
                 (size, items) = (0, 0);
             }
             size += bytes;
-            items += points(&metric).len() as u64;
+            items += count(&metric) as u64;
             part.push(metric);
         }
         if !part.is_empty() {
@@ -134,38 +164,6 @@ pub fn request(metrics: Vec<Metric>, resource: &Resource) -> ExportMetricsServic
     }
 }
 
-fn points(metric: &Metric) -> &[NumberDataPoint] {
-    match &metric.data {
-        Some(metric::Data::Gauge(g)) => &g.data_points,
-        Some(metric::Data::Sum(s)) => &s.data_points,
-        _ => &[],
-    }
-}
-
-/// A metric too large for one request, in parts.
-fn split(metric: Metric, limit: usize) -> Vec<Metric> {
-    let size = metric.encoded_len();
-    if size <= limit {
-        return vec![metric];
-    }
-    let all = points(&metric);
-    let each = all.len().div_ceil(size.div_ceil(limit.max(1)) + 1).max(1);
-    all.chunks(each)
-        .map(|chunk| {
-            let mut part = Metric {
-                data: metric.data.clone(),
-                ..metric.clone()
-            };
-            match &mut part.data {
-                Some(metric::Data::Gauge(g)) => g.data_points = chunk.to_vec(),
-                Some(metric::Data::Sum(s)) => s.data_points = chunk.to_vec(),
-                _ => {}
-            }
-            part
-        })
-        .collect()
-}
-
 /// The batch as one owner sees it: it takes only that owner's instruments.
 pub struct Batch<'b, 'a, S> {
     metrics: &'b mut Metrics<'a>,
@@ -173,6 +171,10 @@ pub struct Batch<'b, 'a, S> {
 }
 
 impl<'a, S> Batch<'_, 'a, S> {
+    pub(super) fn metrics(&mut self) -> &mut Metrics<'a> {
+        self.metrics
+    }
+
     /// Opens an instrument; it is left out of the batch if no point follows.
     pub fn instrument<const N: usize>(
         &mut self,
@@ -204,31 +206,20 @@ impl<const N: usize> Points<'_, '_, N> {
     /// Writes one point. An attribute with an empty value is left out.
     pub fn push(&mut self, values: [&str; N], value: impl Into<Number>) {
         let value = value.into();
-        let metrics = &mut *self.metrics;
-        let key = metrics.cumulative.key(self.descriptor.name, &values);
-        if !metrics.seen.insert(key) {
-            metrics.duplicates += 1;
+        let Some(key) = self.metrics.admit(self.descriptor.name, &values) else {
             return;
-        }
+        };
         let start = match self.descriptor.kind {
-            InstrumentKind::Counter => {
-                metrics
-                    .cumulative
-                    .start(key, value.as_f64(), metrics.start, metrics.now)
+            InstrumentKind::Counter | InstrumentKind::Histogram => {
+                self.metrics.start(key, value.as_f64())
             }
-            InstrumentKind::UpDown => metrics.start,
+            InstrumentKind::UpDown => self.metrics.start,
             InstrumentKind::Gauge => 0,
         };
         self.points.push(NumberDataPoint {
-            attributes: self
-                .attributes
-                .iter()
-                .zip(values)
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(key, value)| attribute(key, value))
-                .collect(),
+            attributes: pairs(self.attributes, values),
             start_time_unix_nano: start,
-            time_unix_nano: metrics.now,
+            time_unix_nano: self.metrics.now,
             value: Some(match self.descriptor.form {
                 Form::Int => number_data_point::Value::AsInt(value.as_i64()),
                 Form::Double => number_data_point::Value::AsDouble(value.as_f64()),
@@ -250,18 +241,22 @@ impl<const N: usize> Drop for Points<'_, '_, N> {
             is_monotonic,
         };
         let data = match self.descriptor.kind {
-            InstrumentKind::Counter => metric::Data::Sum(sum(true)),
+            // A histogram is no `Instrument` but a type of its own, so that no single value can be written to it.
+            InstrumentKind::Counter | InstrumentKind::Histogram => metric::Data::Sum(sum(true)),
             InstrumentKind::UpDown => metric::Data::Sum(sum(false)),
             InstrumentKind::Gauge => metric::Data::Gauge(Gauge { data_points }),
         };
-        self.metrics.metrics.push(Metric {
-            name: self.descriptor.name.into(),
-            description: self.descriptor.description.into(),
-            unit: self.descriptor.unit.into(),
-            data: Some(data),
-            ..Metric::default()
-        });
+        self.metrics.join(self.descriptor, data);
     }
+}
+
+/// Attributes with values; those with an empty one are left out.
+pub(super) fn pairs<const N: usize>(keys: &[&str; N], values: [&str; N]) -> Vec<KeyValue> {
+    keys.iter()
+        .zip(values)
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| attribute(key, value))
+        .collect()
 }
 
 /// A string attribute.
@@ -300,6 +295,14 @@ mod tests {
         drop(batch.instrument(&LEVEL));
         assert_eq!(metrics.duplicates(), 1);
         metrics.finish(&Resource::default(), limit)
+    }
+
+    fn points(metric: &Metric) -> &[NumberDataPoint] {
+        match &metric.data {
+            Some(metric::Data::Gauge(g)) => &g.data_points,
+            Some(metric::Data::Sum(s)) => &s.data_points,
+            _ => &[],
+        }
     }
 
     fn decode(payload: &Payload) -> Vec<Metric> {

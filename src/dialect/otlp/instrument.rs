@@ -11,6 +11,8 @@ pub enum InstrumentKind {
     UpDown,
     /// A gauge.
     Gauge,
+    /// A cumulative histogram with explicit bounds.
+    Histogram,
 }
 
 /// How the values of an instrument are encoded.
@@ -88,28 +90,41 @@ impl<S, const N: usize> Named for Instrument<S, N> {
 /// struct Cpu;
 /// instruments! { Cpu:
 ///     TIME counter double "system.cpu.time" "s" ["state"] "Seconds each state took";
+///     SPELL histogram(BOUNDS) double "cpu.spell" "s" [] "How long it ran at a time";
 /// }
-/// assert_eq!(INSTRUMENTS.len(), 1);
+/// const BOUNDS: [f64; 2] = [0.001, 0.01];
+/// assert_eq!(INSTRUMENTS.len(), 2);
 /// ```
 #[macro_export]
 macro_rules! instruments {
-    ($owner:ty: $($name:ident $kind:ident $form:ident $text:literal $unit:literal [$($attribute:literal),*] $help:literal;)*) => {
-        $(
-            static $name: $crate::dialect::otlp::Instrument<$owner, { <[&str]>::len(&[$($attribute),*]) }> =
-                $crate::dialect::otlp::Instrument::new(
-                    $crate::dialect::otlp::InstrumentDescriptor {
-                        name: $text,
-                        kind: $crate::instruments!(@$kind),
-                        form: $crate::instruments!(@$form),
-                        unit: $unit,
-                        description: $help,
-                    },
-                    [$($attribute),*],
-                );
-        )*
+    ($owner:ty: $($name:ident $kind:ident $(($bounds:path))? $form:ident $text:literal $unit:literal [$($attribute:literal),*] $help:literal;)*) => {
+        $($crate::instruments! { @one $owner, $name
+            {
+                $crate::dialect::otlp::InstrumentDescriptor {
+                    name: $text,
+                    kind: $crate::instruments!(@$kind),
+                    form: $crate::instruments!(@$form),
+                    unit: $unit,
+                    description: $help,
+                }
+            }
+            $(($bounds))? [$($attribute),*]
+        })*
         /// Every instrument declared here.
         pub static INSTRUMENTS: &[&dyn $crate::dialect::otlp::Named] = &[$(&$name),*];
     };
+    (@one $owner:ty, $name:ident $descriptor:block ($bounds:path) [$($attribute:literal),*]) => {
+        static $name: $crate::dialect::otlp::Histogram<
+            $owner,
+            { <[&str]>::len(&[$($attribute),*]) },
+            { <[f64]>::len(&$bounds) },
+        > = $crate::dialect::otlp::Histogram::new($descriptor, &$bounds, [$($attribute),*]);
+    };
+    (@one $owner:ty, $name:ident $descriptor:block [$($attribute:literal),*]) => {
+        static $name: $crate::dialect::otlp::Instrument<$owner, { <[&str]>::len(&[$($attribute),*]) }> =
+            $crate::dialect::otlp::Instrument::new($descriptor, [$($attribute),*]);
+    };
+    (@histogram) => { $crate::dialect::otlp::InstrumentKind::Histogram };
     (@counter) => { $crate::dialect::otlp::InstrumentKind::Counter };
     (@updown) => { $crate::dialect::otlp::InstrumentKind::UpDown };
     (@gauge) => { $crate::dialect::otlp::InstrumentKind::Gauge };

@@ -16,6 +16,7 @@ mod environment;
 mod grpc;
 mod gzip;
 mod headers;
+mod histogram;
 mod instrument;
 mod lane;
 mod options;
@@ -26,6 +27,7 @@ mod resource;
 mod send;
 mod settings;
 mod signal;
+mod split;
 mod status;
 mod wire;
 
@@ -33,6 +35,7 @@ pub use batch::{Batch, Metrics, Payload, Points, SCHEMA_URL, attribute, request}
 pub use counts::Counts;
 pub use cumulative::Cumulative;
 pub use environment::{Complaint, Origin};
+pub use histogram::{Distributions, Histogram};
 pub use instrument::{Form, Instrument, InstrumentDescriptor, InstrumentKind, Named};
 pub use opentelemetry_proto::tonic::resource::v1::Resource;
 pub use options::{Compression, Options, Protocol};

@@ -9,6 +9,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Values counted in buckets.
+    Histogram,
     /// Of unknown type: `untyped` in text 0.0.4, `unknown` in OpenMetrics.
     Untyped,
 }
@@ -20,6 +22,7 @@ impl Kind {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
             Self::Untyped => "untyped",
         }
     }
@@ -137,18 +140,28 @@ pub const fn joined<const N: usize>(
 /// families! { Uptime:
 ///     SECONDS gauge "nodeward_uptime_seconds" [] "Seconds since boot";
 ///     BOOTS counter "nodeward_boots_total" ["kind"] "Boots seen";
+///     TOOK histogram(BOUNDS) "nodeward_boot_duration_seconds" [] "How long a boot took";
 /// }
-/// assert_eq!(FAMILIES.len(), 2);
+/// const BOUNDS: [f64; 3] = [1.0, 10.0, 60.0];
+/// assert_eq!(FAMILIES.len(), 3);
 /// ```
 #[macro_export]
 macro_rules! families {
-    ($owner:ty: $($name:ident $kind:ident $text:literal [$($label:literal),*] $help:literal;)*) => {
-        $(
-            static $name: $crate::dialect::prometheus::Family<$owner, { <[&str]>::len(&[$($label),*]) }> =
-                $crate::dialect::prometheus::Family::new($text, $crate::families!(@$kind), [$($label),*], $help);
-        )*
+    ($owner:ty: $($name:ident $kind:ident $(($bounds:path))? $text:literal [$($label:literal),*] $help:literal;)*) => {
+        $($crate::families! { @one $owner, $name $kind $(($bounds))? $text [$($label),*] $help })*
         /// Every family declared here.
         pub static FAMILIES: &[&dyn $crate::dialect::prometheus::Declared] = &[$(&$name),*];
+    };
+    (@one $owner:ty, $name:ident histogram ($bounds:path) $text:literal [$($label:literal),*] $help:literal) => {
+        static $name: $crate::dialect::prometheus::Histogram<
+            $owner,
+            { <[&str]>::len(&[$($label),*]) },
+            { <[f64]>::len(&$bounds) },
+        > = $crate::dialect::prometheus::Histogram::new($text, &$bounds, [$($label),*], $help);
+    };
+    (@one $owner:ty, $name:ident $kind:ident $text:literal [$($label:literal),*] $help:literal) => {
+        static $name: $crate::dialect::prometheus::Family<$owner, { <[&str]>::len(&[$($label),*]) }> =
+            $crate::dialect::prometheus::Family::new($text, $crate::families!(@$kind), [$($label),*], $help);
     };
     (@counter) => { $crate::dialect::prometheus::Kind::Counter };
     (@gauge) => { $crate::dialect::prometheus::Kind::Gauge };

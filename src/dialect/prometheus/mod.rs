@@ -5,11 +5,13 @@
 //! one duplicate would cost the whole scrape.
 
 mod family;
+mod histogram;
 mod openmetrics;
 mod page;
 mod picked;
 mod text;
 
 pub use family::{Declared, Descriptor, Family, Kind, joined, listed};
+pub use histogram::{Distributions, Histogram};
 pub use page::{Format, Out, Page, Samples};
 pub use picked::Sample;

@@ -4,13 +4,16 @@
 //! the encoder adds; a counter whose declared name lacks the suffix goes out as `unknown` under its own name,
 //! since renaming a series breaks dashboards. Newlines in HELP are escaped here: the encoder does not.
 
+use std::collections::HashMap;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder,
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
@@ -29,7 +32,13 @@ struct Gathered {
     kind: Kind,
     help: String,
     labels: Vec<&'static str>,
-    samples: Vec<(Vec<String>, Number)>,
+    samples: Vec<(Vec<String>, Said)>,
+}
+
+#[derive(Debug)]
+enum Said {
+    Number(Number),
+    Distribution(Vec<(f64, u64)>, f64),
 }
 
 impl OpenMetrics {
@@ -48,10 +57,17 @@ impl OpenMetrics {
     }
 
     pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
+        self.say(labels, Said::Number(value));
+    }
+
+    pub(super) fn distribution(&mut self, labels: &[&str], buckets: Vec<(f64, u64)>, sum: f64) {
+        self.say(labels, Said::Distribution(buckets, sum));
+    }
+
+    fn say(&mut self, labels: &[&str], said: Said) {
         if let Some(family) = self.families.last_mut() {
-            family
-                .samples
-                .push((labels.iter().map(|l| (*l).to_owned()).collect(), value));
+            let labels = labels.iter().map(|l| (*l).to_owned());
+            family.samples.push((labels.collect(), said));
         }
     }
 
@@ -73,31 +89,45 @@ impl Collector for OpenMetrics {
             let (name, kind) = match (family.kind, family.name.strip_suffix("_total")) {
                 (Kind::Counter, Some(base)) => (base, MetricType::Counter),
                 (Kind::Gauge, _) => (family.name.as_str(), MetricType::Gauge),
+                (Kind::Histogram, _) => (family.name.as_str(), MetricType::Histogram),
                 (Kind::Counter, None) | (Kind::Untyped, _) => {
                     (family.name.as_str(), MetricType::Unknown)
                 }
             };
             let mut encoder = encoder.encode_descriptor(name, &family.help, None, kind)?;
-            for (values, number) in &family.samples {
+            for (values, said) in &family.samples {
                 let labels = Labels {
                     names: &family.labels,
                     values,
                 };
-                let sample = encoder.encode_family(&labels)?;
-                match (kind, *number) {
-                    (MetricType::Counter, Number::Unsigned(v)) => {
-                        ConstCounter::new(v).encode(sample)?;
+                let mut sample = encoder.encode_family(&labels)?;
+                match said {
+                    Said::Number(value) => number(kind, *value, sample)?,
+                    Said::Distribution(buckets, sum) => {
+                        let count = buckets.iter().map(|(_, count)| count).sum();
+                        let exemplars = None::<&HashMap<usize, Exemplar<Labels<'_>, f64>>>;
+                        sample.encode_histogram(*sum, count, buckets, exemplars)?;
                     }
-                    (MetricType::Counter, v) => ConstCounter::new(v.as_f64()).encode(sample)?,
-                    (_, Number::Signed(v)) => ConstGauge::new(v).encode(sample)?,
-                    (_, Number::Unsigned(v)) if i64::try_from(v).is_ok() => {
-                        ConstGauge::new(Number::Unsigned(v).as_i64()).encode(sample)?;
-                    }
-                    (_, v) => ConstGauge::new(v.as_f64()).encode(sample)?,
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn number(
+    kind: MetricType,
+    value: Number,
+    sample: MetricEncoder<'_>,
+) -> Result<(), std::fmt::Error> {
+    match (kind, value) {
+        (MetricType::Counter, Number::Unsigned(v)) => ConstCounter::new(v).encode(sample),
+        (MetricType::Counter, v) => ConstCounter::new(v.as_f64()).encode(sample),
+        (_, Number::Signed(v)) => ConstGauge::new(v).encode(sample),
+        (_, Number::Unsigned(v)) if i64::try_from(v).is_ok() => {
+            ConstGauge::new(Number::Unsigned(v).as_i64()).encode(sample)
+        }
+        (_, v) => ConstGauge::new(v.as_f64()).encode(sample),
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Out {
     samples: u64,
 }
 
-enum Form {
+pub(super) enum Form {
     Text(Text),
     OpenMetrics(OpenMetrics),
     Picked(Picked),
@@ -195,11 +195,21 @@ pub struct Samples<'a, const N: usize> {
 impl<const N: usize> Samples<'_, N> {
     /// Writes one sample; a series that is there already is refused and counted.
     pub fn push(&mut self, labels: [&str; N], value: impl Into<Number>) {
+        match self.admit(&labels, 1) {
+            None => {}
+            Some(Form::Text(text)) => text.sample(&labels, value.into()),
+            Some(Form::OpenMetrics(open)) => open.sample(&labels, value.into()),
+            Some(Form::Picked(picked)) => picked.sample(&labels, value.into()),
+        }
+    }
+
+    /// Where something with these labels, `lines` samples, may be written; none, which is counted, if it was already.
+    pub(super) fn admit(&mut self, labels: &[&str; N], lines: u64) -> Option<&mut Form> {
         let duplicate = if N == 0 {
             self.count > 0
         } else {
             let mut hasher = self.out.hash.build_hasher();
-            for label in &labels {
+            for label in labels {
                 hasher.write(label.as_bytes());
                 hasher.write_u8(0xff);
             }
@@ -207,15 +217,11 @@ impl<const N: usize> Samples<'_, N> {
         };
         if duplicate || self.refused {
             self.out.duplicates += 1;
-            return;
+            return None;
         }
         self.count += 1;
-        self.out.samples += 1;
-        match &mut self.out.form {
-            Form::Text(text) => text.sample(&labels, value.into()),
-            Form::OpenMetrics(open) => open.sample(&labels, value.into()),
-            Form::Picked(picked) => picked.sample(&labels, value.into()),
-        }
+        self.out.samples += lines;
+        Some(&mut self.out.form)
     }
 }
 

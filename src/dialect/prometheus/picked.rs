@@ -1,6 +1,8 @@
 //! Samples of a few families in place of a page: what a threshold is held against.
 
-use super::Descriptor;
+use super::histogram::{LE, SUFFIXES, cumulative};
+use super::text::number;
+use super::{Descriptor, Kind};
 use crate::dialect::Number;
 
 /// One sample as a page would have it.
@@ -17,7 +19,8 @@ pub(super) struct Picked {
     names: Vec<String>,
     samples: Vec<Vec<Sample>>,
     labels: Vec<&'static str>,
-    open: Option<usize>,
+    /// Where the samples of the open family go: all, or those of a histogram by their suffix.
+    open: [Option<usize>; 3],
 }
 
 impl Picked {
@@ -26,25 +29,51 @@ impl Picked {
             samples: names.iter().map(|_| Vec::new()).collect(),
             names,
             labels: Vec::new(),
-            open: None,
+            open: [None; 3],
         }
     }
 
     pub(super) fn open(&mut self, family: Descriptor<'_>) {
-        self.open = self.names.iter().position(|name| name == family.name);
-        if self.open.is_some() {
+        let find = |wanted: &str| self.names.iter().position(|name| name == wanted);
+        self.open = match family.kind {
+            Kind::Histogram => SUFFIXES.map(|suffix| find(&format!("{}{suffix}", family.name))),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => [find(family.name), None, None],
+        };
+        if self.open.iter().any(Option::is_some) {
             self.labels.clear();
             self.labels.extend_from_slice(family.labels);
         }
     }
 
     pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
-        let Some(into) = self.open.and_then(|at| self.samples.get_mut(at)) else {
+        let [all, ..] = self.open;
+        self.put(all, labels, None, value);
+    }
+
+    pub(super) fn distribution(&mut self, labels: &[&str], buckets: &[(f64, u64)], sum: f64) {
+        let [bucket, total, count] = self.open;
+        let mut all = 0;
+        for (bound, below) in cumulative(buckets) {
+            self.put(bucket, labels, Some(bound), below.into());
+            all = below;
+        }
+        self.put(total, labels, None, sum.into());
+        self.put(count, labels, None, all.into());
+    }
+
+    fn put(&mut self, at: Option<usize>, labels: &[&str], bound: Option<f64>, value: Number) {
+        let Some(into) = at.and_then(|at| self.samples.get_mut(at)) else {
             return;
         };
+        let bound = bound.map(|bound| {
+            let mut text = Vec::new();
+            number(Number::Float(bound), &mut text);
+            (LE, String::from_utf8(text).unwrap_or_default())
+        });
         let labels = self.labels.iter().zip(labels);
+        let labels = labels.map(|(n, v)| (*n, (*v).to_owned()));
         into.push(Sample {
-            labels: labels.map(|(n, v)| (*n, (*v).to_owned())).collect(),
+            labels: labels.chain(bound).collect(),
             value: value.as_f64(),
         });
     }

@@ -4,6 +4,7 @@
 //! numbers in the shortest form that reads back the same.
 
 use super::Descriptor;
+use super::histogram::{LE, SUFFIXES, cumulative};
 use crate::dialect::Number;
 
 /// The page in text 0.0.4.
@@ -44,15 +45,39 @@ impl Text {
     }
 
     pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
+        self.line("", labels, None, value);
+    }
+
+    pub(super) fn distribution(&mut self, labels: &[&str], buckets: &[(f64, u64)], sum: f64) {
+        let [bucket, total, count] = SUFFIXES;
+        let mut all = 0;
+        for (bound, below) in cumulative(buckets) {
+            self.line(bucket, labels, Some(bound), below.into());
+            all = below;
+        }
+        self.line(total, labels, None, sum.into());
+        self.line(count, labels, None, all.into());
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[&str], bound: Option<f64>, value: Number) {
         let page = &mut self.page;
         page.append(&mut self.header);
         page.extend_from_slice(self.name.as_bytes());
+        page.extend_from_slice(suffix.as_bytes());
         let mut opening = b'{';
         for (name, value) in self.labels.iter().zip(labels) {
             page.push(opening);
             page.extend_from_slice(name.as_bytes());
             page.extend_from_slice(b"=\"");
             escape(value, true, page);
+            page.push(b'"');
+            opening = b',';
+        }
+        if let Some(bound) = bound {
+            page.push(opening);
+            page.extend_from_slice(LE.as_bytes());
+            page.extend_from_slice(b"=\"");
+            number(Number::Float(bound), page);
             page.push(b'"');
             opening = b',';
         }

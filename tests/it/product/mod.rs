@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use nodeward::config::fault::{Faults, Source};
 use nodeward::config::parse::parse;
 use nodeward::config::tree::{Node, Value as Tree};
+use nodeward::dialect::prometheus::Kind;
 use nodeward::subject::TABLE;
 use serde_json::{Map, Value};
 
@@ -79,7 +80,14 @@ fn told() -> BTreeSet<String> {
     let own = nodeward::app::told::families();
     subjects
         .chain(own.into_iter().flatten())
-        .map(|family| family.descriptor().name.to_owned())
+        .map(|family| family.descriptor())
+        .flat_map(|family| {
+            let suffixes: &[&str] = match family.kind {
+                Kind::Histogram => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            suffixes.iter().map(move |s| format!("{}{s}", family.name))
+        })
         .collect()
 }
 
