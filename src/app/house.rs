@@ -152,6 +152,12 @@ impl House {
         })
     }
 
+    /// The machine.
+    #[must_use]
+    pub fn host(&self) -> Arc<Host> {
+        Arc::clone(&self.machine.host)
+    }
+
     /// What the machine calls itself, whatever the config calls it.
     #[must_use]
     pub fn machine_name(&self) -> &str {

@@ -3,6 +3,7 @@
 mod control;
 mod export;
 mod flags;
+pub mod healing;
 mod house;
 mod listeners;
 mod running;

@@ -19,6 +19,7 @@ use tokio::time::Interval;
 use tracing::Instrument;
 
 use super::export::Export;
+use super::healing::Heal;
 use super::listeners::Listeners;
 use super::status::Status;
 use super::told::{Hooked, Passive, Pushed, Reload, Served};
@@ -26,6 +27,7 @@ use super::{BadSettings, Flags, House, Settings};
 use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
+use crate::heal::intake::Desk;
 use crate::serve::hooks::Inbox;
 use crate::serve::{Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
@@ -54,6 +56,7 @@ struct Running {
     export: Option<Export>,
     ticking: Option<JoinHandle<()>>,
     checks: Arc<Checks>,
+    healing: Heal,
     pushed: Arc<Pushed>,
     /// Series of those that outlive a reload.
     told: Vec<Arc<dyn Told>>,
@@ -184,7 +187,11 @@ impl Running {
         let mut listeners = Listeners::new(control);
         let checks = Arc::<Checks>::default();
         let pushed = Arc::<Pushed>::default();
-        let inbox = Inbox::default();
+        let mut healing = Heal::default();
+        let inbox = Inbox {
+            desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
+            ..Inbox::default()
+        };
         let told: Vec<Arc<dyn Told>> = vec![
             Arc::clone(&reload) as Arc<dyn Told>,
             Arc::new(Served {
@@ -198,6 +205,9 @@ impl Running {
         ];
         let house = Arc::new(House::with(&settings, told.clone(), inbox.clone(), None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
+        let opened = healing.prepare(&settings, &flags).await?;
+        // What was open when the process before ended is looked after before anybody can bring more.
+        healing.change(opened, &settings, &house, &checks).await;
         listeners.change(&settings, &flags, &house, &router).await?;
         let mut running = Self {
             flags,
@@ -210,6 +220,7 @@ impl Running {
             export: None,
             ticking: None,
             checks,
+            healing,
             pushed,
             told,
             inbox,
@@ -246,6 +257,9 @@ impl Running {
             if let Some(route) = self.settings.otlp.route(signal) {
                 said.push(format!("sending {} to {}", signal.name(), route.endpoint));
             }
+        }
+        if let Some(directory) = self.healing.directory() {
+            said.push(format!("journal in {}", directory.display()));
         }
         self.status.tell(
             said.clone(),
@@ -347,11 +361,15 @@ impl Running {
             Some((&self.settings, &self.house)),
         );
         let house = Arc::new(house.map_err(|bad| bad.to_string())?);
+        let opened = self.healing.prepare(&settings, &self.flags).await?;
         // The last step that can fail: from here on the new config holds.
         self.listeners
             .change(&settings, &self.flags, &house, &self.router)
             .await?;
         self.router.swap(Arc::clone(&house.view));
+        self.healing
+            .change(opened, &settings, &house, &self.checks)
+            .await;
         warn(&settings, &self.settings.warnings);
         self.telemetry.logs.apply(&settings.config.log);
         let before = self.pull(tokio::time::Instant::now() + DRAIN).await;
@@ -377,6 +395,7 @@ impl Running {
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;
         self.listeners.drain(deadline).await;
+        self.healing.end().await;
         if let Some(export) = self.pull(deadline).await {
             export.stop(deadline).await;
         }

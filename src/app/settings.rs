@@ -6,6 +6,7 @@ use super::{Flags, control};
 use crate::check;
 use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
+use crate::heal::plan::Mode;
 use crate::subject::Invalid;
 
 /// What is to run, whoever said so.
@@ -79,11 +80,21 @@ impl Settings {
                 Some(_) => warnings.push(format!("http: {why}")),
             }
         }
+        let exposed = config.hooks.exposed(&config.http.listen);
+        for (hook, place) in &exposed {
+            if let Some(playbook) = armed(&config, hook) {
+                let why = format!(
+                    "{hook}: anybody who reaches {place} could start playbook {playbook:?}, which is in auto mode; set \
+                     bearer_token_file, basic or hmac, or listen on 127.0.0.1 only"
+                );
+                wrong.push((&["hooks"], why));
+            }
+        }
         if !wrong.is_empty() {
             let errors = loaded.origin.errors(wrong);
             return Err(BadSettings::Config(errors.to_string()));
         }
-        for (hook, place) in config.hooks.exposed(&config.http.listen) {
+        for (hook, place) in exposed {
             warnings.push(format!(
                 "hooks.{hook}: anybody who reaches {place} may send alerts; set bearer_token_file, basic or hmac, or listen on \
                  127.0.0.1 only"
@@ -137,6 +148,16 @@ impl Settings {
         let found = found.map(|(path, wrong)| (&path[..], wrong.why.clone()));
         BadSettings::Config(self.origin.errors(found).to_string())
     }
+}
+
+/// A playbook that acts without asking and that a hook may start.
+fn armed<'a>(config: &'a Config, hook: &str) -> Option<&'a str> {
+    let allowed = config.hooks.named.get(hook)?.playbooks.as_ref();
+    let may = |name: &String| allowed.is_none_or(|names| names.contains(name));
+    let mut armed = config.playbooks.iter();
+    armed
+        .find(|(name, playbook)| playbook.mode == Mode::Auto && may(name))
+        .map(|(name, _)| name.as_str())
 }
 
 /// Whether anybody is told anything. What works by itself one day counts too.

@@ -12,8 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::heal::intake;
+use crate::heal::playbook;
 use crate::host::Roots;
 use crate::journal;
+use crate::peer::container;
 use crate::serve::hooks;
 use crate::telemetry::logs;
 use crate::{check, serve, subject};
@@ -39,6 +41,10 @@ pub struct Config {
     /// Local probes of services, each by a name of up to 64 letters, digits, dots, dashes and underscores: what is probed,
     /// how often, and what its failing means.
     pub checks: check::Options,
+    /// What is done about alerts, each playbook by a name: which alerts, what is healed, how, and how it is proven.
+    pub playbooks: playbook::Options,
+    /// The container engine that actions speak to.
+    pub container: container::Options,
     /// nodeward's own log lines, on standard error.
     pub log: logs::Options,
     /// Where the journal and other state lie: an absolute path (`--state-dir`), made when it is first
@@ -58,7 +64,18 @@ pub struct Config {
 
 /// The top-level keys in the order people should meet them.
 pub const ORDER: &[&str] = &[
-    "node", "http", "hooks", "subjects", "zabbix", "otlp", "checks", "state", "journal", "log",
+    "node",
+    "http",
+    "hooks",
+    "subjects",
+    "zabbix",
+    "otlp",
+    "checks",
+    "playbooks",
+    "container",
+    "state",
+    "journal",
+    "log",
     "control",
 ];
 

@@ -86,12 +86,12 @@ impl Schema {
         let mut settings = schemars::generate::SchemaSettings::draft2020_12();
         // Every section's type is called Options; as definitions they would be Options2, Options3.
         settings.inline_subschemas = true;
-        Self(
-            settings
-                .into_generator()
-                .into_root_schema_for::<T>()
-                .to_value(),
-        )
+        let mut root = settings
+            .into_generator()
+            .into_root_schema_for::<T>()
+            .to_value();
+        name_variants(&mut root);
+        Self(root)
     }
 
     /// The whole schema.
@@ -163,6 +163,28 @@ impl Schema {
             }
             _ => shapes.push(Shape::Anything),
         }
+    }
+}
+
+/// Gives the key of an enum's variant the comment of the variant: schemars puts it on the map that holds the key alone.
+fn name_variants(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(name_variants),
+        Value::Object(object) => {
+            let about = object.get("description").cloned();
+            let properties = object.get_mut("properties").and_then(Value::as_object_mut);
+            if let (Some(about), Some(properties)) = (about, properties)
+                && properties.len() == 1
+            {
+                for property in properties.values_mut().filter_map(Value::as_object_mut) {
+                    property
+                        .entry("description")
+                        .or_insert_with(|| about.clone());
+                }
+            }
+            object.values_mut().for_each(name_variants);
+        }
+        _ => {}
     }
 }
 

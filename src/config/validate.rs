@@ -8,10 +8,11 @@ use std::collections::HashMap;
 
 use super::cross::Cross;
 use super::root::Config;
-use super::tree::{Entry, Path, Value};
+use super::tree::{Entry, Path, Step, Value};
 use crate::check;
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
+use crate::heal::runner::LOCAL;
 use crate::model::nearest::nearest;
 use crate::net::address::Address;
 use crate::subject::{self, TABLE};
@@ -43,6 +44,7 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     }
     state(config, cross);
     checks(config, cross);
+    playbooks(config, cross);
     listeners(config, cross);
 }
 
@@ -51,6 +53,40 @@ fn checks(config: &Config, cross: &mut Cross<'_>) {
         let start = Path::of(&["checks"]).key(&invalid.check);
         let path = invalid.keys.iter().fold(start, |path, key| path.key(key));
         cross.fault(&path, invalid.why);
+    }
+}
+
+fn playbooks(config: &Config, cross: &mut Cross<'_>) {
+    for (name, hook) in &config.hooks.named {
+        let path = Path::of(&["hooks"]).key(name);
+        if name == LOCAL {
+            cross.fault(&path, "what checks find goes by this name; choose another");
+        }
+        for playbook in hook.playbooks.iter().flatten() {
+            if !config.playbooks.contains_key(playbook) {
+                let known = config.playbooks.keys().map(String::as_str);
+                let meant = nearest(playbook, known).map(|n| format!("; did you mean {n:?}?"));
+                let meant = meant.unwrap_or_default();
+                cross.fault(
+                    &path.key("playbooks"),
+                    format_args!("no playbook is called {playbook:?}{meant}"),
+                );
+            }
+        }
+    }
+    let checks: Vec<&str> = config.checks.keys().map(String::as_str).collect();
+    for (name, playbook) in &config.playbooks {
+        for (keys, why) in playbook.faults(&checks, &[]) {
+            let start = Path::of(&["playbooks"]).key(name);
+            let path = keys.iter().fold(start, |mut path, key| match key.parse() {
+                Ok(index) => {
+                    path.0.push(Step::Index(index));
+                    path
+                }
+                Err(_) => path.key(key),
+            });
+            cross.fault(&path, why);
+        }
     }
 }
 

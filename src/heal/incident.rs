@@ -108,6 +108,9 @@ pub enum State {
         next: Deadline,
         /// Nobody knows whether the action happened.
         unknown: bool,
+        /// The last round failed, and that is on record.
+        #[serde(default)]
+        failed: bool,
     },
     /// It is well; it must stay so.
     Probation {

@@ -31,3 +31,4 @@ pub mod machine;
 pub mod plan;
 pub mod playbook;
 pub mod runner;
+pub mod world;

@@ -34,6 +34,14 @@ impl Episode {
         Self(format!("{source}/{fingerprint}/{start}").into())
     }
 
+    /// Whether it is one of `source`.
+    #[must_use]
+    pub fn is_of(&self, source: &str) -> bool {
+        self.0
+            .strip_prefix(source)
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// An episode as [`Episode::as_str`] gave it.
     #[must_use]
     pub fn stored(text: &str) -> Self {

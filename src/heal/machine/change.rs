@@ -31,6 +31,7 @@ impl Stepping<'_> {
             round: self.round() + 1,
             next: Deadline::new(self.now.clone(), PATIENCE),
             unknown,
+            failed: false,
         };
         self.enter(state, Value::Null);
         self.probe();

@@ -11,15 +11,21 @@ impl Stepping<'_> {
                 passes,
                 round,
                 next,
+                failed,
                 ..
             } if *round == answer => {
                 *passes = if passed { *passes + 1 } else { 0 };
                 let (passes, enough) = (*passes, *passes >= proof.pass);
+                // What goes on failing is one record, not one a second.
+                let news = passed || !*failed;
+                *failed = !passed;
                 *next = Deadline::new(now, proof.every);
-                self.record(
-                    Kind::Verify,
-                    json!({"passed": passed, "passes": passes, "of": proof.pass, "probes": data}),
-                );
+                if news {
+                    self.record(
+                        Kind::Verify,
+                        json!({"passed": passed, "passes": passes, "of": proof.pass, "probes": data}),
+                    );
+                }
                 if enough {
                     self.enter_probation(false);
                 }

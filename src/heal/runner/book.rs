@@ -14,7 +14,7 @@ use crate::heal::incident::{Incident, State};
 use crate::heal::machine::{self, Effect, Event, Record, Step};
 use crate::heal::plan::{Mode, Plan};
 use crate::heal::playbook::Playbook;
-use crate::journal::{Commit, Entry, IncidentRow, Kind, Outgoing};
+use crate::journal::{Commit, Entry, EpisodeRow, IncidentRow, Kind, Outgoing};
 use crate::model::alert::{Episode, Status};
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
@@ -202,7 +202,7 @@ impl Book {
         self.undo.latest.push((key, before));
     }
 
-    pub(super) fn set_episode(&mut self, episode: &Episode, seen: Seen) {
+    fn set_episode(&mut self, episode: &Episode, seen: Seen) {
         let before = self.episodes.insert(episode.clone(), seen);
         if before.is_none() {
             self.order.push_back(episode.clone());
@@ -472,8 +472,8 @@ impl Book {
         }
     }
 
-    /// Puts it on record that healing begins.
-    pub(super) fn begin(&mut self) {
+    /// Puts it on record that healing begins. What checks found before is forgotten: they will say so again.
+    pub(super) fn begin(&mut self, now: &Moment) {
         let data = json!({
             "did": "start",
             "version": env!("CARGO_PKG_VERSION"),
@@ -483,6 +483,33 @@ impl Book {
         self.commit
             .entries
             .push(Entry::new(Kind::Config).data(data));
+        let stale = |(episode, seen): &(&Episode, &Seen)| {
+            seen.status == Status::Firing && episode.is_of(super::LOCAL)
+        };
+        let stale = self.episodes.iter().filter(stale);
+        let stale: Vec<_> = stale.map(|(e, s)| (e.clone(), s.clone())).collect();
+        for (episode, seen) in stale {
+            for id in &seen.incidents {
+                let told = Event::Told(episode.clone(), Status::Resolved);
+                self.step(id, told, now);
+            }
+            let seen = Seen {
+                status: Status::Resolved,
+                ..seen
+            };
+            self.put_episode(&episode, seen, now);
+        }
+    }
+
+    /// Puts an episode as it is now on record.
+    pub(super) fn put_episode(&mut self, episode: &Episode, seen: Seen, now: &Moment) {
+        self.commit.episodes.push(EpisodeRow {
+            episode: episode.as_str().to_owned(),
+            resolved: seen.status == Status::Resolved,
+            body: serde_json::to_string(&seen).unwrap_or_default(),
+            seen: now.wall,
+        });
+        self.set_episode(episode, seen);
     }
 
     /// Those whose open attempt must be looked after first.

@@ -6,7 +6,7 @@ use super::book::{Book, Held, Seen};
 use crate::heal::incident::Incident;
 use crate::heal::intake::{Accepted, Delivery};
 use crate::heal::machine::{self, Event};
-use crate::journal::{Entry, EpisodeRow, Kind};
+use crate::journal::{Entry, Kind};
 use crate::model::alert::{Alert, Status};
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
@@ -20,11 +20,17 @@ const NAMED: usize = 20;
 
 impl Book {
     /// Takes a delivery; what is accepted of it holds once the turn is on record.
-    pub(super) fn deliver(&mut self, hook: &str, delivery: Delivery, now: &Moment) -> Accepted {
+    pub(super) fn deliver(
+        &mut self,
+        hook: &str,
+        delivery: Delivery,
+        local: bool,
+        now: &Moment,
+    ) -> Accepted {
         let mut accepted = Accepted::default();
         if self.known.contains(&delivery.key) {
             for alert in &delivery.alerts {
-                match self.rules.ours.is(alert) {
+                match local || self.rules.ours.is(alert) {
                     true => accepted.ours += 1,
                     false => accepted.not_ours += 1,
                 }
@@ -35,7 +41,7 @@ impl Book {
         self.note_delivery(delivery.key);
         let mut others = Vec::new();
         for alert in delivery.alerts {
-            if self.rules.ours.is(&alert) {
+            if local || self.rules.ours.is(&alert) {
                 accepted.ours += 1;
                 if !self.told(hook, &alert, now) {
                     accepted.repeats += 1;
@@ -113,13 +119,7 @@ impl Book {
                 seen.incidents.push(id);
             }
         }
-        self.commit.episodes.push(EpisodeRow {
-            episode: alert.episode.as_str().to_owned(),
-            resolved: alert.status == Status::Resolved,
-            body: serde_json::to_string(&seen).unwrap_or_default(),
-            seen: now.wall,
-        });
-        self.set_episode(&alert.episode, seen);
+        self.put_episode(&alert.episode, seen, now);
         true
     }
 

@@ -2,11 +2,16 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Mail, Order, Rules, Summary};
 use crate::heal::intake::{Accepted, Delivering, Delivery, Desk, Refused};
+use crate::model::alert::Alert;
 use crate::model::id::IncidentId;
+
+/// The source of alerts that checks of this machine raise; no hook may have this name.
+pub const LOCAL: &str = "check";
 
 /// A handle to the one task that heals; cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +35,9 @@ pub enum NotDone {
     /// nodeward is ending.
     #[error("nodeward is ending")]
     Ending,
+    /// Healing is off.
+    #[error("healing is off: the config has no playbook and no hook")]
+    Off,
 }
 
 impl Healing {
@@ -42,10 +50,31 @@ impl Healing {
     /// # Errors
     /// [`Refused`]: nothing of it was taken.
     pub async fn deliver(&self, hook: &str, delivery: Delivery) -> Result<Accepted, Refused> {
+        self.take(hook, delivery, false).await
+    }
+
+    /// Takes what a check of this machine has found: it is ours whatever its labels.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn note(&self, alert: Alert) -> Result<Accepted, Refused> {
+        let text = format!("{} {:?}", alert.episode, alert.status);
+        let delivery = Delivery {
+            alerts: vec![alert],
+            truncated: 0,
+            left_out: Vec::new(),
+            ignored: 0,
+            key: Sha256::digest(text.as_bytes()).into(),
+        };
+        self.take(LOCAL, delivery, true).await
+    }
+
+    async fn take(&self, hook: &str, delivery: Delivery, local: bool) -> Result<Accepted, Refused> {
         let (reply, answer) = oneshot::channel();
         let mail = Mail::Deliver {
             hook: hook.to_owned(),
             delivery,
+            local,
             reply,
         };
         match self.mail.try_send(mail) {

@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-pub use handle::{Healing, NotDone};
+pub use handle::{Healing, LOCAL, NotDone};
 pub use summary::{NodeState, Open, Summary, Tally};
 
 use super::hands::Hands;
@@ -67,6 +67,7 @@ enum Mail {
     Deliver {
         hook: String,
         delivery: Delivery,
+        local: bool,
         reply: oneshot::Sender<Result<Accepted, Refused>>,
     },
     Answer(IncidentId, Event),
@@ -146,7 +147,7 @@ pub fn start(rules: Rules, journal: Journal, restored: Restored, hands: Arc<dyn 
 
 impl Runner {
     async fn run(mut self) {
-        self.book.begin();
+        self.book.begin(&self.hands.now());
         self.turn(Vec::new()).await;
         self.ask_witnesses();
         let mut forget = tokio::time::interval(FORGET);
@@ -203,9 +204,10 @@ impl Runner {
                 Mail::Deliver {
                     hook,
                     delivery,
+                    local,
                     reply,
                 } => {
-                    let accepted = self.book.deliver(&hook, delivery, &now);
+                    let accepted = self.book.deliver(&hook, delivery, local, &now);
                     replies.push(Reply::Delivered(reply, accepted));
                 }
                 Mail::Answer(id, event) => {

@@ -73,11 +73,17 @@ fn read(
             return None;
         }
     };
+    let now = book.current.get(&incident.playbook);
+    if let Some(same) = now.filter(|now| now.revision == incident.revision) {
+        // With the secrets that its text has not.
+        let same = same.clone();
+        return Some((incident, same));
+    }
     let kept = playbooks
         .get(&incident.revision)
         .and_then(|text| serde_json::from_str::<Playbook>(text).ok())
         .map(Current::new);
-    let current = kept.or_else(|| book.current.get(&incident.playbook).cloned());
+    let current = kept.or_else(|| now.cloned());
     if current.is_none() && row.open {
         tracing::error!(incident = %row.id, "the playbook of an open incident is lost; it is left alone");
     }

@@ -1,0 +1,257 @@
+//! Healing within the running program: the journal, the incidents, and who brings them alerts.
+//!
+//! It runs while the config has a playbook or a hook. What serves, tells and asks holds the [`Door`], which is there all the time.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+
+use super::{Flags, House, Settings};
+use crate::action;
+use crate::check::Checks;
+use crate::heal::hands::Hands;
+use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
+use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
+use crate::heal::world::World;
+use crate::host::Clock;
+use crate::journal::{self, Journal, Restored};
+use crate::model::alert::Alert;
+use crate::peer::{container, systemd};
+
+/// How long an alert of a check waits before it is offered again to a journal that could not be written.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The way to healing, open or shut.
+#[derive(Debug, Default)]
+pub struct Door(RwLock<Option<Healing>>);
+
+impl Door {
+    fn set(&self, healing: Option<Healing>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = healing;
+    }
+
+    fn get(&self) -> Option<Healing> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What there is to see of it; nothing but a healthy node while it is shut.
+    #[must_use]
+    pub fn summary(&self) -> Arc<Summary> {
+        self.get()
+            .map(|healing| healing.summary())
+            .unwrap_or_default()
+    }
+
+    /// Whether there is anything to see.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.get().is_some()
+    }
+
+    /// Does what an operator wants.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn operate(&self, by: &str, order: Order) -> Result<String, NotDone> {
+        match self.get() {
+            Some(healing) => healing.operate(by, order).await,
+            None => Err(NotDone::Off),
+        }
+    }
+
+    /// Brings what a check has found, until it is on record or healing ends.
+    async fn note(&self, alert: Alert) {
+        while let Some(healing) = self.get() {
+            match healing.note(alert.clone()).await {
+                Ok(_) | Err(Refused::Ending) => return,
+                Err(Refused::Full | Refused::Overloaded) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+}
+
+impl Desk for Door {
+    fn deliver<'a>(&'a self, hook: &'a str, delivery: Delivery) -> Delivering<'a> {
+        Box::pin(async move {
+            match self.get() {
+                Some(healing) => healing.deliver(hook, delivery).await,
+                None => Err(Refused::Ending),
+            }
+        })
+    }
+}
+
+/// A journal that is open and not used yet.
+pub(super) struct Opened {
+    journal: Journal,
+    restored: Restored,
+    directory: PathBuf,
+}
+
+/// What runs while healing is on.
+struct Alive {
+    journal: Journal,
+    healing: Healing,
+    world: Arc<World>,
+    directory: PathBuf,
+    alerts: JoinHandle<()>,
+}
+
+/// Healing, on or off.
+#[derive(Default)]
+pub(super) struct Heal {
+    pub(super) door: Arc<Door>,
+    alive: Option<Alive>,
+}
+
+impl Heal {
+    /// Opens the journal if the settings want healing and it does not run yet: the part of a start or a reload that can
+    /// fail.
+    pub(super) async fn prepare(
+        &self,
+        settings: &Settings,
+        flags: &Flags,
+    ) -> Result<Option<Opened>, String> {
+        let config = &settings.config;
+        let wanted = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
+        let directory = directory(settings, flags);
+        if let Some(alive) = &self.alive {
+            if wanted && directory.as_ref().is_some_and(|d| *d != alive.directory) {
+                tracing::warn!(
+                    "the journal stays in {}: another state directory is used after a restart",
+                    alive.directory.display()
+                );
+            }
+            return Ok(None);
+        }
+        if !wanted {
+            return Ok(None);
+        }
+        let directory = directory.ok_or(
+            "healing needs a state directory for its journal, and there is not even a $HOME: name one with --state-dir or state",
+        )?;
+        let options = config.journal.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            let opened = Journal::open(&directory, &options);
+            opened.map(|(journal, restored)| Opened {
+                journal,
+                restored,
+                directory,
+            })
+        });
+        let opened = opening
+            .await
+            .map_err(|e| format!("opening the journal: {e}"))?;
+        opened.map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Goes by new settings.
+    pub(super) async fn change(
+        &mut self,
+        opened: Option<Opened>,
+        settings: &Settings,
+        house: &House,
+        checks: &Arc<Checks>,
+    ) {
+        let config = &settings.config;
+        let rules = rules(settings, house);
+        if let Some(alive) = &self.alive {
+            if config.playbooks.is_empty() && config.hooks.named.is_empty() {
+                self.end().await;
+            } else {
+                alive.world.change(hands(settings, house));
+                alive.healing.change(rules).await;
+            }
+            return;
+        }
+        let Some(opened) = opened else {
+            return;
+        };
+        let world = World::new(Clock::new(), hands(settings, house), Arc::clone(checks));
+        let world = Arc::new(world);
+        let hands = Arc::clone(&world) as Arc<dyn Hands>;
+        let healing = runner::start(rules, opened.journal.clone(), opened.restored, hands);
+        self.door.set(Some(healing.clone()));
+        self.alive = Some(Alive {
+            journal: opened.journal,
+            healing,
+            world,
+            directory: opened.directory,
+            alerts: tokio::spawn(listen(Arc::clone(&self.door), Arc::clone(checks))),
+        });
+    }
+
+    /// Where the journal lies, if there is one.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.alive.as_ref().map(|alive| alive.directory.as_path())
+    }
+
+    /// Ends healing; what is not over goes on at the next start.
+    pub(super) async fn end(&mut self) {
+        if let Some(alive) = self.alive.take() {
+            alive.alerts.abort();
+            self.door.set(None);
+            alive.healing.end().await;
+            alive.journal.close().await;
+        }
+    }
+}
+
+/// Where the journal is to lie.
+fn directory(settings: &Settings, flags: &Flags) -> Option<PathBuf> {
+    let (flag, config) = (flags.state_dir.as_deref(), settings.config.state.as_deref());
+    journal::directory(flag, config, &|name| std::env::var(name).ok())
+}
+
+fn rules(settings: &Settings, house: &House) -> Rules {
+    let config = &settings.config;
+    let hooks = config.hooks.named.iter();
+    let hooks = hooks.filter_map(|(name, hook)| Some((name.clone(), hook.playbooks.clone()?)));
+    Rules {
+        playbooks: config.playbooks.clone(),
+        ours: house.ours.clone(),
+        hooks: hooks.collect(),
+        config: format!("{:016x}", settings.fingerprint),
+        node: house.identity.hostname.clone(),
+        notifiers: std::collections::BTreeMap::new(),
+    }
+}
+
+/// What actions reach.
+fn hands(settings: &Settings, house: &House) -> action::World {
+    let config = &settings.config;
+    let host = house.host();
+    let runtime = tokio::runtime::Handle::current();
+    let counters = Arc::clone(host.calls().counters());
+    let systemd = systemd::Systemd::new(runtime, &config.subjects.systemd.bus, counters);
+    action::World {
+        // An address that cannot be parsed was refused with the config.
+        systemd: systemd.ok().map(Arc::new),
+        container: Some(Arc::new(container::Engine::new(&config.container))),
+        resolver: house.resolver.clone(),
+        host,
+    }
+}
+
+/// Brings what checks find to healing.
+async fn listen(door: Arc<Door>, checks: Arc<Checks>) {
+    let mut changes = checks.changes();
+    loop {
+        match changes.recv().await {
+            Ok(change) => door.note(change.alert()).await,
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(
+                    missed,
+                    "changes of checks came faster than they could be put on record"
+                );
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
