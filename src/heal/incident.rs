@@ -47,6 +47,8 @@ pub struct Incident {
     pub relapses: u32,
     /// Whether it was escalated before.
     pub escalated: bool,
+    /// How often the world was asked; an answer to an older question counts for nothing.
+    pub asked: u32,
     /// What a person approved.
     pub approval: Option<Approval>,
     /// Where it stands.
@@ -102,8 +104,6 @@ pub enum State {
         until: Deadline,
         /// Passes in a row so far.
         passes: u32,
-        /// The round of probes that is out or next.
-        round: u32,
         /// When the next round is due.
         next: Deadline,
         /// Nobody knows whether the action happened.
@@ -119,8 +119,6 @@ pub enum State {
         /// Failures in a row.
         fails: u32,
         /// As above.
-        round: u32,
-        /// As above.
         next: Deadline,
         /// Whether it got well by itself after it was escalated.
         recovered: bool,
@@ -131,8 +129,6 @@ pub enum State {
         cause: Cause,
         /// Passes in a row since.
         passes: u32,
-        /// As above.
-        round: u32,
         /// As above.
         next: Deadline,
     },

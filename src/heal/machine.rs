@@ -32,12 +32,12 @@ pub enum Event {
     Timer,
     /// Something that guards look at has changed.
     Changed,
-    /// The world was looked at, as [`Effect::Look`] asked.
-    Looked(Look),
-    /// The action is under way: a job, a process.
-    Started(Value),
-    /// The action is over, one way or the other.
-    Done(Outcome, Value),
+    /// The world was looked at, as [`Effect::Look`] of this number asked.
+    Looked(u32, Look),
+    /// The action of the attempt of this number is under way: a job, a process.
+    Started(u32, Value),
+    /// The action of the attempt of this number is over, one way or the other.
+    Done(u32, Outcome, Value),
     /// A round of probes, as [`Effect::Probe`] asked: its number, whether all passed, what they saw.
     Probed(u32, bool, Value),
     /// nodeward has started again, and this is what the witness of the open attempt says.
@@ -87,11 +87,11 @@ pub enum After {
 /// What is to be done in the world, once the step is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Run `confirm`, look at peers and the witness of this rung; answer with [`Event::Looked`].
-    Look,
+    /// Run `confirm`, look at peers and the witness of this rung; answer with [`Event::Looked`] of this number.
+    Look(u32),
     /// Carry out this rung's action; answer with [`Event::Started`] and [`Event::Done`].
     Act,
-    /// Run the probes of `verify`; answer with [`Event::Probed`] of this round.
+    /// Run the probes of `verify`; answer with [`Event::Probed`] of this number.
     Probe(u32),
     /// Tell people.
     Escalate(Cause),
@@ -190,9 +190,12 @@ impl Stepping<'_> {
             Event::Told(episode, status) => self.told(&episode, status),
             Event::Timer => self.timer(),
             Event::Changed => self.ask_again(),
-            Event::Looked(look) => self.looked(look),
-            Event::Started(data) => self.started(data),
-            Event::Done(outcome, data) => self.done(outcome, data),
+            Event::Looked(asked, look) => self.looked(asked, look),
+            Event::Started(attempt, data) => self.started(attempt, data),
+            Event::Done(attempt, outcome, data) if self.is_attempt(attempt) => {
+                self.done(outcome, data);
+            }
+            Event::Done(..) => {}
             Event::Probed(round, passed, data) => self.probed(round, passed, data),
             Event::Restarted(after) => self.restarted(after),
             Event::Approve(approval) => self.approve(approval),
@@ -276,15 +279,13 @@ impl Stepping<'_> {
                 );
             }
             State::Verifying { until, .. } if until.is_over(&now) => self.not_helped(),
-            State::Verifying { round, next, .. }
-            | State::Probation { round, next, .. }
-            | State::Escalated { round, next, .. }
+            State::Verifying { next, .. }
+            | State::Probation { next, .. }
+            | State::Escalated { next, .. }
                 if next.is_over(&now) =>
             {
-                *round += 1;
                 *next = Deadline::new(now, PATIENCE);
-                let round = *round;
-                self.step.effects.push(Effect::Probe(round));
+                self.probe();
             }
             _ => {}
         }

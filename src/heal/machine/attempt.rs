@@ -28,8 +28,15 @@ impl Stepping<'_> {
         self.step.effects.push(Effect::Act);
     }
 
-    pub(super) fn started(&mut self, data: Value) {
-        if let State::Intent { limit, witness } = &self.incident.state {
+    /// Whether it is of the last attempt that something is heard.
+    pub(super) fn is_attempt(&self, number: u32) -> bool {
+        usize::try_from(number).is_ok_and(|number| number == self.incident.attempts.len())
+    }
+
+    pub(super) fn started(&mut self, attempt: u32, data: Value) {
+        if let State::Intent { limit, witness } = &self.incident.state
+            && self.is_attempt(attempt)
+        {
             let (limit, witness) = (limit.clone(), witness.clone());
             self.record(Kind::Started, data);
             self.enter(State::Acting { limit, witness }, Value::Null);

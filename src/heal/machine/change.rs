@@ -21,14 +21,13 @@ impl Stepping<'_> {
             action: None,
         };
         self.enter(state, why);
-        self.step.effects.push(Effect::Look);
+        self.look();
     }
 
     pub(super) fn enter_verifying(&mut self, unknown: bool) {
         let state = State::Verifying {
             until: Deadline::new(self.now.clone(), self.plan.verify.deadline),
             passes: 0,
-            round: self.round() + 1,
             next: Deadline::new(self.now.clone(), PATIENCE),
             unknown,
             failed: false,
@@ -42,7 +41,6 @@ impl Stepping<'_> {
         let state = State::Probation {
             until: Deadline::new(self.now.clone(), span),
             fails: 0,
-            round: self.round() + 1,
             next: Deadline::new(self.now.clone(), self.plan.verify.every),
             recovered,
         };
@@ -53,19 +51,16 @@ impl Stepping<'_> {
         }
     }
 
-    /// The round that is out, of whichever state asked for it.
-    pub(super) fn round(&self) -> u32 {
-        match self.incident.state {
-            State::Verifying { round, .. }
-            | State::Probation { round, .. }
-            | State::Escalated { round, .. } => round,
-            _ => 0,
-        }
+    /// Has the world look at what the guards want to know.
+    pub(super) fn look(&mut self) {
+        self.incident.asked = self.incident.asked.wrapping_add(1);
+        self.step.effects.push(Effect::Look(self.incident.asked));
     }
 
+    /// Has the probes of `verify` run.
     pub(super) fn probe(&mut self) {
-        let round = self.round();
-        self.step.effects.push(Effect::Probe(round));
+        self.incident.asked = self.incident.asked.wrapping_add(1);
+        self.step.effects.push(Effect::Probe(self.incident.asked));
     }
 
     pub(super) fn escalate(&mut self, cause: Cause, more: Value) {
@@ -87,7 +82,6 @@ impl Stepping<'_> {
         let state = State::Escalated {
             cause,
             passes: 0,
-            round: self.round() + 1,
             next: Deadline::new(self.now.clone(), RECOVERY),
         };
         self.enter(state, data);

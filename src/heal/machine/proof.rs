@@ -3,17 +3,19 @@
 use super::*;
 
 impl Stepping<'_> {
-    pub(super) fn probed(&mut self, answer: u32, passed: bool, data: Value) {
+    pub(super) fn probed(&mut self, asked: u32, passed: bool, data: Value) {
+        if asked != self.incident.asked {
+            return;
+        }
         let now = self.now.clone();
         let proof = self.plan.verify;
         match &mut self.incident.state {
             State::Verifying {
                 passes,
-                round,
                 next,
                 failed,
                 ..
-            } if *round == answer => {
+            } => {
                 *passes = if passed { *passes + 1 } else { 0 };
                 let (passes, enough) = (*passes, *passes >= proof.pass);
                 // What goes on failing is one record, not one a second.
@@ -33,10 +35,9 @@ impl Stepping<'_> {
             State::Probation {
                 until,
                 fails,
-                round,
                 next,
                 recovered,
-            } if *round == answer => {
+            } => {
                 *fails = if passed { 0 } else { *fails + 1 };
                 let over = until.is_over(&now);
                 let (ill, recovered) = (*fails >= proof.pass, *recovered);
@@ -53,12 +54,7 @@ impl Stepping<'_> {
                     self.healed();
                 }
             }
-            State::Escalated {
-                passes,
-                round,
-                next,
-                ..
-            } if *round == answer => {
+            State::Escalated { passes, next, .. } => {
                 *passes = if passed { *passes + 1 } else { 0 };
                 let enough = *passes >= proof.pass;
                 let every = if passed { proof.every } else { RECOVERY };

@@ -61,6 +61,7 @@ pub(super) fn incident(id: &str, playbook: &str, target: &str, now: &Moment) -> 
         rung: 0,
         relapses: 0,
         escalated: false,
+        asked: 0,
         approval: None,
         state: received(now),
     }
@@ -117,12 +118,24 @@ impl Case {
     }
 
     fn round(&self) -> u32 {
-        match self.incident.state {
-            State::Verifying { round, .. }
-            | State::Probation { round, .. }
-            | State::Escalated { round, .. } => round,
-            _ => panic!("no probes in {}", self.state()),
-        }
+        self.incident.asked
+    }
+
+    /// The answers of the world, as the machine asked last.
+    fn look_with(&self, look: Look) -> Event {
+        Event::Looked(self.incident.asked, look)
+    }
+
+    fn began(&self, data: Value) -> Event {
+        Event::Started(self.made(), data)
+    }
+
+    fn ended(&self, outcome: Outcome, data: Value) -> Event {
+        Event::Done(self.made(), outcome, data)
+    }
+
+    fn made(&self) -> u32 {
+        self.incident.attempts.len().try_into().unwrap()
     }
 
     fn probe(&mut self, second: u64, passed: bool) -> Step {
@@ -137,9 +150,9 @@ impl Case {
     /// As far as the action's end.
     fn acted(plan: Plan) -> Self {
         let mut case = Self::new(plan);
-        case.at(0, Event::Looked(fine()));
-        case.at(1, Event::Started(Value::Null));
-        case.at(2, Event::Done(Outcome::Done, Value::Null));
+        case.at(0, case.look_with(fine()));
+        case.at(1, case.began(Value::Null));
+        case.at(2, case.ended(Outcome::Done, Value::Null));
         case
     }
 }
@@ -148,13 +161,13 @@ impl Case {
 fn heals_in_the_order_that_is_drawn() {
     let mut case = Case::new(plan(Mode::Auto));
     assert_eq!(case.state(), "waiting");
-    let step = case.at(0, Event::Looked(fine()));
+    let step = case.at(0, case.look_with(fine()));
     assert_eq!(step.effects, [Effect::Act]);
     let kinds: Vec<Kind> = step.records.iter().map(|r| r.kind).collect();
     assert_eq!(kinds, [Kind::Decision, Kind::Intent, Kind::State]);
-    case.at(1, Event::Started(json!({"job": 7})));
+    case.at(1, case.began(json!({"job": 7})));
     assert_eq!(case.state(), "acting");
-    let step = case.at(2, Event::Done(Outcome::Done, Value::Null));
+    let step = case.at(2, case.ended(Outcome::Done, Value::Null));
     assert_eq!(step.effects, [Effect::Probe(case.round())]);
     case.probe(3, true);
     case.probe(4, true);
@@ -187,13 +200,28 @@ fn an_answer_to_an_older_round_counts_for_nothing() {
 }
 
 #[test]
+fn what_is_heard_late_of_an_earlier_attempt_or_look_counts_for_nothing() {
+    let mut case = Case::new(plan(Mode::Auto));
+    let old_look = case.look_with(fine());
+    case.at(0, case.look_with(fine()));
+    let old_end = case.ended(Outcome::Done, Value::Null);
+    case.at(50, Event::Timer);
+    case.at(80, Event::Timer);
+    assert_eq!(case.state(), "waiting");
+    assert_eq!(case.at(599, old_look), Step::default());
+    case.at(600, case.look_with(fine()));
+    assert_eq!((case.state(), case.made()), ("intent", 2));
+    assert_eq!(case.at(601, old_end), Step::default());
+}
+
+#[test]
 fn without_proof_the_next_rung_has_its_turn_and_then_people() {
     let mut case = Case::acted(plan(Mode::Auto));
     let step = case.at(30, Event::Timer);
     assert_eq!((case.state(), case.incident.rung), ("waiting", 1));
-    assert_eq!(step.effects, [Effect::Look]);
-    case.at(600, Event::Looked(fine()));
-    case.at(601, Event::Done(Outcome::Failed, Value::Null));
+    assert!(matches!(step.effects[..], [Effect::Look(_)]));
+    case.at(600, case.look_with(fine()));
+    case.at(601, case.ended(Outcome::Failed, Value::Null));
     let step = case.at(700, Event::Timer);
     assert_eq!(case.state(), "escalated");
     assert_eq!(step.effects, [Effect::Escalate(Cause::Exhausted)]);
@@ -204,7 +232,7 @@ fn a_weak_action_of_unknown_outcome_is_never_followed_by_another() {
     let mut weak = plan(Mode::Auto);
     weak.rungs[0].strength = Strength::Weak;
     let mut case = Case::new(weak);
-    case.at(0, Event::Looked(fine()));
+    case.at(0, case.look_with(fine()));
     case.at(1, Event::Restarted(After::Unknown));
     assert_eq!(case.state(), "verifying");
     let step = case.at(60, Event::Timer);
@@ -219,15 +247,15 @@ fn after_a_crash_the_witness_decides() {
         (After::Unknown, "verifying", false),
     ] {
         let mut case = Case::new(plan(Mode::Auto));
-        case.at(0, Event::Looked(fine()));
+        case.at(0, case.look_with(fine()));
         let step = case.at(5, Event::Restarted(after));
         assert_eq!(case.state(), state, "{after:?}");
         assert_eq!(step.effects.contains(&Effect::Act), acts, "{after:?}");
         assert_eq!(case.incident.attempts.len(), 1, "{after:?}");
     }
     let mut case = Case::new(plan(Mode::Auto));
-    case.at(0, Event::Looked(fine()));
-    case.at(1, Event::Started(Value::Null));
+    case.at(0, case.look_with(fine()));
+    case.at(1, case.began(Value::Null));
     let step = case.at(5, Event::Restarted(After::DidNot));
     assert!(
         !step.effects.contains(&Effect::Act),
@@ -238,7 +266,7 @@ fn after_a_crash_the_witness_decides() {
 #[test]
 fn the_kill_switch_holds_over_a_restart() {
     let mut case = Case::new(plan(Mode::Auto));
-    case.at(0, Event::Looked(fine()));
+    case.at(0, case.look_with(fine()));
     case.standing.paused = Some("root".into());
     let step = case.at(5, Event::Restarted(After::DidNot));
     assert!(!step.effects.contains(&Effect::Act));
@@ -250,7 +278,7 @@ fn resolved_before_the_intent_means_no_effect() {
     let mut case = Case::new(plan(Mode::Auto));
     case.told(1, 1, Status::Resolved);
     assert_eq!(case.state(), "resolved_alone");
-    assert_eq!(case.at(2, Event::Looked(fine())), Step::default());
+    assert_eq!(case.at(2, case.look_with(fine())), Step::default());
     // The firing of an episode that was seen resolved, late.
     assert_eq!(case.told(3, 1, Status::Firing), Step::default());
     assert_eq!(case.state(), "resolved_alone");
@@ -263,13 +291,16 @@ fn settles_first_if_asked_to() {
     let mut case = Case::new(slow);
     assert_eq!(case.state(), "settling");
     assert_eq!(case.at(5, Event::Timer), Step::default());
-    assert_eq!(case.at(10, Event::Timer).effects, [Effect::Look]);
+    assert!(matches!(
+        case.at(10, Event::Timer).effects[..],
+        [Effect::Look(_)]
+    ));
 }
 
 #[test]
 fn observe_mode_decides_and_touches_nothing() {
     let mut case = Case::new(plan(Mode::Observe));
-    let step = case.at(0, Event::Looked(fine()));
+    let step = case.at(0, case.look_with(fine()));
     assert_eq!(case.state(), "observed");
     assert!(step.effects.is_empty());
     assert_eq!(
@@ -281,7 +312,7 @@ fn observe_mode_decides_and_touches_nothing() {
 #[test]
 fn approve_mode_waits_for_a_person_and_for_this_very_action() {
     let mut case = Case::new(plan(Mode::Approve));
-    let step = case.at(0, Event::Looked(fine()));
+    let step = case.at(0, case.look_with(fine()));
     assert_eq!(step.effects, [Effect::AskApproval]);
     let approve = |action: &str| {
         Event::Approve(Approval {
@@ -290,15 +321,15 @@ fn approve_mode_waits_for_a_person_and_for_this_very_action() {
         })
     };
     case.at(1, approve("another"));
-    case.at(2, Event::Looked(fine()));
+    case.at(2, case.look_with(fine()));
     assert_eq!(case.state(), "waiting");
     case.at(3, approve("h"));
-    case.at(4, Event::Looked(fine()));
+    case.at(4, case.look_with(fine()));
     assert_eq!(case.state(), "intent");
     assert_eq!(case.incident.approval, None, "good for one attempt");
 
     let mut case = Case::new(plan(Mode::Approve));
-    case.at(0, Event::Looked(fine()));
+    case.at(0, case.look_with(fine()));
     case.at(1, Event::Reject("bob".into()));
     assert_eq!(case.state(), "escalated");
 }
@@ -328,7 +359,7 @@ fn each_guard_refuses_and_says_why() {
         let mut case = Case::new(plan(Mode::Auto));
         let mut look = fine();
         change(&mut case.standing, &mut look);
-        let step = case.at(0, Event::Looked(look));
+        let step = case.at(0, case.look_with(look));
         assert_eq!(case.state(), "waiting", "{guard}");
         let State::Waiting { verdicts, .. } = &case.incident.state else {
             panic!("{guard}");
@@ -346,7 +377,7 @@ fn each_guard_refuses_and_says_why() {
     }
     let mut flapping = Case::new(plan(Mode::Auto));
     flapping.standing.target_heals = vec![minute; 3];
-    flapping.at(0, Event::Looked(fine()));
+    flapping.at(0, flapping.look_with(fine()));
     assert_eq!(flapping.state(), "escalated");
 }
 

@@ -7,11 +7,14 @@ impl Stepping<'_> {
     pub(super) fn ask_again(&mut self) {
         if let State::Waiting { next, .. } = &mut self.incident.state {
             *next = Deadline::new(self.now.clone(), PATIENCE);
-            self.step.effects.push(Effect::Look);
+            self.look();
         }
     }
 
-    pub(super) fn looked(&mut self, look: Look) {
+    pub(super) fn looked(&mut self, asked: u32, look: Look) {
+        if asked != self.incident.asked {
+            return;
+        }
         let State::Waiting { .. } = &self.incident.state else {
             return;
         };

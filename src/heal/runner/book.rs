@@ -311,7 +311,7 @@ impl Book {
                 Effect::Escalate(cause) => Some((What::Escalated, cause.as_str())),
                 Effect::AskApproval => Some((What::ApprovalWanted, "")),
                 Effect::TellRecovered => Some((What::Recovered, "")),
-                Effect::Look | Effect::Act | Effect::Probe(_) => None,
+                Effect::Look(_) | Effect::Act | Effect::Probe(_) => None,
             };
             if let Some((what, cause)) = told {
                 self.tell(incident, what, cause, now);

@@ -183,6 +183,7 @@ impl Book {
             rung: 0,
             relapses: 0,
             escalated: false,
+            asked: 0,
             approval: None,
             state: machine::received(now),
         };

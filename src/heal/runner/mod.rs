@@ -269,22 +269,24 @@ impl Runner {
             move |event| drop(answering.send(Mail::Answer(id, event)))
         };
         match effect {
-            Effect::Look => {
+            Effect::Look(asked) => {
                 let look = self.hands.look(job);
-                tokio::spawn(async move { answer(Event::Looked(look.await)) });
+                tokio::spawn(async move { answer(Event::Looked(asked, look.await)) });
             }
             Effect::Act => {
+                let made = job.incident.attempts.len();
+                let attempt = u32::try_from(made).unwrap_or(u32::MAX);
                 let started = {
                     let answering = self.answering.clone();
                     let id = id.clone();
                     Box::new(move |data: Value| {
-                        drop(answering.send(Mail::Answer(id, Event::Started(data))));
+                        drop(answering.send(Mail::Answer(id, Event::Started(attempt, data))));
                     })
                 };
                 let act = self.hands.act(job, started);
                 tokio::spawn(async move {
                     let (outcome, data) = act.await;
-                    answer(Event::Done(outcome, data));
+                    answer(Event::Done(attempt, outcome, data));
                 });
             }
             Effect::Probe(round) => {

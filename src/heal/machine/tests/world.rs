@@ -221,11 +221,11 @@ impl World {
     fn answer(&mut self, at: usize, effect: &Effect, how: u8) {
         let target = self.target(at);
         match effect {
-            Effect::Look => {
+            Effect::Look(asked) => {
                 let mut look = fine();
                 look.witness = Ok(Some(json!(self.witness[target])));
                 look.confirm = vec![("probe".into(), !self.well[target], String::new())];
-                self.step(at, Event::Looked(look));
+                self.step(at, Event::Looked(*asked, look));
             }
             Effect::Act => {
                 if !matches!(self.incidents[at].state, State::Intent { .. }) {
@@ -234,6 +234,7 @@ impl World {
                 let attempt = self.incidents[at].attempt().unwrap().to_string();
                 let target_name = self.incidents[at].target.clone();
                 let nth = self.incidents[at].attempts.len();
+                let number = u32::try_from(nth).unwrap();
                 let limits = self.plan(at).limits;
                 let before: Vec<&Done> = self
                     .done
@@ -266,11 +267,11 @@ impl World {
                     self.well[target] = true;
                 }
                 if how != 3 {
-                    self.step(at, Event::Started(Value::Null));
+                    self.step(at, Event::Started(number, Value::Null));
                 }
                 let outcome =
                     [Outcome::Done, Outcome::Failed, Outcome::Unknown][usize::from(how % 3)];
-                self.step(at, Event::Done(outcome, Value::Null));
+                self.step(at, Event::Done(number, outcome, Value::Null));
             }
             Effect::Probe(round) => {
                 let well = self.well[target];
