@@ -128,7 +128,10 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 /// Opens the database of another process, or of none, to read it.
 pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> {
     let path = directory.join(NAME);
-    match File::open(&path).and_then(|file| file.metadata()) {
+    // Not opened to see whether it may be: closing the file again would let go the locks that this process's own writer holds
+    // on it (fcntl(2), F_SETLK).
+    let readable = rustix::fs::access(&path, rustix::fs::Access::READ_OK);
+    match readable.map_err(Into::into).and_then(|()| path.metadata()) {
         Ok(file) if file.len() > 0 || log_of(&path).exists() => {}
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             return Err(failed("read the journal", &path, source).into());

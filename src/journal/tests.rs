@@ -386,3 +386,24 @@ async fn a_journal_of_another_version_or_program_is_left_alone() {
     let refused = other.try_open(&Options::default()).unwrap_err();
     assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn reading_beside_the_writer_leaves_its_locks_in_place() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let bench = Bench::new();
+    let (journal, _) = bench.open();
+    journal.commit(Commit::of(entry("one"))).await.unwrap();
+    let inode = bench.path().join("journal.db").metadata().unwrap().ino();
+    let locks = || {
+        let all = std::fs::read_to_string("/proc/locks").unwrap();
+        all.lines()
+            .filter(|line| line.contains(&format!(":{inode} ")))
+            .count()
+    };
+    let before = locks();
+    assert!(before > 0);
+    assert_eq!(bench.lines().len(), 1);
+    assert_eq!(locks(), before);
+    journal.close().await;
+}
