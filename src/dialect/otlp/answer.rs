@@ -8,12 +8,13 @@
 use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use prost::Message;
 
 use super::grpc::unframed;
 use super::reason::Reason;
 use super::status::{Code, GRPC_STATUS, RpcStatus};
+use crate::net::client;
 
 /// No receiver can silence nodeward for longer than this.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -192,21 +193,8 @@ fn http_told(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
     }
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3) in seconds or as a date. A date is measured against the
-/// receiver's own `Date` where it sent one, so that a clock that is off does no harm.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let seconds = text.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    let theirs = headers
-        .get(DATE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| httpdate::parse_http_date(text).ok());
-    let wait = at.duration_since(theirs.unwrap_or(now)).unwrap_or_default();
-    Some(wait.min(LONGEST_WAIT))
+    client::retry_after(headers, now).map(|wait| wait.min(LONGEST_WAIT))
 }
 
 /// A receiver's words, fit for one line of a log.

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 pub use error::Error;
 pub use request::Request;
-pub use response::{GrpcStatus, Response};
+pub use response::{GrpcStatus, Response, retry_after};
 
 use connection::{Connection, Failure};
 

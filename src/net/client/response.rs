@@ -1,7 +1,9 @@
 //! What a peer answered, whole, and how gRPC says its outcome in it.
 
+use std::time::{Duration, SystemTime};
+
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::HeaderMap;
+use hyper::header::{DATE, HeaderMap, RETRY_AFTER};
 use hyper::{StatusCode, http};
 
 use http_body_util::BodyExt;
@@ -57,6 +59,21 @@ impl Response {
             .unwrap_or_default();
         Some(GrpcStatus { code, message })
     }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3) in seconds or as a date. A date is measured against the peer's own `Date`
+/// where it sent one, so that a clock that is off does no harm. As long as the peer likes: callers bound it.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    let theirs = headers
+        .get(DATE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| httpdate::parse_http_date(text).ok());
+    Some(at.duration_since(theirs.unwrap_or(now)).unwrap_or_default())
 }
 
 /// Reads the body up to `limit` bytes. Failures here are final: an answer had begun.
