@@ -15,7 +15,7 @@
 //! | [`peer`] | clients of other programs: systemd, container engines |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
-//! | [`notify`] | what is told to people and to the SIEM: events and their formats |
+//! | [`notify`] | telling people and their systems: in order, at least once, one room a kind of receiver |
 //! | [`heal`] | from an alert to a verified repair: the incident machine, guards |
 //! | [`check`] | local probes of services: the schedule, what became of each, and one room a kind |
 //! | [`serve`] | HTTP routes, negotiation, the control socket |

@@ -18,7 +18,7 @@ use crate::journal;
 use crate::peer::container;
 use crate::serve::hooks;
 use crate::telemetry::logs;
-use crate::{check, serve, subject};
+use crate::{check, notify, serve, subject};
 
 /// The whole config file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct Config {
     pub playbooks: playbook::Options,
     /// The container engine that actions speak to.
     pub container: container::Options,
+    /// Who is told of incidents, each by a name of up to 64 letters, digits, dots, dashes and underscores: where, from which
+    /// severity on, and for how long delivery is tried.
+    pub notify: notify::Options,
     /// nodeward's own log lines, on standard error.
     pub log: logs::Options,
     /// Where the journal and other state lie: an absolute path (`--state-dir`), made when it is first
@@ -73,6 +76,7 @@ pub const ORDER: &[&str] = &[
     "checks",
     "playbooks",
     "container",
+    "notify",
     "state",
     "journal",
     "log",

@@ -15,6 +15,7 @@ use crate::dialect::zabbix::passive;
 use crate::heal::runner::LOCAL;
 use crate::model::nearest::nearest;
 use crate::net::address::Address;
+use crate::notify;
 use crate::subject::{self, TABLE};
 
 /// Notes everything that is wrong across fields.
@@ -45,7 +46,16 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     state(config, cross);
     checks(config, cross);
     playbooks(config, cross);
+    notifiers(config, cross);
     listeners(config, cross);
+}
+
+fn notifiers(config: &Config, cross: &mut Cross<'_>) {
+    for invalid in notify::faults(&config.notify) {
+        let start = Path::of(&["notify"]).key(&invalid.notifier);
+        let path = invalid.keys.iter().fold(start, |path, key| path.key(key));
+        cross.fault(&path, invalid.why);
+    }
 }
 
 fn checks(config: &Config, cross: &mut Cross<'_>) {

@@ -214,6 +214,18 @@ impl Reader {
         Ok(restore::settings(&self.connection)?)
     }
 
+    /// How many notifications wait, by their sink.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn waiting(&self) -> Result<std::collections::BTreeMap<String, u64>, ReadError> {
+        let sql = "SELECT sink, count(*) FROM outbox WHERE done = 0 GROUP BY sink";
+        let all = restore::list(&self.connection, sql, (), |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+        })?;
+        Ok(all.into_iter().collect())
+    }
+
     /// Notifications of a sink that are not delivered yet, after a row, in order.
     ///
     /// # Errors

@@ -1,10 +1,111 @@
-//! What is told to people and to the SIEM.
+//! Notifiers: telling people and their systems what became of an incident.
 //!
-//! An [`Event`] is written into the journal's outbox in the same transaction as what it tells of; its text there is the body
-//! that every format is made from. Its name stays the same however often it is sent, so that a receiver can leave out what it
-//! has.
+//! Owns how a notice is written for each kind of receiver, how it gets there, and that it does: in order, at least once,
+//! under one id. Never decides what is told, or to whom; the rows of the journal's outbox say that.
+//!
+//! ```text
+//!   heal ── Commit (record + outbox) ──> journal ──> wake
+//!                                           │          │
+//!                    pages of rows <────────┘    one task a notifier ──> Sink ──> taken | refused | failed
+//!                                           ^          │                                          │
+//!                                           └── record + `sent` <── done                 again, backoff
+//! ```
+//!
+//! The surprising decision: a task is never ended by a reload. One whose notifier left the config waits a while, in case it
+//! comes back, and then drops what waits for it, on record.
+//!
+//! A new kind is a room that implements [`Kind`] and a line in the list in `list.rs`.
 
-mod event;
-pub mod rfc5424;
+mod counts;
+mod deliver;
+mod list;
+mod marks;
+mod options;
+mod run;
+pub mod syslog;
+mod told;
+pub mod webhook;
 
-pub use event::{Event, Told};
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::journal::Hash;
+use crate::model::notice::Notice;
+use crate::net::resolve::Resolver;
+
+pub use list::{KINDS, To};
+pub use options::{Invalid, Notifier, Options, faults};
+pub use run::Notifiers;
+pub use told::{FAMILIES, INSTRUMENTS};
+
+/// The options of one kind of notifier.
+pub trait Kind: Send + Sync {
+    /// What is wrong with them that their types do not show; the key each is about (empty: all of them), and why.
+    fn faults(&self) -> Vec<(&'static str, String)>;
+
+    /// What delivers. Opens nothing yet.
+    ///
+    /// # Errors
+    /// One of [`Kind::faults`].
+    fn sink(&self, resolver: &Resolver) -> Result<Box<dyn Sink>, String>;
+}
+
+/// Delivers to one receiver, one notice after the other, each within a bounded time.
+#[async_trait]
+pub trait Sink: Send {
+    /// Delivers a notice once. It is not cancelled.
+    async fn deliver(&mut self, message: &Message<'_>) -> Delivery;
+
+    /// Waits until something that was taken turns out to be lost. It may be dropped at any await.
+    async fn lost(&mut self) {
+        std::future::pending().await
+    }
+
+    /// Delivers again what was lost. It is not cancelled.
+    ///
+    /// # Errors
+    /// Why it cannot be now.
+    async fn again(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// One notice on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// What is told.
+    pub notice: &'a Notice,
+    /// Number of the journal's record it tells of.
+    pub seq: i64,
+    /// Hash of that record.
+    pub chain: Hash,
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The receiver has it, as far as its protocol can tell.
+    Taken,
+    /// It will never take this one, and why.
+    Refused(String),
+    /// Not this time.
+    Failed {
+        /// Why, and which setting helps.
+        why: String,
+        /// How long it wants to be left alone.
+        wait: Option<Duration>,
+    },
+}
+
+impl Delivery {
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Failed {
+            why: why.into(),
+            wait: None,
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod programs;
 mod prometheus;
 mod receiver;
 mod reference;
+mod rsyslog;
 mod scratch;
 mod systemd;
 mod traces;
@@ -64,6 +65,7 @@ const TESTS: &[&[PeerTest]] = &[
     receiver::TESTS,
     outage::TESTS,
     traces::TESTS,
+    rsyslog::TESTS,
 ];
 
 fn main() -> ExitCode {

@@ -32,6 +32,7 @@ pub enum Peer {
     Busybox,
     Systemd,
     Unshare,
+    Rsyslogd,
     /// Python with grpcio and opentelemetry-proto.
     OtlpPython,
     /// Not a program: the kernel's FUSE device.
@@ -62,6 +63,7 @@ impl Peer {
             Self::Busybox => "busybox",
             Self::Systemd => "systemd",
             Self::Unshare => "unshare",
+            Self::Rsyslogd => "rsyslogd",
             Self::OtlpPython => "otlp-python",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",

@@ -29,6 +29,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
         build::FAMILIES,
         crate::check::FAMILIES,
         hooked::FAMILIES,
+        crate::notify::FAMILIES,
         passive::FAMILIES,
         process::FAMILIES,
         pushed::FAMILIES,
@@ -42,7 +43,12 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
 /// Every instrument of nodeward's own, for docs.
 #[must_use]
 pub fn instruments() -> Vec<&'static dyn Named> {
-    [pushed::INSTRUMENTS, crate::check::INSTRUMENTS].concat()
+    [
+        pushed::INSTRUMENTS,
+        crate::check::INSTRUMENTS,
+        crate::notify::INSTRUMENTS,
+    ]
+    .concat()
 }
 
 /// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.

@@ -1,0 +1,132 @@
+//! One notifier in the config.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::To;
+use crate::model::duration::Period;
+use crate::model::severity::Severity;
+
+/// The section `notify`: each by its name.
+pub type Options = BTreeMap<String, Notifier>;
+
+/// Longest name of a notifier.
+const LONGEST: usize = 64;
+/// The shortest time for which delivery is tried.
+const SHORTEST: Period = Period::secs(60);
+
+/// One notifier, by its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notifier {
+    /// Who is told: exactly one kind.
+    pub to: To,
+    /// What is milder than this is not sent there: `debug`, `info`, `warning` or `critical`.
+    #[serde(default)]
+    pub min_severity: Severity,
+    /// For how long delivery is tried. What is older then is dropped, which is recorded in the journal and counted; at
+    /// least 1m.
+    #[serde(default = "keep")]
+    pub keep: Period,
+}
+
+const fn keep() -> Period {
+    Period::secs(7 * 24 * 60 * 60)
+}
+
+/// A notifier that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Its name.
+    pub notifier: String,
+    /// The key that is wrong, from the notifier on; empty for its name.
+    pub keys: Vec<&'static str>,
+    /// Why.
+    pub why: String,
+}
+
+/// Everything that is wrong with the notifiers and that their types do not show.
+#[must_use]
+pub fn faults(options: &Options) -> Vec<Invalid> {
+    let each = options.iter().map(|(name, notifier)| notifier.faults(name));
+    each.flatten().collect()
+}
+
+impl Notifier {
+    /// Whether it is told of what is so bad; asked before a notification goes into the outbox.
+    #[must_use]
+    pub fn takes(&self, severity: Severity) -> bool {
+        severity >= self.min_severity
+    }
+
+    fn faults(&self, name: &str) -> Vec<Invalid> {
+        let mut faults = Vec::new();
+        let mut fault = |keys: &[&'static str], why: String| {
+            faults.push(Invalid {
+                notifier: name.to_owned(),
+                keys: keys.to_vec(),
+                why,
+            });
+        };
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(allowed) {
+            let why = format!(
+                "the name of a notifier has up to {LONGEST} letters, digits, dots, dashes and underscores"
+            );
+            fault(&[], why);
+        }
+        if self.keep < SHORTEST {
+            fault(&["keep"], format!("must be at least {SHORTEST}"));
+        }
+        for (key, why) in self.to.options().faults() {
+            let keys = ["to", self.to.kind(), key];
+            fault(keys.strip_suffix(&[""]).unwrap_or(&keys), why);
+        }
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notifier(text: &str) -> Notifier {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_bad_enough_is_taken() {
+        let all = notifier(r#"{"to": {"syslog": {"address": "local"}}, "min_severity": "debug"}"#);
+        let some = notifier(r#"{"to": {"syslog": {"address": "local"}}}"#);
+        let few =
+            notifier(r#"{"to": {"syslog": {"address": "local"}}, "min_severity": "critical"}"#);
+        let taken = |notifier: &Notifier| {
+            [
+                Severity::Debug,
+                Severity::Info,
+                Severity::Warning,
+                Severity::Critical,
+            ]
+            .map(|severity| notifier.takes(severity))
+        };
+        assert_eq!(taken(&all), [true; 4]);
+        assert_eq!(taken(&some), [false, true, true, true]);
+        assert_eq!(taken(&few), [false, false, false, true]);
+    }
+
+    #[test]
+    fn faults_name_the_key_they_are_about() {
+        let one = notifier(
+            r#"{"to": {"syslog": {"address": "tls://siem:6514", "facility": 13}}, "keep": "1s"}"#,
+        );
+        let options = Options::from([("a b".to_owned(), one)]);
+        let faults = faults(&options);
+        let keys: Vec<_> = faults.iter().map(|fault| fault.keys.join(".")).collect();
+        assert_eq!(keys, ["", "keep", "to.syslog.address"]);
+        assert!(
+            faults[2].why.contains("TLS is not built in yet"),
+            "{faults:?}"
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Syslog over TCP (RFC 6587), framed by counting octets.
+//!
+//! Nothing comes back here either: a line that was written may still be lost with the connection. So the last ones are kept
+//! a while, and when the connection turns out dead they are written again on the next, before anything else. A receiver
+//! may see one twice, under the same id.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, timeout_at};
+
+use super::rfc5424::Format;
+use crate::net::connect::connect;
+use crate::net::endpoint::Place;
+use crate::net::resolve::Resolver;
+use crate::net::stream::Stream;
+use crate::notify::{Delivery, Message, Sink};
+
+/// After a connection broke, what was written on it in this time may be lost: longer than [`UNANSWERED`].
+const BROKEN: Duration = Duration::from_secs(60);
+/// After the receiver ended it in order, only what crossed its end may be.
+const ENDED: Duration = Duration::from_secs(2);
+/// A receiver whose machine acknowledges nothing for so long is gone.
+const UNANSWERED: Duration = Duration::from_secs(30);
+/// At most so many lines are kept, and each is written again at most so often: a receiver that always hangs up is no
+/// reason to go on for ever.
+const KEPT: usize = 256;
+const AGAIN: u8 = 3;
+
+/// A line that was written.
+struct Written {
+    frame: String,
+    at: Instant,
+    again: u8,
+}
+
+pub(super) struct Tcp {
+    place: Place,
+    format: Format,
+    timeout: Duration,
+    resolver: Resolver,
+    stream: Option<Stream>,
+    /// On this connection.
+    written: VecDeque<Written>,
+    /// On an earlier one, and perhaps lost.
+    lost: VecDeque<Written>,
+}
+
+impl Tcp {
+    pub fn new(place: Place, format: Format, timeout: Duration, resolver: Resolver) -> Self {
+        Self {
+            place,
+            format,
+            timeout,
+            resolver,
+            stream: None,
+            written: VecDeque::new(),
+            lost: VecDeque::new(),
+        }
+    }
+
+    /// Writes what was lost, and then the frame.
+    async fn send(&mut self, frame: Option<String>) -> io::Result<()> {
+        let deadline = Instant::now() + self.timeout;
+        if let Some(mut stream) = self.stream.take() {
+            match look(&mut stream).await {
+                None => self.stream = Some(stream),
+                Some(end) => self.died(end),
+            }
+        }
+        if frame.is_none() && self.lost.is_empty() {
+            return Ok(());
+        }
+        // One that breaks under the frame has been dead for a while: a new one is tried at once.
+        if let (Some(stream), Some(frame)) = (self.stream.take(), &frame)
+            && self.lost.is_empty()
+        {
+            match write(stream, frame, deadline).await {
+                Ok(stream) => {
+                    self.stream = Some(stream);
+                    self.keep(frame.clone(), 0);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    self.died(End::Broken);
+                    return Err(error);
+                }
+                Err(_) => self.died(End::Broken),
+            }
+        }
+        let mut stream = connect(&self.place, deadline, &self.resolver).await?;
+        bound(&stream)?;
+        while let Some(lost) = self.lost.pop_front() {
+            match write(stream, &lost.frame, deadline).await {
+                Ok(still) => stream = still,
+                Err(error) => {
+                    self.lost.push_front(lost);
+                    self.died(End::Broken);
+                    return Err(error);
+                }
+            }
+            self.keep(lost.frame, lost.again + 1);
+        }
+        if let Some(frame) = frame {
+            stream = write(stream, &frame, deadline)
+                .await
+                .inspect_err(|_| self.died(End::Broken))?;
+            self.keep(frame, 0);
+        }
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    fn keep(&mut self, frame: String, again: u8) {
+        let at = Instant::now();
+        self.written.push_back(Written { frame, at, again });
+        while self.written.len() > KEPT
+            || self
+                .written
+                .front()
+                .is_some_and(|w| w.at.elapsed() > BROKEN)
+        {
+            self.written.pop_front();
+        }
+    }
+
+    /// Sorts out what may be lost with the connection.
+    fn died(&mut self, end: End) {
+        let within = match end {
+            End::Ended => ENDED,
+            End::Broken => BROKEN,
+        };
+        let mut written = std::mem::take(&mut self.written);
+        written.retain(|w| w.at.elapsed() <= within && w.again < AGAIN);
+        // They come before what still waits to be written again.
+        written.append(&mut self.lost);
+        self.lost = written;
+    }
+
+    fn why(&self, error: &io::Error) -> String {
+        format!("send to tcp://{}: {error}", self.place)
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// The receiver hung up.
+    Ended,
+    /// It was reset, or nothing was acknowledged.
+    Broken,
+}
+
+/// Whether the connection has ended, as far as is known here; reads what a receiver should not have sent.
+async fn look(stream: &mut Stream) -> Option<End> {
+    // What the kernel has heard since is known to the runtime only after it has looked.
+    tokio::task::yield_now().await;
+    let mut space = [0; 512];
+    loop {
+        let mut buffer = ReadBuf::new(&mut space);
+        let read = poll_fn(
+            |cx| match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(read) => Poll::Ready(Some(read)),
+                Poll::Pending => Poll::Ready(None),
+            },
+        );
+        match read.await {
+            None => return None,
+            Some(Ok(())) if buffer.filled().is_empty() => return Some(End::Ended),
+            Some(Ok(())) => {}
+            Some(Err(_)) => return Some(End::Broken),
+        }
+    }
+}
+
+async fn write(mut stream: Stream, frame: &str, deadline: Instant) -> io::Result<Stream> {
+    match timeout_at(deadline, stream.write_all(frame.as_bytes())).await {
+        Ok(written) => written.map(|()| stream),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// A receiver that lost its power says nothing.
+fn bound(stream: &Stream) -> io::Result<()> {
+    if let Stream::Tcp(socket) = stream {
+        let millis = u32::try_from(UNANSWERED.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(socket, millis)?;
+        rustix::net::sockopt::set_socket_keepalive(socket, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(socket, UNANSWERED)?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Sink for Tcp {
+    async fn deliver(&mut self, message: &Message<'_>) -> Delivery {
+        let line = self.format.line(message);
+        let frame = format!("{} {line}", line.len());
+        match self.send(Some(frame)).await {
+            Ok(()) => Delivery::Taken,
+            Err(error) => Delivery::failed(self.why(&error)),
+        }
+    }
+
+    async fn lost(&mut self) {
+        while self.lost.is_empty() {
+            let Some(stream) = &mut self.stream else {
+                return std::future::pending().await;
+            };
+            let mut space = [0; 512];
+            match stream.read(&mut space).await {
+                Ok(0) => self.died(End::Ended),
+                Ok(_) => continue,
+                Err(_) => self.died(End::Broken),
+            }
+            self.stream = None;
+        }
+    }
+
+    async fn again(&mut self) -> Result<(), String> {
+        self.send(None).await.map_err(|error| self.why(&error))
+    }
+}

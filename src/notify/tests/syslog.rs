@@ -1,0 +1,155 @@
+//! The ways of syslog.
+
+use std::os::unix::net::UnixDatagram;
+
+use tokio::io::BufReader;
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::receivers::{self, frame, value};
+use super::*;
+use crate::journal::Hash;
+use crate::notify::syslog::Syslog;
+use crate::notify::{Delivery, Kind as _, Message, Sink};
+
+fn sink(address: &str) -> Box<dyn Sink> {
+    let options: Syslog = serde_json::from_value(serde_json::json!({"address": address})).unwrap();
+    options.sink(&Resolver::default()).unwrap()
+}
+
+async fn deliver(sink: &mut dyn Sink, id: &str) -> Delivery {
+    let message = Message {
+        notice: &notice(id),
+        seq: 7,
+        chain: Hash::ZERO,
+    };
+    sink.deliver(&message).await
+}
+
+#[tokio::test]
+async fn every_notice_reaches_a_receiver_that_hangs_up_again_and_again_in_order() {
+    let bench = Bench::new();
+    let journal = bench.journal();
+    let (address, came) = receivers::tcp(vec![3, 1, 0, 7, 1, 1, 5]).await;
+    let options = options(&format!(
+        r#"{{"soc": {{"to": {{"syslog": {{"address": "{address}"}}}}}}}}"#
+    ));
+    let notifiers = bench.start(&options, &journal, QUICK);
+    for part in [0..1, 1..20, 20..60] {
+        tell(&journal, "soc", ids(part)).await;
+        notifiers.wake();
+    }
+    until("all of them", || once(&receivers::ids(&came)).len() == 60).await;
+    assert_eq!(once(&receivers::ids(&came)), ids(0..60));
+    until("their marks", || bench.waiting("soc") == 0).await;
+    // One id is one line, however often it came; and the record it tells of goes with it.
+    let lines = came.lock().unwrap().clone();
+    for line in &lines {
+        let id = value(line, "id");
+        assert!(
+            lines
+                .iter()
+                .all(|other| value(other, "id") != id || other == line)
+        );
+        assert!(value(line, "seq").parse::<i64>().unwrap() > 0 && value(line, "chain").len() == 64);
+    }
+    let records = bench.records();
+    assert_eq!(records.len(), 60);
+    assert!(
+        records
+            .iter()
+            .all(|data| data["outcome"] == "delivered" && data["notifier"] == "soc")
+    );
+}
+
+#[tokio::test]
+async fn a_line_that_was_written_to_a_dead_connection_is_written_again_although_nothing_follows() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
+    assert_eq!(deliver(sink.as_mut(), "e1").await, Delivery::Taken);
+    // Closed with the line unread, it is lost.
+    let (first, _) = listener.accept().await.unwrap();
+    first.readable().await.unwrap();
+    drop(first);
+    sink.lost().await;
+    sink.again().await.unwrap();
+    let (second, _) = listener.accept().await.unwrap();
+    let mut second = BufReader::new(second);
+    assert_eq!(value(&frame(&mut second).await.unwrap(), "id"), "e1");
+    // And again, with another right after it.
+    drop(second);
+    assert_eq!(deliver(sink.as_mut(), "e2").await, Delivery::Taken);
+    let (third, _) = listener.accept().await.unwrap();
+    let mut third = BufReader::new(third);
+    assert_eq!(value(&frame(&mut third).await.unwrap(), "id"), "e1");
+    assert_eq!(value(&frame(&mut third).await.unwrap(), "id"), "e2");
+}
+
+#[tokio::test]
+async fn a_receiver_that_always_hangs_up_is_not_written_to_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
+    assert_eq!(deliver(sink.as_mut(), "e1").await, Delivery::Taken);
+    for _ in 0..3 {
+        drop(listener.accept().await.unwrap());
+        sink.lost().await;
+        sink.again().await.unwrap();
+    }
+    drop(listener.accept().await.unwrap());
+    let lost = tokio::time::timeout(Duration::from_millis(100), sink.lost()).await;
+    assert!(lost.is_err(), "it is given up");
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_with_the_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let Delivery::Failed { why, .. } = deliver(sink(&address).as_mut(), "e1").await else {
+        panic!("it cannot be taken")
+    };
+    assert!(why.contains(&address) && why.contains("refused"), "{why}");
+}
+
+#[tokio::test]
+async fn a_datagram_is_a_line() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut sink = sink(&format!("udp://{}", socket.local_addr().unwrap()));
+    for id in ["e1", "e2"] {
+        assert_eq!(deliver(sink.as_mut(), id).await, Delivery::Taken);
+        let mut space = vec![0; 9_000];
+        let length = socket.recv(&mut space).await.unwrap();
+        let line = std::str::from_utf8(&space[..length]).unwrap();
+        assert!(
+            line.starts_with("<106>1 2026-11-25T22:51:11.198Z db-01 nodeward "),
+            "{line}"
+        );
+        assert_eq!(value(line, "id"), id);
+        assert!(line.ends_with("] \u{feff}web.service is not healed"));
+    }
+}
+
+#[tokio::test]
+async fn the_local_socket_gets_the_form_its_daemons_read_and_is_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut sink = sink(&format!("local:{}", path.display()));
+    let Delivery::Failed { why, .. } = deliver(sink.as_mut(), "e0").await else {
+        panic!("nobody is there")
+    };
+    assert!(why.contains(path.to_str().unwrap()), "{why}");
+    for id in ["e1", "e2"] {
+        // A daemon that was started anew has a socket of its own.
+        drop(std::fs::remove_file(&path));
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        assert_eq!(deliver(sink.as_mut(), id).await, Delivery::Taken);
+        let mut space = vec![0; 9_000];
+        let length = daemon.recv(&mut space).unwrap();
+        let line = std::str::from_utf8(&space[..length]).unwrap();
+        let tag = format!(
+            " nodeward[{}]: [nodeward@32473 seq=\"7\" id=\"{id}\" ",
+            std::process::id()
+        );
+        assert!(line.starts_with("<106>") && line.contains(&tag), "{line}");
+        assert!(line.ends_with("\"] web.service is not healed"), "{line}");
+    }
+}

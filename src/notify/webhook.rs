@@ -1,0 +1,229 @@
+//! A web server that takes a POST of JSON, in the form that docs/NOTIFY.md describes.
+//!
+//! Owns what each status means. It never follows a redirect: where a notice goes is the config's to say.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{Delivery, Kind, Message, Sink};
+use crate::model::alert::Labels;
+use crate::model::duration::Period;
+use crate::model::secret::Secret;
+use crate::net::client::{self, Client, Error, Limits, Protocol, Request};
+use crate::net::endpoint::Endpoint;
+use crate::net::resolve::Resolver;
+
+/// Nobody reads the answer; a server that sends more than this is none that was meant.
+const ANSWER: usize = 1 << 20;
+/// No server can silence a notifier for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// The longest that one request may take.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// Options of the kind `webhook`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it is posted to: `http://HOST:PORT/PATH`, or `unix:/PATH` for a socket.
+    pub url: String,
+    /// A file with the token that is sent as `Authorization: Bearer TOKEN`; relative to the config file's directory, or
+    /// `credential:NAME`. Default: none.
+    #[serde(default, skip_serializing)]
+    pub bearer_token_file: Option<Secret>,
+    /// The longest a request may take, connecting and answer included; `10ms` to `10m`.
+    #[serde(default = "timeout")]
+    pub timeout: Period,
+}
+
+const fn timeout() -> Period {
+    Period::secs(10)
+}
+
+impl Kind for Webhook {
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if let Err(why) = self.url.parse::<Endpoint>() {
+            faults.push(("url", why.to_string()));
+        }
+        let visible = |token: &Secret| token.reveal().bytes().all(|b| b.is_ascii_graphic());
+        if !self.bearer_token_file.as_ref().is_none_or(visible) {
+            let why = "the token in it has characters other than visible ASCII";
+            faults.push(("bearer_token_file", why.into()));
+        }
+        let timeout = self.timeout.get();
+        if timeout < Duration::from_millis(10) || timeout > LONGEST {
+            faults.push(("timeout", "must be from 10ms to 10m".into()));
+        }
+        faults
+    }
+
+    fn sink(&self, resolver: &Resolver) -> Result<Box<dyn Sink>, String> {
+        let endpoint: Endpoint = self.url.parse().map_err(|why| format!("{why}"))?;
+        let whole = self.timeout.get();
+        let limits = Limits {
+            connect: whole.min(Limits::default().connect),
+            whole,
+            response: ANSWER,
+        };
+        let token = self.bearer_token_file.as_ref();
+        Ok(Box::new(Post {
+            client: Client::new(endpoint, Protocol::Http1, limits, resolver.clone()),
+            authorization: token.map(|token| Secret::new(format!("Bearer {}", token.reveal()))),
+        }))
+    }
+}
+
+struct Post {
+    client: Client,
+    authorization: Option<Secret>,
+}
+
+/// What is posted.
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    time: String,
+    what: &'a str,
+    severity: &'a str,
+    node: &'a str,
+    incident: &'a str,
+    playbook: &'a str,
+    target: String,
+    state: &'a str,
+    attempt: Option<String>,
+    cause: &'a str,
+    summary: &'a str,
+    labels: &'a Labels,
+    seq: i64,
+    chain: String,
+}
+
+impl<'a> Body<'a> {
+    fn of(message: &Message<'a>) -> Self {
+        let notice = message.notice;
+        Self {
+            id: &notice.id,
+            time: notice.time.to_string(),
+            what: notice.what.as_str(),
+            severity: notice.severity.as_str(),
+            node: &notice.node,
+            incident: notice.incident.as_str(),
+            playbook: &notice.playbook,
+            target: notice.target.to_string(),
+            state: &notice.state,
+            attempt: notice.attempt.as_ref().map(ToString::to_string),
+            cause: &notice.cause,
+            summary: &notice.summary,
+            labels: &notice.labels,
+            seq: message.seq,
+            chain: message.chain.to_string(),
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for Post {
+    async fn deliver(&mut self, message: &Message<'_>) -> Delivery {
+        let body = match serde_json::to_vec(&Body::of(message)) {
+            Ok(body) => body,
+            Err(error) => return Delivery::Refused(error.to_string()),
+        };
+        let mut request = Request::post(body)
+            .header("content-type", "application/json")
+            .header(
+                "user-agent",
+                concat!("nodeward/", env!("CARGO_PKG_VERSION")),
+            )
+            .header("idempotency-key", &message.notice.id);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization.reveal());
+        }
+        match self.client.send(request).await {
+            Ok(answer) => judge(
+                answer.status,
+                client::retry_after(&answer.headers, SystemTime::now()),
+                self.client.endpoint(),
+            ),
+            Err(error @ Error::BadRequest { .. }) => Delivery::Refused(error.to_string()),
+            Err(error) => match std::error::Error::source(&error) {
+                Some(source) => Delivery::failed(format!("{error}: {source}")),
+                None => Delivery::failed(error.to_string()),
+            },
+        }
+    }
+}
+
+/// What an answer means. A 4xx is about the request, which would be the same next time, but for the two that are about time.
+fn judge(status: StatusCode, wait: Option<Duration>, peer: &Endpoint) -> Delivery {
+    let why = format!("{peer} answered {status}");
+    match status.as_u16() {
+        200..=299 => Delivery::Taken,
+        408 | 429 => Delivery::Failed {
+            why,
+            wait: wait.map(|wait| wait.min(LONGEST_WAIT)),
+        },
+        400..=499 => Delivery::Refused(why),
+        300..=399 => Delivery::failed(format!(
+            "{why}, and redirects are not followed: write where it leads as url"
+        )),
+        _ => Delivery::Failed {
+            why,
+            wait: wait.map(|wait| wait.min(LONGEST_WAIT)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_would_fail_for_ever_is_refused() {
+        let peer: Endpoint = "http://h/secret".parse().unwrap();
+        let judged = |status: u16| judge(StatusCode::from_u16(status).unwrap(), None, &peer);
+        for status in [200, 202, 204] {
+            assert_eq!(judged(status), Delivery::Taken, "{status}");
+        }
+        for status in [301, 308, 408, 429, 500, 502, 503] {
+            assert!(
+                matches!(judged(status), Delivery::Failed { .. }),
+                "{status}"
+            );
+        }
+        for status in [400, 401, 403, 404, 410, 413, 422] {
+            let Delivery::Refused(why) = judged(status) else {
+                panic!("{status}")
+            };
+            assert!(!why.contains("secret"), "{why}");
+        }
+        let wait = Some(Duration::from_secs(86_400));
+        let asked = judge(StatusCode::SERVICE_UNAVAILABLE, wait, &peer);
+        assert!(matches!(
+            asked,
+            Delivery::Failed {
+                wait: Some(LONGEST_WAIT),
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn faults_never_repeat_a_secret() {
+        let hook = Webhook {
+            url: "https://hooks/T0/secret".into(),
+            bearer_token_file: Some(Secret::new("two words")),
+            timeout: Period::secs(0),
+        };
+        let faults = hook.faults();
+        let keys: Vec<_> = faults.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["url", "bearer_token_file", "timeout"]);
+        let said = format!("{faults:?}");
+        assert!(
+            !said.contains("secret") && !said.contains("words"),
+            "{said}"
+        );
+    }
+}
