@@ -313,6 +313,7 @@ mod tests {
             }
         }
         let options = options("info", Format::Text);
+        let _alone = crate::telemetry::capture::alone();
         let (subscriber, _control) = crate::telemetry::subscriber(&options, || Broken, false);
         tracing::subscriber::with_default(subscriber, || info!("into the void"));
     }

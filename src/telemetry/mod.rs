@@ -71,9 +71,47 @@ pub(crate) mod capture {
     //! A writer that keeps what is written.
 
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::subscriber::Interest;
+    use tracing::{Metadata, Subscriber};
 
     use super::{Telemetry, logs, subscriber};
+
+    /// Held by a test while it has a subscriber of its own: tracing keeps what subscribers want of a span or an event for the
+    /// whole process, and two that come and go at once see each other's wishes. A program has one.
+    pub(crate) fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first time; it stays for the whole process.
+        drop(tracing::subscriber::set_global_default(Undecided));
+        alone
+    }
+
+    /// Wants nothing and does not say so beforehand, so that tracing asks anew each time: what it keeps of a call that
+    /// another test is just making for the first time could be out of date.
+    struct Undecided;
+
+    impl Subscriber for Undecided {
+        fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+            Interest::sometimes()
+        }
+
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            false
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
 
     #[derive(Debug, Clone, Default)]
     pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -90,6 +128,7 @@ pub(crate) mod capture {
             journal: bool,
             within: impl FnOnce(&Telemetry) -> T,
         ) -> T {
+            let _alone = alone();
             let captured = self.clone();
             let (subscriber, telemetry) = subscriber(options, move || captured.clone(), journal);
             tracing::subscriber::with_default(subscriber, || within(&telemetry))

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tracing::{info, info_span};
+use tracing_subscriber::Registry;
 
 use super::*;
 use crate::telemetry::capture::Captured;
@@ -134,14 +135,21 @@ fn carrying_traces_makes_no_traces() {
 #[test]
 fn off_means_that_no_span_is_made() {
     traced(async |telemetry, handle| {
-        assert!(info_span!(target: TARGET, "before").is_disabled());
+        let filter = Marked(Arc::clone(&telemetry.traces.on));
+        // What the layer says to tracing beforehand: never means that the macro makes no span.
+        let interest = |metadata| Filter::<Registry>::callsite_enabled(&filter, metadata);
         let kept = Arc::new(Kept::default());
         settled(telemetry, &kept, handle);
-        assert!(!info_span!(target: TARGET, "on").is_disabled());
+        let span = info_span!(target: TARGET, "on");
+        let metadata = span.metadata().unwrap();
+        assert!(interest(metadata).is_always());
+        drop(span);
+        assert!(telemetry.traces.flush(LONG).await);
         telemetry.traces.turn_off();
-        assert!(info_span!(target: TARGET, "after").is_disabled());
+        assert!(interest(metadata).is_never());
+        drop(info_span!(target: TARGET, "after"));
         tokio::time::sleep(LONG).await;
-        assert!(kept.spans().is_empty());
+        assert_eq!(kept.spans().len(), 1, "only the one while they were on");
     });
 }
 

@@ -3,6 +3,10 @@
 use super::*;
 
 /// What is logged while `work` runs, line by line.
+#[expect(
+    clippy::await_holding_lock,
+    reason = "one test, one runtime: nobody on it waits for this lock"
+)]
 async fn logged(work: impl Future<Output = ()>) -> Vec<String> {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -23,9 +27,11 @@ async fn logged(work: impl Future<Output = ()>) -> Vec<String> {
         .without_time()
         .with_writer(move || writer.clone())
         .finish();
+    let alone = crate::telemetry::capture::alone();
     let guard = tracing::subscriber::set_default(subscriber);
     work.await;
     drop(guard);
+    drop(alone);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     text.lines().map(str::to_owned).collect()
 }
