@@ -11,8 +11,10 @@
 mod config_generated;
 mod config_load;
 mod corpus;
+mod crash;
 mod dependencies;
 mod generated;
+mod healing;
 mod hostile;
 mod journal;
 mod layers;
@@ -20,3 +22,4 @@ mod life;
 mod product;
 mod program;
 mod second_opinion;
+mod storm;

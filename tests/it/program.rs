@@ -72,6 +72,24 @@ impl Program {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
+        let mut program = Self::launch(command);
+        program.line("serving ");
+        program
+    }
+
+    /// The same for one that may die before it serves.
+    pub fn begin(command: &mut Command) -> Option<Self> {
+        let mut program = Self::launch(command);
+        match program.wait("serving ") {
+            Ok(_) => Some(program),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                panic!("it serves nothing: {:#?}", program.seen)
+            }
+        }
+    }
+
+    fn launch(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (send, lines) = mpsc::channel();
@@ -82,13 +100,11 @@ impl Program {
                 }
             }
         });
-        let mut program = Self {
+        Self {
             child,
             lines,
             seen: Vec::new(),
-        };
-        program.line("serving ");
-        program
+        }
     }
 
     /// The first line, seen or to come, that holds `what`.
@@ -101,15 +117,16 @@ impl Program {
 
     /// The next line to come that holds `what`.
     pub fn next_line(&mut self, what: &str) -> String {
+        self.wait(what)
+            .unwrap_or_else(|_| panic!("no line with {what:?} in {:#?}", self.seen))
+    }
+
+    fn wait(&mut self, what: &str) -> Result<String, mpsc::RecvTimeoutError> {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(what) {
-                        return line;
-                    }
-                }
-                Err(_) => panic!("no line with {what:?} in {:#?}", self.seen),
+            let line = self.lines.recv_timeout(PATIENCE)?;
+            self.seen.push(line.clone());
+            if line.contains(what) {
+                return Ok(line);
             }
         }
     }

@@ -34,6 +34,7 @@ use super::playbook;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::id::IncidentId;
 use crate::model::severity::Severity;
+use crate::telemetry::fault::fault;
 use book::Book;
 
 /// Messages taken into one transaction at most.
@@ -285,7 +286,9 @@ impl Runner {
                 };
                 let act = self.hands.act(job, started);
                 tokio::spawn(async move {
+                    fault("heal.before_effect");
                     let (outcome, data) = act.await;
+                    fault("heal.after_effect");
                     answer(Event::Done(attempt, outcome, data));
                 });
             }

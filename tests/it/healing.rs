@@ -1,0 +1,217 @@
+//! What tests of healing share: a service on which effects are counted, alerts, and the journal read back.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::program::{Scratch, output};
+
+/// Only ever used up by a failure.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A service of somebody else: well whenever it is asked, and it counts what is done to it.
+pub struct Service {
+    pub address: String,
+    effects: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Service {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let effects = Arc::<Mutex<BTreeMap<String, usize>>>::default();
+        let counted = Arc::clone(&effects);
+        // It goes with the process of the test.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || serve(stream, &counted));
+            }
+        });
+        Self { address, effects }
+    }
+
+    /// How often each `Idempotency-Key` came.
+    pub fn effects(&self) -> BTreeMap<String, usize> {
+        self.effects.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, counted: &Mutex<BTreeMap<String, usize>>) {
+    let mut asked = Vec::new();
+    let mut part = [0; 4096];
+    while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut part) {
+            Ok(size) if size > 0 => asked.extend(&part[..size]),
+            _ => return,
+        }
+    }
+    let asked = String::from_utf8_lossy(&asked).into_owned();
+    if asked.starts_with("POST ") {
+        let key = asked
+            .lines()
+            .find_map(|line| line.strip_prefix("idempotency-key: "));
+        let key = key.unwrap_or("none").to_owned();
+        *counted.lock().unwrap().entry(key).or_default() += 1;
+    }
+    // Whoever asked may have been killed.
+    drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+}
+
+/// A config with one playbook for the alerts of [`body`]: its action is counted by the service, whose check is the proof.
+pub fn config(mode: &str, service: &Service, targets: usize) -> String {
+    let names: Vec<String> = (0..targets).map(name).collect();
+    let url = format!("http://{}", service.address);
+    json!({
+        "http": {"listen": ["127.0.0.1:0"]},
+        "node": {"match": {"instance": ["here"]}},
+        "hooks": {"alertmanager": {}},
+        "checks": {"well": {"probe": {"http": {"url": format!("{url}/health"), "keep_alive": false}}, "every": "1h"}},
+        "playbooks": {"counted": {
+            "mode": mode,
+            "match": {"alertname": "Broken", "service": {"in": names}},
+            "target": {"service": {"from": "service"}},
+            "guards": {"cooldown": "off", "budget": "off", "flap": "off", "max_age": "off", "quiet": "off", "storm": "off", "rate": "off"},
+            "ladder": [{"do": {"http": {"url": format!("{url}/repair"), "allow_loopback": true}}, "timeout": "10s"}],
+            "verify": {"all": [{"check": "well"}], "pass": 1, "every": "100ms", "deadline": "30s"},
+            "probation": "0s",
+        }},
+    })
+    .to_string()
+}
+
+fn name(number: usize) -> String {
+    format!("s{number}")
+}
+
+/// What Alertmanager 0.25 posts for these alerts, each of a target of its own.
+pub fn body(alerts: &[usize]) -> String {
+    let alerts: Vec<Value> = alerts.iter().map(|number| json!({
+        "status": "firing",
+        "labels": {"alertname": "Broken", "instance": "here", "service": name(*number), "severity": "critical"},
+        "annotations": {"summary": "It answers no more"},
+        "startsAt": "2026-11-22T16:38:47.198Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1",
+        "fingerprint": format!("{number:016x}"),
+    })).collect();
+    json!({
+        "receiver": "nodeward", "status": "firing", "alerts": alerts,
+        "groupLabels": {"alertname": "Broken"}, "commonLabels": {"alertname": "Broken"}, "commonAnnotations": {},
+        "externalURL": "http://alertmanager:9093", "version": "4", "groupKey": "{}:{alertname=\"Broken\"}", "truncatedAlerts": 0,
+    })
+    .to_string()
+}
+
+/// Posts a body to the hook: the status of a whole answer, none if the other side was gone.
+pub fn post(address: &str, body: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let head = format!(
+        "POST /hooks/alertmanager HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(body.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // A process that is killed resets the connection after what it has answered.
+    drop(stream.read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer
+        .strip_prefix("HTTP/1.1 ")?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// The journal as it is now.
+pub struct Told(Vec<Value>);
+
+impl Told {
+    pub fn read(scratch: &Scratch) -> Self {
+        let out = output(scratch, &["journal", "export"]);
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        let lines = out.stdout.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
+        Self(
+            lines
+                .map(|line| serde_json::from_slice(line).unwrap())
+                .collect(),
+        )
+    }
+
+    /// Reads it until `seen` is true.
+    pub fn until(scratch: &Scratch, what: &str, seen: impl Fn(&Self) -> bool) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let told = Self::read(scratch);
+            if seen(&told) {
+                return told;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {what}: {:#?}",
+                told.0
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.0.iter().filter(move |record| record["kind"] == kind)
+    }
+
+    /// How often each target's alert is on record as firing.
+    pub fn alerts(&self) -> BTreeMap<usize, usize> {
+        let mut counts = BTreeMap::new();
+        for record in self.of("alert") {
+            let service = record["data"]["labels"]["service"].as_str().unwrap();
+            *counts
+                .entry(service.trim_start_matches('s').parse().unwrap())
+                .or_default() += 1;
+        }
+        counts
+    }
+
+    /// The attempts whose intent is on record.
+    pub fn intents(&self) -> Vec<&str> {
+        self.of("intent")
+            .map(|r| r["attempt"].as_str().unwrap())
+            .collect()
+    }
+
+    /// The states each incident has been in, in order.
+    pub fn states(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut states = BTreeMap::<&str, Vec<&str>>::new();
+        for record in &self.0 {
+            if let (Some(id), Some(to)) = (record["incident"].as_str(), record["to"].as_str()) {
+                states.entry(id).or_default().push(to);
+            }
+        }
+        states
+    }
+
+    /// How many incidents have come to this state.
+    pub fn came_to(&self, end: &str) -> usize {
+        self.states()
+            .values()
+            .filter(|states| states.contains(&end))
+            .count()
+    }
+}
+
+/// `journal verify` finds nothing.
+pub fn verified(scratch: &Scratch) {
+    let out = output(scratch, &["journal", "verify"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{said}");
+}
