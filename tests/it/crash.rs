@@ -26,6 +26,10 @@ fn rounds() -> usize {
 struct Random(u64);
 
 impl Random {
+    #[allow(
+        clippy::print_stderr,
+        reason = "shown with a failure, so that it can be repeated"
+    )]
     fn new() -> Self {
         let given = std::env::var("NODEWARD_SEED").ok();
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
