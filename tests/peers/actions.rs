@@ -1,7 +1,5 @@
 //! Actions on a booted systemd: what the result of a job means, and what a witness proves.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,23 +120,7 @@ struct Stage {
 impl Stage {
     fn set(scratch: &Scratch, units: &[(&str, &str)]) -> Result<Self, Failed> {
         let booted = Booted::boot(scratch)?;
-        let directory = format!("/proc/{}/root/run/systemd/system", booted.first);
-        for (name, text) in units {
-            let path = Path::new(&directory).join(format!("nodeward-t-{name}.service"));
-            std::fs::write(path, format!("[Unit]\nDefaultDependencies=no\n{text}\n"))?;
-        }
-        let reloaded = Command::new("busctl")
-            .arg(format!("--address={}", booted.bus))
-            .args([
-                "call",
-                "org.freedesktop.systemd1",
-                "/org/freedesktop/systemd1",
-            ])
-            .args(["org.freedesktop.systemd1.Manager", "Reload"])
-            .status()?;
-        if !reloaded.success() {
-            return Err("systemd did not read the units".into());
-        }
+        booted.units(units)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

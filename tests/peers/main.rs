@@ -10,6 +10,7 @@ mod checks;
 mod collector;
 mod containers;
 mod hang;
+mod healing;
 mod hosts;
 mod live;
 mod ours;
@@ -53,6 +54,7 @@ const TESTS: &[&[PeerTest]] = &[
     prometheus::TESTS,
     systemd::TESTS,
     actions::TESTS,
+    healing::TESTS,
     containers::TESTS,
     polkit::TESTS,
     zabbix::TESTS,

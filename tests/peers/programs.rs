@@ -15,6 +15,8 @@ pub enum Peer {
     NodeExporter,
     Prometheus,
     Promtool,
+    /// Under the name that Debian gives it.
+    Alertmanager,
     /// Of the package of Alertmanager.
     Amtool,
     Collector,
@@ -30,6 +32,7 @@ pub enum Peer {
     Runc,
     /// A statically linked one, for an image of one file.
     Busybox,
+    Strace,
     Systemd,
     Unshare,
     Rsyslogd,
@@ -48,6 +51,7 @@ impl Peer {
             Self::NodeExporter => "node_exporter",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
+            Self::Alertmanager => "prometheus-alertmanager",
             Self::Amtool => "amtool",
             Self::Collector => "otelcol",
             Self::ZabbixAgent => "zabbix_agentd",
@@ -61,6 +65,7 @@ impl Peer {
             Self::Podman => "podman",
             Self::Runc => "runc",
             Self::Busybox => "busybox",
+            Self::Strace => "strace",
             Self::Systemd => "systemd",
             Self::Unshare => "unshare",
             Self::Rsyslogd => "rsyslogd",

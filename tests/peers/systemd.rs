@@ -147,6 +147,34 @@ impl Booted {
         booted.first = value("PID=")?;
         Ok(booted)
     }
+
+    /// Adds units `nodeward-t-NAME.service` of these texts.
+    pub fn units(&self, units: &[(&str, &str)]) -> Result<(), Failed> {
+        let directory = format!("/proc/{}/root/run/systemd/system", self.first);
+        for (name, text) in units {
+            let path = Path::new(&directory).join(format!("nodeward-t-{name}.service"));
+            std::fs::write(path, format!("[Unit]\nDefaultDependencies=no\n{text}\n"))?;
+        }
+        self.call(&["Reload"])
+    }
+
+    /// Calls systemd's manager: a method, the signature of its arguments, and these.
+    pub fn call(&self, call: &[&str]) -> Result<(), Failed> {
+        let out = Command::new("busctl")
+            .arg(format!("--address={}", self.bus))
+            .args([
+                "call",
+                "org.freedesktop.systemd1",
+                "/org/freedesktop/systemd1",
+                "org.freedesktop.systemd1.Manager",
+            ])
+            .args(call)
+            .output()?;
+        match out.status.success() {
+            true => Ok(()),
+            false => Err(format!("{call:?}: {}", String::from_utf8_lossy(&out.stderr)).into()),
+        }
+    }
 }
 
 impl Drop for Booted {

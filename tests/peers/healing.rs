@@ -1,0 +1,382 @@
+//! Healing on a booted systemd: what fails is restarted once and proven well, what cannot be healed is told as that.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use crate::process::{Running, free_port, patience, until};
+use crate::programs::Peer;
+use crate::scratch::Scratch;
+use crate::systemd::Booted;
+use crate::{PeerTest, ours, prometheus};
+
+const BOOTED: &[Peer] = &[Peer::Root, Peer::Systemd, Peer::DbusDaemon];
+
+pub const TESTS: &[PeerTest] = &[
+    PeerTest {
+        name: "healing::a_unit_that_was_killed_is_restarted_once_and_proven_well",
+        needs: BOOTED,
+        run: || by_check(&["KillUnit", "ssi", WEB, "all", "9"]),
+    },
+    PeerTest {
+        name: "healing::a_unit_that_was_stopped_is_restarted_once_and_proven_well",
+        needs: BOOTED,
+        run: || by_check(&["StopUnit", "ss", WEB, "replace"]),
+    },
+    PeerTest {
+        name: "healing::a_restart_that_systemd_calls_done_and_does_not_help_is_escalated",
+        needs: BOOTED,
+        run: not_helped,
+    },
+    PeerTest {
+        name: "healing::from_a_rule_of_prometheus_to_resolved",
+        needs: &[
+            Peer::Root,
+            Peer::Systemd,
+            Peer::DbusDaemon,
+            Peer::Prometheus,
+            Peer::Alertmanager,
+        ],
+        run: by_prometheus,
+    },
+    PeerTest {
+        name: "healing::a_hook_is_answered_after_its_record_is_on_the_disk",
+        needs: &[Peer::Strace],
+        run: synced,
+    },
+];
+
+/// Writes a line for each time that it is started.
+const WEB: &str = "nodeward-t-web.service";
+const WEB_TEXT: &str = "StartLimitIntervalSec=0\n[Service]\nExecStartPre=/bin/sh -c \"echo started >>/run/nodeward/web\"\nExecStart=/bin/sleep infinity";
+
+/// A booted systemd with [`WEB`] running in it.
+struct Stage {
+    scratch: Scratch,
+    booted: Booted,
+}
+
+impl Stage {
+    fn set(more: &[(&str, &str)]) -> Result<Self, Failed> {
+        let scratch = Scratch::new()?;
+        let booted = Booted::boot(&scratch)?;
+        booted.units(&[&[("web", WEB_TEXT)], more].concat())?;
+        let stage = Self { scratch, booted };
+        stage.call(&["StartUnit", "ss", WEB, "replace"])?;
+        until("the unit to run", || {
+            (stage.property("ActiveState").ok()?.contains("\"active\"")).then_some(())
+        })?;
+        Ok(stage)
+    }
+
+    /// A call of systemd's manager by somebody else than nodeward.
+    fn call(&self, call: &[&str]) -> Result<(), Failed> {
+        self.booted.call(call)
+    }
+
+    fn property(&self, name: &str) -> Result<String, Failed> {
+        let out = Command::new("busctl")
+            .arg(format!("--address={}", self.booted.bus))
+            .args(["get-property", "org.freedesktop.systemd1"])
+            .arg("/org/freedesktop/systemd1/unit/nodeward_2dt_2dweb_2eservice")
+            .arg(match name {
+                "ActiveState" | "InvocationID" => "org.freedesktop.systemd1.Unit",
+                _ => "org.freedesktop.systemd1.Service",
+            })
+            .arg(name)
+            .output()?;
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// How often the unit was started.
+    fn starts(&self) -> Result<usize, Failed> {
+        let file = format!("/proc/{}/root/run/nodeward/web", self.booted.first);
+        Ok(std::fs::read_to_string(file)?.lines().count())
+    }
+
+    /// nodeward with these checks and one playbook for units, which takes alerts with this name.
+    fn nodeward(&self, checks: &Value, name: &str, units: &[String]) -> Result<Running, Failed> {
+        let config = json!({
+            "http": {"listen": ["127.0.0.1:0"]},
+            "node": {"match": {"node": ["here"]}},
+            "subjects": {"enable": ["systemd"], "systemd": {"bus": {"address": self.booted.bus}}},
+            "hooks": {"alertmanager": {}},
+            "checks": checks,
+            "playbooks": {"unit-down": {
+                "mode": "auto",
+                "match": {"alertname": name, "unit": {"in": units}},
+                "target": {"unit": {"from": "unit"}},
+                "ladder": [{"do": {"systemd": "restart"}, "timeout": "10s"}],
+                "verify": {"all": [{"unit_stable": "1s"}], "pass": 2, "every": "200ms", "deadline": "5s"},
+                "probation": "1s",
+            }},
+        });
+        ours::configured(&config.to_string(), &self.scratch)
+    }
+}
+
+/// The journal as it is now.
+fn journal(scratch: &Scratch) -> Result<Vec<Value>, Failed> {
+    let out = ours::command("journal", scratch).arg("export").output()?;
+    let lines = out.stdout.split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| !line.is_empty());
+    Ok(lines
+        .map(serde_json::from_slice)
+        .collect::<Result<_, _>>()?)
+}
+
+/// The journal, once it has a record as this.
+fn once(
+    scratch: &Scratch,
+    running: &Running,
+    what: &str,
+    seen: impl Fn(&Value) -> bool,
+) -> Result<Vec<Value>, Failed> {
+    until(what, || {
+        journal(scratch)
+            .ok()
+            .filter(|records| records.iter().any(&seen))
+    })
+    .map_err(|failed| {
+        let reason = failed.message().unwrap_or_default().to_owned();
+        let records = journal(scratch).unwrap_or_default();
+        Failed::from(format!("{reason}:\n{records:#?}\n{}", running.log()))
+    })
+}
+
+fn verified(scratch: &Scratch) -> Result<(), Failed> {
+    let out = ours::command("journal", scratch).arg("verify").output()?;
+    match out.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&out.stderr).into_owned().into()),
+    }
+}
+
+/// What a repair is on record as: the kinds of its records, and the states it went through.
+fn course(records: &[Value]) -> Vec<String> {
+    let word = |record: &Value| {
+        let kind = record["kind"].as_str()?;
+        match kind {
+            "intent" | "started" | "result" => Some(kind.to_owned()),
+            "state" => Some(format!("to {}", record["to"].as_str()?)),
+            _ => None,
+        }
+    };
+    records.iter().filter_map(word).collect()
+}
+
+/// One repair, each record before what follows from it.
+const REPAIR: &[&str] = &[
+    "to waiting",
+    "intent",
+    "to intent",
+    "started",
+    "to acting",
+    "result",
+    "to verifying",
+    "to probation",
+    "to healed",
+];
+
+/// The unit fails by a call of somebody else; a check of nodeward's own sees it.
+fn by_check(failure: &[&str]) -> Result<(), Failed> {
+    let stage = Stage::set(&[])?;
+    let checks = json!({"web": {
+        "probe": {"unit": {"name": WEB}}, "every": "100ms", "alert": {"unit": WEB},
+    }});
+    let mut nodeward = stage.nodeward(&checks, "CheckFailed", &[WEB.to_owned()])?;
+    nodeward.address()?;
+    let before = stage.property("InvocationID")?;
+    stage.call(failure)?;
+    let records = once(&stage.scratch, &nodeward, "the unit to be healed", |r| {
+        r["to"] == "healed"
+    })?;
+    assert_eq!(course(&records), REPAIR, "{records:#?}");
+    assert_ne!(stage.property("InvocationID")?, before);
+    assert_eq!(stage.starts()?, 2, "its own start, and one more");
+    assert_eq!(stage.property("NRestarts")?.trim(), "u 0");
+    nodeward.terminate()?;
+    verified(&stage.scratch)
+}
+
+/// Units whose restart ends with `done`, and which are not well afterwards.
+const LOST: &[(&str, &str)] = &[
+    ("nobinary", "[Service]\nExecStart=/nonexistent/program"),
+    ("early", "[Service]\nExecStart=/bin/sleep 0.3"),
+    (
+        "condition",
+        "ConditionPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep infinity",
+    ),
+];
+
+fn not_helped() -> Result<(), Failed> {
+    let stage = Stage::set(LOST)?;
+    let unit = |name: &str| format!("nodeward-t-{name}.service");
+    let units: Vec<String> = LOST.iter().map(|(name, _)| unit(name)).collect();
+    let check = |name: &str| json!({"probe": {"unit": {"name": unit(name)}}, "every": "1s", "alert": {"unit": unit(name)}});
+    let checks: Value = LOST
+        .iter()
+        .map(|(name, _)| ((*name).to_owned(), check(name)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let mut nodeward = stage.nodeward(&checks, "CheckFailed", &units)?;
+    nodeward.address()?;
+    for unit in &units {
+        let target = format!("unit:{unit}");
+        let records = once(&stage.scratch, &nodeward, "the end of all", |r| {
+            r["target"] == target && r["to"] == "escalated"
+        })?;
+        let of: Vec<&Value> = records.iter().filter(|r| r["target"] == target).collect();
+        let result = of.iter().find(|r| r["kind"] == "result");
+        assert_eq!(
+            result.map(|r| &r["data"]["outcome"]),
+            Some(&json!("done")),
+            "{of:#?}"
+        );
+        let told = of.iter().find(|r| r["kind"] == "notify");
+        let told = told.map(|r| r["data"]["summary"].to_string());
+        assert!(
+            told.as_ref()
+                .is_some_and(|told| told.contains("nothing on the ladder helped")),
+            "{told:?}"
+        );
+        assert!(
+            of.iter()
+                .all(|r| r["to"] != "healed" && r["to"] != "probation"),
+            "{of:#?}"
+        );
+    }
+    nodeward.terminate()?;
+    verified(&stage.scratch)
+}
+
+/// A unit dies; Prometheus sees it on nodeward's page, Alertmanager tells nodeward, the unit is restarted, the alert resolved.
+fn by_prometheus() -> Result<(), Failed> {
+    let stage = Stage::set(&[])?;
+    let mut nodeward = stage.nodeward(&json!({}), "UnitDown", &[WEB.to_owned()])?;
+    let address = nodeward.address()?;
+    let directory = stage.scratch.path();
+    let file = |name: &str, value: &Value| -> Result<PathBuf, Failed> {
+        let path = directory.join(name);
+        std::fs::write(&path, value.to_string())?;
+        Ok(path)
+    };
+    let hook = format!("http://{address}/hooks/alertmanager");
+    let routes = json!({
+        "route": {"receiver": "nodeward", "group_wait": "100ms", "group_interval": "1s", "group_by": ["alertname"]},
+        "receivers": [{"name": "nodeward", "webhook_configs": [{"url": hook}]}],
+    });
+    let port = free_port()?;
+    let mut command = Command::new(Peer::Alertmanager.find()?);
+    command
+        .arg(format!(
+            "--config.file={}",
+            file("alertmanager.yml", &routes)?.display()
+        ))
+        .arg(format!(
+            "--storage.path={}",
+            directory.join("alertmanager").display()
+        ))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .arg("--cluster.listen-address=");
+    let mut alertmanager = Running::start("alertmanager", &mut command, &stage.scratch)?;
+    alertmanager.listens(port)?;
+    let rules = json!({"groups": [{"name": "units", "rules": [{
+        "alert": "UnitDown",
+        "expr": format!("node_systemd_unit_state{{name=\"{WEB}\",state=\"active\"}} == 0"),
+        "labels": {"node": "here", "unit": "{{ $labels.name }}", "severity": "critical"},
+        "annotations": {"summary": "{{ $labels.name }} does not run"},
+    }]}]});
+    let scrapes = json!({
+        "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
+        "rule_files": [file("rules.yml", &rules)?],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [format!("127.0.0.1:{port}")]}]}]},
+        "scrape_configs": [{"job_name": "node", "static_configs": [{"targets": [address.to_string()]}]}],
+    });
+    let _prometheus = prometheus::start(&scrapes.to_string(), &stage.scratch)?;
+    stage.call(&["KillUnit", "ssi", WEB, "all", "9"])?;
+    let records = once(&stage.scratch, &nodeward, "the alert to be resolved", |r| {
+        r["kind"] == "alert" && r["data"]["status"] == "resolved"
+    })?;
+    let alerts: Vec<&Value> = records.iter().filter(|r| r["kind"] == "alert").collect();
+    assert_eq!(alerts.len(), 2, "{alerts:#?}");
+    assert_eq!(alerts[0]["data"]["episode"], alerts[1]["data"]["episode"]);
+    let records = once(&stage.scratch, &nodeward, "the unit to be healed", |r| {
+        r["to"] == "healed"
+    })?;
+    assert_eq!(course(&records), REPAIR, "{records:#?}");
+    assert_eq!(stage.starts()?, 2, "its own start, and one more");
+    nodeward.terminate()?;
+    verified(&stage.scratch)
+}
+
+/// The order of system calls, by strace: the record is synced before the answer is written.
+fn synced() -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let config = json!({"http": {"listen": ["127.0.0.1:0"]}, "node": {"match": {"node": ["here"]}}, "hooks": {"alertmanager": {}}});
+    let file = scratch.path().join("nodeward.yml");
+    std::fs::write(&file, config.to_string())?;
+    let calls = scratch.path().join("calls");
+    let nodeward = ours::command("run", &scratch);
+    let mut command = Command::new(Peer::Strace.find()?);
+    command
+        .env_clear()
+        .envs(
+            nodeward
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .args(["-f", "-y", "-s", "64", "-o"])
+        .arg(&calls)
+        .args([
+            "-e",
+            "trace=fdatasync,fsync,read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg",
+        ])
+        .arg(nodeward.get_program())
+        .args(nodeward.get_args())
+        .arg("--config")
+        .arg(&file);
+    let mut running = Running::start("nodeward", &mut command, &scratch)?;
+    let address = running.address()?;
+    let alert = json!({"version": "4", "status": "firing", "alerts": [{
+        "status": "firing", "labels": {"alertname": "UnitDown", "node": "here"}, "annotations": {},
+        "startsAt": "2026-11-22T16:38:47.198Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "0123456789abcdef",
+    }]});
+    let answer = post(address, &alert.to_string())?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let told = until("the calls to be written", || {
+        let told = std::fs::read_to_string(&calls).ok()?;
+        told.contains("\"HTTP/1.1 200").then_some(told)
+    })?;
+    let lines: Vec<&str> = told.lines().collect();
+    let at = |what: &str| lines.iter().position(|line| line.contains(what));
+    let (Some(asked), Some(answered)) = (at("\"POST /hooks"), at("\"HTTP/1.1 200")) else {
+        return Err(told.into());
+    };
+    let between = lines.get(asked..answered).unwrap_or_default();
+    let sync = |line: &&&str| line.contains("sync(") && line.contains("journal");
+    let begun = between.iter().any(|line| sync(&line));
+    let done = |line: &&str| line.contains("sync") && line.trim_end().ends_with("= 0");
+    match begun && between.iter().any(done) {
+        true => Ok(()),
+        false => Err(format!("no sync before the answer:\n{}", between.join("\n")).into()),
+    }
+}
+
+/// Posts a body to the hook; the whole answer.
+fn post(address: SocketAddr, body: &str) -> Result<String, Failed> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(patience()))?;
+    write!(
+        stream,
+        "POST /hooks/alertmanager HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
