@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 use super::{Flags, House, Settings};
 use crate::action;
 use crate::check::Checks;
+use crate::dialect::Told;
+use crate::dialect::otlp::Metrics;
+use crate::dialect::prometheus::{Declared, Out};
 use crate::heal::hands::Hands;
 use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
 use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
@@ -19,25 +22,31 @@ use crate::heal::world::World;
 use crate::host::Clock;
 use crate::journal::{self, Journal, Restored};
 use crate::model::alert::Alert;
+use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
 
+/// How long notifiers may take to end when a reload turns healing off.
+const HANDOVER: Duration = Duration::from_secs(1);
 /// How long an alert of a check waits before it is offered again to a journal that could not be written.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The way to healing, open or shut.
-#[derive(Debug, Default)]
-pub struct Door(RwLock<Option<Healing>>);
+#[derive(Default)]
+pub struct Door(RwLock<Option<(Healing, Notifiers)>>);
 
 impl Door {
-    fn set(&self, healing: Option<Healing>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = healing;
+    fn set(&self, inside: Option<(Healing, Notifiers)>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = inside;
     }
 
     fn get(&self) -> Option<Healing> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let inside = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        inside.as_ref().map(|(healing, _)| healing.clone())
+    }
+
+    fn notifiers(&self) -> Option<Notifiers> {
+        let inside = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        inside.as_ref().map(|(_, notifiers)| notifiers.clone())
     }
 
     /// What there is to see of it; nothing but a healthy node while it is shut.
@@ -76,6 +85,25 @@ impl Door {
     }
 }
 
+/// What is told of notifiers, while there are any.
+impl Told for Door {
+    fn families(&self) -> &'static [&'static dyn Declared] {
+        notify::FAMILIES
+    }
+
+    fn prometheus(&self, out: &mut Out) {
+        if let Some(notifiers) = self.notifiers() {
+            notifiers.prometheus(out);
+        }
+    }
+
+    fn otlp(&self, metrics: &mut Metrics<'_>) {
+        if let Some(notifiers) = self.notifiers() {
+            notifiers.otlp(metrics);
+        }
+    }
+}
+
 impl Desk for Door {
     fn deliver<'a>(&'a self, hook: &'a str, delivery: Delivery) -> Delivering<'a> {
         Box::pin(async move {
@@ -98,6 +126,7 @@ pub(super) struct Opened {
 struct Alive {
     journal: Journal,
     healing: Healing,
+    notifiers: Notifiers,
     world: Arc<World>,
     directory: PathBuf,
     alerts: JoinHandle<()>,
@@ -163,10 +192,11 @@ impl Heal {
         let rules = rules(settings, house);
         if let Some(alive) = &self.alive {
             if config.playbooks.is_empty() && config.hooks.named.is_empty() {
-                self.end().await;
+                self.end(tokio::time::Instant::now() + HANDOVER).await;
             } else {
                 alive.world.change(hands(settings, house));
                 alive.healing.change(rules).await;
+                alive.notifiers.change(&config.notify);
             }
             return;
         }
@@ -176,11 +206,23 @@ impl Heal {
         let world = World::new(Clock::new(), hands(settings, house), Arc::clone(checks));
         let world = Arc::new(world);
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
-        let healing = runner::start(rules, opened.journal.clone(), opened.restored, hands);
-        self.door.set(Some(healing.clone()));
+        let notifiers = Notifiers::start(
+            &config.notify,
+            opened.journal.clone(),
+            opened.directory.clone(),
+            house.resolver.clone(),
+        );
+        let wake = {
+            let notifiers = notifiers.clone();
+            Arc::new(move || notifiers.wake())
+        };
+        let journal = opened.journal.clone();
+        let healing = runner::start(rules, journal, opened.restored, hands, wake);
+        self.door.set(Some((healing.clone(), notifiers.clone())));
         self.alive = Some(Alive {
             journal: opened.journal,
             healing,
+            notifiers,
             world,
             directory: opened.directory,
             alerts: tokio::spawn(listen(Arc::clone(&self.door), Arc::clone(checks))),
@@ -193,11 +235,12 @@ impl Heal {
     }
 
     /// Ends healing; what is not over goes on at the next start.
-    pub(super) async fn end(&mut self) {
+    pub(super) async fn end(&mut self, deadline: tokio::time::Instant) {
         if let Some(alive) = self.alive.take() {
             alive.alerts.abort();
             self.door.set(None);
             alive.healing.end().await;
+            alive.notifiers.stop(deadline).await;
             alive.journal.close().await;
         }
     }
@@ -213,13 +256,15 @@ fn rules(settings: &Settings, house: &House) -> Rules {
     let config = &settings.config;
     let hooks = config.hooks.named.iter();
     let hooks = hooks.filter_map(|(name, hook)| Some((name.clone(), hook.playbooks.clone()?)));
+    let notifiers = config.notify.iter();
+    let notifiers = notifiers.map(|(name, notifier)| (name.clone(), notifier.min_severity));
     Rules {
         playbooks: config.playbooks.clone(),
         ours: house.ours.clone(),
         hooks: hooks.collect(),
         config: format!("{:016x}", settings.fingerprint),
         node: house.identity.hostname.clone(),
-        notifiers: std::collections::BTreeMap::new(),
+        notifiers: notifiers.collect(),
     }
 }
 

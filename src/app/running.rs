@@ -202,6 +202,7 @@ impl Running {
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
             Arc::clone(&checks) as Arc<dyn Told>,
+            Arc::clone(&healing.door) as Arc<dyn Told>,
         ];
         let house = Arc::new(House::with(&settings, told.clone(), inbox.clone(), None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
@@ -395,7 +396,7 @@ impl Running {
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;
         self.listeners.drain(deadline).await;
-        self.healing.end().await;
+        self.healing.end(deadline).await;
         if let Some(export) = self.pull(deadline).await {
             export.stop(deadline).await;
         }

@@ -85,8 +85,9 @@ fn playbooks(config: &Config, cross: &mut Cross<'_>) {
         }
     }
     let checks: Vec<&str> = config.checks.keys().map(String::as_str).collect();
+    let notifiers: Vec<&str> = config.notify.keys().map(String::as_str).collect();
     for (name, playbook) in &config.playbooks {
-        for (keys, why) in playbook.faults(&checks, &[]) {
+        for (keys, why) in playbook.faults(&checks, &notifiers) {
             let start = Path::of(&["playbooks"]).key(name);
             let path = keys.iter().fold(start, |mut path, key| match key.parse() {
                 Ok(index) => {

@@ -108,6 +108,7 @@ struct Runner {
     book: Book,
     journal: Journal,
     hands: Arc<dyn Hands>,
+    wake: Wake,
     mail: mpsc::Receiver<Mail>,
     answers: mpsc::UnboundedReceiver<Mail>,
     answering: mpsc::UnboundedSender<Mail>,
@@ -125,9 +126,18 @@ enum Reply {
     ),
 }
 
+/// Called after each commit that put something into the outbox.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
 /// Starts healing from what the journal holds. Ends when told to by [`Healing::end`].
 #[must_use]
-pub fn start(rules: Rules, journal: Journal, restored: Restored, hands: Arc<dyn Hands>) -> Healing {
+pub fn start(
+    rules: Rules,
+    journal: Journal,
+    restored: Restored,
+    hands: Arc<dyn Hands>,
+    wake: Wake,
+) -> Healing {
     let (mail, receiver) = mpsc::channel(WAITING);
     let (answering, answers) = mpsc::unbounded_channel();
     let summary = Arc::<std::sync::RwLock<Arc<Summary>>>::default();
@@ -136,6 +146,7 @@ pub fn start(rules: Rules, journal: Journal, restored: Restored, hands: Arc<dyn 
         book,
         journal,
         hands,
+        wake,
         mail: receiver,
         answers,
         answering,
@@ -225,6 +236,7 @@ impl Runner {
         }
         self.book.timers(&now);
         let (commit, effects) = self.book.take();
+        let tells = !commit.outbox.is_empty();
         let failed = if commit == Commit::default() {
             None
         } else {
@@ -233,6 +245,9 @@ impl Runner {
         match failed {
             None => {
                 self.book.keep();
+                if tells {
+                    (self.wake)();
+                }
                 for reply in replies {
                     reply.send(None);
                 }

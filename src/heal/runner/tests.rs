@@ -127,7 +127,8 @@ impl Case {
         let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
         let world = World::new();
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
-        let healing = start(rules(mode), journal.clone(), restored, hands);
+        let wake = Arc::new(|| ());
+        let healing = start(rules(mode), journal.clone(), restored, hands, wake);
         Self {
             directory,
             journal,
