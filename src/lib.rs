@@ -1,4 +1,5 @@
-//! nodeward reads a Linux machine once and tells it in three native languages: Prometheus, OpenTelemetry and Zabbix.
+//! nodeward reads a Linux machine once and tells it in three native languages: Prometheus, OpenTelemetry and Zabbix. And it heals
+//! what an alert reports, by playbooks.
 //!
 //! This page is the contents. docs/ARCHITECTURE.md goes on from here: what to change where, and why things are as they are.
 //!
@@ -16,14 +17,14 @@
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
 //! | [`notify`] | telling people and their systems: in order, at least once, one room a kind of receiver |
-//! | [`heal`] | from an alert to a verified repair: the incident machine, guards |
+//! | [`heal`] | from an alert to a verified repair: intake, playbooks, the incident machine, guards, the runner |
 //! | [`check`] | local probes of services: the schedule, what became of each, and one room a kind |
 //! | [`serve`] | HTTP routes, negotiation, the control socket |
 //! | [`config`] | the YAML file: keys, places, faults, the texts made from it |
 //! | [`app`] | builds everything from the settings; start, reload, drain |
 //! | [`cli`] | the command line, one file a subcommand |
 //!
-//! # Two flows
+//! # The flows
 //!
 //! Reading. Nothing is parsed twice, and nothing is read that nobody asked for.
 //!
@@ -31,6 +32,15 @@
 //!  /proc /sys ──> subjects ──> snapshot ──┬─> Prometheus page   <── GET /metrics
 //!    (host)       one room     one read   ├─> OTLP batch        ──> collector    (own interval)
 //!                 each         shared     └─> Zabbix answer     <── passive key
+//! ```
+//!
+//! Acting. Every arrow is in the journal before it happens.
+//!
+//! ```text
+//!  webhook ──┐
+//!  failing  ─┴> intake ─> journal ─> incident machine ─> guards ─> action ─> verify ─> probation ─> healed
+//!  check        200 only   "alert"   pure function        all       witness   probes                 └─ or escalated
+//!               if durable                                recorded
 //! ```
 //!
 //! Changing. All of a config is taken, or nothing.
@@ -51,6 +61,7 @@
 //! - A call that can hang is made on a thread of its own kind, given up in time, and never made again while it is outstanding.
 //! - What goes wrong with one item, subject or connection costs no other.
 //! - A reload is all or nothing.
+//! - Every effect in the world has a committed intent before it; an outcome that nobody knows is never repeated.
 //! - Nothing is connected to that the config, a flag or a variable did not name.
 
 pub mod action;

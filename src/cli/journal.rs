@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -272,16 +272,24 @@ fn verify(matches: &ArgMatches) -> Result<(), Exit> {
         Some(file) => read_anchors(file)?,
         None => Anchors::default(),
     };
-    match journal::verify(&reader, &anchors).map_err(failed)? {
-        Ok(verified) => {
-            super::say(&said(&verified));
-            Ok(())
-        }
-        Err(broken) => Err(super::fail(&format!("the journal is broken: {broken}"))),
+    super::say(&chain(&reader, &anchors).map_err(failed)?);
+    Ok(())
+}
+
+/// What `verify` says of the journal in a state directory, or what is wrong with it.
+pub(super) fn proven(directory: &Path) -> Result<String, String> {
+    let reader = Reader::open(directory).map_err(|e| e.to_string())?;
+    chain(&reader, &Anchors::default())
+}
+
+fn chain(reader: &Reader, anchors: &Anchors) -> Result<String, String> {
+    match journal::verify(reader, anchors).map_err(|e| e.to_string())? {
+        Ok(verified) => Ok(said(&verified)),
+        Err(broken) => Err(format!("the journal is broken: {broken}")),
     }
 }
 
-fn read_anchors(file: &std::path::Path) -> Result<Anchors, Exit> {
+fn read_anchors(file: &Path) -> Result<Anchors, Exit> {
     let cannot = |e| super::fail(&format!("read the anchor file {}: {e}", file.display()));
     let mut reader = BufReader::new(File::open(file).map_err(cannot)?);
     let mut anchors = Anchors::default();

@@ -4,6 +4,7 @@
 
 mod check;
 mod control;
+mod demo;
 mod exit;
 mod flags;
 mod generate;
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   nodeward                                              serve http://127.0.0.1:9100
   nodeward --web.listen-address=:9100                   in node_exporter's place
   nodeward --config nodeward.yml                        with a config file
+  nodeward demo                                         see it heal a service of its own
   nodeward show --key 'vfs.fs.size[/,pused]'            one Zabbix key
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 nodeward";
 
@@ -44,6 +46,7 @@ fn command() -> Command {
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
             .subcommand(journal::command())
+            .subcommand(demo::command())
             .subcommand(generate::command()),
     )
 }
@@ -51,7 +54,9 @@ fn command() -> Command {
 /// Parses the arguments, runs the command, says how it ended.
 #[must_use]
 pub fn main() -> Exit {
-    let matches = match command().try_get_matches() {
+    // The parts of the demo are nobody's to complete or to read about.
+    let command = command().subcommands([demo::service_command(), demo::nodeward_command()]);
+    let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
             // A closed terminal is no reason to panic.
@@ -72,6 +77,9 @@ pub fn main() -> Exit {
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),
         Some(("journal", matches)) => journal::run(matches),
+        Some(("demo", matches)) => demo::run(matches),
+        Some(("demo-service", _)) => demo::run_service(),
+        Some(("demo-nodeward", matches)) => demo::run_nodeward(matches),
         Some(("generate", matches)) => generate::run(matches),
         _ => run::run(&matches),
     }

@@ -1,0 +1,133 @@
+//! Records of the journal in plain words.
+
+use serde_json::Value;
+
+/// What a record says; nothing where the record beside it says the same.
+pub(super) fn plain(record: &Value) -> Option<String> {
+    let text = |at: &str| record.pointer(at).and_then(Value::as_str);
+    let target = text("/target").unwrap_or("the node");
+    Some(match text("/kind")? {
+        // That it is on duty was told before.
+        "config" => return None,
+        "alert" => alert(record),
+        "decision" => decision(record),
+        "intent" => format!(
+            "intent, on record before anything happens: {}",
+            action(record)
+        ),
+        "started" => "the action is under way".to_owned(),
+        "result" => format!(
+            "the action ended: {}; whether it helped is for the probes to say",
+            text("/data/outcome").unwrap_or("unknown")
+        ),
+        "verify" => verify(record),
+        "state" => match text("/to")? {
+            "waiting" => format!("an incident is open for {target}: the guards are asked"),
+            "probation" => format!("{target} works again; now it must stay so for a while"),
+            "healed" => format!("{target} is healed"),
+            "intent" | "acting" | "verifying" => return None,
+            other => format!("the incident of {target} is {other}"),
+        },
+        other => other.to_owned(),
+    })
+}
+
+fn alert(record: &Value) -> String {
+    let text = |at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or("?");
+    let name = text("/data/labels/alertname");
+    let from = match text("/data/hook") {
+        "check" => "a check of our own".to_owned(),
+        hook => format!("the hook {hook}"),
+    };
+    format!("alert {name} is {} (from {from})", text("/data/status"))
+}
+
+fn decision(record: &Value) -> String {
+    let guards = record.pointer("/data/guards").and_then(Value::as_array);
+    let guards = guards.map(Vec::as_slice).unwrap_or_default();
+    let passes = |guard: &&Value| guard.pointer("/passes") == Some(&Value::Bool(true));
+    let said = |guard: &Value, at: &str| {
+        let text = guard.pointer(at).and_then(Value::as_str);
+        text.unwrap_or("?").to_owned()
+    };
+    match guards.iter().find(|guard| !passes(guard)) {
+        Some(guard) => format!(
+            "the guard {} refuses: {}",
+            said(guard, "/guard"),
+            said(guard, "/value")
+        ),
+        None => {
+            let confirm = guards
+                .iter()
+                .find(|g| said(g, "/guard") == "confirm")
+                .map_or_else(String::new, |g| format!("; confirm: {}", said(g, "/value")));
+            format!("all {} guards let it pass{confirm}", guards.len())
+        }
+    }
+}
+
+fn action(record: &Value) -> String {
+    let text = |at: &str| record.pointer(at).and_then(Value::as_str);
+    match (
+        text("/data/action/http/method"),
+        text("/data/action/http/url"),
+    ) {
+        (Some(method), Some(url)) => format!("{method} {url}"),
+        _ => record
+            .pointer("/data/action")
+            .map(Value::to_string)
+            .unwrap_or_default(),
+    }
+}
+
+fn verify(record: &Value) -> String {
+    let data = |name: &str| record.pointer(&format!("/data/{name}"));
+    let number = |name: &str| data(name).and_then(Value::as_u64);
+    let probes = data("probes").and_then(Value::as_array);
+    let text = |probe: &Value, name: &str| {
+        let text = probe.get(name).and_then(Value::as_str);
+        text.unwrap_or("?").to_owned()
+    };
+    let probes: Vec<String> = probes
+        .into_iter()
+        .flatten()
+        .map(|probe| format!("{}: {}", text(probe, "check"), text(probe, "why")))
+        .collect();
+    let probes = probes.join(", ");
+    match (data("passed"), number("passes"), number("of")) {
+        (Some(Value::Bool(true)), Some(passes), Some(of)) => {
+            format!("probe {passes} of {of} in a row passes ({probes})")
+        }
+        _ => format!("the probe fails ({probes})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_decision_names_the_guard_that_refuses() {
+        let guards = json!([
+            {"guard": "kill_switch", "passes": true, "value": "off"},
+            {"guard": "confirm", "passes": false, "value": "shop does not see it"}
+        ]);
+        let record = json!({"kind": "decision", "data": {"guards": guards}});
+        assert_eq!(
+            plain(&record).unwrap(),
+            "the guard confirm refuses: shop does not see it"
+        );
+    }
+
+    #[test]
+    fn a_state_that_another_record_tells_is_left_out() {
+        let state = |to: &str| plain(&json!({"kind": "state", "target": "service:shop", "to": to}));
+        assert_eq!(state("acting"), None);
+        assert_eq!(state("healed").unwrap(), "service:shop is healed");
+        assert_eq!(
+            state("escalated").unwrap(),
+            "the incident of service:shop is escalated"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! The configs in the docs are taken by the real loader.
+
+use crate::program::{Scratch, output};
+
+/// What stands in fences of this kind.
+fn blocks<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
+    let fence = format!("```{kind}\n");
+    let rest = page.split(fence.as_str()).skip(1);
+    rest.filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+#[test]
+fn every_config_of_the_docs_is_valid() {
+    let scratch = Scratch::new();
+    for secret in [
+        "hook.token",
+        "old.token",
+        "new.token",
+        "grafana.secret",
+        "zabbix.secret",
+        "team-b.password",
+    ] {
+        scratch.write(secret, "secret of the docs\n");
+    }
+    for (page, least) in [
+        ("README.md", 2),
+        ("docs/HEALING.md", 3),
+        ("docs/CHECKS.md", 5),
+        ("docs/JOURNAL.md", 1),
+    ] {
+        let file = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(file).unwrap();
+        let examples = blocks(&text, "yaml");
+        assert!(examples.len() >= least, "{page}: {examples:?}");
+        for example in examples {
+            // Indented ones are more of the checks.
+            let whole = match example.starts_with(' ') {
+                true => format!("checks:\n{example}\n"),
+                false => format!("{example}\n"),
+            };
+            let config = scratch.write("nodeward.yml", &whole);
+            let ended = output(&scratch, &["validate", config.to_str().unwrap()]);
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(0), "{page}: {whole}\n{said}");
+        }
+    }
+}
