@@ -32,6 +32,12 @@ pub const TESTS: &[PeerTest] = &[
         needs: BOOTED,
         run: not_helped,
     },
+    #[cfg(feature = "faults")]
+    PeerTest {
+        name: "healing::a_restart_is_made_once_though_nodeward_dies_right_before_or_after_it",
+        needs: BOOTED,
+        run: dead_beside_a_restart,
+    },
     PeerTest {
         name: "healing::from_a_rule_of_prometheus_to_resolved",
         needs: &[
@@ -100,7 +106,11 @@ impl Stage {
 
     /// nodeward with these checks and one playbook for units, which takes alerts with this name.
     fn nodeward(&self, checks: &Value, name: &str, units: &[String]) -> Result<Running, Failed> {
-        let config = json!({
+        ours::configured(&self.config(checks, name, units).to_string(), &self.scratch)
+    }
+
+    fn config(&self, checks: &Value, name: &str, units: &[String]) -> Value {
+        json!({
             "http": {"listen": ["127.0.0.1:0"]},
             "node": {"match": {"node": ["here"]}},
             "subjects": {"enable": ["systemd"], "systemd": {"bus": {"address": self.booted.bus}}},
@@ -114,8 +124,7 @@ impl Stage {
                 "verify": {"all": [{"unit_stable": "1s"}], "pass": 2, "every": "200ms", "deadline": "5s"},
                 "probation": "1s",
             }},
-        });
-        ours::configured(&config.to_string(), &self.scratch)
+        })
     }
 }
 
@@ -182,13 +191,17 @@ const REPAIR: &[&str] = &[
     "to healed",
 ];
 
+/// A check of [`WEB`], which names it in its alert.
+fn check_web() -> Value {
+    json!({"web": {
+        "probe": {"unit": {"name": WEB}}, "every": "100ms", "alert": {"unit": WEB},
+    }})
+}
+
 /// The unit fails by a call of somebody else; a check of nodeward's own sees it.
 fn by_check(failure: &[&str]) -> Result<(), Failed> {
     let stage = Stage::set(&[])?;
-    let checks = json!({"web": {
-        "probe": {"unit": {"name": WEB}}, "every": "100ms", "alert": {"unit": WEB},
-    }});
-    let mut nodeward = stage.nodeward(&checks, "CheckFailed", &[WEB.to_owned()])?;
+    let mut nodeward = stage.nodeward(&check_web(), "CheckFailed", &[WEB.to_owned()])?;
     nodeward.address()?;
     let before = stage.property("InvocationID")?;
     stage.call(failure)?;
@@ -201,6 +214,36 @@ fn by_check(failure: &[&str]) -> Result<(), Failed> {
     assert_eq!(stage.property("NRestarts")?.trim(), "u 0");
     nodeward.terminate()?;
     verified(&stage.scratch)
+}
+
+/// nodeward dies between the intent and the restart, or between the restart and its record; the witness tells which.
+#[cfg(feature = "faults")]
+fn dead_beside_a_restart() -> Result<(), Failed> {
+    for (point, starts) in [("heal.before_effect", 1), ("heal.after_effect", 2)] {
+        let stage = Stage::set(&[])?;
+        let config = stage.config(&check_web(), "CheckFailed", &[WEB.to_owned()]);
+        let file = stage.scratch.path().join("nodeward.yml");
+        std::fs::write(&file, config.to_string())?;
+        let mut command = ours::command("run", &stage.scratch);
+        command.arg("--config").arg(&file);
+        command.env("NODEWARD_FAULT", point);
+        let mut nodeward = Running::start("nodeward", &mut command, &stage.scratch)?;
+        nodeward.address()?;
+        stage.call(&["KillUnit", "ssi", WEB, "all", "9"])?;
+        nodeward.ended()?;
+        assert_eq!(stage.starts()?, starts, "{point}");
+        command.env_remove("NODEWARD_FAULT");
+        let mut nodeward = Running::start("nodeward", &mut command, &stage.scratch)?;
+        nodeward.address()?;
+        let records = once(&stage.scratch, &nodeward, "the unit to be healed", |r| {
+            r["to"] == "healed"
+        })?;
+        let intents = records.iter().filter(|r| r["kind"] == "intent").count();
+        assert_eq!((intents, stage.starts()?), (1, 2), "{point}: {records:#?}");
+        nodeward.terminate()?;
+        verified(&stage.scratch)?;
+    }
+    Ok(())
 }
 
 /// Units whose restart ends with `done`, and which are not well afterwards.
