@@ -38,6 +38,12 @@ pub const TESTS: &[PeerTest] = &[
         needs: BOOTED,
         run: dead_beside_a_restart,
     },
+    #[cfg(feature = "faults")]
+    PeerTest {
+        name: "healing::a_command_with_a_witness_runs_once_though_nodeward_dies_right_before_or_after_it",
+        needs: &[Peer::Root],
+        run: dead_beside_a_command,
+    },
     PeerTest {
         name: "healing::from_a_rule_of_prometheus_to_resolved",
         needs: &[
@@ -246,6 +252,63 @@ fn dead_beside_a_restart() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Makes its witness, then acts.
+#[cfg(feature = "faults")]
+const PROGRAM: &str =
+    "#!/bin/sh\nset -e\n: >\"$1/$NODEWARD_ATTEMPT\"\necho \"$NODEWARD_ATTEMPT\" >>\"$1/effects\"\n";
+
+#[cfg(feature = "faults")]
+fn dead_beside_a_command() -> Result<(), Failed> {
+    use std::os::unix::fs::PermissionsExt;
+
+    for (point, before) in [("heal.before_effect", 0), ("heal.after_effect", 1)] {
+        let (scratch, trusted) = (Scratch::new()?, Scratch::trusted()?);
+        let program = trusted.path().join("repair");
+        std::fs::write(&program, PROGRAM)?;
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+        let config = json!({
+            "http": {"listen": ["127.0.0.1:0"]},
+            "node": {"match": {"node": ["here"]}},
+            "hooks": {"alertmanager": {}},
+            "checks": {"runs": {"probe": {"process": {"name": "nodeward"}}}},
+            "playbooks": {"repair": {
+                "mode": "auto",
+                "match": {"alertname": "UnitDown"},
+                "target": {"service": "batch"},
+                "guards": {"max_age": "off"},
+                "ladder": [{"do": {"command": {"argv": [program, trusted.path()], "witness": trusted.path()}}, "timeout": "10s"}],
+                "verify": {"all": [{"check": "runs"}], "pass": 1, "every": "100ms", "deadline": "10s"},
+                "probation": "0s",
+            }},
+        });
+        let file = scratch.path().join("nodeward.yml");
+        std::fs::write(&file, config.to_string())?;
+        let mut command = ours::command("run", &scratch);
+        command.arg("--config").arg(&file);
+        command.env("NODEWARD_FAULT", point);
+        let mut nodeward = Running::start("nodeward", &mut command, &scratch)?;
+        // It may be dead before it has answered.
+        drop(post(nodeward.address()?, &firing()));
+        nodeward.ended()?;
+        let effects = || {
+            let lines = std::fs::read_to_string(trusted.path().join("effects"));
+            lines.map_or(0, |lines| lines.lines().count())
+        };
+        assert_eq!(effects(), before, "{point}");
+        command.env_remove("NODEWARD_FAULT");
+        let mut nodeward = Running::start("nodeward", &mut command, &scratch)?;
+        nodeward.address()?;
+        let records = once(&scratch, &nodeward, "the end of the incident", |r| {
+            r["to"] == "healed"
+        })?;
+        let intents = records.iter().filter(|r| r["kind"] == "intent").count();
+        assert_eq!((intents, effects()), (1, 1), "{point}: {records:#?}");
+        nodeward.terminate()?;
+        verified(&scratch)?;
+    }
+    Ok(())
+}
+
 /// Units whose restart ends with `done`, and which are not well afterwards.
 const LOST: &[(&str, &str)] = &[
     ("nobinary", "[Service]\nExecStart=/nonexistent/program"),
@@ -346,8 +409,10 @@ fn by_prometheus() -> Result<(), Failed> {
         r["kind"] == "alert" && r["data"]["status"] == "resolved"
     })?;
     let alerts: Vec<&Value> = records.iter().filter(|r| r["kind"] == "alert").collect();
-    assert_eq!(alerts.len(), 2, "{alerts:#?}");
-    assert_eq!(alerts[0]["data"]["episode"], alerts[1]["data"]["episode"]);
+    let [fired, resolved] = alerts.as_slice() else {
+        return Err(format!("not two alerts: {alerts:#?}").into());
+    };
+    assert_eq!(fired["data"]["episode"], resolved["data"]["episode"]);
     let records = once(&stage.scratch, &nodeward, "the unit to be healed", |r| {
         r["to"] == "healed"
     })?;
@@ -385,11 +450,7 @@ fn synced() -> Result<(), Failed> {
         .arg(&file);
     let mut running = Running::start("nodeward", &mut command, &scratch)?;
     let address = running.address()?;
-    let alert = json!({"version": "4", "status": "firing", "alerts": [{
-        "status": "firing", "labels": {"alertname": "UnitDown", "node": "here"}, "annotations": {},
-        "startsAt": "2026-11-22T16:38:47.198Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "0123456789abcdef",
-    }]});
-    let answer = post(address, &alert.to_string())?;
+    let answer = post(address, &firing())?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let told = until("the calls to be written", || {
         let told = std::fs::read_to_string(&calls).ok()?;
@@ -408,6 +469,15 @@ fn synced() -> Result<(), Failed> {
         true => Ok(()),
         false => Err(format!("no sync before the answer:\n{}", between.join("\n")).into()),
     }
+}
+
+/// One alert, as Alertmanager posts it.
+fn firing() -> String {
+    json!({"version": "4", "status": "firing", "alerts": [{
+        "status": "firing", "labels": {"alertname": "UnitDown", "node": "here"}, "annotations": {},
+        "startsAt": "2026-11-22T16:38:47.198Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "0123456789abcdef",
+    }]})
+    .to_string()
 }
 
 /// Posts a body to the hook; the whole answer.

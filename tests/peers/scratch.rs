@@ -14,10 +14,20 @@ pub struct Scratch {
 impl Scratch {
     /// Makes an empty directory that nobody else uses.
     pub fn new() -> Result<Self, Failed> {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same where nobody but root can write, for programs that nodeward is to trust.
+    #[cfg(feature = "faults")]
+    pub fn trusted() -> Result<Self, Failed> {
+        Self::below(Path::new("/run"))
+    }
+
+    fn below(parent: &Path) -> Result<Self, Failed> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("nodeward-peers-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = parent.join(name);
         // A leftover of a killed run that had the same process id.
         if path.exists() {
             std::fs::remove_dir_all(&path)?;
