@@ -24,6 +24,7 @@ use crate::journal::{self, Journal, Restored};
 use crate::model::alert::Alert;
 use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
+use crate::serve::api::{Operating, Operator};
 
 /// How long notifiers may take to end when a reload turns healing off.
 const HANDOVER: Duration = Duration::from_secs(1);
@@ -63,17 +64,6 @@ impl Door {
         self.get().is_some()
     }
 
-    /// Does what an operator wants.
-    ///
-    /// # Errors
-    /// Why it was not done.
-    pub async fn operate(&self, by: &str, order: Order) -> Result<String, NotDone> {
-        match self.get() {
-            Some(healing) => healing.operate(by, order).await,
-            None => Err(NotDone::Off),
-        }
-    }
-
     /// Brings what a check has found, until it is on record or healing ends.
     async fn note(&self, alert: Alert) {
         while let Some(healing) = self.get() {
@@ -101,6 +91,17 @@ impl Told for Door {
         if let Some(notifiers) = self.notifiers() {
             notifiers.otlp(metrics);
         }
+    }
+}
+
+impl Operator for Door {
+    fn operate<'a>(&'a self, by: &'a str, order: Order) -> Operating<'a> {
+        Box::pin(async move {
+            match self.get() {
+                Some(healing) => healing.operate(by, order).await,
+                None => Err(NotDone::Off),
+            }
+        })
     }
 }
 

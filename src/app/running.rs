@@ -19,7 +19,7 @@ use tokio::time::Interval;
 use tracing::Instrument;
 
 use super::export::Export;
-use super::healing::Heal;
+use super::healing::{Door, Heal};
 use super::listeners::Listeners;
 use super::status::Status;
 use super::told::{Hooked, Passive, Pushed, Reload, Served};
@@ -28,6 +28,7 @@ use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
 use crate::heal::intake::Desk;
+use crate::serve::api::Operator;
 use crate::serve::hooks::Inbox;
 use crate::serve::{Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
@@ -180,14 +181,15 @@ impl Running {
         let requests = Arc::<Requests>::default();
         let reload = Reload::new(settings.fingerprint);
         let status = Arc::new(Status::new(Arc::clone(&reload)));
+        let mut healing = Heal::default();
         let control: Arc<dyn Control> = Arc::new(Asking {
             ask,
             status: Arc::clone(&status),
+            door: Arc::clone(&healing.door),
         });
         let mut listeners = Listeners::new(control);
         let checks = Arc::<Checks>::default();
         let pushed = Arc::<Pushed>::default();
-        let mut healing = Heal::default();
         let inbox = Inbox {
             desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
             ..Inbox::default()
@@ -415,11 +417,17 @@ fn warn(settings: &Settings, said: &[String]) {
 struct Asking {
     ask: mpsc::Sender<AskReload>,
     status: Arc<Status>,
+    door: Arc<Door>,
 }
 
 impl Control for Asking {
     fn status(&self) -> serde_json::Value {
-        self.status.json()
+        let healing = self.door.is_open().then(|| self.door.summary());
+        self.status.json(healing.as_deref())
+    }
+
+    fn operator(&self) -> &dyn Operator {
+        &*self.door
     }
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Reloaded> + Send + '_>> {

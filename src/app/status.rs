@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::told::Reload;
+use crate::heal::runner::Summary;
 
 /// The state of the running process.
 #[derive(Debug)]
@@ -40,9 +41,9 @@ impl Status {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Now { said, urls, files };
     }
 
-    /// The state as JSON.
+    /// The state as JSON, with what there is to see of healing, if it is on.
     #[must_use]
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self, healing: Option<&Summary>) -> serde_json::Value {
         let last = self.reload.last();
         let Now { said, urls, files } = &*self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -58,6 +59,7 @@ impl Status {
                 "last_reload_successful": last.successful,
                 "last_reload_success_timestamp_seconds": seconds(last.succeeded_at),
             },
+            "healing": healing,
         })
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::app::{self, BadSettings, Flags, Settings};
 use crate::config::{self, Control};
+use crate::model::moment::Timestamp;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A health check answers at once or not at all.
 const HEALTH: Duration = Duration::from_secs(3);
 
-fn with_place(command: Command) -> Command {
+pub(super) fn with_place(command: Command) -> Command {
     let path = |name: &'static str, help: &'static str| {
         Arg::new(name)
             .long(name)
@@ -61,7 +62,7 @@ pub(super) fn health_command() -> Command {
 }
 
 /// Asks the control socket.
-fn ask(matches: &ArgMatches, request: Request) -> Result<Response, Exit> {
+pub(super) fn ask(matches: &ArgMatches, request: Request) -> Result<Response, Exit> {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let control = match config::locate(get("config")) {
         // Where the socket is named, a config that is broken just now is in nobody's way.
@@ -149,9 +150,64 @@ pub(super) fn status(matches: &ArgMatches) -> Exit {
     if state.pointer("/config/last_reload_successful") == Some(&Value::Bool(false)) {
         lines.push("the last reload was refused: see the log, or nodeward validate".into());
     }
+    if let Some(healing) = state.get("healing").filter(|h| h.is_object()) {
+        lines.extend(healed(healing));
+    }
     super::print(format!("{}\n", lines.join("\n")).as_bytes())
         .err()
         .unwrap_or(Exit::Fine)
+}
+
+/// The lines about healing.
+fn healed(state: &Value) -> Vec<String> {
+    let text = |at: &Value, name: &str| match at.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let list = |at: &Value, name: &str| -> Vec<Value> {
+        let items = at.get(name).and_then(Value::as_array);
+        items.cloned().unwrap_or_default()
+    };
+    let mut lines = vec![format!("node is {}", text(state, "node"))];
+    for (name, words) in [
+        ("paused", "healing is paused"),
+        ("maintenance", "maintenance"),
+    ] {
+        let why = text(state, name);
+        if !why.is_empty() {
+            lines.push(format!("{words}: {why}"));
+        }
+    }
+    for alert in list(state, "alerts") {
+        let taken = match list(&alert, "incidents").is_empty() {
+            true => ", no playbook takes it",
+            false => "",
+        };
+        let told = alert.get("told").and_then(Value::as_i64);
+        let told = Timestamp(told.unwrap_or_default());
+        let (severity, name) = (text(&alert, "severity"), text(&alert, "name"));
+        lines.push(format!("alert {name} ({severity}) since {told}{taken}"));
+    }
+    let open = list(state, "open");
+    if open.is_empty() {
+        lines.push("no open incidents".into());
+    }
+    for incident in &open {
+        lines.push(format!(
+            "incident {}: {} by {}, {}, {} attempts",
+            text(incident, "id"),
+            text(incident, "target"),
+            text(incident, "playbook"),
+            text(incident, "state"),
+            text(incident, "attempts"),
+        ));
+        for verdict in list(incident, "refused_by") {
+            let (guard, value) = (text(&verdict, "guard"), text(&verdict, "value"));
+            lines.push(format!("  waits for {guard}: {value}"));
+        }
+    }
+    lines
 }
 
 /// The state in an answer to a question for it.

@@ -10,6 +10,7 @@ mod flags;
 mod generate;
 mod journal;
 pub mod names;
+mod operate;
 mod run;
 mod show;
 mod validate;
@@ -45,6 +46,7 @@ fn command() -> Command {
             .subcommand(control::status_command())
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
+            .subcommands(operate::commands())
             .subcommand(journal::command())
             .subcommand(demo::command())
             .subcommand(generate::command()),
@@ -76,6 +78,7 @@ pub fn main() -> Exit {
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),
+        Some((name, matches)) if operate::does(name) => operate::run(name, matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("demo", matches)) => demo::run(matches),
         Some(("demo-service", _)) => demo::run_service(),

@@ -1,14 +1,15 @@
-//! The control socket: what `nodeward status` and `nodeward reload` talk to.
+//! The control socket: what `nodeward status`, `reload`, `pause` and the like talk to.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use hyper::{Method, Response, StatusCode, Uri};
+use hyper::{Method, Response, StatusCode};
 
-use super::{answer, text};
-use crate::net::server::{Handler, Request};
+use super::{answer, api, text};
+use crate::net::server::{Admit, Handler, Head, Request};
+use crate::net::stream::Peer;
 
 /// What became of a reload: what changed in one line, or all that is wrong with the new config.
 pub type Reloaded = Result<String, String>;
@@ -19,6 +20,8 @@ pub trait Control: Send + Sync {
     fn status(&self) -> serde_json::Value;
     /// Reads the config again, all or nothing.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Reloaded> + Send + '_>>;
+    /// Who does what operators want.
+    fn operator(&self) -> &dyn api::Operator;
 }
 
 /// Answers the requests of the control socket.
@@ -27,8 +30,22 @@ pub struct ControlRouter {
 }
 
 impl Handler for ControlRouter {
+    fn admit(&self, _: &Head<'_>) -> Admit {
+        Admit::AtMost(api::BODY)
+    }
+
     async fn handle(&self, request: Request) -> Response<Bytes> {
-        self.respond(&request.method, &request.uri).await
+        self.respond(&request).await
+    }
+}
+
+/// Whoever asks, as the record has it. The socket lets in its owner and root.
+fn name(peer: Peer) -> String {
+    match peer {
+        Peer::Unix { uid: Some(0), .. } => "root".into(),
+        Peer::Unix { uid: Some(uid), .. } => format!("uid {uid}"),
+        Peer::Unix { uid: None, .. } => "an unknown user".into(),
+        Peer::Tcp(address) => address.to_string(),
     }
 }
 
@@ -40,8 +57,12 @@ impl ControlRouter {
     }
 
     /// Answers one request.
-    pub async fn respond(&self, method: &Method, uri: &Uri) -> Response<Bytes> {
-        match (method, uri.path()) {
+    pub async fn respond(&self, request: &Request) -> Response<Bytes> {
+        match (&request.method, request.uri.path()) {
+            (method, path) if api::serves(path) => {
+                let by = name(request.peer);
+                api::respond(self.control.operator(), &by, method, path, &request.body).await
+            }
             (&Method::GET, "/api/v1/status") => {
                 let mut body = self.control.status().to_string();
                 body.push('\n');

@@ -7,10 +7,12 @@
 //!  GET  /            landing page          GET  /-/healthy   the process is alive
 //!  GET  /metrics     the page              GET  /-/ready     the first snapshot was read
 //!  POST /hooks/NAME  alerts of an alert server
-//!  GET  /health      for load balancers    (control socket)  GET /api/v1/status, POST /api/v1/reload
+//!  GET  /health      for load balancers    (control socket)  GET /api/v1/status, POST /api/v1/reload,
+//!                                                             and what operators may do: [`api`]
 //! ```
 
 mod accept;
+pub mod api;
 mod control;
 pub mod hooks;
 mod landing;

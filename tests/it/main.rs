@@ -21,6 +21,7 @@ mod hostile;
 mod journal;
 mod layers;
 mod life;
+mod operate;
 mod product;
 mod program;
 mod second_opinion;

@@ -84,6 +84,8 @@ struct Undo {
 pub(super) struct Switches {
     pub(super) paused: Option<String>,
     pub(super) maintenance: Option<String>,
+    /// When maintenance ends by itself.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Everything healing knows.
@@ -426,13 +428,21 @@ impl Book {
         for id in due {
             self.step(&id, Event::Timer, now);
         }
+        if self.switches.until.is_some_and(|until| until <= now.wall) {
+            self.end_of_maintenance(now);
+        }
     }
 
     /// How long nothing is due.
     pub(super) fn wake(&self, now: &Moment) -> Duration {
         let waits = self.held.values().filter(|h| !h.resuming);
         let next = waits.filter_map(|h| h.incident.wake(now)).min();
-        next.unwrap_or(LONGEST).min(LONGEST)
+        let switch = self.switches.until.map(|until| until.since(now.wall));
+        next.into_iter()
+            .chain(switch)
+            .min()
+            .unwrap_or(LONGEST)
+            .min(LONGEST)
     }
 
     /// An incident for the world to look at.

@@ -13,6 +13,9 @@ use crate::model::id::IncidentId;
 /// The source of alerts that checks of this machine raise; no hook may have this name.
 pub const LOCAL: &str = "check";
 
+/// Characters of an id that name an incident at least.
+pub(super) const LEAST: usize = 4;
+
 /// A handle to the one task that heals; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Healing {
@@ -25,7 +28,13 @@ pub struct Healing {
 pub enum NotDone {
     /// There is no such incident, or it ended long ago.
     #[error("there is no open incident {0}; nodeward status lists them")]
-    NoSuch(IncidentId),
+    NoSuch(String),
+    /// What was given of its id names several.
+    #[error("{0} is part of several ids: {1}")]
+    Several(String, String),
+    /// Too little of its id was given.
+    #[error("{0:?} is too short for an incident: give at least {LEAST} characters of its id")]
+    TooShort(String),
     /// It is in another state.
     #[error("incident {0} is {1}: that cannot be done now")]
     State(IncidentId, &'static str),

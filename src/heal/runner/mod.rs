@@ -25,7 +25,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 pub use handle::{Healing, LOCAL, NotDone};
-pub use summary::{NodeState, Open, Summary, Tally};
+pub use summary::{Firing, NodeState, Open, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, Ours, Refused};
@@ -33,6 +33,7 @@ use super::machine::Event;
 use super::playbook;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::id::IncidentId;
+use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
 use crate::telemetry::fault::fault;
 use book::Book;
@@ -81,26 +82,31 @@ enum Mail {
     End(oneshot::Sender<()>),
 }
 
-/// What an operator wants.
+/// What an operator wants. Incidents are named by their id, or by enough of its beginning or end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// No new attempt starts until resumed, over restarts too.
-    Pause,
+    Pause {
+        /// Why, if that was said.
+        reason: Option<String>,
+    },
     /// The end of that.
     Resume,
     /// Maintenance on this node until it is ended.
     MaintenanceOn {
         /// Why.
         reason: String,
+        /// When it ends by itself, by the wall clock; never where nothing is said.
+        until: Option<Timestamp>,
     },
     /// The end of that.
     MaintenanceOff,
     /// Approve the action that an incident waits with.
-    Approve(IncidentId),
+    Approve(String),
     /// Say no to it.
-    Reject(IncidentId),
+    Reject(String),
     /// End an incident.
-    Cancel(IncidentId),
+    Cancel(String),
 }
 
 /// The task.
@@ -114,6 +120,8 @@ struct Runner {
     answering: mpsc::UnboundedSender<Mail>,
     /// Answers that could not be put on record yet.
     kept: VecDeque<Mail>,
+    /// The last turn could not be put on record: what is due stays due, and must not be tried without a pause.
+    stuck: bool,
     summary: Arc<std::sync::RwLock<Arc<Summary>>>,
 }
 
@@ -151,6 +159,7 @@ pub fn start(
         answers,
         answering,
         kept: VecDeque::new(),
+        stuck: false,
         summary: Arc::clone(&summary),
     };
     tokio::spawn(runner.run());
@@ -165,7 +174,10 @@ impl Runner {
         let mut forget = tokio::time::interval(FORGET);
         forget.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let wake = self.book.wake(&self.hands.now());
+            let mut wake = self.book.wake(&self.hands.now());
+            if self.stuck {
+                wake = wake.max(AGAIN);
+            }
             let mut batch = Vec::new();
             tokio::select! {
                 // Answers first: what is done must be on record before more is begun.
@@ -242,6 +254,7 @@ impl Runner {
         } else {
             self.journal.commit_waiting(commit).await.err()
         };
+        self.stuck = failed.is_some();
         match failed {
             None => {
                 self.book.keep();

@@ -3,17 +3,22 @@
 use serde_json::json;
 
 use super::book::{Book, Held, Switches};
+use super::handle::LEAST;
 use super::{NotDone, Order};
 use crate::heal::incident::{Approval, State};
 use crate::heal::machine::Event;
 use crate::journal::{Entry, Kind};
 use crate::model::id::IncidentId;
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, Timestamp};
 
 /// Names under which the journal keeps the switches.
 pub(super) const PAUSED: &str = "paused";
 /// See above.
 pub(super) const MAINTENANCE: &str = "maintenance";
+/// See above: RFC 3339.
+pub(super) const MAINTENANCE_UNTIL: &str = "maintenance_until";
+/// Who ends a maintenance that was given an end.
+const CLOCK: &str = "its end";
 
 impl Book {
     /// Does what an operator wants; one line about what was done.
@@ -24,12 +29,10 @@ impl Book {
         now: &Moment,
     ) -> Result<String, NotDone> {
         match order {
-            Order::Pause => self.pause(Some(by), now),
-            Order::Resume => self
-                .pause(None, now)
-                .map(|said| format!("{said} (by {by})")),
-            Order::MaintenanceOn { reason } => self.maintain(by, Some(reason), now),
-            Order::MaintenanceOff => self.maintain(by, None, now),
+            Order::Pause { reason } => Ok(self.pause(by, reason, now)),
+            Order::Resume => Ok(self.resume(by, now)),
+            Order::MaintenanceOn { reason, until } => Ok(self.maintain(by, &reason, until, now)),
+            Order::MaintenanceOff => Ok(self.end_maintenance(by, now)),
             Order::Approve(id) => self.approve(by, &id, now),
             Order::Reject(id) => {
                 self.end(&id, now, Event::Reject(by.to_owned()), "rejected", |s| {
@@ -46,67 +49,94 @@ impl Book {
         }
     }
 
-    fn pause(&mut self, by: Option<&str>, now: &Moment) -> Result<String, NotDone> {
-        let (did, said) = match by {
-            Some(_) => (
-                "pause",
-                "paused: no new attempt starts until nodeward resume",
-            ),
-            None => ("resume", "resumed"),
+    fn pause(&mut self, by: &str, reason: Option<String>, now: &Moment) -> String {
+        let who = format!("by {by} since {}", now.wall);
+        let paused = match &reason {
+            Some(reason) => format!("{reason} ({who})"),
+            None => who,
         };
-        let paused = by.map(|by| format!("by {by} since {}", now.wall));
         let switches = Switches {
-            paused: paused.clone(),
+            paused: Some(paused),
             ..self.switches.clone()
         };
-        self.switch(
-            did,
-            by.unwrap_or_default(),
-            switches,
-            (PAUSED, paused),
-            "",
-            now,
-        );
-        Ok(said.to_owned())
+        let data = json!({"did": "pause", "by": by, "reason": reason.unwrap_or_default()});
+        self.switch(switches, data, now);
+        "paused: no new attempt starts until nodeward resume".into()
+    }
+
+    fn resume(&mut self, by: &str, now: &Moment) -> String {
+        if self.switches.paused.is_none() {
+            return "healing is not paused".into();
+        }
+        let switches = Switches {
+            paused: None,
+            ..self.switches.clone()
+        };
+        self.switch(switches, json!({"did": "resume", "by": by}), now);
+        "resumed".into()
     }
 
     fn maintain(
         &mut self,
         by: &str,
-        reason: Option<String>,
+        reason: &str,
+        until: Option<Timestamp>,
         now: &Moment,
-    ) -> Result<String, NotDone> {
-        let (did, said) = match reason {
-            Some(_) => (
-                "maintenance on",
-                "maintenance is on: nothing is healed until nodeward maintenance off",
-            ),
-            None => ("maintenance off", "maintenance is off"),
-        };
-        let why = reason.clone().unwrap_or_default();
-        let maintenance = reason.map(|reason| format!("{reason} (by {by} since {})", now.wall));
+    ) -> String {
+        let end = until.map(|until| format!(", until {until}"));
+        let end = end.unwrap_or_default();
+        let words = format!("{reason} (by {by} since {}{end})", now.wall);
         let switches = Switches {
-            maintenance: maintenance.clone(),
+            maintenance: Some(words),
+            until,
             ..self.switches.clone()
         };
-        self.switch(did, by, switches, (MAINTENANCE, maintenance), &why, now);
-        Ok(said.to_owned())
+        let mut data = json!({"did": "maintenance on", "by": by, "reason": reason});
+        if let (Some(until), Some(data)) = (until, data.as_object_mut()) {
+            data.insert("until".into(), until.to_string().into());
+        }
+        self.switch(switches, data, now);
+        match until {
+            Some(until) => format!(
+                "maintenance is on: nothing is healed until {until}, or nodeward maintenance off"
+            ),
+            None => {
+                "maintenance is on: nothing is healed until nodeward maintenance off".to_owned()
+            }
+        }
     }
 
-    fn switch(
-        &mut self,
-        did: &str,
-        by: &str,
-        switches: Switches,
-        kept: (&str, Option<String>),
-        reason: &str,
-        now: &Moment,
-    ) {
-        let data = json!({"did": did, "by": by, "reason": reason});
+    fn end_maintenance(&mut self, by: &str, now: &Moment) -> String {
+        if self.switches.maintenance.is_none() {
+            return "there is no maintenance".into();
+        }
+        let switches = Switches {
+            maintenance: None,
+            until: None,
+            ..self.switches.clone()
+        };
+        self.switch(switches, json!({"did": "maintenance off", "by": by}), now);
+        "maintenance is off".into()
+    }
+
+    /// The end that an operator gave maintenance has come.
+    pub(super) fn end_of_maintenance(&mut self, now: &Moment) {
+        let said = self.end_maintenance(CLOCK, now);
+        tracing::info!("{said}: its end has come");
+    }
+
+    /// Sets the switches, and has all that waits look again.
+    fn switch(&mut self, switches: Switches, data: serde_json::Value, now: &Moment) {
         self.commit
             .entries
             .push(Entry::new(Kind::Operator).data(data));
-        self.commit.settings.push((kept.0.to_owned(), kept.1));
+        let kept = [
+            (PAUSED, switches.paused.clone()),
+            (MAINTENANCE, switches.maintenance.clone()),
+            (MAINTENANCE_UNTIL, switches.until.map(|at| at.to_string())),
+        ];
+        let kept = kept.map(|(name, value)| (name.to_owned(), value));
+        self.commit.settings.extend(kept);
         self.set_switches(switches);
         let waits = |h: &&Held| matches!(h.incident.state, State::Waiting { .. });
         let waiting: Vec<IncidentId> = self
@@ -120,42 +150,74 @@ impl Book {
         }
     }
 
-    fn approve(&mut self, by: &str, id: &IncidentId, now: &Moment) -> Result<String, NotDone> {
-        let held = self
+    /// The incident that is meant: by its whole id, or by enough of its beginning or end, among those that are open.
+    fn meant(&self, text: &str) -> Result<IncidentId, NotDone> {
+        let whole = IncidentId::new(text);
+        if self.held.contains_key(&whole) {
+            return Ok(whole);
+        }
+        let wanted = text.to_ascii_uppercase();
+        if wanted.len() < LEAST {
+            return Err(NotDone::TooShort(text.to_owned()));
+        }
+        let fits = |held: &&Held| {
+            let id = held.incident.id.as_str();
+            held.incident.state.is_open() && (id.starts_with(&wanted) || id.ends_with(&wanted))
+        };
+        let mut fitting: Vec<IncidentId> = self
             .held
-            .get(id)
-            .ok_or_else(|| NotDone::NoSuch(id.clone()))?;
-        let State::Waiting {
+            .values()
+            .filter(fits)
+            .map(|held| held.incident.id.clone())
+            .collect();
+        fitting.sort_unstable();
+        match (fitting.pop(), fitting.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (Some(last), false) => {
+                fitting.push(last);
+                fitting.truncate(10);
+                let ids: Vec<&str> = fitting.iter().map(IncidentId::as_str).collect();
+                Err(NotDone::Several(text.to_owned(), ids.join(", ")))
+            }
+            (None, _) => Err(NotDone::NoSuch(text.to_owned())),
+        }
+    }
+
+    fn approve(&mut self, by: &str, id: &str, now: &Moment) -> Result<String, NotDone> {
+        let id = self.meant(id)?;
+        let state = self.held.get(&id).map(|held| &held.incident.state);
+        let Some(State::Waiting {
             action: Some(action),
             ..
-        } = &held.incident.state
+        }) = state
         else {
-            return Err(NotDone::State(id.clone(), held.incident.state.as_str()));
+            let state = state.map_or("", State::as_str);
+            return Err(NotDone::State(id, state));
         };
         let approval = Approval {
             action: action.clone(),
             by: by.to_owned(),
         };
-        self.step(id, Event::Approve(approval), now);
+        self.step(&id, Event::Approve(approval), now);
         Ok(format!("approved: {id} may act once all other guards pass"))
     }
 
     fn end(
         &mut self,
-        id: &IncidentId,
+        id: &str,
         now: &Moment,
         event: Event,
         did: &str,
         fits: fn(&State) -> bool,
     ) -> Result<String, NotDone> {
-        let held = self
-            .held
-            .get(id)
-            .ok_or_else(|| NotDone::NoSuch(id.clone()))?;
-        if !fits(&held.incident.state) {
-            return Err(NotDone::State(id.clone(), held.incident.state.as_str()));
+        let id = self.meant(id)?;
+        let state = self.held.get(&id).map(|held| &held.incident.state);
+        match state {
+            Some(state) if !fits(state) => Err(NotDone::State(id.clone(), state.as_str())),
+            _ => {
+                self.step(&id, event, now);
+                Ok(format!("{did}: {id}"))
+            }
         }
-        self.step(id, event, now);
-        Ok(format!("{did}: {id}"))
     }
 }

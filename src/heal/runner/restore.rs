@@ -2,12 +2,13 @@
 
 use super::Rules;
 use super::book::{Book, Current, Held, Seen, Switches};
-use super::operate::{MAINTENANCE, PAUSED};
+use super::operate::{MAINTENANCE, MAINTENANCE_UNTIL, PAUSED};
 use crate::heal::history::History;
 use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
 use crate::journal::{IncidentRow, Restored};
 use crate::model::alert::Episode;
+use crate::model::moment::Timestamp;
 
 impl Book {
     /// What stood when the process before ended. A row that cannot be read costs itself only, and is said.
@@ -55,6 +56,9 @@ impl Book {
         book.switches = Switches {
             paused: settings.get(PAUSED).cloned(),
             maintenance: settings.get(MAINTENANCE).cloned(),
+            until: settings
+                .get(MAINTENANCE_UNTIL)
+                .and_then(|text| Timestamp::parse(text)),
         };
         book.history = History::of(book.held.values().map(|h| &h.incident));
         book

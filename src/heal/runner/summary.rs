@@ -15,7 +15,7 @@ use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
 
-/// Open incidents listed at most; all are counted.
+/// Open incidents, and alerts, listed at most; all are counted.
 const LISTED: usize = 100;
 
 /// How the node is, by precedence from the first to the last.
@@ -73,6 +73,19 @@ pub struct Open {
     pub attempts: usize,
     /// What it waits for: the guards that refuse.
     pub refused_by: Vec<Verdict>,
+}
+
+/// An alert of this machine that fires.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Firing {
+    /// Its `alertname`, or what its source has for one.
+    pub name: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// When it was told here.
+    pub told: Timestamp,
+    /// The incidents it belongs to; none if no playbook takes it.
+    pub incidents: Vec<IncidentId>,
 }
 
 /// What healing has done since the start.
@@ -167,6 +180,8 @@ pub struct Summary {
     pub open: Vec<Open>,
     /// Alerts of this machine that fire, by severity.
     pub firing: BTreeMap<&'static str, u64>,
+    /// The oldest of them.
+    pub alerts: Vec<Firing>,
     /// What was done since the start.
     #[serde(skip)]
     pub tally: Tally,
@@ -209,8 +224,26 @@ impl Book {
             states,
             open: open.into_iter().take(LISTED).map(shown).collect(),
             firing,
+            alerts: self.firing(),
             tally: self.tally.clone(),
         }
+    }
+}
+
+impl Book {
+    /// The alerts that have fired longest.
+    fn firing(&self) -> Vec<Firing> {
+        let seen = self.order.iter().filter_map(|e| self.episodes.get(e));
+        let fires = seen.filter(|s| s.status == Status::Firing);
+        fires
+            .take(LISTED)
+            .map(|seen| Firing {
+                name: seen.name.clone(),
+                severity: seen.severity,
+                told: seen.at,
+                incidents: seen.incidents.clone(),
+            })
+            .collect()
     }
 }
 

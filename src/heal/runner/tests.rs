@@ -253,7 +253,10 @@ async fn repeats_and_late_firings_change_nothing() {
 #[tokio::test]
 async fn the_kill_switch_and_open_incidents_survive_a_restart() {
     let case = Case::start("auto");
-    case.healing.operate("ann", Order::Pause).await.unwrap();
+    case.healing
+        .operate("ann", Order::Pause { reason: None })
+        .await
+        .unwrap();
     case.healing
         .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
         .await
@@ -305,13 +308,16 @@ async fn what_was_healed_and_fires_again_joins_its_incident() {
     let id = summary.open[0].id.clone();
     let said = case
         .healing
-        .operate("ann", Order::Cancel(id.clone()))
+        .operate("ann", Order::Cancel(id.to_string()))
         .await
         .unwrap();
     assert!(said.contains("cancelled"));
-    let again = case.healing.operate("ann", Order::Cancel(id)).await;
+    let again = case
+        .healing
+        .operate("ann", Order::Cancel(id.to_string()))
+        .await;
     assert!(matches!(again, Err(NotDone::State(..))));
-    let none = Order::Approve(IncidentId::new("nobody"));
+    let none = Order::Approve("nobody".into());
     let refused = case.healing.operate("ann", none).await;
     assert!(matches!(refused, Err(NotDone::NoSuch(_))));
 }
@@ -331,7 +337,7 @@ async fn a_person_approves_and_is_on_record() {
     let summary = case.until(asks).await;
     let id = summary.open[0].id.clone();
     case.healing
-        .operate("ann", Order::Approve(id))
+        .operate("ann", Order::Approve(id.to_string()))
         .await
         .unwrap();
     case.until(|s| {
@@ -345,4 +351,55 @@ async fn a_person_approves_and_is_on_record() {
     assert_eq!(operator["data"]["by"], "ann");
     let notify = lines.iter().find(|l| l["kind"] == "notify").unwrap();
     assert_eq!(notify["data"]["to"], json!(["soc"]));
+}
+
+#[tokio::test]
+async fn maintenance_ends_when_it_was_told_to_and_that_is_on_record() {
+    let case = Case::start("auto");
+    let on = |until| Order::MaintenanceOn {
+        reason: "disk swap".into(),
+        until,
+    };
+    let ends = Timestamp(Timestamp::now().0 + 300);
+    case.healing.operate("root", on(Some(ends))).await.unwrap();
+    let summary = case.healing.summary();
+    assert_eq!(summary.node, NodeState::Maintenance);
+    assert!(summary.maintenance.as_ref().unwrap().contains("disk swap"));
+    case.healing
+        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
+        .await
+        .unwrap();
+    // What waited for it is healed then.
+    case.until(|s| {
+        s.tally
+            .ended
+            .contains_key(&("web-down".to_owned(), "healed"))
+    })
+    .await;
+    assert!(case.healing.summary().maintenance.is_none());
+    let lines = case.lines();
+    let off = lines.iter().find(|l| l["data"]["did"] == "maintenance off");
+    assert_eq!(off.unwrap()["data"]["by"], "its end");
+}
+
+#[tokio::test]
+async fn an_incident_is_named_by_its_end_and_not_by_a_letter() {
+    let case = Case::start("approve");
+    case.healing
+        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
+        .await
+        .unwrap();
+    let summary = case
+        .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
+        .await;
+    let id = summary.open[0].id.to_string();
+    assert_eq!(summary.alerts[0].incidents[0].as_str(), id);
+    let short = case
+        .healing
+        .operate("ann", Order::Cancel(id[..3].into()))
+        .await;
+    assert!(matches!(short, Err(NotDone::TooShort(_))));
+    let end = Order::Cancel(id[20..].to_lowercase());
+    let said = case.healing.operate("ann", end).await.unwrap();
+    assert!(said.contains(&id), "{said}");
 }

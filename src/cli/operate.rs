@@ -1,0 +1,133 @@
+//! `nodeward pause`, `resume`, `maintenance`, `approve`, `reject` and `cancel`: what operators tell a running nodeward.
+
+use clap::{Arg, ArgMatches, Command};
+use serde_json::{Value, json};
+
+use super::{Exit, control};
+use crate::model::duration::Period;
+use crate::model::moment::Timestamp;
+use crate::net::client::Request;
+
+const NAMES: [&str; 6] = [
+    "pause",
+    "resume",
+    "maintenance",
+    "approve",
+    "reject",
+    "cancel",
+];
+
+pub(super) fn commands() -> [Command; 6] {
+    let reason = || Arg::new("reason").long("reason").value_name("TEXT");
+    let about = |name: &'static str, help: &'static str| {
+        let id = Arg::new("incident")
+            .value_name("ID")
+            .required(true)
+            .help("Its id as status shows it, or at least 4 characters of its beginning or end");
+        control::with_place(Command::new(name).about(help)).arg(id)
+    };
+    [
+        control::with_place(
+            Command::new("pause")
+                .about("Stop healing: no new attempt starts until resume, over restarts too"),
+        )
+        .arg(reason().help("Why, for the record and for status")),
+        control::with_place(Command::new("resume").about("Let healing go on after pause")),
+        Command::new("maintenance")
+            .about(
+                "Say that this node is worked on: nothing is healed meanwhile, over restarts too",
+            )
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(
+                control::with_place(Command::new("on").about("Begin maintenance"))
+                    .arg(
+                        reason()
+                            .required(true)
+                            .help("Why, for the record and for status"),
+                    )
+                    .arg(
+                        Arg::new("until")
+                            .long("until")
+                            .value_name("TIME")
+                            .help("When it ends by itself: 2h from now, or 2026-11-22T16:38:47Z"),
+                    ),
+            )
+            .subcommand(control::with_place(
+                Command::new("off").about("End maintenance"),
+            )),
+        about("approve", "Let an incident do the action it asks for"),
+        about("reject", "Say no to that action; people are told"),
+        about("cancel", "End an incident without healing it"),
+    ]
+}
+
+pub(super) fn does(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+pub(super) fn run(name: &str, matches: &ArgMatches) -> Exit {
+    let (matches, body) = match body(name, matches) {
+        Ok(both) => both,
+        Err(exit) => return exit,
+    };
+    let request = Request::post(body.to_string())
+        .header("content-type", "application/json")
+        .at(&format!("/api/v1/{name}"))
+        .at_most_once();
+    let response = match control::ask(matches, request) {
+        Ok(response) => response,
+        Err(exit) => return exit,
+    };
+    let said: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    let text = |key: &str| said.get(key).and_then(Value::as_str);
+    match (text("done"), text("error")) {
+        (Some(done), _) if response.status.is_success() => {
+            super::say(done);
+            Exit::Fine
+        }
+        (_, Some(error)) => super::fail(error),
+        _ => super::fail("the answer is not nodeward's: another program holds this socket"),
+    }
+}
+
+/// The flags that say where the socket is, and what is sent to it.
+fn body<'a>(name: &str, matches: &'a ArgMatches) -> Result<(&'a ArgMatches, Value), Exit> {
+    match (name, matches.subcommand()) {
+        ("maintenance", Some(("on", matches))) => {
+            let until = matches.get_one::<String>("until");
+            let until = until.map(|text| ends(text)).transpose()?;
+            let reason = matches.get_one::<String>("reason");
+            Ok((
+                matches,
+                json!({"on": true, "reason": reason, "until": until}),
+            ))
+        }
+        ("maintenance", Some((_, matches))) => Ok((matches, json!({"on": false}))),
+        ("pause", _) => {
+            let reason = matches.get_one::<String>("reason");
+            Ok((matches, json!({"reason": reason})))
+        }
+        ("resume", _) => Ok((matches, json!({}))),
+        _ => {
+            let incident = matches.get_one::<String>("incident");
+            Ok((matches, json!({"incident": incident})))
+        }
+    }
+}
+
+/// When maintenance ends: a time, or how long from now.
+fn ends(text: &str) -> Result<String, Exit> {
+    let at = match text.parse::<Period>() {
+        Ok(span) => {
+            let span = i64::try_from(span.get().as_millis()).unwrap_or(i64::MAX);
+            Some(Timestamp(Timestamp::now().0.saturating_add(span)))
+        }
+        Err(_) => Timestamp::parse(text),
+    };
+    at.map(|at| at.to_string()).ok_or_else(|| {
+        super::usage(&format!(
+            "--until {text}: neither a duration such as 2h nor a time such as 2026-11-22T16:38:47Z"
+        ))
+    })
+}

@@ -1,0 +1,156 @@
+//! What operators tell a running nodeward, and what it says of its incidents.
+
+use crate::program::{Program, Scratch, exchange, output};
+
+const CONFIG: &str = r#"
+http: {listen: ['127.0.0.1:0']}
+node: {match: {instance: [here]}}
+hooks: {am: {kind: alertmanager}}
+checks: {alive: {probe: {process: {name: nodeward}}, every: 1h}}
+playbooks:
+  clear:
+    mode: approve
+    match: {alertname: Full}
+    target: node
+    ladder: [{do: {command: {argv: [/bin/true]}}, timeout: 10s}]
+    verify: {all: [{check: alive}], pass: 1, every: 100ms}
+    probation: 0s
+"#;
+
+/// Runs a command that must end with `code`; all it printed.
+fn told(scratch: &Scratch, args: &[&str], code: i32) -> String {
+    let ended = output(scratch, args);
+    let said = [ended.stdout, ended.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert_eq!(ended.status.code(), Some(code), "{args:?}: {said}");
+    said
+}
+
+/// Sends an alert that fires.
+fn fire(address: &str) {
+    let now = nodeward::model::moment::Timestamp::now().to_string();
+    let body = r#"{"version": "4", "receiver": "r", "status": "firing", "alerts": [{"status": "firing",
+        "labels": {"alertname": "Full", "instance": "here", "severity": "warning"}, "annotations": {},
+        "startsAt": "NOW", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "f"}]}"#;
+    let body = body.replace("NOW", &now);
+    let request = format!(
+        "POST /hooks/am HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = String::from_utf8_lossy(&exchange(address, request.as_bytes())).into_owned();
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+}
+
+/// The state, once it is as wanted.
+fn state(scratch: &Scratch, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    // The bound is only ever used up by a failure.
+    for _ in 0..3_000 {
+        let text = output(scratch, &["status", "--json"]).stdout;
+        let state: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        if wanted(&state["healing"]) {
+            return state["healing"].clone();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{}", told(scratch, &["status", "--json"], 0));
+}
+
+fn waits_for(guard: &str) -> impl Fn(&serde_json::Value) -> bool {
+    move |healing| {
+        let refused = healing["open"][0]["refused_by"].as_array();
+        refused.is_some_and(|all| all.iter().any(|v| v["guard"] == guard))
+    }
+}
+
+#[test]
+fn operators_pause_maintain_and_approve_and_each_is_on_record_by_name() {
+    let scratch = Scratch::new();
+    let config = scratch.write("nodeward.yml", CONFIG);
+    let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
+    let address = program.http();
+
+    told(&scratch, &["pause", "--reason", "release"], 0);
+    let said = told(
+        &scratch,
+        &[
+            "maintenance",
+            "on",
+            "--reason",
+            "disk swap",
+            "--until",
+            "2h",
+        ],
+        0,
+    );
+    assert!(said.contains("until"), "{said}");
+    fire(&address);
+    state(&scratch, waits_for("maintenance"));
+    let shown = told(&scratch, &["status"], 0);
+    for word in [
+        "node is maintenance",
+        "healing is paused: release (by ",
+        "maintenance: disk swap (by ",
+        "alert Full (warning)",
+        "node by clear, waiting, 0 attempts",
+        "waits for kill_switch",
+    ] {
+        assert!(shown.contains(word), "{word} in {shown}");
+    }
+    told(&scratch, &["maintenance", "off"], 0);
+    told(&scratch, &["resume"], 0);
+
+    let only = |healing: &serde_json::Value| {
+        let refused = healing["open"][0]["refused_by"].as_array();
+        refused.is_some_and(|all| all.len() == 1 && all[0]["guard"] == "approval")
+    };
+    let healing = state(&scratch, only);
+    let id = healing["open"][0]["id"].as_str().unwrap().to_owned();
+    let none = told(&scratch, &["approve", "ZZZZZZ"], 1);
+    assert!(none.contains("no open incident ZZZZZZ"), "{none}");
+    let said = told(&scratch, &["approve", &id[id.len() - 6..]], 0);
+    assert!(said.contains(&id), "{said}");
+    state(&scratch, |healing| {
+        healing["open"].as_array().is_some_and(Vec::is_empty)
+    });
+
+    let who = match rustix::process::geteuid().as_raw() {
+        0 => "root".to_owned(),
+        uid => format!("uid {uid}"),
+    };
+    let record = told(&scratch, &["journal", "list", "--kind", "operator"], 0);
+    for did in [
+        "pause",
+        "maintenance on",
+        "maintenance off",
+        "resume",
+        "approve",
+    ] {
+        let words = [format!("\"did\":\"{did}\""), format!("\"by\":\"{who}\"")];
+        let said = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(record.lines().any(said), "{words:?} in {record}");
+    }
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
+fn an_order_that_cannot_be_done_says_why() {
+    let scratch = Scratch::new();
+    let mut program = Program::start(&scratch, &["--web.listen-address=127.0.0.1:0"]);
+    program.line("control socket");
+    let off = told(&scratch, &["pause"], 1);
+    assert!(off.contains("healing is off"), "{off}");
+    let never = ["maintenance", "on", "--reason", "x", "--until", "soon"];
+    let said = told(&scratch, &never, 2);
+    assert!(said.contains("--until soon"), "{said}");
+    let past = [
+        "maintenance",
+        "on",
+        "--reason",
+        "x",
+        "--until",
+        "2001-01-01T00:00:00Z",
+    ];
+    let said = told(&scratch, &past, 1);
+    assert!(said.contains("over already"), "{said}");
+    assert_eq!(program.end(), Some(0));
+}
