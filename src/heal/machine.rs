@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::guards::{self, Look, Standing, Verdict};
+use super::guards::{Look, Standing};
 use super::incident::{Approval, Cause, Incident, State};
 use super::plan::{Mode, Plan};
-use crate::action::Strength;
 use crate::journal::Kind;
 use crate::model::alert::{Episode, Status};
 use crate::model::moment::{Deadline, Moment};

@@ -1,6 +1,14 @@
 //! The attempt: its intent, its result, and what a restart finds of it.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{After, Effect, MARGIN, Outcome, Stepping};
+use crate::heal::guards::{Look, Verdict};
+use crate::heal::incident::{Cause, State};
+use crate::journal::Kind;
+use crate::model::moment::Deadline;
 
 impl Stepping<'_> {
     pub(super) fn intend(&mut self, look: Look, verdicts: &[Verdict]) {

@@ -1,6 +1,11 @@
 //! Changes of state, each with its record.
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::{Effect, PATIENCE, RECOVERY, Record, Stepping};
+use crate::heal::incident::{Cause, State};
+use crate::journal::Kind;
+use crate::model::moment::Deadline;
 
 impl Stepping<'_> {
     pub(super) fn enter_suppressed(&mut self, reason: &str) {

@@ -1,6 +1,12 @@
 //! The proof that it helped, and what follows without it.
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::{Effect, RECOVERY, Stepping};
+use crate::action::Strength;
+use crate::heal::incident::{Cause, State};
+use crate::journal::Kind;
+use crate::model::moment::Deadline;
 
 impl Stepping<'_> {
     pub(super) fn probed(&mut self, asked: u32, passed: bool, data: Value) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::action::Strength;
 use crate::heal::guards::{Rendered, Unseen};
 use crate::heal::plan::{Limits, Proof, Rung};
 use crate::model::alert::Labels;

@@ -1,6 +1,15 @@
 //! Waiting: the guards are asked, and what they say is recorded.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Effect, PATIENCE, Stepping};
+use crate::heal::guards::{self, Look, Verdict};
+use crate::heal::incident::{Cause, State};
+use crate::heal::plan::Mode;
+use crate::journal::Kind;
+use crate::model::moment::Deadline;
 
 impl Stepping<'_> {
     /// Has the guards look again, if it is for them that the incident waits.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::{fine, plan};
+use crate::action::Strength;
 use crate::heal::history::{History, Mark};
 use crate::heal::incident::{Approval, Incident, State};
 use crate::heal::plan::{Limits, Plan, Rung};
