@@ -339,12 +339,14 @@ fn not_helped() -> Result<(), Failed> {
         let of: Vec<&Value> = records.iter().filter(|r| r["target"] == target).collect();
         let result = of.iter().find(|r| r["kind"] == "result");
         assert_eq!(
-            result.map(|r| &r["data"]["outcome"]),
+            result.and_then(|r| r.pointer("/data/outcome")),
             Some(&json!("done")),
             "{of:#?}"
         );
         let told = of.iter().find(|r| r["kind"] == "notify");
-        let told = told.map(|r| r["data"]["summary"].to_string());
+        let told = told
+            .and_then(|r| r.pointer("/data/summary"))
+            .map(Value::to_string);
         assert!(
             told.as_ref()
                 .is_some_and(|told| told.contains("nothing on the ladder helped")),
@@ -406,13 +408,16 @@ fn by_prometheus() -> Result<(), Failed> {
     let _prometheus = prometheus::start(&scrapes.to_string(), &stage.scratch)?;
     stage.call(&["KillUnit", "ssi", WEB, "all", "9"])?;
     let records = once(&stage.scratch, &nodeward, "the alert to be resolved", |r| {
-        r["kind"] == "alert" && r["data"]["status"] == "resolved"
+        r["kind"] == "alert" && r.pointer("/data/status") == Some(&json!("resolved"))
     })?;
     let alerts: Vec<&Value> = records.iter().filter(|r| r["kind"] == "alert").collect();
     let [fired, resolved] = alerts.as_slice() else {
         return Err(format!("not two alerts: {alerts:#?}").into());
     };
-    assert_eq!(fired["data"]["episode"], resolved["data"]["episode"]);
+    assert_eq!(
+        fired.pointer("/data/episode"),
+        resolved.pointer("/data/episode")
+    );
     let records = once(&stage.scratch, &nodeward, "the unit to be healed", |r| {
         r["to"] == "healed"
     })?;
