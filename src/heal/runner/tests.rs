@@ -396,10 +396,10 @@ async fn an_incident_is_named_by_its_end_and_not_by_a_letter() {
     assert_eq!(summary.alerts[0].incidents[0].as_str(), id);
     let short = case
         .healing
-        .operate("ann", Order::Cancel(id[..3].into()))
+        .operate("ann", Order::Cancel(id.chars().take(3).collect()))
         .await;
     assert!(matches!(short, Err(NotDone::TooShort(_))));
-    let end = Order::Cancel(id[20..].to_lowercase());
+    let end = Order::Cancel(id.chars().skip(20).collect::<String>().to_lowercase());
     let said = case.healing.operate("ann", end).await.unwrap();
     assert!(said.contains(&id), "{said}");
 }
