@@ -50,11 +50,12 @@ fn subject(page: &mut String, entry: &Entry) -> fmt::Result {
     )?;
     families(page, entry.families.iter().copied())?;
     instruments(page, entry.instruments)?;
-    keys(page, &(entry.items)())
+    keys(page, (entry.items)().iter())
 }
 
-fn keys(page: &mut String, items: &[ItemDescriptor]) -> fmt::Result {
-    if items.is_empty() {
+fn keys<'a>(page: &mut String, items: impl Iterator<Item = &'a ItemDescriptor>) -> fmt::Result {
+    let mut items = items.peekable();
+    if items.peek().is_none() {
         return Ok(());
     }
     writeln!(page, "\n| Zabbix key | what |\n| --- | --- |")?;

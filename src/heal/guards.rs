@@ -96,7 +96,28 @@ fn refuse(guard: &str, value: impl Into<String>, again: Duration) -> Verdict {
     }
 }
 
-/// Asks every guard, in the order in which they are reported.
+/// Every guard, in the order in which they are reported.
+pub const NAMES: [&str; 17] = [
+    "kill_switch",
+    "maintenance",
+    "episode",
+    "freshness",
+    "confirm",
+    "busy",
+    "cooldown",
+    "backoff",
+    "budget",
+    "playbook_budget",
+    "flap",
+    "rate",
+    "lock",
+    "storm",
+    "action",
+    "witness",
+    "approval",
+];
+
+/// Asks every guard, in the order of [`NAMES`].
 #[must_use]
 pub fn evaluate(
     incident: &Incident,

@@ -170,6 +170,15 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every word of [`Cause::as_str`].
+    pub const WORDS: [&'static str; 5] = [
+        "exhausted",
+        "flapping",
+        "refused",
+        "unknown_outcome",
+        "not_approved",
+    ];
+
     /// One word, for labels and records.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -212,6 +221,15 @@ impl State {
         "verifying",
         "probation",
         "escalated",
+    ];
+
+    /// Every word of [`State::as_str`] that an incident which is over can have.
+    pub const OVER: [&'static str; 5] = [
+        "suppressed",
+        "observed",
+        "resolved_alone",
+        "healed",
+        "cancelled",
     ];
 
     /// Whether anything can still happen by itself.

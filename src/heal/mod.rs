@@ -31,4 +31,5 @@ pub mod machine;
 pub mod plan;
 pub mod playbook;
 pub mod runner;
+pub mod told;
 pub mod world;

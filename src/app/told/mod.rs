@@ -28,6 +28,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
         build::FAMILIES,
         crate::check::FAMILIES,
+        crate::heal::told::FAMILIES,
         hooked::FAMILIES,
         crate::notify::FAMILIES,
         passive::FAMILIES,
@@ -47,12 +48,12 @@ pub fn instruments() -> Vec<&'static dyn Named> {
         pushed::INSTRUMENTS,
         crate::check::INSTRUMENTS,
         crate::notify::INSTRUMENTS,
+        crate::heal::told::INSTRUMENTS,
     ]
     .concat()
 }
 
 /// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.
-#[must_use]
-pub fn keys() -> &'static [ItemDescriptor] {
-    crate::check::KEYS
+pub fn keys() -> impl Iterator<Item = &'static ItemDescriptor> {
+    crate::check::KEYS.iter().chain(crate::heal::told::KEYS)
 }

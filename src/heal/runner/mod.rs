@@ -25,7 +25,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 pub use handle::{Healing, LOCAL, NotDone};
-pub use summary::{Firing, NodeState, Open, Summary, Tally};
+pub use summary::{Firing, NodeState, Open, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, Ours, Refused};

@@ -1,14 +1,16 @@
 //! What everybody else sees of healing: one plain value, made anew after each turn.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::book::Book;
+use crate::dialect::Distribution;
 use crate::heal::guards::Verdict;
 use crate::heal::incident::{Incident, State};
 use crate::heal::machine::Step;
+use crate::heal::plan::Mode;
+use crate::heal::playbook::Playbook;
 use crate::journal::Kind;
 use crate::model::alert::Status;
 use crate::model::id::IncidentId;
@@ -17,6 +19,11 @@ use crate::model::severity::Severity;
 
 /// Open incidents, and alerts, listed at most; all are counted.
 const LISTED: usize = 100;
+
+/// Upper bounds of the durations of stages, in seconds.
+pub const STAGE_BOUNDS: [f64; 12] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 1800.0,
+];
 
 /// How the node is, by precedence from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
@@ -89,7 +96,7 @@ pub struct Firing {
 }
 
 /// What healing has done since the start.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
     /// Attempts begun, by playbook.
     pub attempts: BTreeMap<String, u64>,
@@ -101,37 +108,8 @@ pub struct Tally {
     pub relapses: BTreeMap<String, u64>,
     /// Decisions that a guard refused, by guard.
     pub refusals: BTreeMap<String, u64>,
-    /// Time spent in each stage, by playbook and state.
-    pub stages: BTreeMap<(String, &'static str), Durations>,
-}
-
-/// Durations in buckets.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Durations {
-    /// How many were at most as long as the bound of the same place in [`Durations::BOUNDS`].
-    pub buckets: [u64; 12],
-    /// How many there were.
-    pub count: u64,
-    /// Their sum in seconds.
-    pub sum: f64,
-}
-
-impl Durations {
-    /// Upper bounds in seconds.
-    pub const BOUNDS: [f64; 12] = [
-        0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 1800.0,
-    ];
-
-    fn add(&mut self, span: Duration) {
-        let seconds = span.as_secs_f64();
-        for (bucket, bound) in self.buckets.iter_mut().zip(Self::BOUNDS) {
-            if seconds <= bound {
-                *bucket += 1;
-            }
-        }
-        self.count += 1;
-        self.sum += seconds;
-    }
+    /// Seconds spent in each stage, by playbook and state.
+    pub stages: BTreeMap<(String, &'static str), Distribution<{ STAGE_BOUNDS.len() }>>,
 }
 
 impl Tally {
@@ -147,7 +125,7 @@ impl Tally {
         let (was, is) = (before.state.as_str(), after.state.as_str());
         if was != is {
             let stage = self.stages.entry((name(), was)).or_default();
-            stage.add(now.since(&before.changed));
+            stage.add(&STAGE_BOUNDS, now.since(&before.changed).as_secs_f64());
             if !after.state.is_open() {
                 *self.ended.entry((name(), is)).or_default() += 1;
             }
@@ -182,6 +160,8 @@ pub struct Summary {
     pub firing: BTreeMap<&'static str, u64>,
     /// The oldest of them.
     pub alerts: Vec<Firing>,
+    /// The configured playbooks and how far each may go.
+    pub playbooks: BTreeMap<String, Mode>,
     /// What was done since the start.
     #[serde(skip)]
     pub tally: Tally,
@@ -225,6 +205,7 @@ impl Book {
             open: open.into_iter().take(LISTED).map(shown).collect(),
             firing,
             alerts: self.firing(),
+            playbooks: self.rules.playbooks.iter().map(mode).collect(),
             tally: self.tally.clone(),
         }
     }
@@ -245,6 +226,10 @@ impl Book {
             })
             .collect()
     }
+}
+
+fn mode((name, playbook): (&String, &Playbook)) -> (String, Mode) {
+    (name.clone(), playbook.mode)
 }
 
 fn shown(incident: &Incident) -> Open {
