@@ -77,6 +77,7 @@ struct Undo {
     episodes: HashMap<Episode, Option<Seen>>,
     deliveries: usize,
     switches: Option<Switches>,
+    tally: Option<Tally>,
 }
 
 /// What operators have set; kept over restarts.
@@ -188,6 +189,9 @@ impl Book {
         if let Some(switches) = undo.switches {
             self.switches = switches;
         }
+        if let Some(tally) = undo.tally {
+            self.tally = tally;
+        }
         self.history = History::of(self.held.values().map(|h| &h.incident));
     }
 
@@ -281,6 +285,7 @@ impl Book {
         if before.state.holds_target() && !after.state.holds_target() {
             self.wake_waiting(&after.target, id, now);
         }
+        self.undo.tally.get_or_insert_with(|| self.tally.clone());
         self.tally.count(&before, &after, &step, now);
         self.note(&after, step, now);
     }

@@ -218,6 +218,45 @@ async fn heals_and_puts_every_step_on_record() {
     assert_eq!(others.count(), 1);
 }
 
+#[test]
+fn what_could_not_be_put_on_record_was_never_counted() {
+    let mut book = Book::new(rules("observe"));
+    let mut turn = |keep: bool| {
+        let now = World::new().now();
+        book.deliver(
+            "am",
+            delivery(1, vec![alert("here", 1, Status::Firing)]),
+            false,
+            &now,
+        );
+        let (_, effects) = book.take();
+        let (id, crate::heal::machine::Effect::Look(round)) = &effects[0] else {
+            panic!("{effects:?}");
+        };
+        let look = Look {
+            confirm: Vec::new(),
+            busy: None,
+            witness: Ok(None),
+            action: Err(crate::heal::guards::Unseen("no label".into())),
+        };
+        book.step(id, Event::Looked(*round, look), &now);
+        let counted = book.summary();
+        if keep {
+            book.keep();
+        } else {
+            book.undo();
+        }
+        (counted, book.summary())
+    };
+    let (counted, after) = turn(false);
+    assert_ne!(counted.tally, Tally::default());
+    assert_eq!((after.tally, after.firing.len()), (Tally::default(), 0));
+    let modes = [("web-down".to_owned(), crate::heal::plan::Mode::Observe)];
+    assert_eq!(after.playbooks, modes.into());
+    let (counted, after) = turn(true);
+    assert_eq!(counted, after);
+}
+
 #[tokio::test]
 async fn repeats_and_late_firings_change_nothing() {
     let case = Case::start("observe");
