@@ -28,6 +28,7 @@ use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
 use crate::heal::intake::Desk;
+use crate::heal::told::Shown;
 use crate::serve::api::Operator;
 use crate::serve::hooks::Inbox;
 use crate::serve::{Control, Reloaded, Requests, Router};
@@ -194,6 +195,7 @@ impl Running {
             desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
             ..Inbox::default()
         };
+        let door = Arc::clone(&healing.door);
         let told: Vec<Arc<dyn Told>> = vec![
             Arc::clone(&reload) as Arc<dyn Told>,
             Arc::new(Served {
@@ -205,6 +207,7 @@ impl Running {
             Arc::clone(&pushed) as Arc<dyn Told>,
             Arc::clone(&checks) as Arc<dyn Told>,
             Arc::clone(&healing.door) as Arc<dyn Told>,
+            Arc::new(Shown(move || door.summary())),
         ];
         let house = Arc::new(House::with(&settings, told.clone(), inbox.clone(), None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));

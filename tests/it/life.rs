@@ -103,6 +103,28 @@ fn a_reload_takes_all_of_a_config_or_nothing() {
 }
 
 #[test]
+fn healing_is_told_whether_it_is_on_or_begins_at_a_reload() {
+    let scratch = Scratch::new();
+    let serve = "http: {listen: ['127.0.0.1:0']}\n";
+    let config = scratch.write("nodeward.yml", serve);
+    let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
+    let address = program.http();
+    let told = |series: &str| value(&get(&address, "/metrics").1, series);
+    let healthy = "nodeward_node_state{state=\"healthy\"}";
+    let attempts = "nodeward_heal_attempts_total{playbook=\"web\"}";
+    assert_eq!((told(healthy), told(attempts)), (Some(1.0), None));
+
+    let playbook = "playbooks:\n  web:\n    match: {alertname: Down}\n    target: {unit: web.service}\n    \
+                    ladder: [{do: {systemd: restart}}]\n";
+    scratch.write("nodeward.yml", &format!("{serve}{playbook}"));
+    program.signal(Signal::HUP);
+    program.next_line("config reloaded");
+    assert_eq!((told(healthy), told(attempts)), (Some(1.0), Some(0.0)));
+    assert_eq!(told("nodeward_duplicate_series_total"), Some(0.0));
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
 fn a_listener_moves_to_all_addresses_and_back_on_the_port_it_has() {
     let scratch = Scratch::new();
     let write =

@@ -148,8 +148,9 @@ pub fn start(
 ) -> Healing {
     let (mail, receiver) = mpsc::channel(WAITING);
     let (answering, answers) = mpsc::unbounded_channel();
-    let summary = Arc::<std::sync::RwLock<Arc<Summary>>>::default();
     let book = Book::restore(rules, restored);
+    // Seen from the start: what was open before must not look healthy until the first turn.
+    let summary = Arc::new(std::sync::RwLock::new(Arc::new(book.summary())));
     let runner = Runner {
         book,
         journal,
