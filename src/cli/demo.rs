@@ -12,7 +12,6 @@
 
 mod part;
 mod shop;
-mod words;
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
@@ -297,7 +296,7 @@ async fn follow(state: &Path) -> Result<Duration, String> {
             filter.after = stored.seq;
             let record: Value = serde_json::from_str(&stored.line)
                 .map_err(|e| format!("record {} of the journal: {e}", stored.seq))?;
-            if let Some(said) = words::plain(&record) {
+            if let Some(said) = super::words::plain(&record) {
                 tell(Some(&record), &said)?;
             }
             match record.pointer("/to").and_then(Value::as_str) {

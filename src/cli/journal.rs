@@ -70,7 +70,8 @@ pub(super) fn command() -> Command {
         ))
 }
 
-fn placed(command: Command) -> Command {
+/// With the flags that say where the journal lies.
+pub(super) fn placed(command: Command) -> Command {
     command.arg(flags::path("state-dir", flags::STATE_DIR)).arg(
         Arg::new("config")
             .long("config")
@@ -97,7 +98,7 @@ fn failed(error: impl std::fmt::Display) -> Exit {
 }
 
 /// The journal of the state directory that flag, config and variables name.
-fn open(matches: &ArgMatches) -> Result<Reader, Exit> {
+pub(super) fn open(matches: &ArgMatches) -> Result<Reader, Exit> {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let flag = get("state-dir");
     let config = match config::locate(get("config")) {
@@ -203,7 +204,8 @@ fn moment(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text)
 }
 
-fn whole_id(reader: &Reader, start: &str) -> Result<String, Exit> {
+/// The id of which `start` is the beginning.
+pub(super) fn whole_id(reader: &Reader, start: &str) -> Result<String, Exit> {
     let some = reader.incidents_like(start, 5).map_err(failed)?;
     match some.as_slice() {
         [one] => Ok(one.clone()),

@@ -14,6 +14,8 @@ mod operate;
 mod run;
 mod show;
 mod validate;
+mod why;
+mod words;
 
 use std::io::Write;
 
@@ -48,6 +50,7 @@ fn command() -> Command {
             .subcommand(control::health_command())
             .subcommands(operate::commands())
             .subcommand(journal::command())
+            .subcommand(why::command())
             .subcommand(demo::command())
             .subcommand(generate::command()),
     )
@@ -80,6 +83,7 @@ pub fn main() -> Exit {
         Some(("health", matches)) => control::health(matches),
         Some((name, matches)) if operate::does(name) => operate::run(name, matches),
         Some(("journal", matches)) => journal::run(matches),
+        Some(("why", matches)) => why::run(matches),
         Some(("demo", matches)) => demo::run(matches),
         Some(("demo-service", _)) => demo::run_service(),
         Some(("demo-nodeward", matches)) => demo::run_nodeward(matches),

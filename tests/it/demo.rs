@@ -51,6 +51,22 @@ fn heals_its_own_service_and_the_journal_it_leaves_says_what_was_printed() {
     assert_eq!(proven.status.code(), Some(0), "{proof}");
     assert!(printed.contains(proof.trim()), "{printed}\n{proof}");
 
+    let incident = records
+        .values()
+        .find_map(|r| r["incident"].as_str())
+        .unwrap();
+    let why = output(
+        &scratch,
+        &["why", incident.get(..20).unwrap(), "--state-dir", &state],
+    );
+    let story = String::from_utf8(why.stdout).unwrap();
+    assert_eq!(why.status.code(), Some(0), "{story}");
+    for said in ["is healed", "passes  kill_switch", "passes  confirm"] {
+        assert!(story.contains(said), "{said} in {story}");
+    }
+    let none = output(&scratch, &["why", "nobody", "--state-dir", &state]);
+    assert_eq!(none.status.code(), Some(1));
+
     // What it leaves is a config like any other.
     let config = format!("{keep}/nodeward.yml");
     let valid = output(&scratch, &["validate", &config]);

@@ -1,4 +1,4 @@
-//! Records of the journal in plain words.
+//! Records of the journal in plain words, for `demo` and `why`.
 
 use serde_json::Value;
 

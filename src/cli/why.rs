@@ -1,0 +1,121 @@
+//! `nodeward why INCIDENT`: what became of it, and which guard said what, from the journal alone.
+
+use std::ops::ControlFlow;
+
+use clap::{Arg, ArgMatches, Command};
+use serde_json::Value;
+
+use super::{Exit, journal, words};
+use crate::journal::Filter;
+
+pub(super) fn command() -> Command {
+    journal::placed(
+        Command::new("why")
+            .about("Tell what became of an incident, and which guard said what")
+            .arg(
+                Arg::new("id")
+                    .value_name("INCIDENT")
+                    .required(true)
+                    .help("Its id, or the beginning of it"),
+            ),
+    )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Exit {
+    why(matches).err().unwrap_or(Exit::Fine)
+}
+
+fn why(matches: &ArgMatches) -> Result<(), Exit> {
+    let reader = journal::open(matches)?;
+    let start = matches.get_one::<String>("id").map_or("", String::as_str);
+    let id = journal::whole_id(&reader, start)?;
+    let filter = Filter {
+        incident: Some(id.clone()),
+        ..Filter::default()
+    };
+    let mut records = Vec::new();
+    reader
+        .entries(&filter, &mut |stored| {
+            records.extend(serde_json::from_str::<Value>(&stored.line));
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| super::fail(&error.to_string()))?;
+    super::print(told(&records).as_bytes())?;
+    let state = records.iter().rev().find_map(|r| text(r, "to"));
+    super::say(&format!("incident {id}: {}", state.unwrap_or("unknown")));
+    Ok(())
+}
+
+fn text<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
+    record.get(name).and_then(Value::as_str)
+}
+
+/// The story, and after it every guard as it was asked last.
+fn told(records: &[Value]) -> String {
+    let mut lines = Vec::new();
+    if let Some(first) = records.first() {
+        let name = |name| text(first, name).unwrap_or("?");
+        lines.push(format!(
+            "{} by playbook {}",
+            name("target"),
+            name("playbook")
+        ));
+    }
+    for record in records {
+        if let Some(said) = words::plain(record) {
+            lines.push(format!("  {}  {said}", text(record, "time").unwrap_or("-")));
+        }
+    }
+    let decision = records
+        .iter()
+        .rev()
+        .find(|r| text(r, "kind") == Some("decision"));
+    if let Some(decision) = decision {
+        let time = text(decision, "time").unwrap_or("-");
+        lines.push(format!("the guards, as they were asked last ({time}):"));
+        let guards = decision.pointer("/data/guards").and_then(Value::as_array);
+        for guard in guards.into_iter().flatten() {
+            let passes = guard.get("passes") == Some(&Value::Bool(true));
+            let name = text(guard, "guard").unwrap_or("?");
+            let value = text(guard, "value").unwrap_or("?");
+            let said = if passes { "passes " } else { "REFUSES" };
+            lines.push(format!("  {said} {name:<16} {value}"));
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tells_the_story_and_each_guard_with_its_value() {
+        let about = |kind: &str, more: Value| {
+            let mut record =
+                json!({"time": "T", "kind": kind, "target": "unit:a.service", "playbook": "p"});
+            let fields = record.as_object_mut().unwrap();
+            fields.extend(more.as_object().unwrap().clone());
+            record
+        };
+        let guards = json!([
+            {"guard": "kill_switch", "passes": true, "value": "off"},
+            {"guard": "cooldown", "passes": false, "value": "1m30s left of 2m"}
+        ]);
+        let records = [
+            about("state", json!({"from": "settling", "to": "waiting"})),
+            about("decision", json!({"data": {"guards": guards}})),
+        ];
+        assert_eq!(
+            told(&records),
+            "unit:a.service by playbook p\n  \
+             T  an incident is open for unit:a.service: the guards are asked\n  \
+             T  the guard cooldown refuses: 1m30s left of 2m\n\
+             the guards, as they were asked last (T):\n  \
+             passes  kill_switch      off\n  \
+             REFUSES cooldown         1m30s left of 2m\n"
+        );
+    }
+}
