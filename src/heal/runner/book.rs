@@ -14,11 +14,11 @@ use crate::heal::incident::{Incident, State};
 use crate::heal::machine::{self, Effect, Event, Record, Step};
 use crate::heal::plan::{Mode, Plan};
 use crate::heal::playbook::Playbook;
-use crate::journal::{Commit, Entry, EpisodeRow, IncidentRow, Kind, Outgoing};
+use crate::journal::{Commit, Entry, EpisodeRow, IncidentRow, Kind};
 use crate::model::alert::{Episode, Status};
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
-use crate::model::notice::{Notice, What};
+use crate::model::notice::What;
 use crate::model::severity::Severity;
 use crate::model::target::Target;
 
@@ -57,6 +57,13 @@ pub(super) struct Held {
     pub(super) since: Option<Timestamp>,
     /// What became of its open attempt while nodeward was away is not known yet.
     pub(super) resuming: bool,
+}
+
+impl Held {
+    /// Whether it is for guards that the incident waits.
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self.incident.state, State::Waiting { .. })
+    }
 }
 
 /// An episode that was told.
@@ -290,22 +297,20 @@ impl Book {
         self.note(&after, step, now);
     }
 
+    /// Moves each incident on by `event` that `fits` before any of them is moved.
+    pub(super) fn step_each(&mut self, fits: impl Fn(&Held) -> bool, event: &Event, now: &Moment) {
+        let held = self.held.values().filter(|held| fits(held));
+        let ids: Vec<IncidentId> = held.map(|held| held.incident.id.clone()).collect();
+        for id in ids {
+            self.step(&id, event.clone(), now);
+        }
+    }
+
     /// Has those who wait for a target look again, now that it is free.
     fn wake_waiting(&mut self, target: &Target, but: &IncidentId, now: &Moment) {
-        let waits = |h: &&Held| {
-            h.incident.target == *target
-                && h.incident.id != *but
-                && matches!(h.incident.state, State::Waiting { .. })
-        };
-        let waiting: Vec<IncidentId> = self
-            .held
-            .values()
-            .filter(waits)
-            .map(|h| h.incident.id.clone())
-            .collect();
-        for id in waiting {
-            self.step(&id, Event::Changed, now);
-        }
+        let waits =
+            |h: &Held| h.is_waiting() && h.incident.target == *target && h.incident.id != *but;
+        self.step_each(waits, &Event::Changed, now);
     }
 
     /// Puts the records of a step into the commit, and its effects beside it.
@@ -315,80 +320,15 @@ impl Book {
         }
         for effect in step.effects {
             let told = match &effect {
-                Effect::Escalate(cause) => Some((What::Escalated, cause.as_str())),
-                Effect::AskApproval => Some((What::ApprovalWanted, "")),
-                Effect::TellRecovered => Some((What::Recovered, "")),
+                Effect::Escalate(cause) => Some((What::Escalated, Some(cause))),
+                Effect::AskApproval => Some((What::ApprovalWanted, None)),
+                Effect::TellRecovered => Some((What::Recovered, None)),
                 Effect::Look(_) | Effect::Act | Effect::Probe(_) => None,
             };
             if let Some((what, cause)) = told {
                 self.tell(incident, what, cause, now);
             }
             self.effects.push((incident.id.clone(), effect));
-        }
-    }
-
-    /// Puts a notice into the outbox of each notifier that wants it.
-    fn tell(&mut self, incident: &Incident, what: What, cause: &str, now: &Moment) {
-        let severity = match what {
-            What::Escalated => incident.severity.max(Severity::Warning),
-            What::ApprovalWanted => Severity::Warning,
-            What::Recovered => Severity::Info,
-        };
-        let times = match what {
-            What::ApprovalWanted => incident.attempts.len(),
-            What::Escalated | What::Recovered => {
-                usize::try_from(incident.relapses).unwrap_or_default()
-            }
-        };
-        let notice = Notice {
-            id: format!("{}/{}/{times}", incident.id, what.as_str()),
-            time: now.wall,
-            what,
-            severity,
-            node: self.rules.node.clone(),
-            incident: incident.id.clone(),
-            playbook: incident.playbook.clone(),
-            target: incident.target.clone(),
-            state: incident.state.as_str().to_owned(),
-            attempt: incident.attempt(),
-            cause: cause.to_owned(),
-            summary: summary(incident, what, cause),
-            labels: incident.labels.clone(),
-        };
-        let body = serde_json::to_string(&notice).unwrap_or_default();
-        let sinks: Vec<String> = self
-            .held
-            .get(&incident.id)
-            .map(|held| held.current.playbook.escalate.clone())
-            .unwrap_or_default();
-        let wants = |sink: &String| {
-            self.rules
-                .notifiers
-                .get(sink)
-                .is_some_and(|least| severity >= *least)
-        };
-        let sinks: Vec<String> = sinks.into_iter().filter(wants).collect();
-        let data = json!({"id": notice.id, "what": what, "to": sinks, "summary": notice.summary});
-        let record = Record {
-            kind: Kind::Notify,
-            change: None,
-            data,
-        };
-        self.commit.entries.push(entry(incident, record));
-        let at = self.commit.entries.len().checked_sub(1);
-        for sink in sinks {
-            self.commit.outbox.push(Outgoing {
-                sink,
-                id: notice.id.clone(),
-                severity,
-                body: body.clone(),
-                entry: at,
-            });
-        }
-        match what {
-            What::Escalated => tracing::error!(incident = %incident.id, "{}", notice.summary),
-            What::ApprovalWanted => tracing::warn!(incident = %incident.id, "{}", notice.summary),
-            What::Recovered => tracing::info!(incident = %incident.id, "{}", notice.summary),
         }
     }
 
@@ -421,18 +361,10 @@ impl Book {
 
     /// Steps every incident whose time has come.
     pub(super) fn timers(&mut self, now: &Moment) {
-        let due = |held: &&Held| {
+        let due = |held: &Held| {
             !held.resuming && held.incident.wake(now).is_some_and(|left| left.is_zero())
         };
-        let due: Vec<IncidentId> = self
-            .held
-            .values()
-            .filter(due)
-            .map(|h| h.incident.id.clone())
-            .collect();
-        for id in due {
-            self.step(&id, Event::Timer, now);
-        }
+        self.step_each(due, &Event::Timer, now);
         if self.switches.until.is_some_and(|until| until <= now.wall) {
             self.end_of_maintenance(now);
         }
@@ -475,16 +407,7 @@ impl Book {
             .map(|(name, p)| (name.clone(), Current::new(p.clone())))
             .collect();
         self.rules = rules;
-        let waits = |h: &&Held| matches!(h.incident.state, State::Waiting { .. });
-        let waiting: Vec<IncidentId> = self
-            .held
-            .values()
-            .filter(waits)
-            .map(|h| h.incident.id.clone())
-            .collect();
-        for id in waiting {
-            self.step(&id, Event::Changed, now);
-        }
+        self.step_each(Held::is_waiting, &Event::Changed, now);
     }
 
     /// Puts it on record that healing begins. What checks found before is forgotten: they will say so again.
@@ -548,7 +471,7 @@ impl Book {
 }
 
 /// A record of a step as an entry of the journal.
-fn entry(incident: &Incident, record: Record) -> Entry {
+pub(super) fn entry(incident: &Incident, record: Record) -> Entry {
     let mut entry = Entry::new(record.kind)
         .incident(&incident.id)
         .playbook(&incident.playbook)
@@ -561,38 +484,4 @@ fn entry(incident: &Incident, record: Record) -> Entry {
         entry = entry.from(from).to(to);
     }
     entry
-}
-
-/// One line for people.
-fn summary(incident: &Incident, what: What, cause: &str) -> String {
-    let (target, playbook) = (&incident.target, &incident.playbook);
-    let tries = incident.attempts.len();
-    match what {
-        What::Escalated => {
-            let why = match cause {
-                "exhausted" => "nothing on the ladder helped".to_owned(),
-                "flapping" => "it heals and breaks again".to_owned(),
-                "unknown_outcome" => {
-                    "nobody knows whether the action happened, and it must not happen twice"
-                        .to_owned()
-                }
-                "not_approved" => "nobody approved the action".to_owned(),
-                _ => match &incident.state {
-                    State::Escalated {
-                        cause: crate::heal::incident::Cause::Refused { guard },
-                        ..
-                    } => {
-                        format!("the guard {guard} refused for too long")
-                    }
-                    _ => cause.to_owned(),
-                },
-            };
-            format!("{target} could not be healed by {playbook}: {why} ({tries} attempts)")
-        }
-        What::ApprovalWanted => format!(
-            "{playbook} wants to act on {target}: nodeward approve {} or nodeward reject {}",
-            incident.id, incident.id
-        ),
-        What::Recovered => format!("{target} is well again ({playbook})"),
-    }
 }

@@ -13,6 +13,7 @@
 mod book;
 mod desk;
 mod handle;
+mod notice;
 mod operate;
 mod restore;
 mod summary;

@@ -138,16 +138,7 @@ impl Book {
         let kept = kept.map(|(name, value)| (name.to_owned(), value));
         self.commit.settings.extend(kept);
         self.set_switches(switches);
-        let waits = |h: &&Held| matches!(h.incident.state, State::Waiting { .. });
-        let waiting: Vec<IncidentId> = self
-            .held
-            .values()
-            .filter(waits)
-            .map(|h| h.incident.id.clone())
-            .collect();
-        for id in waiting {
-            self.step(&id, Event::Changed, now);
-        }
+        self.step_each(Held::is_waiting, &Event::Changed, now);
     }
 
     /// The incident that is meant: by its whole id, or by enough of its beginning or end, among those that are open.

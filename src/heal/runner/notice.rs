@@ -1,0 +1,113 @@
+//! What people are told of an incident, put into the outbox with what it tells of.
+
+use serde_json::json;
+
+use super::book::{Book, entry};
+use crate::heal::incident::{Cause, Incident};
+use crate::heal::machine::Record;
+use crate::journal::{Kind, Outgoing};
+use crate::model::moment::Moment;
+use crate::model::notice::{Notice, What};
+use crate::model::severity::Severity;
+
+impl Book {
+    /// Puts a notice into the outbox of each notifier that wants it.
+    pub(super) fn tell(
+        &mut self,
+        incident: &Incident,
+        what: What,
+        cause: Option<&Cause>,
+        now: &Moment,
+    ) {
+        let severity = match what {
+            What::Escalated => incident.severity.max(Severity::Warning),
+            What::ApprovalWanted => Severity::Warning,
+            What::Recovered => Severity::Info,
+        };
+        let times = match what {
+            What::ApprovalWanted => incident.attempts.len(),
+            What::Escalated | What::Recovered => {
+                usize::try_from(incident.relapses).unwrap_or_default()
+            }
+        };
+        let notice = Notice {
+            id: format!("{}/{}/{times}", incident.id, what.as_str()),
+            time: now.wall,
+            what,
+            severity,
+            node: self.rules.node.clone(),
+            incident: incident.id.clone(),
+            playbook: incident.playbook.clone(),
+            target: incident.target.clone(),
+            state: incident.state.as_str().to_owned(),
+            attempt: incident.attempt(),
+            cause: cause.map_or("", Cause::as_str).to_owned(),
+            summary: summary(incident, what, cause),
+            labels: incident.labels.clone(),
+        };
+        let body = serde_json::to_string(&notice).unwrap_or_default();
+        let sinks: Vec<String> = self
+            .held
+            .get(&incident.id)
+            .map(|held| held.current.playbook.escalate.clone())
+            .unwrap_or_default();
+        let wants = |sink: &String| {
+            self.rules
+                .notifiers
+                .get(sink)
+                .is_some_and(|least| severity >= *least)
+        };
+        let sinks: Vec<String> = sinks.into_iter().filter(wants).collect();
+        let data = json!({"id": notice.id, "what": what, "to": sinks, "summary": notice.summary});
+        let record = Record {
+            kind: Kind::Notify,
+            change: None,
+            data,
+        };
+        self.commit.entries.push(entry(incident, record));
+        let at = self.commit.entries.len().checked_sub(1);
+        for sink in sinks {
+            self.commit.outbox.push(Outgoing {
+                sink,
+                id: notice.id.clone(),
+                severity,
+                body: body.clone(),
+                entry: at,
+            });
+        }
+        match what {
+            What::Escalated => tracing::error!(incident = %incident.id, "{}", notice.summary),
+            What::ApprovalWanted => tracing::warn!(incident = %incident.id, "{}", notice.summary),
+            What::Recovered => tracing::info!(incident = %incident.id, "{}", notice.summary),
+        }
+    }
+}
+
+/// One line for people.
+fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
+    let (target, playbook) = (&incident.target, &incident.playbook);
+    match what {
+        What::Escalated => {
+            let why = cause.map(in_words).unwrap_or_default();
+            let tries = incident.attempts.len();
+            format!("{target} could not be healed by {playbook}: {why} ({tries} attempts)")
+        }
+        What::ApprovalWanted => format!(
+            "{playbook} wants to act on {target}: nodeward approve {} or nodeward reject {}",
+            incident.id, incident.id
+        ),
+        What::Recovered => format!("{target} is well again ({playbook})"),
+    }
+}
+
+fn in_words(cause: &Cause) -> String {
+    match cause {
+        Cause::Exhausted => "nothing on the ladder helped".into(),
+        Cause::Flapping => "it heals and breaks again".into(),
+        Cause::Refused { guard } => format!("the guard {guard} refused for too long"),
+        Cause::UnknownOutcome => {
+            "nobody knows whether the action happened, and it must not happen twice".into()
+        }
+        Cause::NotApproved => "nobody approved the action".into(),
+    }
+}
