@@ -74,7 +74,9 @@ impl Book {
         match before.map(|seen| seen.status) {
             // What was resolved once never fires again.
             Some(Status::Resolved) => return false,
-            Some(status) if status == alert.status && !self.is_untaken(alert) => return false,
+            Some(status) if status == alert.status && !self.is_untaken(hook, alert) => {
+                return false;
+            }
             _ => {}
         }
         let mut seen = Seen {
@@ -124,11 +126,12 @@ impl Book {
     }
 
     /// Whether an alert that fires was taken by no playbook so far: one may take it now.
-    fn is_untaken(&self, alert: &Alert) -> bool {
+    fn is_untaken(&self, hook: &str, alert: &Alert) -> bool {
         let seen = self.episodes.get(&alert.episode);
+        let mut takers = self.takers(hook, alert).into_iter();
         alert.status == Status::Firing
             && seen.is_some_and(|s| s.incidents.is_empty())
-            && self.current.values().any(|c| c.playbook.takes(alert))
+            && takers.any(|(_, target)| target.is_ok())
     }
 
     /// The playbooks that take an alert, each with what it would heal.

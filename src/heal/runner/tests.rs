@@ -442,3 +442,34 @@ async fn an_incident_is_named_by_its_end_and_not_by_a_letter() {
     let said = case.healing.operate("ann", end).await.unwrap();
     assert!(said.contains(&id), "{said}");
 }
+
+#[tokio::test]
+async fn an_alert_that_nobody_can_take_is_recorded_once() {
+    let no_target = r#"{"match": {"alertname": "Down"}, "target": {"unit": {"from": "unit"}},
+        "ladder": [{"do": {"systemd": "restart"}}]}"#;
+    let mut untargeted = rules("observe");
+    let playbook = serde_json::from_str(no_target).unwrap();
+    untargeted.playbooks.insert("web-down".into(), playbook);
+    let mut forbidden = rules("observe");
+    forbidden.hooks.insert("am".into(), Vec::new());
+    for rules in [untargeted, forbidden] {
+        let case = Case::start("observe");
+        case.healing.change(rules.clone()).await;
+        for (key, repeats) in [(1, 0), (2, 1), (3, 1)] {
+            let told = delivery(key, vec![alert("here", 1, Status::Firing)]);
+            let accepted = case.healing.deliver("am", told).await.unwrap();
+            assert_eq!((accepted.ours, accepted.repeats), (1, repeats));
+        }
+        let lines = case.lines();
+        assert_eq!(lines.iter().filter(|l| l["kind"] == "alert").count(), 1);
+        // A playbook that can take it now does.
+        case.healing
+            .change(Rules {
+                config: "other".into(),
+                ..super::tests::rules("observe")
+            })
+            .await;
+        let told = delivery(3, vec![alert("here", 1, Status::Firing)]);
+        assert_eq!(case.healing.deliver("am", told).await.unwrap().repeats, 0);
+    }
+}
