@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 
+use super::age::Age;
 use super::commit::{Commit, Committed};
 use super::counters::{Counters, Counts, add};
 use super::error::{CommitError, OpenError};
@@ -14,15 +14,16 @@ use super::options::Options;
 use super::restore::Restored;
 use super::writer::{Order, Writer};
 use super::{restore, schema};
-use crate::model::moment::Timestamp;
+use crate::host;
+use crate::model::moment::Moment;
 
 /// The queue is bounded by the bytes that wait, in these.
 const UNIT: usize = 4096;
 /// At most so many of them wait: 16 MiB, or 4096 commits.
 const WAITING: u32 = 4096;
 
-/// The wall clock that stamps records.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// The clock that stamps records, and tells how old they are.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// The journal of this process. Cheap to clone; one thread owns the connection.
 #[derive(Debug, Clone)]
@@ -39,7 +40,8 @@ impl Journal {
     /// # Errors
     /// Another process holds the directory, or its files cannot be made or read.
     pub fn open(directory: &Path, options: &Options) -> Result<(Self, Restored), OpenError> {
-        Self::open_at(directory, options, Arc::new(wall))
+        let clock = host::Clock::new();
+        Self::open_at(directory, options, Arc::new(move || clock.now()))
     }
 
     /// The same with another clock.
@@ -53,10 +55,12 @@ impl Journal {
     ) -> Result<(Self, Restored), OpenError> {
         let lock = Lock::take(directory)?;
         let connection = schema::open(directory, options)?;
-        let restored = restore::read(&connection).map_err(|source| OpenError::Database {
+        let database = |source| OpenError::Database {
             path: directory.join(schema::NAME),
             source,
-        })?;
+        };
+        let restored = restore::read(&connection).map_err(database)?;
+        let age = Age::restore(&connection, &clock()).map_err(database)?;
         let counters = Arc::<Counters>::default();
         let (orders, received) = mpsc::unbounded_channel();
         let writer = Writer::new(
@@ -64,6 +68,7 @@ impl Journal {
             restored.head,
             options.clone(),
             clock,
+            age,
             Arc::clone(&counters),
             lock,
         );
@@ -153,11 +158,4 @@ fn units(commit: &Commit) -> u32 {
 
 fn closed() -> CommitError {
     CommitError::Broken("the journal is closed".into())
-}
-
-fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    // Before 1970 there is no nodeward.
-    let millis = since.map_or(0, |since| since.as_millis());
-    Timestamp(i64::try_from(millis).unwrap_or(i64::MAX))
 }

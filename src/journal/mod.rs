@@ -11,6 +11,7 @@
 //! wrote them. The surprising decision: state and record are written in one transaction, so that after a crash neither
 //! can be ahead of the other.
 
+mod age;
 mod chain;
 mod commit;
 mod counters;

@@ -99,7 +99,12 @@ pub(super) fn list<T>(
 }
 
 pub(super) fn settings(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
-    let all = list(connection, "SELECT name, value FROM settings", (), pair)?;
+    let all = list(
+        connection,
+        "SELECT name, value FROM settings WHERE name NOT LIKE 'journal.%'",
+        (),
+        pair,
+    )?;
     Ok(all.into_iter().collect())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::model::id::IncidentId;
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
 
 mod crash;
@@ -16,6 +16,8 @@ mod retention;
 struct Bench {
     dir: tempfile::TempDir,
     now: Arc<AtomicI64>,
+    /// How far the wall clock was set ahead.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Bench {
@@ -23,6 +25,7 @@ impl Bench {
         Self {
             dir: tempfile::tempdir().unwrap(),
             now: Arc::new(AtomicI64::new(1_795_647_071_198)),
+            ahead: Arc::default(),
         }
     }
 
@@ -31,8 +34,15 @@ impl Bench {
     }
 
     fn try_open(&self, options: &Options) -> Result<(Journal, Restored), OpenError> {
-        let now = Arc::clone(&self.now);
-        let clock: Clock = Arc::new(move || Timestamp(now.load(Ordering::Relaxed)));
+        let (now, ahead) = (Arc::clone(&self.now), Arc::clone(&self.ahead));
+        let clock: Clock = Arc::new(move || {
+            let boot = now.load(Ordering::Relaxed);
+            Moment {
+                wall: Timestamp(boot + ahead.load(Ordering::Relaxed)),
+                boot: boot.unsigned_abs(),
+                boot_id: "boot".into(),
+            }
+        });
         Journal::open_at(&self.path(), options, clock)
     }
 

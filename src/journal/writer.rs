@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::age::Age;
 use super::chain::Head;
 use super::commit::{Commit, Committed, Outgoing, Sent};
 use super::counters::{Counters, add};
@@ -20,7 +21,7 @@ use super::handle::Clock;
 use super::lock::Lock;
 use super::options::Options;
 use super::retain;
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Moment, Timestamp};
 use crate::net::tally::Tally;
 use crate::telemetry::fault::fault;
 
@@ -60,11 +61,12 @@ pub(super) struct Writer {
     head: Head,
     options: Options,
     clock: Clock,
+    age: Age,
     counters: Arc<Counters>,
     failures: Tally,
     /// Transactions since all tables were looked at for what is over, and when that was.
     since: u32,
-    looked: Timestamp,
+    looked: Moment,
     // After the connection: nobody else may open the file before it is closed.
     _lock: Lock,
 }
@@ -75,6 +77,7 @@ impl Writer {
         head: Head,
         options: Options,
         clock: Clock,
+        age: Age,
         counters: Arc<Counters>,
         lock: Lock,
     ) -> Self {
@@ -82,11 +85,12 @@ impl Writer {
             connection,
             head,
             options,
+            looked: clock(),
             clock,
+            age,
             counters,
             failures: Tally::default(),
             since: LOOK,
-            looked: Timestamp(0),
             _lock: lock,
         }
     }
@@ -129,6 +133,9 @@ impl Writer {
             self.write(group);
             self.forget(&orders);
         }
+        if let Err(error) = self.age.keep(&self.connection) {
+            tracing::warn!(%error, "cannot keep the age of the journal");
+        }
         drop(orders);
         drop(self);
         if let Some(done) = closed {
@@ -142,7 +149,7 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        let now = (self.clock)();
+        let now = (self.clock)().wall;
         let (commits, answers): (Vec<_>, Vec<_>) = group
             .into_iter()
             .map(|w| (w.commit, (w.answer, w._permit)))
@@ -175,7 +182,7 @@ impl Writer {
             if !orders.is_empty() && size <= retain::hard(&self.options) {
                 return;
             }
-            match self.forget_some(now) {
+            match self.forget_some(&now) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
@@ -191,17 +198,19 @@ impl Writer {
         }
     }
 
-    fn forget_some(&mut self, now: Timestamp) -> rusqlite::Result<bool> {
-        let records = retain::records(&self.connection, &self.options, now)?;
+    fn forget_some(&mut self, now: &Moment) -> rusqlite::Result<bool> {
+        let age = self.age.look(now);
+        let records = retain::records(&self.connection, &self.options, age)?;
         add(&self.counters.pruned, records.records);
-        let over = self.since >= LOOK || now.since(self.looked) >= LOOK_AFTER;
+        let over = self.since >= LOOK || now.since(&self.looked) >= LOOK_AFTER;
         if records.more || !over {
             return Ok(records.more);
         }
-        let rest = retain::rest(&self.connection, &self.options, now)?;
+        let rest = retain::rest(&self.connection, &self.options, age)?;
         add(&self.counters.undelivered, rest.undelivered);
         if !rest.more {
-            (self.since, self.looked) = (0, now);
+            self.age.keep(&self.connection)?;
+            (self.since, self.looked) = (0, now.clone());
         }
         Ok(rest.more)
     }

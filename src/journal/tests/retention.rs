@@ -179,3 +179,41 @@ async fn what_is_over_is_forgotten_with_its_time_and_what_is_not_stays() {
     assert!(reader.playbook("r2").unwrap().is_none());
     journal.close().await;
 }
+
+#[tokio::test]
+async fn a_wall_clock_that_was_set_ahead_makes_nothing_old_for_a_day() {
+    let bench = Bench::new();
+    let commit = |number: u8| Commit {
+        entries: vec![entry("of it")],
+        deliveries: vec![[number; 32]],
+        incidents: vec![incident(&format!("01{number}"), false)],
+        ..Commit::default()
+    };
+    let run = async |number| {
+        let (journal, restored) = bench.try_open(&options(Size::mib(64))).unwrap();
+        journal.commit(commit(number)).await.unwrap();
+        // Closing waits for what the writer deletes.
+        journal.close().await;
+        (restored.closed.len(), restored.deliveries.len())
+    };
+    run(1).await;
+    bench
+        .ahead
+        .fetch_add(73 * 365 * 24 * HOUR, Ordering::Relaxed);
+    assert_eq!(run(2).await, (1, 1));
+    assert_eq!(run(3).await, (2, 2));
+    assert_eq!(checked(&bench).records, 3);
+    // Set right again, nothing has happened.
+    bench.ahead.store(0, Ordering::Relaxed);
+    assert_eq!(run(4).await, (3, 3));
+    assert_eq!(checked(&bench).records, 4);
+    // It stays: then that is the time.
+    bench.ahead.fetch_add(HOUR * 10_000, Ordering::Relaxed);
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    journal.commit(commit(5)).await.unwrap();
+    assert_eq!(checked(&bench).records, 5);
+    bench.now.fetch_add(24 * HOUR, Ordering::Relaxed);
+    journal.commit(commit(6)).await.unwrap();
+    // What the clock dated ahead is not old, and holds what is behind it.
+    until(&bench, |v| v.floor.seq == 1).await;
+}

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use super::deliver::Pace;
 use super::{Notifiers, Options};
+use crate::host::Clock;
 use crate::journal::{self, Commit, Entry, Filter, Journal, Kind, Outgoing, Reader};
 use crate::model::id::{AttemptId, IncidentId};
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Moment, Timestamp};
 use crate::model::notice::{Notice, What};
 use crate::model::severity::Severity;
 use crate::net::resolve::Resolver;
@@ -59,8 +60,12 @@ impl Bench {
 
     fn journal(&self) -> Journal {
         let behind = Arc::clone(&self.behind);
-        let clock: journal::Clock =
-            Arc::new(move || Timestamp(Timestamp::now().0 - behind.load(Ordering::Relaxed)));
+        let clock = Clock::new();
+        let clock: journal::Clock = Arc::new(move || {
+            let now = clock.now();
+            let wall = Timestamp(now.wall.0 - behind.load(Ordering::Relaxed));
+            Moment { wall, ..now }
+        });
         let options = journal::Options::default();
         Journal::open_at(&self.path(), &options, clock).unwrap().0
     }
