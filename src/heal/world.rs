@@ -16,8 +16,9 @@ use crate::check::Checks;
 use crate::host::Clock;
 use crate::model::duration::Period;
 use crate::model::id::AttemptId;
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, Timestamp};
 use crate::model::target::Target;
+use crate::peer::container::Container;
 
 /// How long one look or one round of probes may take.
 const LOOK: Duration = Duration::from_secs(20);
@@ -165,6 +166,15 @@ impl Hands for World {
                             json!({"unit_stable": span, "passed": passed, "why": why}),
                         )
                     }
+                    Probe::ContainerStable(span) => {
+                        let now = clock.now().wall;
+                        let target = &job.incident.target;
+                        let (passed, why) = container_stable(&world, now, target, span.get()).await;
+                        (
+                            passed,
+                            json!({"container_stable": span, "passed": passed, "why": why}),
+                        )
+                    }
                 };
                 all &= passed;
                 seen.push(what);
@@ -297,5 +307,114 @@ async fn stable(
         (true, format!("{sub} for {words}"))
     } else {
         (false, format!("{sub} only for {words}"))
+    }
+}
+
+/// Whether a container has run for `span` in one piece, and is healthy if it tells its health.
+async fn container_stable(
+    world: &action::World,
+    now: Timestamp,
+    target: &Target,
+    span: Duration,
+) -> (bool, String) {
+    let Target::Container(name) = target else {
+        return (false, "the target is no container".into());
+    };
+    let Some(engine) = &world.container else {
+        return (false, "no container engine is asked here".into());
+    };
+    match engine.inspect(name, PROBE).await {
+        Ok(state) => runs(&state, now, span),
+        Err(error) => (false, error.to_string()),
+    }
+}
+
+/// An engine begins with `starting` after each start: that is no health yet.
+fn runs(state: &Container, now: Timestamp, span: Duration) -> (bool, String) {
+    let status = &state.status;
+    if !state.running || state.restarting {
+        return (false, format!("it is {status} ({})", state.exit_code));
+    }
+    if !["", "healthy"].contains(&&*state.health) {
+        return (
+            false,
+            format!("it is {status}, its health {}", state.health),
+        );
+    }
+    let Some(started) = Timestamp::parse(&state.started_at) else {
+        let when = &state.started_at;
+        return (
+            false,
+            format!("the engine tells no time of its start: {when:?}"),
+        );
+    };
+    let long = now.since(started);
+    let words = Period::secs(long.as_secs());
+    if long >= span {
+        (true, format!("{status} for {words}"))
+    } else {
+        (false, format!("{status} only for {words}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(text: &str) -> Container {
+        let mut parts = text.split(' ');
+        let mut next = || parts.next().unwrap_or_default().to_owned();
+        let status = next();
+        Container {
+            running: status == "running" || status == "restarting",
+            restarting: status == "restarting",
+            status,
+            started_at: next(),
+            health: next(),
+            ..Container::default()
+        }
+    }
+
+    #[test]
+    fn a_container_is_stable_once_it_has_run_for_a_while_and_is_not_merely_starting() {
+        let now = Timestamp::parse("2026-11-26T10:00:20Z").unwrap();
+        for (state, passed, says) in [
+            ("running 2026-11-26T10:00:09.5Z", true, "running for 10s"),
+            (
+                "running 2026-11-26T10:00:09.5Z healthy",
+                true,
+                "running for 10s",
+            ),
+            (
+                "running 2026-11-26T10:00:10.5Z healthy",
+                false,
+                "only for 9s",
+            ),
+            (
+                "running 2026-11-26T10:00:09.5Z starting",
+                false,
+                "health starting",
+            ),
+            (
+                "running 2026-11-26T10:00:09.5Z unhealthy",
+                false,
+                "health unhealthy",
+            ),
+            (
+                "restarting 2026-11-26T10:00:09.5Z",
+                false,
+                "it is restarting",
+            ),
+            (
+                "exited 2026-11-26T10:00:09.5Z healthy",
+                false,
+                "it is exited",
+            ),
+            ("running yesterday", false, "no time of its start"),
+        ] {
+            let told = runs(&container(state), now, Duration::from_secs(10));
+            assert_eq!(told.0, passed, "{state}: {}", told.1);
+            assert!(told.1.contains(says), "{state}: {}", told.1);
+        }
     }
 }

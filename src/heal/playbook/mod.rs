@@ -151,7 +151,7 @@ pub enum OnFail {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Verify {
-    /// What must hold, all of it. Default for a unit: `unit_stable: 10s`.
+    /// What must hold, all of it. Default for a unit: `unit_stable: 10s`, for a container: `container_stable: 10s`.
     pub all: Vec<Probe>,
     /// How often in a row. Default: 3.
     #[schemars(range(min = 1, max = 100))]
@@ -181,9 +181,22 @@ pub enum Probe {
     Check(String),
     /// The unit is active and has been so, in one piece, for this long.
     UnitStable(Period),
+    /// The container runs and has done so, in one piece, for this long; if it has a health check, it is `healthy` as well.
+    ContainerStable(Period),
 }
 
-/// How long a unit must be active in one piece if the playbook does not say.
+impl Probe {
+    /// The kind of target it needs, and its key.
+    const fn needs(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Check(_) => None,
+            Self::UnitStable(_) => Some(("unit", "unit_stable")),
+            Self::ContainerStable(_) => Some(("container", "container_stable")),
+        }
+    }
+}
+
+/// How long a unit or container must run in one piece if the playbook does not say.
 const SETTLED: Period = Period::secs(10);
 
 /// A fault of a playbook: the key it is about, below the playbook's own, and why.
@@ -250,33 +263,34 @@ impl Playbook {
         if self.proof().is_empty() {
             fault(
                 &["verify", "all"],
-                "something must prove that it helped: a check, such as {check: NAME}, or for a unit {unit_stable: 10s}"
+                "something must prove that it helped: a check, such as {check: NAME}, for a unit {unit_stable: 10s}, for a container {container_stable: 10s}"
                     .into(),
             );
         }
-        let stable = |p: &&Probe| matches!(p, Probe::UnitStable(_));
-        if self.target.kind() != "unit" && self.verify.all.iter().any(|p| stable(&p)) {
-            fault(
-                &["verify", "all"],
-                "unit_stable needs a target that is a unit".into(),
-            );
+        for (kind, key) in self.verify.all.iter().filter_map(Probe::needs) {
+            if kind != self.target.kind() {
+                fault(
+                    &["verify", "all"],
+                    format!("{key} needs a target that is a {kind}"),
+                );
+            }
         }
         let longest = self.proof().into_iter().filter_map(|p| match p {
-            Probe::UnitStable(period) => Some(period.get()),
+            Probe::UnitStable(period) | Probe::ContainerStable(period) => Some(period.get()),
             Probe::Check(_) => None,
         });
         let rounds = self.verify.every.get() * self.verify.pass.saturating_sub(1);
         if longest.max().unwrap_or_default() + rounds >= self.verify.deadline.get() {
             fault(
                 &["verify", "deadline"],
-                "it must be longer than unit_stable and the rounds of pass and every together"
+                "it must be longer than unit_stable or container_stable and the rounds of pass and every together"
                     .into(),
             );
         }
         let wanted = self.confirm.iter().map(|c| ("confirm", &c.check));
         let proof = self.verify.all.iter().filter_map(|p| match p {
             Probe::Check(name) => Some(("verify", name)),
-            Probe::UnitStable(_) => None,
+            Probe::UnitStable(_) | Probe::ContainerStable(_) => None,
         });
         for (key, name) in wanted.chain(proof) {
             if !checks.contains(&name.as_str()) {
@@ -343,6 +357,9 @@ impl Playbook {
     pub fn proof(&self) -> Vec<Probe> {
         match &self.target {
             Whom::Unit(_) if self.verify.all.is_empty() => vec![Probe::UnitStable(SETTLED)],
+            Whom::Container(_) if self.verify.all.is_empty() => {
+                vec![Probe::ContainerStable(SETTLED)]
+            }
             _ => self.verify.all.clone(),
         }
     }

@@ -40,6 +40,30 @@ fn starts_in_observe_mode_with_the_guards_on() {
 }
 
 #[test]
+fn a_container_is_proven_by_the_container_and_by_nothing_of_a_unit() {
+    let text = |verify: &str| {
+        let playbook = format!(
+            r#"{{"match": {{"alertname": "Down"}}, "target": {{"container": "api"}}, "ladder": [{{"do": {{"container": "restart"}}}}],
+                "verify": {verify}}}"#
+        );
+        read(&playbook).unwrap()
+    };
+    let playbook = text("{}");
+    assert_eq!(playbook.proof(), [Probe::ContainerStable(Period::secs(10))]);
+    assert_eq!(playbook.faults(&[], &[]), []);
+    let whys = |verify: &str| -> Vec<String> {
+        let faults = text(verify).faults(&[], &[]);
+        faults.into_iter().map(|(_, why)| why).collect()
+    };
+    assert_eq!(
+        whys(r#"{"all": [{"unit_stable": "5s"}]}"#),
+        ["unit_stable needs a target that is a unit"]
+    );
+    let long = whys(r#"{"all": [{"container_stable": "2m"}]}"#);
+    assert!(long[0].contains("longer than"), "{long:?}");
+}
+
+#[test]
 fn takes_an_alert_only_if_every_label_matches_whole() {
     let mut playbook = restart();
     let down = |name| alert(&[("alertname", "UnitDown"), ("name", name)]);
