@@ -171,6 +171,8 @@ impl Action for Systemd {
             }
         }
         let left = until.saturating_duration_since(Instant::now());
+        let before = client.unit_state(unit, ANSWER.min(left)).await.ok();
+        let left = until.saturating_duration_since(Instant::now());
         let mut path = None;
         let ended = client
             .job(verb, unit, left, |job| {
@@ -195,7 +197,7 @@ impl Action for Systemd {
             return Outcome::Done(detail);
         }
         Outcome::Failed {
-            why: why(verb, unit, &result, state.as_ref()),
+            why: why(verb, unit, &result, before.as_ref(), state.as_ref()),
             detail,
         }
     }
@@ -263,18 +265,28 @@ fn detail(unit: &str, job: Option<&str>, result: &str, state: Option<&UnitState>
     detail
 }
 
-fn why(verb: Verb, unit: &str, result: &str, state: Option<&UnitState>) -> String {
-    let run = state.map_or("", |state| state.result.as_str());
-    let mut why = format!("systemd's {} of {unit} ended with {result}", verb.as_str());
-    if !run.is_empty() && run != "success" {
-        why.push_str(&format!(": {run}"));
+/// Where a unit had failed before, systemd leaves its result as it was when the start limit holds: then there is no new run to
+/// tell of, and it shows by that.
+fn why(
+    verb: Verb,
+    unit: &str,
+    result: &str,
+    before: Option<&UnitState>,
+    after: Option<&UnitState>,
+) -> String {
+    const LIMIT: &str = "it was started more often than its StartLimitBurst allows, which reset_failed: true would clear";
+    let run = after.map_or("", |state| state.result.as_str());
+    let told = format!("systemd's {} of {unit} ended with {result}", verb.as_str());
+    let starts = matches!(verb, Verb::Start | Verb::Restart);
+    let same = matches!((before, after), (Some(before), Some(after)) if before.invocation == after.invocation);
+    match run {
+        "start-limit-hit" => format!("{told}: {run}; {LIMIT}"),
+        _ if starts && same && result == "failed" => {
+            format!("{told} and started nothing: most likely start-limit-hit; {LIMIT}")
+        }
+        "" | "success" => told,
+        _ => format!("{told}: {run}"),
     }
-    if run == "start-limit-hit" {
-        why.push_str(
-            "; it was started more often than its StartLimitBurst allows, which reset_failed: true would clear",
-        );
-    }
-    why
 }
 
 fn refusal(verb: Verb, unit: &str, error: &Error) -> String {
