@@ -26,12 +26,57 @@ pub const TESTS: &[PeerTest] = &[PeerTest {
     run: podman,
 }];
 
-/// A Podman with a store of its own, and everything in it gone on drop.
-struct Podman {
+/// A Podman with a store of its own and its API on a socket; everything in it is gone on drop.
+pub struct Podman {
     home: PathBuf,
+    /// Where its API is.
+    pub socket: PathBuf,
+    service: Option<Running>,
 }
 
+/// The one image there is.
+const IMAGE: &str = "nodeward-test";
+
 impl Podman {
+    /// Starts it, with an image and no container.
+    pub fn start(scratch: &Scratch) -> Result<Self, Failed> {
+        let home = scratch.path().join("podman");
+        let bin = home.join("image/bin");
+        std::fs::create_dir_all(&bin)?;
+        std::fs::copy(Peer::Busybox.find()?, bin.join("busybox"))?;
+        // Health checks want one.
+        std::os::unix::fs::symlink("busybox", bin.join("sh"))?;
+        let tar = home.join("image.tar");
+        let packed = Command::new("tar")
+            .arg("-C")
+            .arg(home.join("image"))
+            .arg("-cf")
+            .arg(&tar)
+            .arg(".")
+            .status()?;
+        assert!(packed.success());
+        let mut podman = Self {
+            home,
+            socket: scratch.path().join("api.sock"),
+            service: None,
+        };
+        podman.run(&["import", "--quiet", &tar.to_string_lossy(), IMAGE])?;
+        let mut service = podman.command()?;
+        let address = format!("unix://{}", podman.socket.display());
+        service.args(["system", "service", "--time=0", &address]);
+        podman.service = Some(Running::start("podman", &mut service, scratch)?);
+        until("podman's socket", || podman.socket.exists().then_some(()))?;
+        Ok(podman)
+    }
+
+    /// Runs a container of this name that does nothing.
+    pub fn container(&self, name: &str, options: &[&str]) -> Result<(), Failed> {
+        let run = "run --detach --network none --stop-timeout 1 --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --name";
+        let run: Vec<&str> = run.split(' ').chain([name]).collect();
+        let command = [IMAGE, "/bin/busybox", "sleep", "1000"];
+        self.run(&[&run, options, &command].concat())
+    }
+
     fn command(&self) -> Result<Command, Failed> {
         let mut command = Command::new(Peer::Podman.find()?);
         for (option, below) in [
@@ -47,13 +92,35 @@ impl Podman {
         Ok(command)
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<(), Failed> {
+    /// Runs a command of it.
+    pub fn run(&self, arguments: &[&str]) -> Result<(), Failed> {
+        self.output(arguments).map(drop)
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<String, Failed> {
         let out = self.command()?.args(arguments).output()?;
-        let complaint = String::from_utf8_lossy(&out.stderr).into_owned();
-        out.status
-            .success()
-            .then_some(())
-            .ok_or_else(|| complaint.into())
+        match out.status.success() {
+            true => Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned()),
+            false => Err(String::from_utf8_lossy(&out.stderr).into_owned().into()),
+        }
+    }
+
+    /// What it says of a container, by one of its templates.
+    pub fn tell(&self, name: &str, template: &str) -> Result<String, Failed> {
+        self.output(&["inspect", "--format", template, name])
+    }
+
+    /// When a container was last started.
+    pub fn started(&self, name: &str) -> Result<String, Failed> {
+        self.tell(name, "{{.State.StartedAt}}")
+    }
+
+    /// How often a container was started, by its log of events.
+    pub fn starts(&self, name: &str) -> Result<usize, Failed> {
+        let filter = format!("container={name}");
+        let events = ["events", "--stream=false", "--filter", "event=start"];
+        let told = self.output(&[&events[..], &["--filter", &filter]].concat())?;
+        Ok(told.lines().filter(|line| !line.is_empty()).count())
     }
 }
 
@@ -65,34 +132,9 @@ impl Drop for Podman {
 
 fn podman() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let home = scratch.path().join("podman");
-    let image = home.join("image");
-    std::fs::create_dir_all(image.join("bin"))?;
-    std::fs::copy(Peer::Busybox.find()?, image.join("bin/busybox"))?;
-    let tar = home.join("image.tar");
-    let packed = Command::new("tar")
-        .arg("-C")
-        .arg(&image)
-        .arg("-cf")
-        .arg(&tar)
-        .arg(".")
-        .status()?;
-    assert!(packed.success());
-    let podman = Podman { home };
-    podman.run(&["import", "--quiet", &tar.to_string_lossy(), "nodeward-test"])?;
-    let run = "run --detach --name api --network none --stop-timeout 1 --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 \
-               nodeward-test /bin/busybox sleep 1000";
-    podman.run(&run.split_whitespace().collect::<Vec<_>>())?;
-    let socket = scratch.path().join("api.sock");
-    let mut service = podman.command()?;
-    service.args([
-        "system",
-        "service",
-        "--time=0",
-        &format!("unix://{}", socket.display()),
-    ]);
-    let _service = Running::start("podman", &mut service, &scratch)?;
-    until("podman's socket", || socket.exists().then_some(()))?;
+    let podman = Podman::start(&scratch)?;
+    podman.container("api", &[])?;
+    let socket = podman.socket.clone();
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -18,7 +18,6 @@ impl Scratch {
     }
 
     /// The same where nobody but root can write, for programs that nodeward is to trust.
-    #[cfg(feature = "faults")]
     pub fn trusted() -> Result<Self, Failed> {
         Self::below(Path::new("/run"))
     }

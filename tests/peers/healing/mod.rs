@@ -1,4 +1,8 @@
-//! Healing on a booted systemd: what fails is restarted once and proven well, what cannot be healed is told as that.
+//! Healing against the real programs: what fails is acted upon once and proven well, what cannot be healed is told as that.
+
+mod containers;
+mod order;
+mod results;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,6 +20,8 @@ use crate::{PeerTest, ours, prometheus};
 
 const BOOTED: &[Peer] = &[Peer::Root, Peer::Systemd, Peer::DbusDaemon];
 
+const CONTAINERS: &[Peer] = &[Peer::Root, Peer::Podman, Peer::Runc, Peer::Busybox];
+
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
         name: "healing::a_unit_that_was_killed_is_restarted_once_and_proven_well",
@@ -28,9 +34,9 @@ pub const TESTS: &[PeerTest] = &[
         run: || by_check(&["StopUnit", "ss", WEB, "replace"]),
     },
     PeerTest {
-        name: "healing::a_restart_that_systemd_calls_done_and_does_not_help_is_escalated",
+        name: "healing::whatever_a_job_of_systemd_ends_with_its_incident_ends_right",
         needs: BOOTED,
-        run: not_helped,
+        run: results::run,
     },
     #[cfg(feature = "faults")]
     PeerTest {
@@ -58,7 +64,43 @@ pub const TESTS: &[PeerTest] = &[
     PeerTest {
         name: "healing::a_hook_is_answered_after_its_record_is_on_the_disk",
         needs: &[Peer::Strace],
-        run: synced,
+        run: order::before_the_answer,
+    },
+    PeerTest {
+        name: "healing::a_command_runs_after_its_intent_is_on_the_disk",
+        needs: &[Peer::Strace],
+        run: order::before_a_command,
+    },
+    PeerTest {
+        name: "healing::a_request_is_sent_after_its_intent_is_on_the_disk",
+        needs: &[Peer::Strace],
+        run: order::before_a_request,
+    },
+    PeerTest {
+        name: "healing::systemd_is_asked_after_the_intent_is_on_the_disk",
+        needs: &[Peer::Root, Peer::Systemd, Peer::DbusDaemon, Peer::Strace],
+        run: order::before_a_restart,
+    },
+    PeerTest {
+        name: "healing::the_engine_is_asked_after_the_intent_is_on_the_disk",
+        needs: &[
+            Peer::Root,
+            Peer::Podman,
+            Peer::Runc,
+            Peer::Busybox,
+            Peer::Strace,
+        ],
+        run: order::before_a_container,
+    },
+    PeerTest {
+        name: "healing::a_container_that_ended_is_restarted_once_and_proven_well",
+        needs: CONTAINERS,
+        run: containers::ended,
+    },
+    PeerTest {
+        name: "healing::a_container_that_is_starting_is_not_yet_healthy",
+        needs: CONTAINERS,
+        run: containers::unhealthy,
     },
 ];
 
@@ -135,7 +177,7 @@ impl Stage {
 }
 
 /// The journal as it is now.
-fn journal(scratch: &Scratch) -> Result<Vec<Value>, Failed> {
+pub fn journal(scratch: &Scratch) -> Result<Vec<Value>, Failed> {
     let out = ours::command("journal", scratch).arg("export").output()?;
     let lines = out.stdout.split(|byte| *byte == b'\n');
     let lines = lines.filter(|line| !line.is_empty());
@@ -145,7 +187,7 @@ fn journal(scratch: &Scratch) -> Result<Vec<Value>, Failed> {
 }
 
 /// The journal, once it has a record as this.
-fn once(
+pub fn once(
     scratch: &Scratch,
     running: &Running,
     what: &str,
@@ -163,7 +205,7 @@ fn once(
     })
 }
 
-fn verified(scratch: &Scratch) -> Result<(), Failed> {
+pub fn verified(scratch: &Scratch) -> Result<(), Failed> {
     let out = ours::command("journal", scratch).arg("verify").output()?;
     match out.status.success() {
         true => Ok(()),
@@ -172,7 +214,7 @@ fn verified(scratch: &Scratch) -> Result<(), Failed> {
 }
 
 /// What a repair is on record as: the kinds of its records, and the states it went through.
-fn course(records: &[Value]) -> Vec<String> {
+pub fn course(records: &[Value]) -> Vec<String> {
     let word = |record: &Value| {
         let kind = record["kind"].as_str()?;
         match kind {
@@ -185,7 +227,7 @@ fn course(records: &[Value]) -> Vec<String> {
 }
 
 /// One repair, each record before what follows from it.
-const REPAIR: &[&str] = &[
+pub const REPAIR: &[&str] = &[
     "to waiting",
     "intent",
     "to intent",
@@ -309,59 +351,6 @@ fn dead_beside_a_command() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Units whose restart ends with `done`, and which are not well afterwards.
-const LOST: &[(&str, &str)] = &[
-    ("nobinary", "[Service]\nExecStart=/nonexistent/program"),
-    ("early", "[Service]\nExecStart=/bin/sleep 0.3"),
-    (
-        "condition",
-        "ConditionPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep infinity",
-    ),
-];
-
-fn not_helped() -> Result<(), Failed> {
-    let stage = Stage::set(LOST)?;
-    let unit = |name: &str| format!("nodeward-t-{name}.service");
-    let units: Vec<String> = LOST.iter().map(|(name, _)| unit(name)).collect();
-    let check = |name: &str| json!({"probe": {"unit": {"name": unit(name)}}, "every": "1s", "alert": {"unit": unit(name)}});
-    let checks: Value = LOST
-        .iter()
-        .map(|(name, _)| ((*name).to_owned(), check(name)))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    let mut nodeward = stage.nodeward(&checks, "CheckFailed", &units)?;
-    nodeward.address()?;
-    for unit in &units {
-        let target = format!("unit:{unit}");
-        let records = once(&stage.scratch, &nodeward, "the end of all", |r| {
-            r["target"] == target && r["to"] == "escalated"
-        })?;
-        let of: Vec<&Value> = records.iter().filter(|r| r["target"] == target).collect();
-        let result = of.iter().find(|r| r["kind"] == "result");
-        assert_eq!(
-            result.and_then(|r| r.pointer("/data/outcome")),
-            Some(&json!("done")),
-            "{of:#?}"
-        );
-        let told = of.iter().find(|r| r["kind"] == "notify");
-        let told = told
-            .and_then(|r| r.pointer("/data/summary"))
-            .map(Value::to_string);
-        assert!(
-            told.as_ref()
-                .is_some_and(|told| told.contains("nothing on the ladder helped")),
-            "{told:?}"
-        );
-        assert!(
-            of.iter()
-                .all(|r| r["to"] != "healed" && r["to"] != "probation"),
-            "{of:#?}"
-        );
-    }
-    nodeward.terminate()?;
-    verified(&stage.scratch)
-}
-
 /// A unit dies; Prometheus sees it on nodeward's page, Alertmanager tells nodeward, the unit is restarted, the alert resolved.
 fn by_prometheus() -> Result<(), Failed> {
     let stage = Stage::set(&[])?;
@@ -425,55 +414,6 @@ fn by_prometheus() -> Result<(), Failed> {
     assert_eq!(stage.starts()?, 2, "its own start, and one more");
     nodeward.terminate()?;
     verified(&stage.scratch)
-}
-
-/// The order of system calls, by strace: the record is synced before the answer is written.
-fn synced() -> Result<(), Failed> {
-    let scratch = Scratch::new()?;
-    let config = json!({"http": {"listen": ["127.0.0.1:0"]}, "node": {"match": {"node": ["here"]}}, "hooks": {"alertmanager": {}}});
-    let file = scratch.path().join("nodeward.yml");
-    std::fs::write(&file, config.to_string())?;
-    let calls = scratch.path().join("calls");
-    let nodeward = ours::command("run", &scratch);
-    let mut command = Command::new(Peer::Strace.find()?);
-    command
-        .env_clear()
-        .envs(
-            nodeward
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .args(["-f", "-y", "-s", "64", "-o"])
-        .arg(&calls)
-        .args([
-            "-e",
-            "trace=fdatasync,fsync,read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg",
-        ])
-        .arg(nodeward.get_program())
-        .args(nodeward.get_args())
-        .arg("--config")
-        .arg(&file);
-    let mut running = Running::start("nodeward", &mut command, &scratch)?;
-    let address = running.address()?;
-    let answer = post(address, &firing())?;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let told = until("the calls to be written", || {
-        let told = std::fs::read_to_string(&calls).ok()?;
-        told.contains("\"HTTP/1.1 200").then_some(told)
-    })?;
-    let lines: Vec<&str> = told.lines().collect();
-    let at = |what: &str| lines.iter().position(|line| line.contains(what));
-    let (Some(asked), Some(answered)) = (at("\"POST /hooks"), at("\"HTTP/1.1 200")) else {
-        return Err(told.into());
-    };
-    let between = lines.get(asked..answered).unwrap_or_default();
-    let sync = |line: &&&str| line.contains("sync(") && line.contains("journal");
-    let begun = between.iter().any(|line| sync(&line));
-    let done = |line: &&str| line.contains("sync") && line.trim_end().ends_with("= 0");
-    match begun && between.iter().any(done) {
-        true => Ok(()),
-        false => Err(format!("no sync before the answer:\n{}", between.join("\n")).into()),
-    }
 }
 
 /// One alert, as Alertmanager posts it.
