@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nodeward::dialect::zabbix::agent;
 use nodeward::dialect::zabbix::key::Key;
@@ -14,14 +14,20 @@ use serde_json::Value;
 
 use super::{files, list, text, yaml};
 
+/// The media type lies beside them; what makes it hold is a server that runs it (`tests/peers`).
+fn template_files() -> Vec<PathBuf> {
+    let mut files = files("zabbix-templates", ".yaml");
+    files.retain(|path| !yaml(path)["zabbix_export"]["templates"].is_null());
+    assert!(!files.is_empty());
+    files
+}
+
 fn templates() -> Vec<(Value, String)> {
-    files("zabbix-templates", ".yaml")
-        .iter()
-        .map(|path| {
-            let export = yaml(path)["zabbix_export"].clone();
-            (export, fs::read_to_string(path).unwrap())
-        })
-        .collect()
+    let read = |path: &PathBuf| {
+        let export = yaml(path)["zabbix_export"].clone();
+        (export, fs::read_to_string(path).unwrap())
+    };
+    template_files().iter().map(read).collect()
 }
 
 /// Visits every map, with its path of list names and identities.
@@ -180,7 +186,7 @@ fn every_item_and_trigger_says_what_it_means() {
 
 #[test]
 fn every_uuid_is_made_from_the_names() {
-    for path in files("zabbix-templates", ".yaml") {
+    for path in template_files() {
         hold(&path);
     }
 }

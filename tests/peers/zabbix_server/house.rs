@@ -30,6 +30,8 @@ pub struct Zabbix {
     server: Orderly,
     _database: Orderly,
     api: SocketAddr,
+    /// Where the server takes values.
+    pub port: u16,
     token: Value,
 }
 
@@ -71,6 +73,7 @@ impl Zabbix {
             server,
             _database: database,
             api,
+            port,
             token: Value::Null,
         };
         let who = json!({"username": "Admin", "password": "zabbix"});

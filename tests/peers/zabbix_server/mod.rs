@@ -1,5 +1,5 @@
-//! A real Zabbix server: it takes our templates, polls nodeward by them and by the template that comes with Zabbix,
-//! and every item that nodeward answers gets a value.
+//! A real Zabbix server: it takes our templates and our media type, polls nodeward by them and by the template that comes with
+//! Zabbix, and every item that nodeward answers gets a value.
 
 #![expect(
     clippy::indexing_slicing,
@@ -10,6 +10,7 @@
     reason = "what is missing is said where the tests are read"
 )]
 
+mod hook;
 mod house;
 
 use std::collections::BTreeMap;
@@ -27,18 +28,25 @@ use crate::systemd::{self, Booted};
 use crate::{PeerTest, ours};
 use house::Zabbix;
 
-pub const TESTS: &[PeerTest] = &[PeerTest {
-    name: "zabbix_server::every_item_of_our_templates_and_of_the_stock_one_gets_its_value",
-    needs: &[
-        Peer::ZabbixServer,
-        Peer::Postgres,
-        Peer::Php,
-        Peer::Root,
-        Peer::Systemd,
-        Peer::DbusDaemon,
-    ],
-    run: templates,
-}];
+pub const TESTS: &[PeerTest] = &[
+    PeerTest {
+        name: "zabbix_server::every_item_of_our_templates_and_of_the_stock_one_gets_its_value",
+        needs: &[
+            Peer::ZabbixServer,
+            Peer::Postgres,
+            Peer::Php,
+            Peer::Root,
+            Peer::Systemd,
+            Peer::DbusDaemon,
+        ],
+        run: templates,
+    },
+    PeerTest {
+        name: "zabbix_server::our_media_type_has_a_problem_healed_and_tells_its_end",
+        needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php, Peer::Root],
+        run: hook::heals,
+    },
+];
 
 const OURS: &str = "nodeward by Zabbix agent";
 const UNITS: &str = "nodeward systemd units by Zabbix agent";
@@ -124,6 +132,7 @@ fn import(zabbix: &Zabbix, file: &Path) -> Result<(), Failed> {
         "graphs",
         "valueMaps",
         "templateDashboards",
+        "mediaTypes",
     ] {
         rules.insert(part.to_owned(), both.clone());
     }
