@@ -107,26 +107,53 @@ pub fn body(alerts: &[usize]) -> String {
     .to_string()
 }
 
-/// Posts a body to the hook: the status of a whole answer, none if the other side was gone.
+/// A body for a hook, and how it is sent.
+pub struct Post {
+    pub path: &'static str,
+    pub header: String,
+    pub body: String,
+}
+
+impl Post {
+    /// A token that hooks may ask for.
+    pub const TOKEN: &str = "a token of the hook";
+
+    /// For Alertmanager's hook, with the token.
+    pub fn of(body: String) -> Self {
+        Self {
+            path: "/hooks/alertmanager",
+            header: format!("Authorization: Bearer {}", Self::TOKEN),
+            body,
+        }
+    }
+
+    /// What is sent before the body.
+    pub fn head(&self) -> String {
+        let (path, header, length) = (self.path, &self.header, self.body.len());
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{header}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        )
+    }
+
+    /// Sends it: the status of a whole answer, none if the other side was gone.
+    pub fn to(&self, address: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        // Who is not let in is answered before the body has been taken.
+        drop(stream.write_all(self.head().as_bytes()));
+        drop(stream.write_all(self.body.as_bytes()));
+        let mut answer = Vec::new();
+        // A process that is killed resets the connection after what it has answered.
+        drop(stream.read_to_end(&mut answer));
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.strip_prefix("HTTP/1.1 ")?.split(' ').next()?;
+        status.parse().ok()
+    }
+}
+
+/// Posts a body to Alertmanager's hook.
 pub fn post(address: &str, body: &str) -> Option<u16> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let head = format!(
-        "POST /hooks/alertmanager HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(body.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    // A process that is killed resets the connection after what it has answered.
-    drop(stream.read_to_end(&mut answer));
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    answer
-        .strip_prefix("HTTP/1.1 ")?
-        .split(' ')
-        .next()?
-        .parse()
-        .ok()
+    Post::of(body.to_owned()).to(address)
 }
 
 /// The journal as it is now.

@@ -16,6 +16,7 @@ mod demo;
 mod dependencies;
 mod examples;
 mod generated;
+mod grafana_hook;
 mod healing;
 mod hostile;
 mod journal;
