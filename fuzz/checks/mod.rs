@@ -17,6 +17,7 @@ mod net_tcp;
 mod netlink;
 mod otlp_answer;
 mod process_stat;
+mod reading_selector;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -42,6 +43,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("netlink", netlink::check),
     ("otlp_answer", otlp_answer::check),
     ("process_stat", process_stat::check),
+    ("reading_selector", reading_selector::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),
