@@ -21,14 +21,14 @@ const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 5;
 
 /// Takes OTLP over HTTP and says it is fine.
-struct Sink {
-    address: SocketAddr,
+pub struct Sink {
+    pub address: SocketAddr,
     requests: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
 }
 
 impl Sink {
-    fn start() -> Result<Self, Failed> {
+    pub fn start() -> Result<Self, Failed> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (requests, bytes) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());

@@ -25,9 +25,11 @@ mod programs;
 mod scratch;
 
 mod bare;
+mod checks;
 mod client;
 mod export;
 mod growth;
+mod hook;
 mod meter;
 mod scrape;
 mod zabbix;
@@ -74,6 +76,8 @@ fn main() -> Result<(), String> {
         ("export", export::run),
         ("zabbix", zabbix::run),
         ("growth", growth::run),
+        ("hook", hook::run),
+        ("checks", checks::run),
     ] {
         if !only.is_empty() && !only.iter().any(|o| o == name) {
             continue;

@@ -59,6 +59,20 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
+/// The value that a share of all is not above; 0 of nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index into what is in memory"
+)]
+pub fn percentile(values: &[f64], share: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let at = (float(values.len() as u64) * share) as usize;
+    let at = at.min(values.len().saturating_sub(1));
+    values.get(at).copied().unwrap_or(0.0)
+}
+
 /// Seconds as text with a fitting unit.
 pub fn time(seconds: f64) -> String {
     if seconds >= 1e-3 {
