@@ -19,10 +19,11 @@ use tokio::task::JoinHandle;
 
 use super::{Flags, House, Settings, control};
 use crate::dialect::zabbix::passive;
-use crate::net::accept::Counters;
+use crate::net::accept::{Counters, accept};
 use crate::net::address::Address;
 use crate::net::bind::Bound;
-use crate::net::server::{self, Limits};
+use crate::net::server::{self, Handler, Http, Limits};
+use crate::net::tls::{self, Handshakes};
 use crate::serve::{Control, ControlRouter, HookRouter, Router};
 
 /// How long what is open may take when its socket closes.
@@ -62,6 +63,10 @@ pub(super) struct Listeners {
     zabbix: Option<watch::Sender<Arc<passive::Server>>>,
     passive: Arc<passive::Counters>,
     http: Arc<Counters>,
+    handshakes: Arc<tls::Counters>,
+    /// What `http.listen` and `hooks.listen` speak.
+    http_tls: tls::Slot,
+    hooks_tls: tls::Slot,
     control: Arc<ControlRouter>,
     control_counters: Arc<Counters>,
     /// Why there is no control socket, as it was last said.
@@ -75,6 +80,9 @@ impl Listeners {
             zabbix: None,
             passive: Arc::default(),
             http: Arc::default(),
+            handshakes: Arc::default(),
+            http_tls: tls::Slot::default(),
+            hooks_tls: tls::Slot::default(),
             control: Arc::new(ControlRouter::new(control)),
             control_counters: Arc::default(),
             control_trouble: None,
@@ -91,6 +99,19 @@ impl Listeners {
         Arc::clone(&self.http)
     }
 
+    /// How TLS handshakes of the HTTP listeners went.
+    pub(super) fn handshakes(&self) -> Arc<tls::Counters> {
+        Arc::clone(&self.handshakes)
+    }
+
+    /// What the HTTP listeners speak, by the section of the config they are of.
+    pub(super) fn speaks(&self) -> [(&'static str, tls::Slot); 2] {
+        [
+            ("http", self.http_tls.clone()),
+            ("hooks", self.hooks_tls.clone()),
+        ]
+    }
+
     /// Opens and closes what the settings ask for; on an error nothing has changed.
     pub(super) async fn change(
         &mut self,
@@ -102,6 +123,8 @@ impl Listeners {
         let mut wanted = wanted(settings)?;
         let server = house.passive(&settings.config.zabbix, Arc::clone(&self.passive));
         let server = Arc::new(server?);
+        let http_tls = place::tls("http", settings.config.http.tls.as_ref()).await?;
+        let hooks_tls = place::tls("hooks", settings.config.hooks.tls.as_ref()).await?;
         let first = || watch::Sender::new(Arc::clone(&server));
         let servers = self.zabbix.get_or_insert_with(first).clone();
         // A control socket that is to stay is in nobody's way, and one that is to move closes below.
@@ -109,6 +132,8 @@ impl Listeners {
         wanted.extend(control.clone());
         let mut bound = self.bind(&wanted, house, router, &servers).await?;
         servers.send_replace(server);
+        self.http_tls.set(http_tls);
+        self.hooks_tls.set(hooks_tls);
         if let Some((name, at)) = control.filter(|(name, _)| !self.open.contains_key(name)) {
             bound.extend(
                 self.bind_control(&at, settings, flags, house)
@@ -268,14 +293,12 @@ impl Listeners {
                 tokio::spawn(server::serve(bound, control, limits, counters, stopped))
             }
             Kind::Http => {
-                let counters = Arc::clone(&self.http);
                 let router = Arc::clone(router);
-                tokio::spawn(server::serve(bound, router, limits, counters, stopped))
+                self.serve_http(bound, router, limits, &self.http_tls, stopped)
             }
             Kind::Hooks => {
-                let counters = Arc::clone(&self.http);
                 let router = Arc::new(HookRouter::new(Arc::clone(router)));
-                tokio::spawn(server::serve(bound, router, limits, counters, stopped))
+                self.serve_http(bound, router, limits, &self.hooks_tls, stopped)
             }
             Kind::Zabbix => {
                 tokio::spawn(passive::serve(bound, servers.subscribe(), GRACE, stopped))
@@ -289,25 +312,57 @@ impl Listeners {
         }
     }
 
+    /// Serves HTTP, behind TLS while `slot` says so.
+    fn serve_http<H: Handler>(
+        &self,
+        bound: Bound,
+        handler: Arc<H>,
+        limits: Limits,
+        slot: &tls::Slot,
+        stopped: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        let counters = Arc::clone(&self.http);
+        let http = Arc::new(Http::new(handler, limits, Arc::clone(&counters)));
+        let handshakes = Handshakes::new(http, slot.clone(), Arc::clone(&self.handshakes));
+        let serving = accept(
+            bound,
+            Arc::new(handshakes),
+            limits.accept,
+            counters,
+            stopped,
+        );
+        tokio::spawn(serving)
+    }
+
     /// Where to look, one line a socket.
     pub(super) fn said(&self, settings: &Settings, hostname: &str) -> Vec<String> {
         let path = &settings.config.http.telemetry_path;
         let line = |((kind, _), open): (&Name, &Open)| {
             let (at, reach) = place::said(&open.at, hostname);
+            let scheme = self.scheme(*kind);
             match kind {
                 Kind::Http if matches!(open.at, Address::Unix(_)) => {
                     format!("serving {path} on {at}")
                 }
-                Kind::Http => format!("serving http://{at}{path}{reach}"),
+                Kind::Http => format!("serving {scheme}://{at}{path}{reach}"),
                 Kind::Hooks if matches!(open.at, Address::Unix(_)) => {
                     format!("taking alerts at /hooks/ on {at}")
                 }
-                Kind::Hooks => format!("taking alerts at http://{at}/hooks/{reach}"),
+                Kind::Hooks => format!("taking alerts at {scheme}://{at}/hooks/{reach}"),
                 Kind::Zabbix => format!("answering Zabbix passive checks on {at}{reach}"),
                 Kind::Control => format!("control socket {at}"),
             }
         };
         self.open.iter().map(line).collect()
+    }
+
+    fn scheme(&self, kind: Kind) -> &'static str {
+        let speaks = match kind {
+            Kind::Http => self.http_tls.get(),
+            Kind::Hooks => self.hooks_tls.get(),
+            Kind::Zabbix | Kind::Control => None,
+        };
+        speaks.map_or("http", |_| "https")
     }
 
     /// Where this machine itself asks the HTTP listeners.
@@ -316,7 +371,8 @@ impl Listeners {
             .open
             .iter()
             .filter(|((kind, _), _)| *kind == Kind::Http);
-        http.filter_map(|(_, open)| own_url(&open.at)).collect()
+        http.filter_map(|((kind, _), open)| own_url(&open.at, self.scheme(*kind)))
+            .collect()
     }
 
     /// Closes everything; what is open may finish until `deadline`.

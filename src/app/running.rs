@@ -201,6 +201,8 @@ impl Running {
             Arc::new(Served {
                 requests: Arc::clone(&requests),
                 connections: listeners.http(),
+                handshakes: listeners.handshakes(),
+                speaks: listeners.speaks(),
             }),
             Arc::new(Hooked(Arc::clone(&inbox.counts))),
             Arc::new(Passive(listeners.passive())),

@@ -7,6 +7,7 @@ use crate::check;
 use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
 use crate::heal::plan::Mode;
+use crate::net::tls;
 use crate::subject::Invalid;
 
 /// What is to run, whoever said so.
@@ -80,12 +81,12 @@ impl Settings {
                 Some(_) => warnings.push(format!("http: {why}")),
             }
         }
-        let exposed = config.hooks.exposed(&config.http.listen);
+        let exposed = config.hooks.exposed(&config.http);
         for (hook, place) in &exposed {
             if let Some(playbook) = armed(&config, hook) {
                 let why = format!(
                     "{hook}: anybody who reaches {place} could start playbook {playbook:?}, which is in auto mode; set \
-                     bearer_token_file, basic or hmac, or listen on 127.0.0.1 only"
+                     bearer_token_file, basic, hmac or client_certificate, or listen on 127.0.0.1 only"
                 );
                 wrong.push((&["hooks"], why));
             }
@@ -96,9 +97,13 @@ impl Settings {
         }
         for (hook, place) in exposed {
             warnings.push(format!(
-                "hooks.{hook}: anybody who reaches {place} may send alerts; set bearer_token_file, basic or hmac, or listen on \
-                 127.0.0.1 only"
+                "hooks.{hook}: anybody who reaches {place} may send alerts; set bearer_token_file, basic, hmac or client_certificate, \
+                 or listen on 127.0.0.1 only"
             ));
+        }
+        for (section, tls) in [("http", &config.http.tls), ("hooks", &config.hooks.tls)] {
+            let found = tls.iter().flat_map(tls::ServerOptions::warnings);
+            warnings.extend(found.map(|found| format!("{section}.tls.{found}")));
         }
         for name in &flags.lacking {
             warnings.push(format!(

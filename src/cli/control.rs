@@ -281,7 +281,17 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
                 let why = "http.listen is empty: name what to ask with --url";
                 return Err(super::fail(why));
             };
-            if let Some(url) = first.parse().ok().and_then(|at| app::own_url(&at)) {
+            if config.http.tls.is_some() {
+                // No certificate is for 127.0.0.1, and a client may need one of its own.
+                let control = config.control.as_ref();
+                let variable = |name: &str| std::env::var(name).ok();
+                if let Some(socket) = app::socket(None, control, &variable) {
+                    return Ok(format!("unix:{}", socket.display()));
+                }
+                let why = "with http.tls the control socket is asked, and there is none (control); or name what to ask with --url";
+                return Err(super::fail(why));
+            }
+            if let Some(url) = first.parse().ok().and_then(|at| app::own_url(&at, "http")) {
                 return Ok(url);
             }
             config.control

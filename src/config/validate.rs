@@ -15,6 +15,7 @@ use crate::dialect::zabbix::passive;
 use crate::heal::runner::LOCAL;
 use crate::model::nearest::nearest;
 use crate::net::address::Address;
+use crate::net::tls;
 use crate::notify;
 use crate::subject::{self, TABLE};
 
@@ -30,9 +31,16 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
             cross.complaint(&Path::of(&["zabbix"]), &invalid.to_string());
         }
     }
-    for invalid in config.hooks.check().err().into_iter().flatten() {
+    for invalid in config
+        .hooks
+        .check(config.http.tls.as_ref())
+        .err()
+        .into_iter()
+        .flatten()
+    {
         let path = Path::of(&["hooks"]);
         let path = invalid.hook().map_or(path.clone(), |hook| path.key(hook));
+        let path = invalid.key().map_or(path.clone(), |key| path.key(key));
         cross.fault_as(&path, format!("hooks: {invalid}"));
     }
     // The variables have no place in a file; who starts nodeward asks them again.
@@ -48,6 +56,17 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     playbooks(config, cross);
     notifiers(config, cross);
     listeners(config, cross);
+    certificates(config, cross);
+}
+
+/// What is wrong with TLS of listeners, and with the files it names.
+fn certificates(config: &Config, cross: &mut Cross<'_>) {
+    for (section, tls) in [("http", &config.http.tls), ("hooks", &config.hooks.tls)] {
+        let faults = tls.as_ref().map(tls::ServerOptions::faults);
+        for fault in faults.into_iter().flatten() {
+            cross.fault(&Path::of(&[section, "tls", fault.key]), fault.why);
+        }
+    }
 }
 
 fn notifiers(config: &Config, cross: &mut Cross<'_>) {

@@ -1,4 +1,4 @@
-//! HTTP client and server, sockets and backoff. It knows no route and no dialect.
+//! HTTP client and server, TLS, sockets and backoff. It knows no route and no dialect.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -12,8 +12,9 @@
 //! | [`resolve`] | names to addresses, on threads of its own |
 //! | [`accept`] | taking connections: cap, trouble, drain; shared by HTTP and Zabbix |
 //! | [`server`] | the HTTP/1.1 server |
+//! | [`tls`] | certificates, keys and handshakes, both ways |
 //! | [`tally`] | counters of trouble that also keep logs quiet |
-//! | [`stream`] | a connected byte stream, TCP or Unix, and who is at its other end |
+//! | [`stream`] | a connected byte stream, TCP, TLS or Unix, and who is at its other end |
 //!
 //! It never reads the machine, never follows a redirect and never opens a connection that its
 //! caller did not name.
@@ -31,4 +32,5 @@ pub mod resolve;
 pub mod server;
 pub mod stream;
 pub mod tally;
+pub mod tls;
 mod watched;

@@ -1,4 +1,4 @@
-//! A connected byte stream, TCP or Unix, and who is at its other end.
+//! A connected byte stream, TCP, TLS or Unix, and who is at its other end.
 //!
 //! Owns the one enum that lets client, HTTP server and Zabbix server share their code for both
 //! kinds of socket. It never decides whom to talk to. The surprising decision: an enum, not a boxed
@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::early;
+use super::{early, tls};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -24,6 +24,24 @@ pub enum Stream {
     Early(early::Stream),
     /// A Unix stream socket.
     Unix(UnixStream),
+    /// TLS over one of the others. What is written may stay here until it is flushed.
+    Tls(Box<tls::Stream>),
+}
+
+impl Stream {
+    /// The certificate that the other end has shown, verified.
+    #[must_use]
+    pub fn certificate(&self) -> Option<tls::Certificate> {
+        match self {
+            Self::Tls(stream) => tls::peer_certificate(stream),
+            Self::Tcp(_) | Self::Early(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether closing it says less than ending it: TLS has a word for its end, without which the rest may have been cut off.
+    pub(super) fn has_farewell(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
 }
 
 /// Who is at the other end of an accepted connection.
@@ -79,6 +97,10 @@ macro_rules! either {
             }
             Stream::Unix($io) => {
                 let $io = Pin::new($io);
+                $call
+            }
+            Stream::Tls($io) => {
+                let $io = Pin::new(&mut **$io);
                 $call
             }
         }

@@ -81,7 +81,10 @@ impl<W: Watch> AsyncWrite for Watched<W> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        // Only TLS keeps what it was given, so that a flush may have to wait as a write does.
+        self.watch.has_written(outcome.is_pending());
+        outcome
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -68,6 +68,7 @@ impl ControlRouter {
                 body.push('\n');
                 answer(StatusCode::OK, "application/json", body)
             }
+            (&Method::GET, "/-/healthy") => text(StatusCode::OK, "healthy\n"),
             (&Method::POST, "/api/v1/reload") => match self.control.reload().await {
                 Ok(said) => text(StatusCode::OK, said),
                 Err(wrong) => text(StatusCode::UNPROCESSABLE_ENTITY, wrong),

@@ -1,11 +1,15 @@
 //! The `http:` section.
 
+use crate::net::tls;
+
 /// The HTTP listener and what it serves (`http:`).
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Addresses to listen on: `host:port`, `:port` for all addresses, or `unix:/path`.
     pub listen: Vec<String>,
+    /// TLS on `listen`; Unix sockets stay plain. Default: none.
+    pub tls: Option<tls::ServerOptions>,
     /// Path of the page of metrics (`--web.telemetry-path`).
     pub telemetry_path: String,
     /// Scrapes answered at the same time; one more gets 503. 0 is no limit (`--web.max-requests`).
@@ -20,6 +24,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: vec!["127.0.0.1:9100".into()],
+            tls: None,
             telemetry_path: "/metrics".into(),
             max_requests: 40,
             openmetrics: false,

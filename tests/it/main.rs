@@ -27,3 +27,4 @@ mod product;
 mod program;
 mod second_opinion;
 mod storm;
+mod tls;

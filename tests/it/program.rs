@@ -121,6 +121,12 @@ impl Program {
             .unwrap_or_else(|_| panic!("no line with {what:?} in {:#?}", self.seen))
     }
 
+    /// Whether a line that holds `what` has come.
+    pub fn log_has(&mut self, what: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| line.contains(what))
+    }
+
     fn wait(&mut self, what: &str) -> Result<String, mpsc::RecvTimeoutError> {
         loop {
             let line = self.lines.recv_timeout(PATIENCE)?;

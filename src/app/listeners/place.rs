@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use super::{Kind, Name};
 use crate::app::House;
 use crate::net::address::Address;
 use crate::net::bind::BindError;
+use crate::net::tls;
 
 /// The setting of the config that names such places.
 pub(super) fn setting(kind: Kind) -> &'static str {
@@ -52,16 +54,30 @@ pub(super) fn said(at: &Address, hostname: &str) -> (String, &'static str) {
 /// The URL under which this machine itself asks an HTTP listener: one that takes every address is asked on loopback. None
 /// where the kernel is to choose the port.
 #[must_use]
-pub fn own_url(at: &Address) -> Option<String> {
+pub fn own_url(at: &Address, scheme: &str) -> Option<String> {
     if let Address::Unix(_) = at {
         return Some(at.to_string());
     }
     let port = port(at)?;
     Some(match at {
-        Address::Ip(place) if !place.ip().is_unspecified() => format!("http://{place}"),
-        Address::Name { host, .. } => format!("http://{host}:{port}"),
-        _ => format!("http://127.0.0.1:{port}"),
+        Address::Ip(place) if !place.ip().is_unspecified() => format!("{scheme}://{place}"),
+        Address::Name { host, .. } => format!("{scheme}://{host}:{port}"),
+        _ => format!("{scheme}://127.0.0.1:{port}"),
     })
+}
+
+/// Reads the certificate that the listeners of a section show, beside the runtime: files may lie on what hangs.
+pub(super) async fn tls(
+    section: &str,
+    options: Option<&tls::ServerOptions>,
+) -> Result<Option<Arc<tls::Server>>, String> {
+    let Some(options) = options.cloned() else {
+        return Ok(None);
+    };
+    let reading = tokio::task::spawn_blocking(move || tls::Server::new(options)).await;
+    let read = reading.map_err(|error| format!("{section}.tls: {error}"))?;
+    read.map(|server| Some(Arc::new(server)))
+        .map_err(|fault| format!("{section}.tls.{fault}"))
 }
 
 /// Why a socket could not be opened: who holds the port, and which setting chooses another.
@@ -125,8 +141,8 @@ mod tests {
             ("10.0.0.0:1", "http://10.0.0.0:1"),
             ("unix:/run/x.sock", "unix:/run/x.sock"),
         ] {
-            assert_eq!(own_url(&at.parse().unwrap()).as_deref(), Some(url));
+            assert_eq!(own_url(&at.parse().unwrap(), "http").as_deref(), Some(url));
         }
-        assert_eq!(own_url(&"127.0.0.1:0".parse().unwrap()), None);
+        assert_eq!(own_url(&"127.0.0.1:0".parse().unwrap(), "https"), None);
     }
 }

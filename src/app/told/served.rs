@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dialect::Told;
 use crate::dialect::prometheus::{Declared, Out};
 use crate::net::accept::Counters;
+use crate::net::tls;
 use crate::serve::Requests;
 
 /// Tells requests by path and code.
@@ -13,6 +14,10 @@ pub struct Served {
     pub requests: Arc<Requests>,
     /// Connections of the HTTP listeners.
     pub connections: Arc<Counters>,
+    /// TLS handshakes on them.
+    pub handshakes: Arc<tls::Counters>,
+    /// What each kind of listener speaks, by the section of the config it is of.
+    pub speaks: [(&'static str, tls::Slot); 2],
 }
 
 crate::families! { Served:
@@ -21,6 +26,9 @@ crate::families! { Served:
     ACCEPTED counter "nodeward_http_connections_total" [] "HTTP connections taken";
     REFUSED counter "nodeward_http_connections_refused_total" [] "HTTP connections closed at once because too many are open";
     TROUBLE counter "nodeward_http_connection_errors_total" ["kind"] "HTTP connections that went wrong, by kind";
+    HANDSHAKES counter "nodeward_tls_handshakes_total" [] "TLS handshakes completed on HTTP listeners";
+    HANDSHAKE_FAILURES counter "nodeward_tls_handshake_failures_total" ["kind"] "TLS handshakes on HTTP listeners that failed, by kind";
+    EXPIRY gauge "nodeward_tls_certificate_expiry_timestamp_seconds" ["listener"] "End of the certificate that a listener shows, in Unix seconds";
 }
 
 impl Told for Served {
@@ -47,6 +55,26 @@ impl Told for Served {
             ("timeout", &connections.timed_out),
         ] {
             trouble.push([kind], tally.get());
+        }
+        drop(trouble);
+        let speaking = self.speaks.iter();
+        let speaking: Vec<_> = speaking
+            .filter_map(|(name, slot)| Some((*name, slot.get()?)))
+            .collect();
+        if speaking.is_empty() {
+            return;
+        }
+        page.value(&HANDSHAKES, self.handshakes.done.get());
+        let mut failures = page.family(&HANDSHAKE_FAILURES);
+        for (failure, kind) in tls::FAILURES {
+            failures.push([kind], self.handshakes.failed(failure));
+        }
+        drop(failures);
+        let mut expiry = page.family(&EXPIRY);
+        for (listener, server) in speaking {
+            if let Some(end) = server.not_after() {
+                expiry.push([listener], end);
+            }
         }
     }
 }

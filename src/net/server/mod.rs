@@ -35,6 +35,7 @@ use hyper_util::rt::TokioIo;
 use super::accept::{self, Counters, Drain, Serve};
 use super::bind::Bound;
 use super::stream::{Peer, Stream};
+use super::tls::Certificate;
 use super::watched::Watched;
 
 use pace::{Pace, Phase};
@@ -52,6 +53,8 @@ pub struct Request {
     pub body: Bytes,
     /// Who asks.
     pub peer: Peer,
+    /// The certificate he has shown, verified.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// An answer with its whole body; writing it copies nothing.
@@ -68,6 +71,8 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// Who asks.
     pub peer: Peer,
+    /// The certificate he has shown, verified.
+    pub certificate: Option<&'a Certificate>,
 }
 
 /// Whether a request's body is read.
@@ -179,7 +184,7 @@ impl<H: Handler> Http<H> {
     async fn answer(
         &self,
         request: hyper::Request<Incoming>,
-        peer: Peer,
+        (peer, certificate): (Peer, Option<Arc<Certificate>>),
         pace: &Pace,
     ) -> hyper::Response<Full<Bytes>> {
         let (head, incoming) = request.into_parts();
@@ -191,6 +196,7 @@ impl<H: Handler> Http<H> {
                 uri: &head.uri,
                 headers: &head.headers,
                 peer,
+                certificate: certificate.as_deref(),
             }) {
                 Admit::AtMost(limit) => limit.min(self.limits.body),
                 Admit::Refused(mut response) => {
@@ -213,6 +219,7 @@ impl<H: Handler> Http<H> {
                     headers: head.headers,
                     body: held.bytes.clone(),
                     peer,
+                    certificate,
                 };
                 self.handler.handle(request).await
             }
@@ -235,11 +242,13 @@ impl<H: Handler> Http<H> {
 
 impl<H: Handler> Serve for Http<H> {
     async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, drain: Drain) {
+        let certificate = stream.certificate().map(Arc::new);
         let pace = Arc::new(Pace::new());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&pace)));
         let service = service_fn(|request| {
             let (http, pace) = (Arc::clone(&self), Arc::clone(&pace));
-            async move { Ok::<_, Infallible>(http.answer(request, peer, &pace).await) }
+            let who = (peer, certificate.clone());
+            async move { Ok::<_, Infallible>(http.answer(request, who, &pace).await) }
         });
         let connection = self.builder.serve_connection(io, service);
         match watch::watched(connection, &pace, &self.limits, drain).await {

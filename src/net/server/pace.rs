@@ -174,6 +174,10 @@ impl Watch for Pace {
             let bad_head = self.is_in(Phase::Head) && self.spoken.load(Relaxed);
             self.bad_head.store(bad_head, Relaxed);
             if self.ended.load(Relaxed) || !(bad_head || self.unread.load(Relaxed)) {
+                if stream.has_farewell() {
+                    // A peer that does not take it has no need of it.
+                    drop(stream.poll_shutdown(cx));
+                }
                 return Poll::Ready(Ok(()));
             }
             ready!(stream.as_mut().poll_shutdown(cx))?;

@@ -1,6 +1,7 @@
 //! Who may send to a hook.
 //!
-//! Whoever sends a token or a name with its password is let in by either; a signature is asked for beside them. Nothing
+//! Whoever sends a token or a name with its password is let in by either; a signature and a client certificate are asked for
+//! beside them. Nothing
 //! is compared but hashes, in constant time, so neither the content nor the length of a secret shows in how long a
 //! refusal takes. A signature may be sent again within its window: the same body is the same delivery, and does nothing
 //! twice.
@@ -16,6 +17,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::options::{self, Hook};
 use crate::heal::intake::Kind;
+use crate::net::tls::{Certificate, Name};
 
 type Hash = [u8; 32];
 
@@ -24,6 +26,8 @@ pub(super) struct Guard {
     tokens: Vec<Hash>,
     basic: Option<Hash>,
     signed: Option<Signed>,
+    /// Names of which one must be in the certificate; empty where none is asked for.
+    names: Vec<Name>,
 }
 
 struct Signed {
@@ -48,6 +52,10 @@ pub(super) enum Denied {
     Time,
     #[error("the signature is wrong")]
     Signature,
+    #[error("no client certificate was sent")]
+    NoCertificate,
+    #[error("no name of the client certificate is let in here (client_certificate.names)")]
+    Certificate,
 }
 
 impl Denied {
@@ -67,6 +75,11 @@ impl Guard {
             tokens: tokens.map(|t| hash(t.reveal().as_bytes())).collect(),
             basic,
             signed: hook.hmac.as_ref().map(|hmac| Signed::new(hmac, kind)),
+            names: hook
+                .client_certificate
+                .as_ref()
+                .map(|certificate| certificate.names.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -79,8 +92,21 @@ impl Guard {
         bearer.into_iter().chain(basic)
     }
 
-    /// Looks at the headers alone, before a byte of the body is read.
-    pub(super) fn head(&self, headers: &HeaderMap) -> Result<(), Denied> {
+    /// Looks at the certificate and the headers alone, before a byte of the body is read.
+    pub(super) fn head(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Certificate>,
+    ) -> Result<(), Denied> {
+        if !self.names.is_empty() {
+            match certificate {
+                None => return Err(Denied::NoCertificate),
+                Some(certificate) if !certificate.is_one_of(&self.names) => {
+                    return Err(Denied::Certificate);
+                }
+                Some(_) => {}
+            }
+        }
         if !self.tokens.is_empty() || self.basic.is_some() {
             self.credentials(headers)?;
         }

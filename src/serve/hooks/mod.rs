@@ -31,9 +31,10 @@ use crate::heal::intake::{Accepted, Delivery, Desk, Kind, Severities, Unreadable
 use crate::model::alert::Status;
 use crate::net::server::{Admit, Handler, Head, Request};
 use crate::net::stream::Peer;
+use crate::net::tls::Certificate;
 
 pub use counts::Counts;
-pub use options::{Basic, Hmac, Hook, Invalid, Options, Tokens};
+pub use options::{Basic, ClientCertificate, Hmac, Hook, Invalid, Options, Tokens};
 
 use auth::{Denied, Guard};
 
@@ -119,9 +120,9 @@ impl Hooks {
         };
         let response = match entry.allows(head.method) {
             false => entry.wrong_method(),
-            true => match entry.guard.head(head.headers) {
+            true => match entry.guard.head(head.headers, head.certificate) {
                 Ok(()) => return None,
-                Err(denied) => self.deny(name, entry, denied, head.peer),
+                Err(denied) => self.deny(name, entry, denied, head),
             },
         };
         self.inbox.counts.answered(name, response.status().as_u16());
@@ -135,6 +136,7 @@ impl Hooks {
             uri: &request.uri,
             headers: &request.headers,
             peer: request.peer,
+            certificate: request.certificate.as_deref(),
         };
         if let Some(refused) = self.refuse(&head) {
             return refused;
@@ -146,7 +148,7 @@ impl Hooks {
             .guard
             .body(&request.headers, &request.body, SystemTime::now());
         let response = match signed {
-            Err(denied) => self.deny(name, entry, denied, request.peer),
+            Err(denied) => self.deny(name, entry, denied, &head),
             Ok(()) => match read(name, entry, &request.body).await {
                 Ok(delivery) => self.take(name, delivery, request.peer).await,
                 Err(why) => {
@@ -216,10 +218,12 @@ impl Hooks {
         }
     }
 
-    fn deny(&self, name: &str, entry: &Entry, denied: Denied, peer: Peer) -> Response<Bytes> {
+    fn deny(&self, name: &str, entry: &Entry, denied: Denied, head: &Head<'_>) -> Response<Bytes> {
+        let peer = head.peer;
         self.inbox.counts.refused_login(name);
         if let Some(left_out) = self.inbox.counts.may_say(name, peer.ip(), Instant::now()) {
-            tracing::warn!(hook = name, %peer, why = %denied, left_out, "refused a webhook");
+            let shown = head.certificate.map(Certificate::names).unwrap_or_default();
+            tracing::warn!(hook = name, %peer, why = %denied, certificate = shown, left_out, "refused a webhook");
         }
         if !denied.is_of_credentials() {
             return text(StatusCode::FORBIDDEN, format!("{denied}\n"));

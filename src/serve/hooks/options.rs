@@ -10,27 +10,32 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::super::Options as Http;
 use crate::heal::intake::{Kind, Severities};
 use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::model::severity::Severity;
 use crate::net::address::Address;
+use crate::net::tls;
 
 /// Longest name of a hook: it is a label of metrics and a part of every episode.
 const LONGEST_NAME: usize = 64;
-/// The key beside the names of hooks.
+/// The keys beside the names of hooks.
 const LISTEN: &str = "listen";
+const TLS: &str = "tls";
 
 /// Webhooks by which alert servers tell their alerts: `POST /hooks/NAME`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
     /// Addresses where only hooks are served, and then nowhere else. Default: none, hooks are served on `http.listen`.
     pub listen: Vec<String>,
+    /// TLS on `listen`. Default: none.
+    pub tls: Option<tls::ServerOptions>,
     /// The hooks by name. One named alertmanager, grafana or zabbix is of that kind.
     pub named: BTreeMap<String, Hook>,
 }
 
-/// One webhook. Without bearer_token_file, basic and hmac everybody who reaches it may send.
+/// One webhook. Without bearer_token_file, basic, hmac and client_certificate everybody who reaches it may send.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hook {
@@ -44,6 +49,9 @@ pub struct Hook {
     pub basic: Option<Basic>,
     /// Every body must be signed with this secret, whatever else is asked for. Grafana and Zabbix can, Alertmanager cannot.
     pub hmac: Option<Hmac>,
+    /// Who sends must have a client certificate with one of these names, whatever else is asked for. It needs
+    /// `tls.client_ca_file` where the hook is served.
+    pub client_certificate: Option<ClientCertificate>,
     /// The playbooks that alerts of this hook may start. Default: all.
     pub playbooks: Option<Vec<String>>,
     /// The label that says how bad an alert is. Default: severity.
@@ -83,6 +91,16 @@ pub struct Hmac {
     pub window: Period,
 }
 
+/// A client certificate, verified with the connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// Names that are let in: DNS names, URIs and IP addresses, of which one must be a subject alternative name of the
+    /// certificate. They are compared as texts; a wildcard matches nothing but itself.
+    #[schemars(length(min = 1))]
+    pub names: Vec<tls::Name>,
+}
+
 fn window() -> Period {
     Period::secs(300)
 }
@@ -116,6 +134,19 @@ pub enum Invalid {
     /// A user's name.
     #[error("{0}: basic.username must not be empty and has no colon")]
     Username(String),
+    /// A certificate that nobody asks for; and which keys name the listener's TLS.
+    #[error(
+        "{0}: client_certificate needs {1}.client_ca_file: without it the listener asks no client for a certificate"
+    )]
+    NoAuthority(String, &'static str),
+    /// No name is right.
+    #[error("{0}: client_certificate.names is empty, and lets nobody in")]
+    NoNames(String),
+    /// TLS where hooks have no listener of their own.
+    #[error(
+        "tls is given, but no listen that it could be for; TLS of http.listen is set by http.tls"
+    )]
+    TlsAlone,
     /// `listen` and no hook.
     #[error("listen is given, but no hook that could be served there")]
     Nothing,
@@ -131,8 +162,22 @@ impl Invalid {
             | Self::Unsigned(hook)
             | Self::Header(hook, _)
             | Self::Window(hook, _)
-            | Self::Username(hook) => Some(hook),
-            Self::Nothing => None,
+            | Self::Username(hook)
+            | Self::NoAuthority(hook, _)
+            | Self::NoNames(hook) => Some(hook),
+            Self::Nothing | Self::TlsAlone => None,
+        }
+    }
+}
+
+impl Invalid {
+    /// The key of the hook, or of the section, that it is about, where its text does not begin with it.
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::NoAuthority(..) | Self::NoNames(_) => Some("client_certificate"),
+            Self::TlsAlone => Some(TLS),
+            _ => None,
         }
     }
 }
@@ -148,7 +193,10 @@ impl Hook {
     /// Whether somebody who sends has to prove who he is.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        self.bearer_token_file.is_some() || self.basic.is_some() || self.hmac.is_some()
+        self.bearer_token_file.is_some()
+            || self.basic.is_some()
+            || self.hmac.is_some()
+            || self.client_certificate.is_some()
     }
 
     /// Whether an alert of this hook may start a playbook.
@@ -171,12 +219,20 @@ impl Hook {
 }
 
 impl Options {
-    /// Checks across the fields, but for the addresses of `listen`.
+    /// Checks across the fields, but for the addresses of `listen` and the files of `tls`, given the TLS of HTTP.
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn check(&self) -> Result<(), Vec<Invalid>> {
+    pub fn check(&self, http: Option<&tls::ServerOptions>) -> Result<(), Vec<Invalid>> {
         let mut invalid = Vec::new();
+        let section = if self.listen.is_empty() {
+            "http.tls"
+        } else {
+            "tls"
+        };
+        let asks = self
+            .tls(http)
+            .is_some_and(|tls| tls.client_ca_file.is_some());
         for (name, hook) in &self.named {
             let allowed =
                 |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
@@ -207,6 +263,17 @@ impl Options {
             if hook.basic.as_ref().is_some_and(bad) {
                 invalid.push(Invalid::Username(name.clone()));
             }
+            if let Some(certificate) = &hook.client_certificate {
+                if !asks {
+                    invalid.push(Invalid::NoAuthority(name.clone(), section));
+                }
+                if certificate.names.is_empty() {
+                    invalid.push(Invalid::NoNames(name.clone()));
+                }
+            }
+        }
+        if self.tls.is_some() && self.listen.is_empty() {
+            invalid.push(Invalid::TlsAlone);
         }
         if self.named.is_empty() && !self.listen.is_empty() {
             invalid.push(Invalid::Nothing);
@@ -228,14 +295,33 @@ impl Options {
         }
     }
 
+    /// The TLS spoken where hooks are served, given that of HTTP.
+    #[must_use]
+    pub fn tls<'a>(
+        &'a self,
+        http: Option<&'a tls::ServerOptions>,
+    ) -> Option<&'a tls::ServerOptions> {
+        if self.listen.is_empty() {
+            http
+        } else {
+            self.tls.as_ref()
+        }
+    }
+
     /// The hooks that take alerts from everybody, each with a place where others than this machine reach it. In auto
     /// mode such a hook is a button for disruption that anybody may press.
     #[must_use]
-    pub fn exposed<'a>(&'a self, http: &'a [String]) -> Vec<(&'a str, &'a str)> {
+    pub fn exposed<'a>(&'a self, http: &'a Http) -> Vec<(&'a str, &'a str)> {
         let open = |text: &&String| text.parse::<Address>().is_ok_and(|a| !a.is_local());
-        let Some(place) = self.places(http).iter().find(open) else {
+        let Some(place) = self.places(&http.listen).iter().find(open) else {
             return Vec::new();
         };
+        let known_only = |tls: &tls::ServerOptions| {
+            tls.client_auth() == tls::ClientAuth::RequireAndVerifyClientCert
+        };
+        if self.tls(http.tls.as_ref()).is_some_and(known_only) {
+            return Vec::new();
+        }
         let unguarded = self.named.iter().filter(|(_, hook)| !hook.is_guarded());
         unguarded
             .map(|(name, _)| (name.as_str(), place.as_str()))
@@ -248,6 +334,9 @@ impl Serialize for Options {
         let mut map = serializer.serialize_map(None)?;
         if !self.listen.is_empty() {
             map.serialize_entry(LISTEN, &self.listen)?;
+        }
+        if let Some(tls) = &self.tls {
+            map.serialize_entry(TLS, tls)?;
         }
         for entry in &self.named {
             map.serialize_entry(entry.0, entry.1)?;
@@ -272,6 +361,8 @@ impl<'de> Deserialize<'de> for Options {
                 while let Some(name) = map.next_key::<String>()? {
                     if name == LISTEN {
                         options.listen = map.next_value()?;
+                    } else if name == TLS {
+                        options.tls = map.next_value()?;
                     } else {
                         // A drop-in takes a hook away with null; that must not leave one without a guard.
                         let hook: Option<Hook> = map.next_value()?;
@@ -300,7 +391,8 @@ impl JsonSchema for Options {
                     "default": [],
                     "description": "Addresses where only hooks are served, and then nowhere else. Default: none, and hooks are \
                         served on `http.listen`."
-                }
+                },
+                "tls": generator.subschema_for::<Option<tls::ServerOptions>>()
             },
             "additionalProperties": generator.subschema_for::<Option<Hook>>(),
         })

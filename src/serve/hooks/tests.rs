@@ -102,6 +102,7 @@ fn options() -> Options {
         ),
     ];
     Options {
+        tls: None,
         listen: Vec::new(),
         named: named.map(|(name, hook)| (name.to_owned(), hook)).into(),
     }
@@ -456,7 +457,7 @@ fn every_fault_of_the_options_is_named_with_its_hook() {
             "zabbix": {"basic": {"username": "a:b", "password_file": "x"}}}"#,
     )
     .unwrap();
-    let invalid = options.check().unwrap_err();
+    let invalid = options.check(None).unwrap_err();
     let mut hooks: Vec<_> = invalid.iter().filter_map(Invalid::hook).collect();
     hooks.sort_unstable();
     assert_eq!(
@@ -472,8 +473,8 @@ fn every_fault_of_the_options_is_named_with_its_hook() {
         ]
     );
     let options: Options = serde_json::from_str(r#"{"listen": [":9"]}"#).unwrap();
-    assert_eq!(options.check(), Err(vec![Invalid::Nothing]));
-    assert_eq!(super::tests::options().check(), Ok(()));
+    assert_eq!(options.check(None), Err(vec![Invalid::Nothing]));
+    assert_eq!(super::tests::options().check(None), Ok(()));
 }
 
 #[test]
@@ -482,16 +483,68 @@ fn a_hook_for_everybody_beyond_this_machine_is_told() {
         r#"{"alertmanager": {}, "grafana": {"bearer_token_file": ["a", "b"]}}"#,
     )
     .unwrap();
-    let http = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+    let list = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+    let http = |texts: &[&str]| crate::serve::Options {
+        listen: list(texts),
+        ..crate::serve::Options::default()
+    };
     let local = http(&["127.0.0.1:9100", "[::1]:9100", "unix:/run/x"]);
     assert!(options.exposed(&local).is_empty());
     let wide = http(&["127.0.0.1:9100", ":9200"]);
     assert_eq!(options.exposed(&wide), [("alertmanager", ":9200")]);
     let apart = Options {
-        listen: http(&["127.0.0.1:9300"]),
+        listen: list(&["127.0.0.1:9300"]),
         ..options.clone()
     };
     assert!(apart.exposed(&wide).is_empty());
+    let known = crate::serve::Options {
+        tls: Some(tls("VerifyClientCertIfGiven")),
+        ..wide.clone()
+    };
+    assert_eq!(options.exposed(&known).len(), 1);
+    let known = crate::serve::Options {
+        tls: Some(tls("RequireAndVerifyClientCert")),
+        ..wide
+    };
+    assert!(options.exposed(&known).is_empty());
+    let apart = Options {
+        listen: list(&[":9300"]),
+        ..options.clone()
+    };
+    assert_eq!(apart.exposed(&known), [("alertmanager", ":9300")]);
+}
+
+fn tls(auth: &str) -> crate::net::tls::ServerOptions {
+    let options = serde_json::json!({
+        "cert_file": "a", "key_file": "b", "client_ca_file": "c", "client_auth_type": auth
+    });
+    serde_json::from_value(options).unwrap()
+}
+
+#[test]
+fn a_certificate_is_a_guard_where_the_listener_asks_for_one() {
+    let text = r#"{"alertmanager": {"client_certificate": {"names": ["am.example"]}}}"#;
+    let options: Options = serde_json::from_str(text).unwrap();
+    let missing = |section| Err(vec![Invalid::NoAuthority("alertmanager".into(), section)]);
+    assert_eq!(options.check(None), missing("http.tls"));
+    let asks = tls("VerifyClientCertIfGiven");
+    assert_eq!(options.check(Some(&asks)), Ok(()));
+    let plain = crate::net::tls::ServerOptions {
+        client_ca_file: None,
+        ..asks.clone()
+    };
+    assert_eq!(options.check(Some(&plain)), missing("http.tls"));
+    let mut apart = Options {
+        listen: vec![":9300".into()],
+        ..options.clone()
+    };
+    assert_eq!(apart.check(Some(&asks)), missing("tls"));
+    apart.tls = Some(asks);
+    assert_eq!(apart.check(None), Ok(()));
+    let wide = crate::serve::Options::default();
+    assert!(apart.exposed(&wide).is_empty());
+    apart.listen.clear();
+    assert!(apart.check(None).unwrap_err().contains(&Invalid::TlsAlone));
 }
 
 #[test]

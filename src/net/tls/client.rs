@@ -1,0 +1,210 @@
+//! Whom a client trusts, and the certificate it shows.
+//!
+//! Owns the settings and the files behind them, which are read when the first connection is made and again when one changed,
+//! on a blocking thread. A server's certificate is always verified: there is no switch that turns it off, since a private
+//! authority is one line (`ca_file`), and a connection that anybody may answer is worse than one that is plain to see.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+
+use super::files::{self, Fault, Stamps};
+use super::{Refusal, provider, roots};
+use crate::net::stream::Stream;
+
+/// Files are looked at no more often than this.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whom to trust with `https`, and which certificate to show. Files are read again when they change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The authorities that are trusted; PEM. Default: those of the system (`$SSL_CERT_FILE`, else its usual file).
+    #[schemars(length(min = 1))]
+    pub ca_file: Option<PathBuf>,
+    /// A client certificate to show; PEM. Default: none.
+    #[schemars(length(min = 1))]
+    pub cert_file: Option<PathBuf>,
+    /// Its private key; PEM without a password.
+    #[schemars(length(min = 1))]
+    pub key_file: Option<PathBuf>,
+    /// The name that must be in the server's certificate. Default: the host that is connected to.
+    #[schemars(length(min = 1))]
+    pub server_name: Option<String>,
+}
+
+impl Options {
+    /// Everything that is wrong with them, and with the files they name; may block.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Some(path) = &self.ca_file {
+            let read = files::authorities(path);
+            faults.extend(read.err().map(|why| Fault::new("ca_file", why)));
+        }
+        faults.extend(match (&self.cert_file, &self.key_file) {
+            (Some(cert), Some(key)) => files::pair(cert, key).err(),
+            (None, None) => None,
+            (Some(_), None) => Some(Fault::new("cert_file", "needs its key: set key_file too")),
+            (None, Some(_)) => Some(Fault::new(
+                "key_file",
+                "needs its certificate: set cert_file too",
+            )),
+        });
+        let bad = |name: &String| server_name(name).is_err();
+        if let Some(name) = self.server_name.as_ref().filter(|name| bad(name)) {
+            let why = format!("{name:?} is no host name or address");
+            faults.push(Fault::new("server_name", why));
+        }
+        faults
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let authorities = self.ca_file.clone().or_else(roots::file);
+        let own = [&self.cert_file, &self.key_file]
+            .into_iter()
+            .flatten()
+            .cloned();
+        authorities.into_iter().chain(own).collect()
+    }
+
+    fn load(&self) -> Result<Arc<ClientConfig>, String> {
+        let trusted = match &self.ca_file {
+            Some(path) => {
+                Arc::new(files::authorities(path).map_err(|why| format!("tls.ca_file: {why}"))?)
+            }
+            None => roots::system()?,
+        };
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(trusted);
+        let mut config = match (&self.cert_file, &self.key_file) {
+            (Some(cert), Some(key)) => {
+                let pair = files::pair(cert, key).map_err(|fault| format!("tls.{fault}"))?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+}
+
+/// Makes TLS connections as its options say. Cheap to make, reads nothing before it is used; clones share what was read.
+#[derive(Debug, Clone, Default)]
+pub struct Connector(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    options: Options,
+    read: Mutex<Option<Read>>,
+}
+
+#[derive(Debug)]
+struct Read {
+    config: Arc<ClientConfig>,
+    stamps: Stamps,
+    looked: Instant,
+}
+
+impl Connector {
+    /// By these options.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let read = Mutex::default();
+        Self(Arc::new(Inner { options, read }))
+    }
+
+    /// Speaks TLS on `stream` to `host`, with the one application protocol given (ALPN, RFC 7301), if any.
+    ///
+    /// # Errors
+    /// What the stream says, or a [`Refusal`] within an error of kind `InvalidData`.
+    pub async fn connect(
+        &self,
+        stream: Stream,
+        host: &str,
+        protocol: Option<&[u8]>,
+    ) -> io::Result<Stream> {
+        let name = self.0.options.server_name.as_deref().unwrap_or(host);
+        let name = server_name(name).map_err(|why| refused(Refusal::Other(why)))?;
+        let config = self
+            .config()
+            .await
+            .map_err(|why| refused(Refusal::Other(why)))?;
+        let connector = TlsConnector::from(config);
+        let protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
+        let connecting = connector.with_alpn(protocols).connect(name, stream);
+        match connecting.await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream.into()))),
+            Err(error) => Err(Refusal::of(&error).map_or(error, refused)),
+        }
+    }
+
+    async fn config(&self) -> Result<Arc<ClientConfig>, String> {
+        if let Some(read) = &*self.read()
+            && read.looked.elapsed() < LOOK
+        {
+            return Ok(Arc::clone(&read.config));
+        }
+        let connector = self.clone();
+        let reading = tokio::task::spawn_blocking(move || connector.look());
+        reading
+            .await
+            .unwrap_or_else(|error| Err(format!("reading certificates: {error}")))
+    }
+
+    /// Reads the files, if that was not done or one changed since; may block.
+    fn look(&self) -> Result<Arc<ClientConfig>, String> {
+        let files = self.0.options.files();
+        let stamps = Stamps::of(files.iter().map(|file| file.as_path() as &Path));
+        let before = self
+            .read()
+            .as_ref()
+            .map(|read| (Arc::clone(&read.config), read.stamps.clone()));
+        let (config, told) = match before {
+            Some((config, seen)) if seen == stamps => (config, None),
+            Some((config, _)) => match self.0.options.load() {
+                Ok(config) => (config, None),
+                Err(why) => (config, Some(why)),
+            },
+            None => (self.0.options.load()?, None),
+        };
+        if let Some(why) = told {
+            tracing::error!(
+                "certificates for connections changed and cannot be used, those before stay: {why}"
+            );
+        }
+        let looked = Instant::now();
+        *self.read() = Some(Read {
+            config: Arc::clone(&config),
+            stamps,
+            looked,
+        });
+        Ok(config)
+    }
+
+    fn read(&self) -> MutexGuard<'_, Option<Read>> {
+        self.0.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refused(refusal: Refusal) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, refusal)
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(name.to_owned()).map_err(|_| {
+        format!("{name:?} is no name that a certificate can have: set tls.server_name")
+    })
+}

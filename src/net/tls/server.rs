@@ -1,0 +1,344 @@
+//! The certificate that a listener shows, and which it asks for.
+//!
+//! Owns the settings and the files behind them. The files are looked at when a connection comes, at most once a second and on a
+//! blocking thread, and read again when one changed; a pair that cannot be used leaves the one before in force. The keys and
+//! the words of the settings are those of `tls_server_config` in the exporters' web configuration file.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion, version,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::certificate::{self, Name};
+use super::files::{self, Fault, Stamps};
+use super::provider;
+
+/// Files are looked at no more often than this.
+const LOOK: Duration = Duration::from_secs(1);
+/// Files may lie on what hangs; after this the certificate from before is shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The certificate a listener shows, and which it asks for. Files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// The certificate and, behind it, those of the authorities between it and the root; PEM.
+    #[schemars(length(min = 1))]
+    pub cert_file: PathBuf,
+    /// Its private key; PEM without a password.
+    #[schemars(length(min = 1))]
+    pub key_file: PathBuf,
+    /// The authorities whose client certificates are taken; PEM. Default: no client is asked for one.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether a client must have a certificate. Default: RequireAndVerifyClientCert with client_ca_file, else NoClientCert.
+    #[serde(default)]
+    pub client_auth_type: Option<ClientAuth>,
+    /// The names, of which one must be in a client's certificate: DNS names, URIs, IP addresses, compared as texts. Default:
+    /// any name will do.
+    #[serde(default)]
+    pub client_allowed_sans: Vec<Name>,
+    /// The oldest version that is spoken.
+    #[serde(default)]
+    pub min_version: Version,
+    /// The newest version that is spoken. Default: TLS13.
+    #[serde(default)]
+    pub max_version: Option<Version>,
+}
+
+/// Whether a client must have a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ClientAuth {
+    /// None is asked for.
+    NoClientCert,
+    /// One that is sent must be of a known authority; who sends none comes in too, and what he may is for others to say.
+    VerifyClientCertIfGiven,
+    /// Who has none of a known authority does not come in.
+    RequireAndVerifyClientCert,
+}
+
+/// A version of TLS.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Version {
+    /// RFC 5246.
+    #[default]
+    TLS12,
+    /// RFC 8446.
+    TLS13,
+}
+
+impl Options {
+    /// Whether a client must have a certificate.
+    #[must_use]
+    pub fn client_auth(&self) -> ClientAuth {
+        self.client_auth_type.unwrap_or(match self.client_ca_file {
+            Some(_) => ClientAuth::RequireAndVerifyClientCert,
+            None => ClientAuth::NoClientCert,
+        })
+    }
+
+    /// Everything that is wrong with them, and with the files; may block.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let asks = self.client_auth() != ClientAuth::NoClientCert;
+        if asks && self.client_ca_file.is_none() {
+            let why = "needs client_ca_file, whose certificates are to be taken";
+            faults.push(Fault::new("client_auth_type", why));
+        }
+        if !asks && self.client_ca_file.is_some() {
+            let why =
+                "asks for no certificate, while client_ca_file says which are taken; leave one out";
+            faults.push(Fault::new("client_auth_type", why));
+        }
+        if !asks && !self.client_allowed_sans.is_empty() {
+            let why =
+                "needs client_ca_file: names mean nothing in a certificate that nobody vouches for";
+            faults.push(Fault::new("client_allowed_sans", why));
+        }
+        if self.max_version.is_some_and(|max| max < self.min_version) {
+            faults.push(Fault::new("max_version", "is older than min_version"));
+        }
+        if faults.is_empty() {
+            faults.extend(self.load().err());
+        }
+        faults
+    }
+
+    /// What is worth a warning: an expired certificate, a key that everybody may read. May block.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Fault> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        files::warnings(
+            &self.cert_file,
+            &self.key_file,
+            now.unwrap_or_default().as_secs(),
+        )
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let ca = self.client_ca_file.as_deref();
+        [self.cert_file.as_path(), &self.key_file]
+            .into_iter()
+            .chain(ca)
+    }
+
+    fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
+        let newest = self.max_version.unwrap_or(Version::TLS13);
+        let all = [
+            (Version::TLS13, &version::TLS13),
+            (Version::TLS12, &version::TLS12),
+        ];
+        let spoken = |(version, _): &(Version, _)| (self.min_version..=newest).contains(version);
+        all.into_iter()
+            .filter(spoken)
+            .map(|(_, spoken)| spoken)
+            .collect()
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
+        let (auth, file) = match (self.client_auth(), &self.client_ca_file) {
+            (ClientAuth::NoClientCert, _) | (_, None) => {
+                return Ok(WebPkiClientVerifier::no_client_auth());
+            }
+            (auth, Some(file)) => (auth, file),
+        };
+        let fault = |why| Fault::new("client_ca_file", why);
+        let roots = files::authorities(file).map_err(fault)?;
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let builder = match auth {
+            ClientAuth::VerifyClientCertIfGiven => builder.allow_unauthenticated(),
+            _ => builder,
+        };
+        let verifier = builder.build().map_err(|error| fault(error.to_string()))?;
+        Ok(match self.client_allowed_sans.is_empty() {
+            true => verifier,
+            false => Arc::new(Named {
+                verifier,
+                allowed: self.client_allowed_sans.clone(),
+            }),
+        })
+    }
+
+    /// Reads the files.
+    fn load(&self) -> Result<Loaded, Fault> {
+        let key = files::pair(&self.cert_file, &self.key_file)?;
+        let not_after = key.cert.first().and_then(certificate::not_after);
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&self.versions())
+            .map_err(|error| Fault::new("min_version", error.to_string()))?;
+        let mut config = builder
+            .with_client_cert_verifier(self.verifier()?)
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        let config = Arc::new(config);
+        Ok(Loaded { config, not_after })
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// When the certificate ends, in Unix seconds.
+    not_after: Option<u64>,
+}
+
+/// What a listener needs for handshakes.
+#[derive(Debug)]
+pub struct Server {
+    options: Options,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    loaded: Loaded,
+    stamps: Stamps,
+    looked: Instant,
+    /// Somebody looks at the files now.
+    looking: bool,
+}
+
+impl Server {
+    /// Reads the files; may block.
+    ///
+    /// # Errors
+    /// Which setting cannot be used, and why.
+    pub fn new(options: Options) -> Result<Self, Fault> {
+        let stamps = Stamps::of(options.files());
+        let state = State {
+            loaded: options.load()?,
+            stamps,
+            looked: Instant::now(),
+            looking: false,
+        };
+        let state = Mutex::new(state);
+        Ok(Self { options, state })
+    }
+
+    /// When the certificate ends, in Unix seconds.
+    #[must_use]
+    pub fn not_after(&self) -> Option<u64> {
+        self.state().loaded.not_after
+    }
+
+    /// What handshakes go by now.
+    pub(super) async fn config(self: &Arc<Self>) -> Arc<ServerConfig> {
+        if self.is_due() {
+            let server = Arc::clone(self);
+            let looking = tokio::task::spawn_blocking(move || server.look());
+            // Too late and not at all come to the same: what was there before goes on.
+            drop(tokio::time::timeout(PATIENCE, looking).await);
+        }
+        Arc::clone(&self.state().loaded.config)
+    }
+
+    fn is_due(&self) -> bool {
+        let mut state = self.state();
+        let due = !state.looking && state.looked.elapsed() >= LOOK;
+        state.looking |= due;
+        due
+    }
+
+    /// Looks at the files, and reads them if one changed.
+    fn look(&self) {
+        let before = self.state().stamps.clone();
+        let stamps = before.again();
+        let loaded = (stamps != before).then(|| self.options.load());
+        let shown = self.options.cert_file.display();
+        match &loaded {
+            None => {}
+            Some(Ok(_)) => {
+                tracing::info!("took the changed certificate in {shown}");
+                for warning in self.options.warnings() {
+                    tracing::warn!("{}", warning.why);
+                }
+            }
+            Some(Err(fault)) => tracing::error!(
+                "the certificate in {shown}, its key or its authorities changed and cannot be used, the one before stays: {fault}"
+            ),
+        }
+        let mut state = self.state();
+        if let Some(Ok(loaded)) = loaded {
+            state.loaded = loaded;
+        }
+        state.stamps = stamps;
+        state.looked = Instant::now();
+        state.looking = false;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes only certificates with one of the allowed names.
+#[derive(Debug)]
+struct Named {
+    verifier: Arc<dyn ClientCertVerifier>,
+    allowed: Vec<Name>,
+}
+
+impl ClientCertVerifier for Named {
+    fn client_auth_mandatory(&self) -> bool {
+        self.verifier.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.verifier.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self
+            .verifier
+            .verify_client_cert(end_entity, intermediates, now)?;
+        match certificate::is_one_of(end_entity, &self.allowed) {
+            true => Ok(verified),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
