@@ -248,12 +248,15 @@ impl Heal {
 }
 
 /// Where the journal is to lie.
-fn directory(settings: &Settings, flags: &Flags) -> Option<PathBuf> {
+#[must_use]
+pub fn directory(settings: &Settings, flags: &Flags) -> Option<PathBuf> {
     let (flag, config) = (flags.state_dir.as_deref(), settings.config.state.as_deref());
     journal::directory(flag, config, &|name| std::env::var(name).ok())
 }
 
-fn rules(settings: &Settings, house: &House) -> Rules {
+/// What healing goes by under these settings.
+#[must_use]
+pub fn rules(settings: &Settings, house: &House) -> Rules {
     let config = &settings.config;
     let hooks = config.hooks.named.iter();
     let hooks = hooks.filter_map(|(name, hook)| Some((name.clone(), hook.playbooks.clone()?)));
@@ -269,8 +272,9 @@ fn rules(settings: &Settings, house: &House) -> Rules {
     }
 }
 
-/// What actions reach.
-fn hands(settings: &Settings, house: &House) -> action::World {
+/// What actions reach. Must be called on the runtime.
+#[must_use]
+pub fn hands(settings: &Settings, house: &House) -> action::World {
     let config = &settings.config;
     let host = house.host();
     let runtime = tokio::runtime::Handle::current();

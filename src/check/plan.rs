@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Ask, Check, Invalid, Options, Outcome, Prober, World};
+use super::{Ask, Change, Check, Invalid, Options, Outcome, Prober, World};
+use crate::model::alert::Alert;
+use crate::model::moment::Timestamp;
 
 /// How one probe went.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +73,14 @@ impl Plan {
     /// The names of the checks, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(AsRef::as_ref)
+    }
+
+    /// The alert that a check would raise if it failed now; none if there is no such check.
+    #[must_use]
+    pub fn alert(&self, name: &str) -> Option<Alert> {
+        let Planned { name, check, .. } = &**self.0.get(name)?;
+        let why = "it is taken to fail".to_owned();
+        Some(Change::new(name, check, false, Timestamp::now(), why).alert())
     }
 
     /// Probes a check now, on readings and connections of its own; none if there is no such check. It ends at the check's

@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Exit, flags};
+use super::{Exit, flags, words};
 use crate::app::{BadSettings, House, Settings};
 use crate::check::Probed;
 use crate::model::duration::Period;
@@ -98,12 +98,7 @@ fn print(probed: &[(String, Probed)]) -> Exit {
     for (name, probed) in probed {
         let word = if probed.ok { "ok" } else { "FAILED" };
         let took = format!("{:.1} ms", probed.took.as_secs_f64() * 1000.0);
-        // What a service answers is not to write on the terminal as it likes.
-        let why: String = probed
-            .why
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let why = words::tame(&probed.why);
         text.push_str(&format!("{name:<width$}  {word:<6}  {took:>10}  {why}\n"));
     }
     if let Err(exit) = super::print(text.as_bytes()) {

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 usage, 78 bad config. Each command ends with one line, on standard error, saying what it did.
 
+mod bodies;
 mod check;
 mod control;
 mod demo;
@@ -11,6 +12,7 @@ mod generate;
 mod journal;
 pub mod names;
 mod operate;
+mod plan;
 mod run;
 mod show;
 mod validate;
@@ -49,6 +51,7 @@ fn command() -> Command {
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
             .subcommands(operate::commands())
+            .subcommand(plan::command())
             .subcommand(journal::command())
             .subcommand(why::command())
             .subcommand(demo::command())
@@ -82,6 +85,7 @@ pub fn main() -> Exit {
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),
         Some((name, matches)) if operate::does(name) => operate::run(name, matches),
+        Some(("plan", matches)) => plan::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("why", matches)) => why::run(matches),
         Some(("demo", matches)) => demo::run(matches),

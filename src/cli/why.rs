@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
 use super::{Exit, journal, words};
+use crate::heal::guards::Verdict;
 use crate::journal::Filter;
 
 pub(super) fn command() -> Command {
@@ -73,14 +74,11 @@ fn told(records: &[Value]) -> String {
     if let Some(decision) = decision {
         let time = text(decision, "time").unwrap_or("-");
         lines.push(format!("the guards, as they were asked last ({time}):"));
-        let guards = decision.pointer("/data/guards").and_then(Value::as_array);
-        for guard in guards.into_iter().flatten() {
-            let passes = guard.get("passes") == Some(&Value::Bool(true));
-            let name = text(guard, "guard").unwrap_or("?");
-            let value = text(guard, "value").unwrap_or("?");
-            let said = if passes { "passes " } else { "REFUSES" };
-            lines.push(format!("  {said} {name:<16} {value}"));
-        }
+        let guards = decision.pointer("/data/guards").cloned();
+        let guards: Vec<Verdict> = guards
+            .and_then(|guards| serde_json::from_value(guards).ok())
+            .unwrap_or_default();
+        lines.extend(words::guards(&guards, "  "));
     }
     lines.push(String::new());
     lines.join("\n")

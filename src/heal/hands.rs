@@ -2,14 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::guards::Look;
-use super::incident::Incident;
+use super::job::Job;
 use super::machine::{After, Outcome};
-use super::playbook::Playbook;
 use crate::model::moment::Moment;
 
 /// An answer that takes its time.
@@ -17,15 +15,6 @@ pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Called once an effect is under way, with its handle in the world.
 pub type Started = Box<dyn FnOnce(Value) + Send>;
-
-/// One incident to look at or to act upon, as it stands.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// The incident.
-    pub incident: Incident,
-    /// The playbook it goes by.
-    pub playbook: Arc<Playbook>,
-}
 
 /// Looks, acts and probes. What it is asked for is on record before; it decides nothing and answers in bounded time.
 pub trait Hands: Send + Sync + 'static {

@@ -27,6 +27,7 @@ pub mod hands;
 pub mod history;
 pub mod incident;
 pub mod intake;
+pub mod job;
 pub mod machine;
 pub mod plan;
 pub mod playbook;

@@ -3,19 +3,18 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::journal::Hash;
 use serde_json::{Map, Value, json};
 
-use super::guards::{Look, Rendered, Unseen};
-use super::hands::{Hands, Job, Later, Started};
+use super::guards::{Look, Unseen};
+use super::hands::{Hands, Later, Started};
 use super::incident::State;
+use super::job::Job;
 use super::machine::{After, Outcome};
-use super::playbook::{Probe, Step};
-use crate::action::{self, Order, Strength};
+use super::playbook::Probe;
+use crate::action::{self, Strength};
 use crate::check::Checks;
 use crate::host::Clock;
 use crate::model::duration::Period;
-use crate::model::id::AttemptId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::target::Target;
 use crate::peer::container::Container;
@@ -59,49 +58,6 @@ impl World {
     }
 }
 
-/// The rung an incident is at, if its playbook has it.
-fn rung(job: &Job) -> Option<&Step> {
-    job.playbook.ladder.get(job.incident.rung)
-}
-
-/// The attempt that is open, or the one that would be next.
-fn attempt(job: &Job) -> AttemptId {
-    let made = u32::try_from(job.incident.attempts.len()).unwrap_or(u32::MAX);
-    let open = job.incident.state.holds_target();
-    AttemptId {
-        incident: job.incident.id.clone(),
-        number: if open { made } else { made.saturating_add(1) },
-    }
-}
-
-fn order<'a>(job: &'a Job, step: &Step, attempt: &'a AttemptId) -> Order<'a> {
-    Order {
-        attempt,
-        playbook: &job.incident.playbook,
-        target: &job.incident.target,
-        labels: &job.incident.labels,
-        timeout: step.timeout.get(),
-    }
-}
-
-/// What the hash of an approval is over: the action without the name of the attempt.
-fn rendered(step: &Step, order: &Order<'_>) -> Result<Rendered, Unseen> {
-    let action = step.action.render(order).map_err(Unseen)?;
-    let stable = AttemptId {
-        incident: order.attempt.incident.clone(),
-        number: 0,
-    };
-    let same = step.action.render(&Order {
-        attempt: &stable,
-        ..*order
-    });
-    let text = same.unwrap_or_default().to_string();
-    Ok(Rendered {
-        action,
-        hash: Hash::ZERO.next(&text).to_string(),
-    })
-}
-
 impl Hands for World {
     fn now(&self) -> Moment {
         self.clock.now()
@@ -131,14 +87,14 @@ impl Hands for World {
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
         let world = self.action();
         Box::pin(async move {
-            let Some(step) = rung(&job) else {
+            let Some(step) = job.rung() else {
                 return (
                     Outcome::Failed,
                     json!({"why": "the ladder has no such rung any more"}),
                 );
             };
-            let attempt = attempt(&job);
-            let order = order(&job, step, &attempt);
+            let attempt = job.attempt();
+            let order = job.order(step, &attempt);
             match step.action.act(&world, &order, started).await {
                 action::Outcome::Done(detail) => (Outcome::Done, detail),
                 action::Outcome::Failed { why, detail } => (Outcome::Failed, told(why, detail)),
@@ -191,7 +147,7 @@ impl Hands for World {
             else {
                 return After::Nothing;
             };
-            let Some(step) = rung(&job) else {
+            let Some(step) = job.rung() else {
                 return After::Unknown;
             };
             match step.action.strength() {
@@ -202,8 +158,8 @@ impl Hands for World {
             let Some(before) = witness else {
                 return After::Unknown;
             };
-            let attempt = attempt(&job);
-            let order = order(&job, step, &attempt);
+            let attempt = job.attempt();
+            let order = job.order(step, &attempt);
             let looked = tokio::time::timeout(LOOK, step.action.look(&world, &order)).await;
             match looked {
                 Ok(looked) => match looked.witness {
@@ -246,7 +202,7 @@ async fn look(world: &action::World, checks: &Checks, job: &Job) -> Look {
         }
         confirm.push((wanted.check.clone(), seen.0, seen.1));
     }
-    let Some(step) = rung(job) else {
+    let Some(step) = job.rung() else {
         let gone = || Unseen("the ladder has no such rung any more".into());
         return Look {
             confirm,
@@ -255,9 +211,9 @@ async fn look(world: &action::World, checks: &Checks, job: &Job) -> Look {
             action: Err(gone()),
         };
     };
-    let attempt = attempt(job);
-    let order = order(job, step, &attempt);
-    let action = rendered(step, &order);
+    let attempt = job.attempt();
+    let order = job.order(step, &attempt);
+    let action = job.rendered(step);
     let looked = step.action.look(world, &order).await;
     Look {
         confirm,

@@ -11,6 +11,7 @@ use super::chain::Head;
 use super::commit::{IncidentRow, Undelivered};
 use super::entry::Kind;
 use super::error::ReadError;
+use super::restore::Restored;
 use super::{restore, schema};
 use crate::model::moment::Timestamp;
 
@@ -91,6 +92,35 @@ impl Reader {
     pub fn open(directory: &Path) -> Result<Self, ReadError> {
         let connection = schema::open_read_only(directory)?;
         Ok(Self { connection })
+    }
+
+    /// Reads a journal and writes nothing at all, not even what SQLite puts beside a database to read it, unless a process
+    /// has it open. `read` is called again if one opened it meanwhile, so it begins anew.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], and what `read` fails with.
+    pub fn undisturbed<T>(
+        directory: &Path,
+        mut read: impl FnMut(&Self) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        schema::readable(directory)?;
+        if !schema::is_in_use(directory)
+            && let Some(connection) = schema::open_at_rest(directory)
+        {
+            let found = connection.and_then(|connection| read(&Self { connection }));
+            if !schema::is_in_use(directory) {
+                return found;
+            }
+        }
+        read(&Self::open(directory)?)
+    }
+
+    /// What a start would resume from.
+    ///
+    /// # Errors
+    /// A query failed.
+    pub fn restored(&self) -> Result<Restored, ReadError> {
+        Ok(restore::read(&self.connection)?)
     }
 
     /// The last record.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{OpenError, ReadError};
 use super::lock::failed;
 use super::options::Options;
+use crate::net::endpoint::percent_encoded;
 
 /// Name of the database file in the state directory.
 pub(super) const NAME: &str = "journal.db";
@@ -125,8 +126,46 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     }
 }
 
-/// Opens the database of another process, or of none, to read it.
-pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> {
+/// Whether a process has the database open, or one was killed that had.
+pub(super) fn is_in_use(directory: &Path) -> bool {
+    log_of(&directory.join(NAME)).exists()
+}
+
+/// Opens a database that nobody has open, and writes nothing at all: SQLite would else make a write-ahead log and its index to read
+/// with. None where a path cannot be written as a URI.
+pub(super) fn open_at_rest(directory: &Path) -> Option<Result<Connection, ReadError>> {
+    let path = directory.join(NAME);
+    let uri = format!("file:{}?immutable=1", percent_encoded(path.to_str()?));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(uri, flags)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        Ok(connection)
+    };
+    Some(opened(directory, &path, open()))
+}
+
+fn opened(
+    directory: &Path,
+    path: &Path,
+    connection: rusqlite::Result<Connection>,
+) -> Result<Connection, ReadError> {
+    let connection = connection.map_err(|source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    })?;
+    match version(&connection, path)? {
+        0 => Err(ReadError::None {
+            directory: directory.to_owned(),
+        }),
+        _ => Ok(connection),
+    }
+}
+
+/// Why there is nothing to read in a directory.
+pub(super) fn readable(directory: &Path) -> Result<(), ReadError> {
     let path = directory.join(NAME);
     // Not opened to see whether it may be: closing the file again would let go the locks that this process's own writer holds
     // on it (fcntl(2), F_SETLK).
@@ -142,9 +181,14 @@ pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> 
             });
         }
     }
-    let shared = read_only(&path, None);
-    let connection = match shared {
-        Ok(connection) => connection,
+    Ok(())
+}
+
+/// Opens the database of another process, or of none, to read it.
+pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> {
+    readable(directory)?;
+    let path = directory.join(NAME);
+    let connection = match read_only(&path, None) {
         // The index of the log cannot be made here, so nobody writes here either: it is made in memory.
         Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error {
@@ -152,18 +196,10 @@ pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> 
                 ..
             },
             _,
-        )) => read_only(&path, Some("unix-none")).map_err(|source| OpenError::Database {
-            path: path.clone(),
-            source,
-        })?,
-        Err(source) => return Err(OpenError::Database { path, source }.into()),
+        )) => read_only(&path, Some("unix-none")),
+        shared => shared,
     };
-    match version(&connection, &path)? {
-        0 => Err(ReadError::None {
-            directory: directory.to_owned(),
-        }),
-        _ => Ok(connection),
-    }
+    opened(directory, &path, connection)
 }
 
 /// The write-ahead log beside a database.

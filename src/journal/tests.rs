@@ -378,6 +378,36 @@ async fn is_read_while_it_is_written_and_as_a_copy_that_may_not_be_written() {
 }
 
 #[tokio::test]
+async fn reading_undisturbed_leaves_no_file_behind_and_sees_all_that_was_written() {
+    let bench = Bench::new();
+    let seen = || Reader::undisturbed(&bench.path(), |reader| Ok(reader.head()?.seq));
+    assert!(matches!(seen(), Err(ReadError::None { .. })));
+    let files = || {
+        let files = std::fs::read_dir(bench.path()).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let (journal, _) = bench.open();
+    journal.commit(Commit::of(entry("a"))).await.unwrap();
+    assert_eq!(seen().unwrap(), 1, "it lies in the log still");
+    journal.close().await;
+    let rest = files();
+    assert_eq!(rest, ["journal.db", "lock"]);
+    assert_eq!(seen().unwrap(), 1);
+    assert_eq!(files(), rest);
+    // One who opens it meanwhile is noticed, and what he wrote is seen.
+    let mut opened = None;
+    let mut times = 0;
+    let head = Reader::undisturbed(&bench.path(), |reader| {
+        times += 1;
+        opened.get_or_insert_with(|| bench.open());
+        Ok(reader.head()?.seq)
+    });
+    assert_eq!((head.unwrap(), times), (1, 2));
+}
+
+#[tokio::test]
 async fn a_journal_of_another_version_or_program_is_left_alone() {
     let bench = Bench::new();
     let (journal, _) = bench.open();

@@ -73,6 +73,18 @@ impl Moment {
             self.wall.since(earlier.wall)
         }
     }
+
+    /// The moment that comes so much later, on every clock.
+    #[must_use]
+    pub fn after(&self, span: Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let wall = i64::try_from(millis).unwrap_or(i64::MAX);
+        Self {
+            wall: Timestamp(self.wall.0.saturating_add(wall)),
+            boot: self.boot.saturating_add(millis),
+            boot_id: Arc::clone(&self.boot_id),
+        }
+    }
 }
 
 /// A wait: from a moment, for a span.
@@ -131,6 +143,15 @@ mod tests {
             boot,
             boot_id: id.into(),
         }
+    }
+
+    #[test]
+    fn what_comes_after_a_span_is_that_much_later_on_every_clock() {
+        let now = at(1_000, 500, "a");
+        let later = now.after(Duration::from_millis(250));
+        assert_eq!(later, at(1_250, 750, "a"));
+        assert_eq!(later.since(&now), Duration::from_millis(250));
+        assert_eq!(now.after(Duration::MAX).boot, u64::MAX);
     }
 
     #[test]

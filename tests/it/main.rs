@@ -23,6 +23,7 @@ mod journal;
 mod layers;
 mod life;
 mod operate;
+mod plan;
 mod product;
 mod program;
 mod second_opinion;

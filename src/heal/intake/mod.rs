@@ -16,6 +16,7 @@ mod desk;
 mod loose;
 mod ours;
 mod severity;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod zabbix;
@@ -26,11 +27,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::alert::Alert;
+use crate::model::alert::{Alert, Episode, Status};
+use crate::model::moment::Timestamp;
 
 pub use desk::{Accepted, Delivering, Desk, Refused};
 pub use ours::{Matching, Ours};
 pub use severity::Severities;
+pub use shape::shape;
 
 /// Most alerts in one body; one with more is refused whole.
 pub const MOST_ALERTS: usize = 10_000;
@@ -124,6 +127,32 @@ pub struct Delivery {
     pub ignored: u64,
     /// SHA-256 of the hook's name and the body: the same for an exact repeat only.
     pub key: [u8; 32],
+}
+
+impl Delivery {
+    /// Of one alert that came in no body.
+    #[must_use]
+    pub fn of(alert: Alert) -> Self {
+        let text = format!("{} {:?}", alert.episode, alert.status);
+        Self {
+            alerts: vec![alert],
+            truncated: 0,
+            left_out: Vec::new(),
+            ignored: 0,
+            key: Sha256::digest(text.as_bytes()).into(),
+        }
+    }
+
+    /// The same alerts as if each that fires had begun at `now`, so that none was told before.
+    pub fn begin_anew(&mut self, now: Timestamp) {
+        // No hash of a body is this.
+        self.key = [0; 32];
+        let firing = self.alerts.iter_mut();
+        for alert in firing.filter(|alert| alert.status == Status::Firing) {
+            alert.starts_at = Some(now);
+            alert.episode = Episode::new(&alert.source, &alert.fingerprint, &now.to_string());
+        }
+    }
 }
 
 /// What a format's reader found.

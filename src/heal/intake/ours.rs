@@ -60,6 +60,23 @@ impl Ours {
         })
     }
 
+    /// What an alert needs to be this machine's, in words.
+    #[must_use]
+    pub fn wants(&self) -> String {
+        if self.matching.is_empty() {
+            let addresses = self.addresses.iter().map(ToString::to_string);
+            let known: Vec<String> = self.names.iter().cloned().chain(addresses).collect();
+            return format!(
+                "one of the labels {} to be {}",
+                LABELS.join(", "),
+                known.join(" or ")
+            );
+        }
+        let wanted = self.matching.iter();
+        let wanted = wanted.map(|(label, values)| format!("{label} to be one of {values:?}"));
+        wanted.collect::<Vec<_>>().join(", or ")
+    }
+
     fn names_us(&self, value: &str) -> bool {
         let host = without_port(value.trim());
         match host.parse::<IpAddr>() {

@@ -1,8 +1,54 @@
 //! What the value of a label must be.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::model::alert::Labels;
 use crate::model::pattern::Pattern;
+
+/// A line of `match` that does not fit an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Miss {
+    /// The label.
+    pub label: String,
+    /// What the alert has there; none if it has no such label.
+    pub value: Option<String>,
+    /// What the line wants, in words.
+    pub wants: String,
+}
+
+impl Miss {
+    /// The lines of a `match` that these labels do not fit.
+    pub(super) fn of<'a>(
+        matching: &'a BTreeMap<String, Matcher>,
+        labels: &'a Labels,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let misses = matching.iter().filter(|(label, matcher)| {
+            !matcher.matches(labels.get(*label).map_or("", String::as_str))
+        });
+        misses.map(|(label, matcher)| Self {
+            label: label.clone(),
+            value: labels.get(label).cloned(),
+            wants: matcher.to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            label,
+            value,
+            wants,
+        } = self;
+        match value {
+            Some(value) => write!(f, "{label} is {value:?}, wanted {wants}"),
+            None => write!(f, "it has no label {label}, wanted {wants}"),
+        }
+    }
+}
 
 /// A text, one of several, or a pattern for the whole value.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -79,6 +125,16 @@ impl Matcher {
             Self::Equal(text) => vec![text],
             Self::OneOf(texts) => texts.values.iter().map(String::as_str).collect(),
             Self::Like(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Equal(text) => write!(f, "{text:?}"),
+            Self::OneOf(texts) => write!(f, "one of {:?}", texts.values),
+            Self::Like(like) => write!(f, "all of it to match {:?}", like.re),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::journal::Hash;
 use serde::{Deserialize, Serialize};
 
 pub use guards::{Guards, Times, Wait};
-pub use matcher::Matcher;
+pub use matcher::{Matcher, Miss};
 
 use super::plan::{Mode, Plan, Proof, Rung};
 use crate::action::{Do, Site, Word};
@@ -334,10 +334,12 @@ impl Playbook {
     /// Whether it takes an alert.
     #[must_use]
     pub fn takes(&self, alert: &Alert) -> bool {
-        !self.matching.is_empty()
-            && self.matching.iter().all(|(label, matcher)| {
-                matcher.matches(alert.labels.get(label).map_or("", String::as_str))
-            })
+        !self.matching.is_empty() && self.misses(&alert.labels).next().is_none()
+    }
+
+    /// The lines of its `match` that do not fit these labels.
+    pub fn misses<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = Miss> + 'a {
+        Miss::of(&self.matching, labels)
     }
 
     /// What it heals for an alert with these labels.

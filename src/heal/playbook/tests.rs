@@ -84,6 +84,31 @@ fn takes_an_alert_only_if_every_label_matches_whole() {
 }
 
 #[test]
+fn says_which_line_does_not_fit() {
+    let mut playbook = restart();
+    let misses = |playbook: &Playbook, labels: &[(&str, &str)]| {
+        let alert = alert(labels);
+        let misses = playbook.misses(&alert.labels);
+        misses.map(|miss| miss.to_string()).collect::<Vec<_>>()
+    };
+    let fits = [("alertname", "UnitDown"), ("name", "web.service")];
+    assert_eq!(misses(&playbook, &fits), [""; 0]);
+    assert_eq!(
+        misses(&playbook, &[("alertname", "Else"), ("name", "x")]),
+        [
+            r#"alertname is "Else", wanted "UnitDown""#,
+            r#"name is "x", wanted one of ["web.service", "api.service"]"#,
+        ]
+    );
+    let like = serde_json::from_str(r#"{"re": "web.*"}"#).unwrap();
+    playbook.matching.insert("name".into(), like);
+    assert_eq!(
+        misses(&playbook, &[("alertname", "UnitDown")]),
+        ["it has no label name, wanted all of it to match /web.*/"]
+    );
+}
+
+#[test]
 fn a_target_comes_only_from_values_that_the_config_lists() {
     let playbook = restart();
     let labels = alert(&[("name", "web.service")]).labels;

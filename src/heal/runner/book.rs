@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::Rules;
 use super::summary::Tally;
-use crate::heal::hands::Job;
 use crate::heal::history::{History, Mark};
 use crate::heal::incident::{Incident, State};
+use crate::heal::job::Job;
 use crate::heal::machine::{self, Effect, Event, Record, Step};
 use crate::heal::plan::{Mode, Plan};
 use crate::heal::playbook::Playbook;
@@ -96,6 +96,29 @@ pub(super) struct Switches {
     pub(super) until: Option<Timestamp>,
 }
 
+/// How new incidents are called.
+#[derive(Debug, Default)]
+pub(super) enum Names {
+    /// As nothing else ever was.
+    #[default]
+    Unique,
+    /// By this word and a number, for incidents of which nothing is kept.
+    Counted(&'static str, u32),
+}
+
+impl Names {
+    /// The next one.
+    pub(super) fn next(&mut self) -> IncidentId {
+        match self {
+            Self::Unique => IncidentId::new(&ulid::Ulid::generate().to_string()),
+            Self::Counted(word, count) => {
+                *count = count.saturating_add(1);
+                IncidentId::new(&format!("{word}{count:05}"))
+            }
+        }
+    }
+}
+
 /// Everything healing knows.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -111,6 +134,7 @@ pub(super) struct Book {
     pub(super) switches: Switches,
     pub(super) tally: Tally,
     pub(super) commit: Commit,
+    pub(super) names: Names,
     effects: Vec<(IncidentId, Effect)>,
     undo: Undo,
 }
@@ -132,6 +156,7 @@ impl Book {
             switches: Switches::default(),
             tally: Tally::default(),
             commit: Commit::default(),
+            names: Names::default(),
             effects: Vec::new(),
             undo: Undo::default(),
         }
@@ -300,7 +325,9 @@ impl Book {
     /// Moves each incident on by `event` that `fits` before any of them is moved.
     pub(super) fn step_each(&mut self, fits: impl Fn(&Held) -> bool, event: &Event, now: &Moment) {
         let held = self.held.values().filter(|held| fits(held));
-        let ids: Vec<IncidentId> = held.map(|held| held.incident.id.clone()).collect();
+        let mut ids: Vec<IncidentId> = held.map(|held| held.incident.id.clone()).collect();
+        // Whoever waits longer comes first, and the same alerts lead to the same every time.
+        ids.sort_unstable();
         for id in ids {
             self.step(&id, event.clone(), now);
         }
@@ -361,8 +388,14 @@ impl Book {
 
     /// Steps every incident whose time has come.
     pub(super) fn timers(&mut self, now: &Moment) {
+        self.timers_of(|_| true, now);
+    }
+
+    /// The same of those that `minds` is true for; the others sleep on.
+    pub(super) fn timers_of(&mut self, minds: impl Fn(&Incident) -> bool, now: &Moment) {
         let due = |held: &Held| {
-            !held.resuming && held.incident.wake(now).is_some_and(|left| left.is_zero())
+            let left = held.incident.wake(now);
+            !held.resuming && minds(&held.incident) && left.is_some_and(|left| left.is_zero())
         };
         self.step_each(due, &Event::Timer, now);
         if self.switches.until.is_some_and(|until| until <= now.wall) {
@@ -372,14 +405,21 @@ impl Book {
 
     /// How long nothing is due.
     pub(super) fn wake(&self, now: &Moment) -> Duration {
-        let waits = self.held.values().filter(|h| !h.resuming);
-        let next = waits.filter_map(|h| h.incident.wake(now)).min();
+        let next = self.next_due(|_| true, now).unwrap_or(LONGEST);
+        next.min(LONGEST)
+    }
+
+    /// How long it is until something is due for those that `minds` is true for, or for the switches; none if nothing ever is.
+    pub(super) fn next_due(
+        &self,
+        minds: impl Fn(&Incident) -> bool,
+        now: &Moment,
+    ) -> Option<Duration> {
+        let waits = self.held.values();
+        let waits = waits.filter(|h| !h.resuming && minds(&h.incident));
         let switch = self.switches.until.map(|until| until.since(now.wall));
-        next.into_iter()
-            .chain(switch)
-            .min()
-            .unwrap_or(LONGEST)
-            .min(LONGEST)
+        let next = waits.filter_map(|h| h.incident.wake(now));
+        next.chain(switch).min()
     }
 
     /// An incident for the world to look at.
@@ -425,7 +465,8 @@ impl Book {
             seen.status == Status::Firing && episode.is_of(super::LOCAL)
         };
         let stale = self.episodes.iter().filter(stale);
-        let stale: Vec<_> = stale.map(|(e, s)| (e.clone(), s.clone())).collect();
+        let mut stale: Vec<_> = stale.map(|(e, s)| (e.clone(), s.clone())).collect();
+        stale.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for (episode, seen) in stale {
             for id in &seen.incidents {
                 let told = Event::Told(episode.clone(), Status::Resolved);

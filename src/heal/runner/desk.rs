@@ -170,7 +170,7 @@ impl Book {
             }
         }
         let current = self.current.get(name)?.clone();
-        let id = IncidentId::new(&ulid::Ulid::generate().to_string());
+        let id = self.names.next();
         let incident = Incident {
             id: id.clone(),
             playbook: name.to_owned(),

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Mail, Order, Rules, Summary};
@@ -67,14 +66,7 @@ impl Healing {
     /// # Errors
     /// As above.
     pub async fn note(&self, alert: Alert) -> Result<Accepted, Refused> {
-        let text = format!("{} {:?}", alert.episode, alert.status);
-        let delivery = Delivery {
-            alerts: vec![alert],
-            truncated: 0,
-            left_out: Vec::new(),
-            ignored: 0,
-            key: Sha256::digest(text.as_bytes()).into(),
-        };
+        let delivery = Delivery::of(alert);
         self.take(LOCAL, delivery, true).await
     }
 

@@ -12,6 +12,8 @@
 
 mod book;
 mod desk;
+mod effect;
+mod forecast;
 mod handle;
 mod notice;
 mod operate;
@@ -22,21 +24,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would, forecast};
 pub use handle::{Healing, LOCAL, NotDone};
 pub use summary::{Firing, NodeState, Open, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, Ours, Refused};
-use super::machine::Event;
+use super::machine::{Effect, Event};
 use super::playbook;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
-use crate::telemetry::fault::fault;
 use book::Book;
 
 /// Messages taken into one transaction at most.
@@ -267,7 +268,7 @@ impl Runner {
                     reply.send(None);
                 }
                 for (id, effect) in effects {
-                    self.carry_out(id, effect);
+                    self.carry_out(id, &effect);
                 }
             }
             Some(error) => {
@@ -289,48 +290,14 @@ impl Runner {
     }
 
     /// Has the world do something, and its answer sent back.
-    fn carry_out(&mut self, id: IncidentId, effect: super::machine::Effect) {
-        use super::machine::Effect;
+    fn carry_out(&mut self, id: IncidentId, effect: &Effect) {
         let Some(job) = self.book.job(&id) else {
             return;
         };
         let answering = self.answering.clone();
-        let answer = {
-            let id = id.clone();
-            move |event| drop(answering.send(Mail::Answer(id, event)))
-        };
-        match effect {
-            Effect::Look(asked) => {
-                let look = self.hands.look(job);
-                tokio::spawn(async move { answer(Event::Looked(asked, look.await)) });
-            }
-            Effect::Act => {
-                let made = job.incident.attempts.len();
-                let attempt = u32::try_from(made).unwrap_or(u32::MAX);
-                let started = {
-                    let answering = self.answering.clone();
-                    let id = id.clone();
-                    Box::new(move |data: Value| {
-                        drop(answering.send(Mail::Answer(id, Event::Started(attempt, data))));
-                    })
-                };
-                let act = self.hands.act(job, started);
-                tokio::spawn(async move {
-                    fault("heal.before_effect");
-                    let (outcome, data) = act.await;
-                    fault("heal.after_effect");
-                    answer(Event::Done(attempt, outcome, data));
-                });
-            }
-            Effect::Probe(round) => {
-                let probe = self.hands.probe(job);
-                tokio::spawn(async move {
-                    let (passed, data) = probe.await;
-                    answer(Event::Probed(round, passed, data));
-                });
-            }
-            // These are in the outbox already.
-            Effect::Escalate(_) | Effect::AskApproval | Effect::TellRecovered => {}
+        let answer = move |event| drop(answering.send(Mail::Answer(id.clone(), event)));
+        if let Some(work) = effect::carry_out(&*self.hands, job, effect, answer) {
+            tokio::spawn(work);
         }
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::heal::guards::{Look, Rendered};
-use crate::heal::hands::{Job, Later, Started};
+use crate::heal::hands::{Later, Started};
+use crate::heal::job::Job;
 use crate::heal::machine::{After, Outcome};
 use crate::heal::playbook::Playbook;
 use crate::host::Clock;

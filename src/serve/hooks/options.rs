@@ -206,7 +206,9 @@ impl Hook {
         self.playbooks.as_ref().is_none_or(listed)
     }
 
-    pub(super) fn severities(&self, kind: Kind) -> Severities {
+    /// Which words of its alerts mean which severity.
+    #[must_use]
+    pub fn severities(&self, kind: Kind) -> Severities {
         let mut severities = Severities::of(kind);
         if let Some(label) = &self.severity_label {
             severities = severities.by_label(label);

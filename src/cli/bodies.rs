@@ -1,0 +1,116 @@
+//! Bodies of webhooks that lie in files, for `plan` and `rehearse`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::Exit;
+use crate::heal::intake::{Delivery, Severities, shape};
+use crate::model::moment::Timestamp;
+use crate::model::nearest::nearest;
+use crate::net::server::Limits;
+use crate::serve::hooks;
+
+/// Reads a body; `-` is standard input. No more than a hook takes.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let most = Limits::default().body;
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let mut body = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut body)
+    } else {
+        File::open(file).and_then(|open| open.take(limit).read_to_end(&mut body))
+    };
+    match read {
+        Ok(size) if size > most => Err(format!("it is larger than {most} bytes, as no hook takes")),
+        Ok(_) => Ok(body),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The hook of the config that `--hook` names.
+pub(super) fn known<'a>(
+    hooks: &'a hooks::Options,
+    name: Option<&'a String>,
+) -> Result<Option<&'a str>, Exit> {
+    let Some(name) = name else { return Ok(None) };
+    if hooks.named.contains_key(name) {
+        return Ok(Some(name));
+    }
+    let known = || hooks.named.keys().map(String::as_str);
+    let meant = match nearest(name, known()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("there are {:?}", known().collect::<Vec<_>>()),
+    };
+    Err(super::usage(&format!(
+        "--hook: no hook is called {name:?}; {meant}"
+    )))
+}
+
+/// What came to which hook: the one that is named, else the one of the config that takes such bodies, else the one that would be called so.
+pub(super) fn delivery(
+    body: &[u8],
+    hooks: &hooks::Options,
+    named: Option<&str>,
+    now: Timestamp,
+) -> Result<(String, Delivery), String> {
+    let (kind, body) = shape(body, now)?;
+    let takes = |(name, hook): &(&String, &hooks::Hook)| hook.kind(name) == Some(kind);
+    let name = match named {
+        Some(name) => name,
+        None => {
+            let mut fitting = hooks.named.iter().filter(takes).map(|(name, _)| name);
+            match (fitting.next(), fitting.next()) {
+                (Some(one), None) => one,
+                (None, _) => kind.as_str(),
+                (Some(one), Some(other)) => {
+                    return Err(format!(
+                        "{one} and {other} are hooks that take it; say which with --hook"
+                    ));
+                }
+            }
+        }
+    };
+    let hook = hooks.named.get(name);
+    let kind = hook.and_then(|hook| hook.kind(name)).unwrap_or(kind);
+    let severities = hook.map_or_else(|| Severities::of(kind), |hook| hook.severities(kind));
+    let delivery = kind.read(name, &body, &severities);
+    Ok((name.to_owned(), delivery.map_err(|why| why.to_string())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks(text: &str) -> hooks::Options {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_hook_is_the_one_that_takes_such_a_body() {
+        let body = br#"{"labels": {"alertname": "Down", "severity": "page"}}"#;
+        let told = |hooks: &hooks::Options, named| delivery(body, hooks, named, Timestamp(0));
+        let none = told(&hooks("{}"), None).unwrap();
+        assert_eq!(none.0, "alertmanager");
+        let one = hooks(r#"{"am": {"kind": "alertmanager"}, "zabbix": {}}"#);
+        let (name, delivery) = told(&one, None).unwrap();
+        assert_eq!((&*name, &*delivery.alerts[0].source), ("am", "am"));
+        let two = hooks(r#"{"a": {"kind": "alertmanager"}, "b": {"kind": "alertmanager"}}"#);
+        assert!(told(&two, None).unwrap_err().contains("--hook"));
+        assert_eq!(told(&two, Some("b")).unwrap().0, "b");
+        // A hook reads by its own format, as it does when a body comes in.
+        assert!(told(&one, Some("zabbix")).is_err());
+    }
+
+    #[test]
+    fn a_body_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.json");
+        let most = Limits::default().body;
+        std::fs::write(&file, vec![b' '; most]).unwrap();
+        assert_eq!(read(&file).unwrap().len(), most);
+        std::fs::write(&file, vec![b' '; most + 1]).unwrap();
+        assert!(read(&file).unwrap_err().contains("larger than"));
+        assert!(read(directory.path()).is_err());
+    }
+}

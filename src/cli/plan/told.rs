@@ -1,0 +1,226 @@
+//! A plan in plain words.
+
+use super::Planned;
+use crate::cli::words;
+use crate::heal::playbook::{Probe, Verify};
+use crate::heal::runner::{Considered, Foreseen, Remedy, Taking, Weighed, Would};
+use crate::model::alert::Status;
+
+/// All of it.
+pub(super) fn plan(planned: &Planned) -> String {
+    let mut lines = Vec::new();
+    for alert in &planned.forecast.alerts {
+        considered(planned, alert, &mut lines);
+        lines.push(String::new());
+    }
+    for incident in &planned.forecast.incidents {
+        foreseen(incident, &mut lines);
+        lines.push(String::new());
+    }
+    lines.extend(looked_at(planned));
+    let tame = lines.iter().map(|line| words::tame(line) + "\n");
+    tame.collect()
+}
+
+/// The last line: what was found, and that nothing was done.
+pub(super) fn end(planned: &Planned) -> String {
+    let alerts = &planned.forecast.alerts;
+    let incidents = &planned.forecast.incidents;
+    let ours = alerts.iter().filter(|alert| alert.ours).count();
+    let would = |wanted: fn(&Would) -> bool| incidents.iter().filter(|i| wanted(&i.would)).count();
+    format!(
+        "{} alerts planned for, {ours} ours, {} incidents: {} would be acted upon, {} recorded only, {} wait, {} told to people; \
+         nothing was done",
+        planned.alerts,
+        incidents.len(),
+        would(|w| *w == Would::Act),
+        would(|w| *w == Would::Record),
+        would(|w| matches!(w, Would::Wait(_) | Would::Ask(_))),
+        would(|w| matches!(w, Would::Tell(_))),
+    )
+}
+
+fn considered(planned: &Planned, alert: &Considered, lines: &mut Vec<String>) {
+    let Considered {
+        name,
+        severity,
+        playbooks,
+        ..
+    } = alert;
+    let status = match alert.status {
+        Status::Firing => "fires",
+        Status::Resolved => "is resolved",
+    };
+    lines.push(format!(
+        "alert {name} ({severity}) {status}, by the hook {}",
+        planned.hook
+    ));
+    if !alert.ours {
+        let wants = &planned.wants;
+        lines.push(format!(
+            "  not of this machine, so nothing is done: that takes {wants} (node.match)"
+        ));
+    }
+    if let Some(told) = &alert.known {
+        lines.push(format!(
+            "  no news: it was told at {told}; --as-new shows what a new one would lead to"
+        ));
+    }
+    if alert.status == Status::Resolved {
+        lines.push("  what is over starts nothing".to_owned());
+        return;
+    }
+    if playbooks.is_empty() {
+        lines.push("  the config has no playbook".to_owned());
+    }
+    let mut nearest: Vec<&Weighed> = playbooks.iter().collect();
+    nearest.sort_by_key(|weighed| match &weighed.taking {
+        Taking::Takes(_) => 0,
+        Taking::NoTarget(_) | Taking::NotByHook => 1,
+        Taking::Misses(misses) => 1 + misses.len(),
+    });
+    for weighed in nearest {
+        lines.push(format!("  {}", taking(planned, weighed)));
+    }
+}
+
+fn taking(planned: &Planned, weighed: &Weighed) -> String {
+    let Weighed { playbook, mode, .. } = weighed;
+    match &weighed.taking {
+        Taking::Takes(target) => {
+            format!(
+                "playbook {playbook} ({}) takes it, to heal {target}",
+                mode.as_str()
+            )
+        }
+        Taking::NoTarget(why) => format!("playbook {playbook} fits, but there is no target: {why}"),
+        Taking::NotByHook => format!(
+            "playbook {playbook} may not be started by the hook {}: it is not listed there (hooks.{}.playbooks)",
+            planned.hook, planned.hook
+        ),
+        Taking::Misses(misses) => {
+            let missed: Vec<String> = misses.iter().map(ToString::to_string).collect();
+            format!("playbook {playbook} does not: {}", missed.join("; "))
+        }
+    }
+}
+
+fn foreseen(incident: &Foreseen, lines: &mut Vec<String>) {
+    let known = match incident.before {
+        None => "a new incident".to_owned(),
+        Some(state) => format!("incident {}, which is {state}", incident.incident),
+    };
+    lines.push(format!(
+        "{} by playbook {} ({}), {known}",
+        incident.target,
+        incident.playbook,
+        incident.mode.as_str()
+    ));
+    if !incident.settles.get().is_zero() {
+        lines.push(format!(
+            "  it may heal by itself for {} first (for); the guards are asked then",
+            incident.settles
+        ));
+    }
+    if !incident.guards.is_empty() {
+        lines.push("  the guards, as things stand now:".to_owned());
+        lines.extend(words::guards(&incident.guards, "    "));
+    }
+    lines.push("  what would be done:".to_owned());
+    for (index, remedy) in incident.ladder.iter().enumerate() {
+        lines.push(format!("    {}", rung(index, remedy, incident.rung)));
+    }
+    lines.push(format!("  what would prove it: {}", proof(incident)));
+    if !incident.escalate.is_empty() {
+        lines.push(format!(
+            "  who is told if it does not help: {}",
+            incident.escalate.join(", ")
+        ));
+    }
+    lines.push(format!("  so now: {}", would(incident)));
+}
+
+fn rung(index: usize, remedy: &Remedy, next: usize) -> String {
+    let what = match (&remedy.action, &remedy.why) {
+        (Some(action), _) => action.to_string(),
+        (None, why) => format!("cannot be done: {}", why.as_deref().unwrap_or("unknown")),
+    };
+    let asks = if remedy.approve {
+        ", once a person said yes"
+    } else {
+        ""
+    };
+    let when = match index {
+        _ if index == next => "next",
+        _ if index < next => "done before",
+        _ => "if that does not help",
+    };
+    format!(
+        "{}. {what} (at most {}{asks}; {when})",
+        index + 1,
+        remedy.timeout
+    )
+}
+
+fn proof(incident: &Foreseen) -> String {
+    let Verify {
+        all,
+        pass,
+        every,
+        deadline,
+    } = &incident.verify;
+    let probe = |probe: &Probe| match probe {
+        Probe::Check(name) => format!("check {name} passes"),
+        Probe::UnitStable(span) => format!("the unit is active in one piece for {span}"),
+    };
+    let all: Vec<String> = all.iter().map(probe).collect();
+    format!(
+        "{}, {pass} times in a row every {every} within {deadline}, and well for {} after that",
+        all.join(" and "),
+        incident.probation
+    )
+}
+
+fn would(incident: &Foreseen) -> String {
+    let refusing = incident.guards.iter().filter(|guard| !guard.passes);
+    let refusing: Vec<&str> = refusing.map(|guard| guard.guard.as_str()).collect();
+    let refusing = refusing.join(", ");
+    match &incident.would {
+        Would::Act => "it would be done".to_owned(),
+        Would::Record => {
+            "nothing would be done; that it would have been is put on record".to_owned()
+        }
+        Would::Ask(span) => format!("a person would be asked, and has {span} to approve"),
+        Would::Wait(span) => {
+            format!("it would wait for {refusing}, at most {span}, and then be escalated")
+        }
+        Would::Tell(cause) => format!("nothing would be done, people would be told: {cause}"),
+        Would::Nothing(why) => format!("nothing would be done: {why}"),
+        Would::GoOn => format!(
+            "nothing new: it is {}; nodeward why {} tells more",
+            incident.state, incident.incident
+        ),
+    }
+}
+
+/// What the plan rests on.
+fn looked_at(planned: &Planned) -> Vec<String> {
+    let mut lines = vec!["looked at:".to_owned()];
+    let place = planned.history.directory.as_ref();
+    let place = place.map_or_else(
+        || "no state directory is known".to_owned(),
+        |directory| directory.display().to_string(),
+    );
+    lines.push(match planned.history.found {
+        true => format!("  history: the journal in {place}, read-only"),
+        false => format!(
+            "  history: none; there is no journal ({place}), so guards count as if nothing was done before (--state-dir)"
+        ),
+    });
+    let asked = planned.forecast.incidents.iter();
+    lines.push(match asked.clone().any(|i| !i.guards.is_empty()) {
+        true => "  the world: checks of confirm were probed once and witnesses read just now, by this process and as its user".to_owned(),
+        false => "  the world: nothing, since no guard would be asked".to_owned(),
+    });
+    lines
+}

@@ -1,0 +1,73 @@
+//! One incident to look at or to act upon, and the action that it is at.
+
+use std::sync::Arc;
+
+use super::guards::{Rendered, Unseen};
+use super::incident::Incident;
+use super::playbook::{Playbook, Step};
+use crate::action::Order;
+use crate::journal::Hash;
+use crate::model::id::AttemptId;
+
+/// One incident to look at or to act upon, as it stands.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The incident.
+    pub incident: Incident,
+    /// The playbook it goes by.
+    pub playbook: Arc<Playbook>,
+}
+
+impl Job {
+    /// The rung it is at, if its playbook has it.
+    #[must_use]
+    pub fn rung(&self) -> Option<&Step> {
+        self.playbook.ladder.get(self.incident.rung)
+    }
+
+    /// The attempt that is open, or the one that would be next.
+    #[must_use]
+    pub fn attempt(&self) -> AttemptId {
+        let made = u32::try_from(self.incident.attempts.len()).unwrap_or(u32::MAX);
+        let open = self.incident.state.holds_target();
+        AttemptId {
+            incident: self.incident.id.clone(),
+            number: if open { made } else { made.saturating_add(1) },
+        }
+    }
+
+    /// What a rung's action is told.
+    #[must_use]
+    pub fn order<'a>(&'a self, step: &Step, attempt: &'a AttemptId) -> Order<'a> {
+        Order {
+            attempt,
+            playbook: &self.incident.playbook,
+            target: &self.incident.target,
+            labels: &self.incident.labels,
+            timeout: step.timeout.get(),
+        }
+    }
+
+    /// The action of a rung with all its values in place. What the hash of an approval is over: the action without the name of the attempt.
+    ///
+    /// # Errors
+    /// A value is missing or not allowed.
+    pub fn rendered(&self, step: &Step) -> Result<Rendered, Unseen> {
+        let attempt = self.attempt();
+        let order = self.order(step, &attempt);
+        let action = step.action.render(&order).map_err(Unseen)?;
+        let stable = AttemptId {
+            incident: attempt.incident.clone(),
+            number: 0,
+        };
+        let same = step.action.render(&Order {
+            attempt: &stable,
+            ..order
+        });
+        let text = same.unwrap_or_default().to_string();
+        Ok(Rendered {
+            action,
+            hash: Hash::ZERO.next(&text).to_string(),
+        })
+    }
+}

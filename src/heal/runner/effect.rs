@@ -1,0 +1,46 @@
+//! What a step wants of the world, and how the world's answers come back as events.
+
+use super::super::hands::{Hands, Later};
+use super::super::job::Job;
+use super::super::machine::{Effect, Event};
+use crate::telemetry::fault::fault;
+
+/// Has the world do something; ready once `answer` was given all there is to say. None for what the outbox does.
+pub(super) fn carry_out(
+    hands: &dyn Hands,
+    job: Job,
+    effect: &Effect,
+    answer: impl Fn(Event) + Clone + Send + 'static,
+) -> Option<Later<()>> {
+    match *effect {
+        Effect::Look(asked) => {
+            let look = hands.look(job);
+            Some(Box::pin(async move {
+                let look = look.await;
+                answer(Event::Looked(asked, look));
+            }))
+        }
+        Effect::Act => {
+            let made = job.incident.attempts.len();
+            let attempt = u32::try_from(made).unwrap_or(u32::MAX);
+            let started = answer.clone();
+            let started = Box::new(move |data| started(Event::Started(attempt, data)));
+            let act = hands.act(job, started);
+            Some(Box::pin(async move {
+                fault("heal.before_effect");
+                let (outcome, data) = act.await;
+                fault("heal.after_effect");
+                answer(Event::Done(attempt, outcome, data));
+            }))
+        }
+        Effect::Probe(round) => {
+            let probe = hands.probe(job);
+            Some(Box::pin(async move {
+                let (passed, data) = probe.await;
+                answer(Event::Probed(round, passed, data));
+            }))
+        }
+        // These are in the outbox already.
+        Effect::Escalate(_) | Effect::AskApproval | Effect::TellRecovered => None,
+    }
+}
