@@ -172,6 +172,11 @@ fn proof(incident: &Foreseen) -> String {
     let probe = |probe: &Probe| match probe {
         Probe::Check(name) => format!("check {name} passes"),
         Probe::UnitStable(span) => format!("the unit is active in one piece for {span}"),
+        Probe::ContainerStable(span) => {
+            format!(
+                "the container runs, and is healthy if it has a health check, in one piece for {span}"
+            )
+        }
     };
     let all: Vec<String> = all.iter().map(probe).collect();
     format!(
