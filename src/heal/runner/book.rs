@@ -33,7 +33,8 @@ pub(super) struct Current {
     pub(super) playbook: Arc<Playbook>,
     pub(super) plan: Arc<Plan>,
     pub(super) revision: String,
-    pub(super) text: String,
+    /// Shared, like the rest: there may be thousands of incidents, and it lists every name that it takes.
+    pub(super) text: Arc<str>,
 }
 
 impl Current {
@@ -43,7 +44,7 @@ impl Current {
             plan: Arc::new(playbook.plan()),
             playbook: Arc::new(playbook),
             revision,
-            text,
+            text: text.into(),
         }
     }
 }
@@ -176,9 +177,11 @@ impl Book {
                 body: serde_json::to_string(&held.incident).unwrap_or_default(),
             };
             self.commit.incidents.push(row);
-            let revision = (held.current.revision.clone(), held.current.text.clone());
-            if !self.commit.playbooks.contains(&revision) {
-                self.commit.playbooks.push(revision);
+            let Current { revision, text, .. } = &held.current;
+            let mut playbooks = self.commit.playbooks.iter();
+            if !playbooks.any(|(known, _)| known == revision) {
+                let playbook = (revision.clone(), text.to_string());
+                self.commit.playbooks.push(playbook);
             }
         }
         (
