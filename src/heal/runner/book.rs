@@ -138,6 +138,8 @@ pub(super) struct Book {
     pub(super) names: Names,
     effects: Vec<(IncidentId, Effect)>,
     undo: Undo,
+    /// The last one that was stepped when not all could be.
+    last: Option<IncidentId>,
 }
 
 impl Book {
@@ -160,6 +162,7 @@ impl Book {
             names: Names::default(),
             effects: Vec::new(),
             undo: Undo::default(),
+            last: None,
         }
     }
 
@@ -327,13 +330,24 @@ impl Book {
 
     /// Moves each incident on by `event` that `fits` before any of them is moved.
     pub(super) fn step_each(&mut self, fits: impl Fn(&Held) -> bool, event: &Event, now: &Moment) {
-        let held = self.held.values().filter(|held| fits(held));
-        let mut ids: Vec<IncidentId> = held.map(|held| held.incident.id.clone()).collect();
-        // Whoever waits longer comes first, and the same alerts lead to the same every time.
-        ids.sort_unstable();
-        for id in ids {
+        for id in self.next_of(usize::MAX, fits) {
             self.step(&id, event.clone(), now);
         }
+    }
+
+    /// At most so many of those that fit. Whoever waits longer comes first, and the same alerts lead to the same every time; where there
+    /// are more, it is the turn of those behind the last one.
+    fn next_of(&mut self, most: usize, fits: impl Fn(&Held) -> bool) -> Vec<IncidentId> {
+        let held = self.held.values().filter(|held| fits(held));
+        let mut ids: Vec<&IncidentId> = held.map(|held| &held.incident.id).collect();
+        ids.sort_unstable();
+        if ids.len() > most {
+            let behind = ids.partition_point(|id| self.last.as_ref() >= Some(*id));
+            ids.rotate_left(behind);
+            ids.truncate(most);
+            self.last = ids.last().map(|id| (*id).clone());
+        }
+        ids.into_iter().cloned().collect()
     }
 
     /// Has those who wait for a target look again, now that it is free.
@@ -389,7 +403,7 @@ impl Book {
         }
     }
 
-    /// Steps every incident whose time has come.
+    /// Steps incidents whose time has come; if they are many, the rest are due in the next turn.
     pub(super) fn timers(&mut self, now: &Moment) {
         self.timers_of(|_| true, now);
     }
@@ -400,7 +414,9 @@ impl Book {
             let left = held.incident.wake(now);
             !held.resuming && minds(&held.incident) && left.is_some_and(|left| left.is_zero())
         };
-        self.step_each(due, &Event::Timer, now);
+        for id in self.next_of(super::BATCH, due) {
+            self.step(&id, Event::Timer, now);
+        }
         if self.switches.until.is_some_and(|until| until <= now.wall) {
             self.end_of_maintenance(now);
         }

@@ -40,8 +40,9 @@ use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
 use book::Book;
 
-/// Messages taken into one transaction at most.
-const BATCH: usize = 256;
+/// Answers, deliveries and incidents whose time has come that one transaction takes, of each at most: who comes meanwhile waits
+/// for it.
+const BATCH: usize = 64;
 /// Deliveries that may wait; more are refused.
 const WAITING: usize = 256;
 /// How long an answer that could not be put on record waits for another try.
@@ -200,25 +201,27 @@ impl Runner {
                 _ = forget.tick() => self.book.forget(&self.hands.now()),
             }
             batch.splice(0..0, self.kept.drain(..));
-            while batch.len() < BATCH
-                && let Ok(answer) = self.answers.try_recv()
-            {
-                batch.push(answer);
-            }
-            let mut end = None;
-            while batch.len() < BATCH && end.is_none() {
-                match self.mail.try_recv() {
-                    Ok(Mail::End(done)) => end = Some(done),
-                    Ok(mail) => batch.push(mail),
-                    Err(_) => break,
-                }
-            }
+            let end = self.gather(&mut batch);
             self.turn(batch).await;
             if let Some(done) = end {
                 done.send(()).unwrap_or_default();
                 return;
             }
         }
+    }
+
+    /// Adds what else has come; who wants it to end, if somebody does. Beside the answers deliveries have room of their own: in
+    /// a storm there are answers all the time.
+    fn gather(&mut self, batch: &mut Vec<Mail>) -> Option<oneshot::Sender<()>> {
+        batch.extend((0..BATCH).map_while(|_| self.answers.try_recv().ok()));
+        for _ in 0..BATCH {
+            match self.mail.try_recv() {
+                Ok(Mail::End(done)) => return Some(done),
+                Ok(mail) => batch.push(mail),
+                Err(_) => break,
+            }
+        }
+        None
     }
 
     /// Takes a batch, puts it on record, replies and acts.

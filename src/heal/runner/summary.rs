@@ -181,6 +181,12 @@ impl Book {
         for incident in &open {
             *states.entry(incident.state.as_str()).or_default() += 1;
         }
+        let is_open = !open.is_empty();
+        // There may be thousands, each turn; only the oldest are listed.
+        if open.len() > LISTED {
+            open.select_nth_unstable_by(LISTED, |a, b| a.id.cmp(&b.id));
+            open.truncate(LISTED);
+        }
         open.sort_by(|a, b| a.id.cmp(&b.id));
         let mut firing = BTreeMap::new();
         let fires = self
@@ -194,7 +200,7 @@ impl Book {
         let node = match (&self.switches.maintenance, critical) {
             (Some(_), _) => NodeState::Maintenance,
             (None, true) => NodeState::Unhealthy,
-            (None, false) if !firing.is_empty() || !open.is_empty() => NodeState::Degraded,
+            (None, false) if !firing.is_empty() || is_open => NodeState::Degraded,
             _ => NodeState::Healthy,
         };
         Summary {
@@ -202,7 +208,7 @@ impl Book {
             paused: self.switches.paused.clone(),
             maintenance: self.switches.maintenance.clone(),
             states,
-            open: open.into_iter().take(LISTED).map(shown).collect(),
+            open: open.into_iter().map(shown).collect(),
             firing,
             alerts: self.firing(),
             playbooks: self.rules.playbooks.iter().map(mode).collect(),

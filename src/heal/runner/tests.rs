@@ -6,6 +6,8 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
+mod crowd;
+
 use super::*;
 use crate::heal::guards::{Look, Rendered};
 use crate::heal::hands::{Later, Started};
