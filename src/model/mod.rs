@@ -11,3 +11,4 @@ pub mod secret;
 pub mod severity;
 pub mod size;
 pub mod target;
+pub mod trace;

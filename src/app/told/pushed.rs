@@ -12,16 +12,16 @@ pub struct Pushed(Mutex<Option<Sender>>);
 
 crate::families! { Pushed:
     REQUESTS counter "nodeward_otlp_requests_total" ["signal"] "Export requests that the receiver took";
-    ITEMS counter "nodeward_otlp_items_total" ["signal"] "Data points or spans that the receiver took";
+    ITEMS counter "nodeward_otlp_items_total" ["signal"] "Data points, spans or log records that the receiver took";
     BYTES counter "nodeward_otlp_bytes_total" ["signal"] "Bytes of the requests that the receiver took, as sent";
     FAILURES counter "nodeward_otlp_failures_total" ["signal", "reason"] "Export requests that failed, sent again or not";
-    DROPPED counter "nodeward_otlp_dropped_items_total" ["signal", "reason"] "Data points or spans lost";
+    DROPPED counter "nodeward_otlp_dropped_items_total" ["signal", "reason"] "Data points, spans or log records lost";
     QUEUED gauge "nodeward_otlp_queue_bytes" ["signal"] "Bytes that wait to be sent";
 }
 
 crate::instruments! { Pushed:
-    SENT counter int "nodeward.otlp.items" "{item}" ["signal"] "Data points or spans that the receiver took";
-    LOST counter int "nodeward.otlp.dropped" "{item}" ["signal", "reason"] "Data points or spans lost";
+    SENT counter int "nodeward.otlp.items" "{item}" ["signal"] "Data points, spans or log records that the receiver took";
+    LOST counter int "nodeward.otlp.dropped" "{item}" ["signal", "reason"] "Data points, spans or log records lost";
     WAITING updown int "nodeward.otlp.queue" "By" ["signal"] "Bytes that wait to be sent";
 }
 

@@ -23,14 +23,15 @@ use crate::dialect::Number;
 
 /// Schema of the metric names: those hostmetrics emits today.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.9.0";
-const SCOPE: &str = "nodeward";
+/// Who speaks.
+pub(super) const SCOPE: &str = "nodeward";
 
 /// An encoded export request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     /// The protobuf message.
     pub body: Vec<u8>,
-    /// Data points in it.
+    /// Data points or log records in it.
     pub items: u64,
 }
 

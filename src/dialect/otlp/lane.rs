@@ -25,6 +25,7 @@ use tracing::{Instrument, Span};
 use super::answer::Answer;
 use super::queue::{Parcel, Way};
 use super::reason::Reason;
+use super::receipt::Delivered;
 use super::send::Shared;
 use super::signal::Signal;
 use super::wire::Carry;
@@ -139,11 +140,11 @@ impl<C: Carry> Lane<C> {
         true
     }
 
-    /// The span of an export. Traces get none, or each export of traces would cause the next; the
-    /// backlog gets none, or an outage would end in a flood of them.
+    /// The span of an export. Traces get none, or each export of traces would cause the next; logs get none, since the
+    /// journal is what a run's own trace tells; the backlog gets none, or an outage would end in a flood of them.
     fn span(&self, way: Way, parcel: &Parcel) -> Span {
         match (self.signal, way) {
-            (Signal::Traces, _) | (_, Way::Replay) => Span::none(),
+            (Signal::Traces | Signal::Logs, _) | (_, Way::Replay) => Span::none(),
             (Signal::Metrics, Way::Live) => tracing::info_span!(
                 target: traces::TARGET,
                 parent: None,
@@ -204,6 +205,7 @@ impl<C: Carry> Lane<C> {
 
     fn taken(&mut self, parcel: &Parcel, rejected: u64, told: &str) {
         self.shared.queue().done(parcel);
+        parcel.answer(Delivered::Taken);
         self.shared
             .counts
             .took(self.signal, parcel.items, rejected, parcel.body.len());
@@ -231,7 +233,10 @@ impl<C: Carry> Lane<C> {
     fn refused(&mut self, parcel: &Parcel, reason: Reason, told: &str) {
         self.shared.queue().done(parcel);
         self.shared.counts.failed(self.signal, reason);
-        self.shared.counts.lost(self.signal, reason, parcel.items);
+        let kept = parcel.answer(Delivered::Refused(reason));
+        if !kept {
+            self.shared.counts.lost(self.signal, reason, parcel.items);
+        }
         if !matches!(self.standing, Standing::Refusing { .. }) {
             let (signal, peer) = (self.signal.name(), self.carrier.peer());
             let items = parcel.items;
@@ -242,8 +247,12 @@ impl<C: Carry> Lane<C> {
                 }
                 _ => String::new(),
             };
+            let become_of = match kept {
+                true => "stay in the journal",
+                false => "are dropped",
+            };
             tracing::warn!(
-                "{peer} refuses {signal} over otlp, {items} items are dropped ({}): {told}{hint}",
+                "{peer} refuses {signal} over otlp, {items} items {become_of} ({}): {told}{hint}",
                 reason.name(),
             );
             self.standing = Standing::Refusing {

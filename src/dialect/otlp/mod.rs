@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  instruments ─> batch ─┐
+//!  events ──────> logs ──┤
 //!                        ├─> message ─> send ─> queue ─> lane ─> wire (http, grpc) ─> receiver
 //!           resource ────┘                                ^          answer <────────────┘
 //!  options + environment ─> settings ────────────────────┘
@@ -19,10 +20,12 @@ mod headers;
 mod histogram;
 mod instrument;
 mod lane;
+mod logs;
 mod options;
 mod pairs;
 mod queue;
 mod reason;
+mod receipt;
 mod resource;
 mod send;
 mod settings;
@@ -37,10 +40,12 @@ pub use cumulative::Cumulative;
 pub use environment::{Complaint, Origin};
 pub use histogram::{Distributions, Histogram};
 pub use instrument::{Form, Instrument, InstrumentDescriptor, InstrumentKind, Named};
+pub use logs::{Event, Severity, logs};
 pub use opentelemetry_proto::tonic::resource::v1::Resource;
 pub use options::{Compression, Options, Protocol};
 pub use queue::Depth;
 pub use reason::Reason;
+pub use receipt::Delivered;
 pub use resource::{Overrides, attributes, resource};
 pub use send::{Lanes, REQUEST_MOST, SPLIT_AT, Sender};
 pub use settings::{Route, Settings, resolve};

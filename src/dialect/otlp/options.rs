@@ -17,10 +17,11 @@ use crate::model::size::Size;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The receiver's URL, such as `http://127.0.0.1:4318`; for HTTP, `v1/metrics` and
-    /// `v1/traces` are appended to it. Nothing is sent over OTLP until this key or one of
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` and
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names a receiver. Default: none.
+    /// The receiver's URL, such as `http://127.0.0.1:4318`; for HTTP, `v1/metrics`, `v1/traces` and
+    /// `v1/logs` are appended to it. Nothing is sent over OTLP until this key or one of
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`,
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT` names a
+    /// receiver. Default: none.
     pub endpoint: Option<String>,
     /// `http/protobuf` or `grpc`. Default: `OTEL_EXPORTER_OTLP_PROTOCOL`, else `http/protobuf`.
     pub protocol: Option<Protocol>,
@@ -48,9 +49,12 @@ pub struct Options {
     /// Whether metrics are sent. Default: unless `OTEL_SDK_DISABLED` or
     /// `OTEL_METRICS_EXPORTER=none` says no.
     pub metrics: Option<bool>,
-    /// Whether traces of nodeward's own work are sent. Default: unless `OTEL_SDK_DISABLED` or
-    /// `OTEL_TRACES_EXPORTER=none` says no.
+    /// Whether traces are sent: of each healing run, and of nodeward's own work. Default: unless
+    /// `OTEL_SDK_DISABLED` or `OTEL_TRACES_EXPORTER=none` says no.
     pub traces: Option<bool>,
+    /// Whether the journal is sent as log records, each record once it is written. Default: unless
+    /// `OTEL_SDK_DISABLED` or `OTEL_LOGS_EXPORTER=none` says no.
+    pub logs: Option<bool>,
     /// Resource attributes added to the detected ones, or put in their place; stronger than
     /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`. An empty value removes an attribute.
     /// Default: none.
@@ -70,6 +74,7 @@ impl Default for Options {
             queue: Size::mib(8),
             metrics: None,
             traces: None,
+            logs: None,
             resource: BTreeMap::new(),
         }
     }

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use hyper::body::Bytes;
 
+use super::receipt::{Delivered, Receipt};
 use super::signal::Signal;
 use super::wire::Packing;
 
@@ -26,12 +27,24 @@ pub struct Parcel {
     pub body: Bytes,
     /// How `body` goes over the wire; none for the bare message.
     pub packing: Option<Packing>,
-    /// Data points or spans inside.
+    /// Data points, spans or log records inside.
     pub items: u64,
+    /// Who keeps the message and waits for what becomes of it.
+    pub receipt: Option<Receipt>,
     /// In the order of arrival, over all signals.
     number: u64,
     /// What it was counted with.
     cost: usize,
+}
+
+impl Parcel {
+    /// Answers who waits for what becomes of it; whether somebody did.
+    pub(super) fn answer(&self, delivered: Delivered) -> bool {
+        if let Some(receipt) = &self.receipt {
+            receipt.answer(delivered);
+        }
+        self.receipt.is_some()
+    }
 }
 
 /// Why a parcel was taken.
@@ -50,7 +63,7 @@ pub struct Depth {
     pub parcels: usize,
     /// Bytes, as counted against the bound.
     pub bytes: usize,
-    /// Data points or spans.
+    /// Data points, spans or log records.
     pub items: u64,
 }
 
@@ -101,7 +114,13 @@ impl Queue {
 
     /// Adds a message; gives back what had to go for it, oldest first. A message larger than the
     /// whole queue comes back itself.
-    pub fn push(&mut self, signal: Signal, body: Bytes, items: u64) -> Vec<Parcel> {
+    pub fn push(
+        &mut self,
+        signal: Signal,
+        body: Bytes,
+        items: u64,
+        receipt: Option<Receipt>,
+    ) -> Vec<Parcel> {
         let cost = body.len().saturating_add(OVERHEAD);
         self.next += 1;
         let number = self.next;
@@ -110,6 +129,7 @@ impl Queue {
             body,
             packing: None,
             items,
+            receipt,
             number,
             cost,
         };
@@ -259,13 +279,13 @@ mod tests {
     fn the_newest_goes_first_once_and_the_rest_oldest_first() {
         let mut queue = Queue::new(10_000);
         for items in 1..=3 {
-            assert!(queue.push(Metrics, body(200), items).is_empty());
+            assert!(queue.push(Metrics, body(200), items, None).is_empty());
         }
         let (way, newest) = queue.take(Metrics, true, true).unwrap();
         assert_eq!((way, newest.items), (Way::Live, 3));
         assert!(queue.put_back(newest).is_empty());
         let mut order = Vec::new();
-        queue.push(Metrics, body(200), 4);
+        queue.push(Metrics, body(200), 4, None);
         while let Some((way, parcel)) = queue.take(Metrics, true, true) {
             order.push((way, parcel.items));
             queue.done(&parcel);
@@ -283,7 +303,7 @@ mod tests {
     #[test]
     fn takes_only_what_is_allowed() {
         let mut queue = Queue::new(10_000);
-        queue.push(Metrics, body(200), 1);
+        queue.push(Metrics, body(200), 1, None);
         assert!(queue.take(Traces, true, true).is_none());
         assert!(queue.take(Metrics, false, false).is_none());
         assert!(queue.has_fresh(Metrics));
@@ -297,16 +317,16 @@ mod tests {
     #[test]
     fn overflow_drops_the_oldest_of_all_signals() {
         let mut queue = Queue::new(1000);
-        queue.push(Traces, body(400), 1);
-        queue.push(Metrics, body(400), 2);
-        let dropped = queue.push(Metrics, body(400), 3);
+        queue.push(Traces, body(400), 1, None);
+        queue.push(Metrics, body(400), 2, None);
+        let dropped = queue.push(Metrics, body(400), 3, None);
         assert_eq!(
             (dropped[0].signal, dropped[0].items, dropped.len()),
             (Traces, 1, 1)
         );
-        let dropped = queue.push(Metrics, body(1000), 4);
+        let dropped = queue.push(Metrics, body(1000), 4, None);
         assert_eq!(numbers(&dropped), [2, 3]);
-        let dropped = queue.push(Metrics, body(1001), 5);
+        let dropped = queue.push(Metrics, body(1001), 5, None);
         assert_eq!(dropped[0].items, 5, "larger than the whole queue");
         assert_eq!(
             queue.depth(Metrics),
@@ -323,14 +343,14 @@ mod tests {
     #[test]
     fn what_is_being_sent_counts_and_may_be_dropped_when_it_comes_back() {
         let mut queue = Queue::new(1000);
-        queue.push(Metrics, body(600), 1);
+        queue.push(Metrics, body(600), 1, None);
         let (_, parcel) = queue.take(Metrics, true, true).unwrap();
-        queue.push(Metrics, body(400), 2);
-        assert_eq!(numbers(&queue.push(Metrics, body(400), 3)), [2]);
+        queue.push(Metrics, body(400), 2, None);
+        assert_eq!(numbers(&queue.push(Metrics, body(400), 3, None)), [2]);
         assert!(queue.put_back(parcel.clone()).is_empty());
         let (_, again) = queue.take(Metrics, false, true).unwrap();
         assert_eq!(again.number, 1);
-        queue.push(Metrics, body(300), 4);
+        queue.push(Metrics, body(300), 4, None);
         let smaller = Parcel {
             body: body(200),
             ..again
@@ -352,7 +372,7 @@ mod tests {
                 match step {
                     0 => {
                         pushed += 1;
-                        ended.extend(numbers(&queue.push(signal, body(OVERHEAD + length), 1)));
+                        ended.extend(numbers(&queue.push(signal, body(OVERHEAD + length), 1, None)));
                     }
                     1 if flying.iter().all(|parcel| parcel.signal != signal) => {
                         flying.extend(queue.take(signal, length % 2 == 0, true).map(|taken| taken.1));

@@ -1,13 +1,13 @@
 //! The one sender of all signals.
 //!
 //! ```text
-//!  send(metrics) ─┐            ┌─ lane of metrics ─ pack ─ HTTP or gRPC ─> receiver
-//!                 ├─> queue ──>│    newest first, once; the backlog beside it
-//!  send(traces)  ─┘   (bytes)  └─ lane of traces ── ...
+//!  send(metrics) ───┐            ┌─ lane of metrics ─ pack ─ HTTP or gRPC ─> receiver
+//!  send(traces)  ───┼─> queue ──>│    newest first, once; the backlog beside it
+//!  deliver(logs) <──┘   (bytes)  └─ lane of traces, lane of logs ── ...
 //! ```
 //!
 //! Owns the queue, the counters and the life of the lanes. [`Sender::send`] returns at once and
-//! never fails: what cannot be kept is counted. Each signal has a lane and a connection of its own,
+//! never fails: what cannot be kept is counted. [`Sender::deliver`] is for who keeps a message himself until the receiver has it. Each signal has a lane and a connection of its own,
 //! so that a slow receiver of one delays nothing of the other.
 
 use std::fmt;
@@ -25,6 +25,7 @@ use super::counts::Counts;
 use super::lane::Lane;
 use super::queue::{Depth, Parcel, Queue};
 use super::reason::Reason;
+use super::receipt::{Delivered, Receipt};
 use super::settings::Settings;
 use super::signal::Signal;
 use super::wire::{Carry, Wire};
@@ -129,17 +130,35 @@ impl Sender {
         self.0.on.get(signal.index()).is_some_and(|on| *on)
     }
 
-    /// Queues an encoded `Export...ServiceRequest` with so many `items` (data points, spans).
+    /// Queues an encoded `Export...ServiceRequest` with so many `items` (data points, spans, log records).
     ///
     /// Returns at once. A message of a signal without a receiver is ignored; one that is larger
     /// than [`REQUEST_MOST`] is dropped and counted. After [`Sender::close`] it
     /// goes to the successor, if there is one.
     pub fn send(&self, signal: Signal, message: Bytes, items: u64) {
+        self.put(signal, message, items, None);
+    }
+
+    /// Queues it as [`Sender::send`] does, and waits for what becomes of it: however long the receiver is away. What is not
+    /// delivered in the end is not counted as dropped; [`Sender::skipped`] is for that.
+    pub async fn deliver(&self, signal: Signal, message: Bytes, items: u64) -> Delivered {
+        let (receipt, answered) = Receipt::new();
+        self.put(signal, message, items, Some(receipt));
+        answered.await.unwrap_or(Delivered::Not)
+    }
+
+    /// Counts items that their keeper gives up.
+    pub fn skipped(&self, signal: Signal, reason: Reason, items: u64) {
+        self.0.counts.lost(signal, reason, items);
+    }
+
+    fn put(&self, signal: Signal, message: Bytes, items: u64, receipt: Option<Receipt>) {
         if self.0.closing.borrow().is_some() {
             let successor = lock(&self.0.successor).clone();
             match successor {
-                Some(successor) => successor.send(signal, message, items),
-                None => self.0.counts.lost(signal, Reason::Shutdown, items),
+                Some(successor) => successor.put(signal, message, items, receipt),
+                None if receipt.is_none() => self.0.counts.lost(signal, Reason::Shutdown, items),
+                None => {}
             }
             return;
         }
@@ -147,10 +166,13 @@ impl Sender {
             return;
         }
         if message.len() > REQUEST_MOST {
-            self.0.too_large(signal, message.len(), items);
+            match receipt {
+                Some(receipt) => receipt.answer(Delivered::Refused(Reason::TooLarge)),
+                None => self.0.too_large(signal, message.len(), items),
+            }
             return;
         }
-        let dropped = self.0.queue().push(signal, message, items);
+        let dropped = self.0.queue().push(signal, message, items, receipt);
         self.0.overflowed(&dropped);
         self.0.wake(signal);
     }
@@ -208,7 +230,7 @@ impl<C: Carry> Lanes<C> {
     pub async fn run(self) {
         let Self {
             shared,
-            lanes: [metrics, traces],
+            lanes: [metrics, traces, logs],
         } = self;
         let run = async |lane: Option<Lane<C>>| {
             if let Some(lane) = lane {
@@ -216,7 +238,7 @@ impl<C: Carry> Lanes<C> {
             }
         };
         tokio::select! {
-            () = async { _ = tokio::join!(run(metrics), run(traces)) } => {}
+            () = async { _ = tokio::join!(run(metrics), run(traces), run(logs)) } => {}
             () = shared.past_deadline() => {}
         }
         shared.abandon();
@@ -262,7 +284,11 @@ impl Shared {
 
     /// Counts what had to go for newer telemetry, and says so once until the queue was empty.
     pub(super) fn overflowed(&self, dropped: &[Parcel]) {
-        for parcel in dropped {
+        let dropped: Vec<_> = dropped
+            .iter()
+            .filter(|parcel| !parcel.answer(Delivered::Not))
+            .collect();
+        for parcel in &dropped {
             self.counts
                 .lost(parcel.signal, Reason::QueueFull, parcel.items);
         }
@@ -322,7 +348,7 @@ impl Shared {
             let wanted = successor
                 .as_ref()
                 .is_some_and(|sender| sender.sends(parcel.signal));
-            if !wanted {
+            if !wanted && !parcel.answer(Delivered::Not) {
                 self.counts
                     .lost(parcel.signal, Reason::Shutdown, parcel.items);
                 lost += parcel.items;

@@ -162,6 +162,7 @@ fn route(
     let switch = match signal {
         Signal::Metrics => options.metrics,
         Signal::Traces => options.traces,
+        Signal::Logs => options.logs,
     };
     if !switch.unwrap_or_else(|| variables.wanted(signal)) {
         return None;

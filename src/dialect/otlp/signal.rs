@@ -1,7 +1,6 @@
 //! The kinds of telemetry that are sent, and where the protocol puts each.
 //!
-//! Owns the names that differ by signal and nothing else. Logs are a third signal of OTLP; they
-//! get a variant here on the day something produces them.
+//! Owns the names that differ by signal and nothing else.
 
 /// One kind of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,17 +9,20 @@ pub enum Signal {
     Metrics,
     /// `ExportTraceServiceRequest`; an item is a span.
     Traces,
+    /// `ExportLogsServiceRequest`; an item is a log record.
+    Logs,
 }
 
 impl Signal {
     /// Every signal, in the order of [`Signal::index`].
-    pub const ALL: [Self; 2] = [Self::Metrics, Self::Traces];
+    pub const ALL: [Self; 3] = [Self::Metrics, Self::Traces, Self::Logs];
 
     /// Position in [`Signal::ALL`].
     pub const fn index(self) -> usize {
         match self {
             Self::Metrics => 0,
             Self::Traces => 1,
+            Self::Logs => 2,
         }
     }
 
@@ -29,6 +31,7 @@ impl Signal {
         match self {
             Self::Metrics => "metrics",
             Self::Traces => "traces",
+            Self::Logs => "logs",
         }
     }
 
@@ -37,6 +40,7 @@ impl Signal {
         match self {
             Self::Metrics => "METRICS",
             Self::Traces => "TRACES",
+            Self::Logs => "LOGS",
         }
     }
 
@@ -45,6 +49,7 @@ impl Signal {
         match self {
             Self::Metrics => "v1/metrics",
             Self::Traces => "v1/traces",
+            Self::Logs => "v1/logs",
         }
     }
 
@@ -53,6 +58,7 @@ impl Signal {
         match self {
             Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
         }
     }
 }

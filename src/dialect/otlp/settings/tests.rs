@@ -163,23 +163,49 @@ fn the_config_beats_every_variable() {
 fn signals_are_switched_off_by_variables() {
     let on = |variables: &[(&str, &str)]| {
         let (settings, complaints) = with(&here(), variables);
-        let [metrics, traces] = Signal::ALL.map(|signal| settings.route(signal).is_some());
-        (metrics, traces, complaints.len())
+        let [metrics, traces, logs] = Signal::ALL.map(|signal| settings.route(signal).is_some());
+        (metrics, traces, logs, complaints.len())
     };
-    assert_eq!(on(&[("OTEL_SDK_DISABLED", "TRUE")]), (false, false, 0));
-    assert_eq!(on(&[("OTEL_SDK_DISABLED", "false")]), (true, true, 0));
-    assert_eq!(on(&[("OTEL_SDK_DISABLED", "1")]), (true, true, 1));
-    assert_eq!(on(&[("OTEL_METRICS_EXPORTER", "None")]), (false, true, 0));
-    assert_eq!(on(&[("OTEL_TRACES_EXPORTER", "none")]), (true, false, 0));
-    assert_eq!(
-        on(&[("OTEL_METRICS_EXPORTER", "prometheus")]),
-        (false, true, 0)
-    );
-    assert_eq!(
-        on(&[("OTEL_METRICS_EXPORTER", "prometheus, OTLP")]),
-        (true, true, 0)
-    );
-    assert_eq!(on(&[("OTEL_METRICS_EXPORTER", "otpl")]), (true, true, 1));
+    for (name, value, expected) in [
+        ("OTEL_SDK_DISABLED", "TRUE", (false, false, false, 0)),
+        ("OTEL_SDK_DISABLED", "false", (true, true, true, 0)),
+        ("OTEL_SDK_DISABLED", "1", (true, true, true, 1)),
+        ("OTEL_METRICS_EXPORTER", "None", (false, true, true, 0)),
+        ("OTEL_TRACES_EXPORTER", "none", (true, false, true, 0)),
+        ("OTEL_LOGS_EXPORTER", "none", (true, true, false, 0)),
+        (
+            "OTEL_METRICS_EXPORTER",
+            "prometheus",
+            (false, true, true, 0),
+        ),
+        (
+            "OTEL_METRICS_EXPORTER",
+            "prometheus, OTLP",
+            (true, true, true, 0),
+        ),
+        ("OTEL_METRICS_EXPORTER", "otpl", (true, true, true, 1)),
+    ] {
+        assert_eq!(on(&[(name, value)]), expected, "{name}={value}");
+    }
+}
+
+#[test]
+fn logs_have_a_key_and_an_endpoint_of_their_own() {
+    let options = Options {
+        logs: Some(false),
+        ..here()
+    };
+    let (settings, _) = with(&options, &[("OTEL_LOGS_EXPORTER", "otlp")]);
+    assert!(settings.route(Signal::Logs).is_none());
+    assert!(settings.route(Signal::Traces).is_some());
+    let variables = [(
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        "http://siem:4318/intake/logs",
+    )];
+    let (settings, _) = with(&Options::default(), &variables);
+    let route = settings.route(Signal::Logs).unwrap();
+    assert_eq!(route.endpoint.path(), "/intake/logs");
+    assert!(settings.route(Signal::Metrics).is_none());
 }
 
 #[test]

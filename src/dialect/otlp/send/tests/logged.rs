@@ -72,7 +72,7 @@ async fn a_receiver_without_a_signal_is_told_with_the_setting_that_turns_it_off(
         told: "answered 404 Not Found".into(),
     }]);
     let lines = logged(async {
-        let (sender, lanes) = over(1000, [None, Some(script.clone())]);
+        let (sender, lanes) = over(1000, [None, Some(script.clone()), None]);
         let _running = tokio::spawn(lanes.run());
         sender.send(Traces, Bytes::from_static(b"a"), 3);
         seconds(1).await;
@@ -88,7 +88,7 @@ async fn a_receiver_without_a_signal_is_told_with_the_setting_that_turns_it_off(
 async fn a_full_queue_is_told_once() {
     let script = Script::new([later(Some(3600))]);
     let lines = logged(async {
-        let (sender, lanes) = over(1000, [Some(script.clone()), None]);
+        let (sender, lanes) = over(1000, [Some(script.clone()), None, None]);
         let _running = tokio::spawn(lanes.run());
         for _ in 0..20 {
             send(&sender, &"x".repeat(200));

@@ -108,13 +108,13 @@ fn never() -> Answer {
     }
 }
 
-fn over(limit: usize, carriers: [Option<Script>; 2]) -> (Sender, Lanes<Script>) {
+fn over(limit: usize, carriers: [Option<Script>; 3]) -> (Sender, Lanes<Script>) {
     Sender::over(Queue::new(limit), limit, Arc::default(), carriers)
 }
 
 /// A sender of metrics whose lanes run in a task of their own.
 fn metrics_over(script: &Script) -> (Sender, tokio::task::JoinHandle<()>) {
-    let (sender, lanes) = over(10_000, [Some(script.clone()), None]);
+    let (sender, lanes) = over(10_000, [Some(script.clone()), None, None]);
     (sender, tokio::spawn(lanes.run()))
 }
 
@@ -269,7 +269,7 @@ async fn what_a_receiver_rejects_of_a_request_is_counted_and_not_sent_again() {
 async fn one_signal_does_not_wait_for_the_other() {
     let slow = Script::slow([(Duration::from_secs(1000), later(None))]);
     let quick = Script::new([]);
-    let (sender, lanes) = over(10_000, [Some(slow.clone()), Some(quick.clone())]);
+    let (sender, lanes) = over(10_000, [Some(slow.clone()), Some(quick.clone()), None]);
     let _running = tokio::spawn(lanes.run());
     send(&sender, "a");
     sender.send(Traces, Bytes::from_static(b"t"), 1);
@@ -284,7 +284,7 @@ async fn one_signal_does_not_wait_for_the_other() {
 #[tokio::test(start_paused = true)]
 async fn the_queue_is_bounded_and_its_oldest_goes() {
     let script = Script::new(std::iter::repeat_n(later(Some(3600)), 1));
-    let (sender, lanes) = over(1000, [Some(script.clone()), None]);
+    let (sender, lanes) = over(1000, [Some(script.clone()), None, None]);
     let _running = tokio::spawn(lanes.run());
     for body in 0..10 {
         send(&sender, &format!("{body}{}", "x".repeat(199)));
