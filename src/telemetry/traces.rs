@@ -1,4 +1,4 @@
-//! Traces of what nodeward does: config reloads, metric exports, later healing runs.
+//! Traces of what nodeward does: config reloads, metric exports, webhooks, healing runs.
 //!
 //! A span is exported if its target is [`TARGET`] or begins with it followed by `::`, and its level
 //! is info, warn or error:
@@ -12,12 +12,17 @@
 //! seconds, opentelemetry-otlp encodes the batch, and [`Carry`] takes it away. Off by default, and
 //! off means: no span is made, no task runs, nothing is kept.
 //!
+//! A healing run is told by spans made afterwards ([`Past`], [`encode`]), whose ids outlive the process. They are not gathered here:
+//! who makes them keeps what they are made from until the receiver has them.
+//!
 //! Two of the SDK's parts are left out on purpose. Its batch processor is a thread that wakes every
 //! five seconds and blocks on the exporter; ours is a task that runs only when there are spans. And
 //! its retries sleep on whatever thread they are on; they are off, since the sender behind
 //! [`Carry`] has its own queue.
 
 mod gather;
+mod past;
+mod request;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,6 +41,9 @@ use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use gather::Gather;
+
+pub use past::{Happened, Parent, Past, encode};
+pub use request::{Served, served};
 
 /// Target of the spans that are exported.
 pub const TARGET: &str = "nodeward::trace";

@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::alert::{Alert, Episode, Status};
 use crate::model::moment::Timestamp;
+use crate::model::trace::TraceContext;
 
 pub use desk::{Accepted, Delivering, Desk, Refused};
 pub use ours::{Matching, Ours};
@@ -109,6 +110,7 @@ impl Kind {
                 left_out,
                 ignored,
                 key,
+                trace: None,
             }),
         }
     }
@@ -127,6 +129,8 @@ pub struct Delivery {
     pub ignored: u64,
     /// SHA-256 of the hook's name and the body: the same for an exact repeat only.
     pub key: [u8; 32],
+    /// The request that brought it, if that is traced. No part of the body; whoever read the head sets it.
+    pub trace: Option<TraceContext>,
 }
 
 impl Delivery {
@@ -140,6 +144,7 @@ impl Delivery {
             left_out: Vec::new(),
             ignored: 0,
             key: Sha256::digest(text.as_bytes()).into(),
+            trace: None,
         }
     }
 

@@ -25,13 +25,16 @@ use std::time::{Duration, Instant, SystemTime};
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Response, StatusCode};
+use tracing::Instrument;
 
 use super::{answer, text};
 use crate::heal::intake::{Accepted, Delivery, Desk, Kind, Severities, Unreadable};
 use crate::model::alert::Status;
+use crate::model::trace::TraceContext;
 use crate::net::server::{Admit, Handler, Head, Request};
 use crate::net::stream::Peer;
 use crate::net::tls::Certificate;
+use crate::telemetry::traces;
 
 pub use counts::Counts;
 pub use options::{Basic, ClientCertificate, Hmac, Hook, Invalid, Options, Tokens};
@@ -149,22 +152,43 @@ impl Hooks {
             .body(&request.headers, &request.body, SystemTime::now());
         let response = match signed {
             Err(denied) => self.deny(name, entry, denied, &head),
-            Ok(()) => match read(name, entry, &request.body).await {
-                Ok(delivery) => self.take(name, delivery, request.peer).await,
-                Err(why) => {
-                    if let Some(left_out) =
-                        self.inbox
-                            .counts
-                            .may_say(name, request.peer.ip(), Instant::now())
-                    {
-                        tracing::warn!(hook = name, peer = %request.peer, %why, left_out, "cannot use a webhook");
-                    }
-                    text(StatusCode::BAD_REQUEST, format!("{why}\n"))
-                }
-            },
+            Ok(()) => {
+                let traceparent = request.headers.get("traceparent");
+                let traceparent = traceparent.and_then(|value| value.to_str().ok());
+                let route = format!("/hooks/{name}");
+                let served = traces::served(request.method.as_str(), &route, traceparent);
+                let span = served.span.clone();
+                let response = self.use_body(name, entry, request, served.context);
+                let response = response.instrument(span).await;
+                served.answered(response.status().as_u16());
+                response
+            }
         };
         self.inbox.counts.answered(name, response.status().as_u16());
         response
+    }
+
+    /// Reads the body of who may send, and hands on what is in it.
+    async fn use_body(
+        &self,
+        name: &str,
+        entry: &Entry,
+        request: &Request,
+        trace: Option<TraceContext>,
+    ) -> Response<Bytes> {
+        match read(name, entry, &request.body).await {
+            Ok(delivery) => {
+                let delivery = Delivery { trace, ..delivery };
+                self.take(name, delivery, request.peer).await
+            }
+            Err(why) => {
+                let counts = &self.inbox.counts;
+                if let Some(left_out) = counts.may_say(name, request.peer.ip(), Instant::now()) {
+                    tracing::warn!(hook = name, peer = %request.peer, %why, left_out, "cannot use a webhook");
+                }
+                text(StatusCode::BAD_REQUEST, format!("{why}\n"))
+            }
+        }
     }
 
     /// Hands a delivery to the desk, and waits until it is durable.

@@ -72,15 +72,7 @@ impl Gather {
         resource: &[(String, String)],
         handle: &Handle,
     ) -> Result<(), Error> {
-        let mut exporter = exporter(carry)?;
-        let attributes = resource
-            .iter()
-            .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-        exporter.set_resource(
-            &Resource::builder_empty()
-                .with_attributes(attributes)
-                .build(),
-        );
+        let exporter = exporter_for(carry, resource)?;
         *lock(&self.0.exporter) = Some(Arc::new(exporter));
         let this = self.clone();
         let task = handle.spawn(async move {
@@ -177,6 +169,20 @@ impl SpanProcessor for Gather {
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
+}
+
+/// An exporter that puts `resource` into each request and hands it to `carry`.
+pub(super) fn exporter_for(
+    carry: Arc<dyn Carry>,
+    resource: &[(String, String)],
+) -> Result<SpanExporter, Error> {
+    let mut exporter = exporter(carry)?;
+    let attributes = resource
+        .iter()
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let resource = Resource::builder_empty().with_attributes(attributes);
+    exporter.set_resource(&resource.build());
+    Ok(exporter)
 }
 
 /// An exporter that takes from the environment nothing that matters: the endpoint is never used,
