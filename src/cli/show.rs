@@ -14,6 +14,8 @@ use crate::subject::{Asker, TABLE};
 
 /// How long everything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Said of a key that only a running process can answer.
+const RUNNING: &str = "told by a running nodeward";
 
 pub(super) fn command() -> Command {
     flags::add(
@@ -113,6 +115,9 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
         Ok(server) => server,
         Err(exit) => return exit,
     };
+    if app::told::keys().any(|item| item.name == key.name()) {
+        return super::fail(&format!("{text}: {RUNNING}; zabbix_get asks it"));
+    }
     match server.value(&key, Instant::now() + PATIENCE).await {
         Ok(value) => super::print(format!("{value}\n").as_bytes())
             .err()
@@ -121,7 +126,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
     }
 }
 
-/// Every key that needs no parameter, as `zabbix_agentd -p` prints them.
+/// Every key, asked without parameters, as `zabbix_agentd -p` prints them; those of checks and healing by their names.
 async fn show_keys(settings: &Settings) -> Exit {
     let server = match passive(settings) {
         Ok(server) => server,
@@ -136,6 +141,8 @@ async fn show_keys(settings: &Settings) -> Exit {
         .iter()
         .flat_map(|e| (e.items)())
         .map(|i| (i.name, i.parameters.len()));
+    // What becomes of checks and incidents, only a process that runs them knows.
+    let running = app::told::keys_of(&settings.config);
     for (name, parameters) in agent.chain(subjects) {
         let Ok(key) = Key::parse(name) else { continue };
         let said = match server.value(&key, Instant::now() + PATIENCE).await {
@@ -145,6 +152,9 @@ async fn show_keys(settings: &Settings) -> Exit {
         };
         lines.push_str(&format!("{name:<42} {said}\n"));
         count += 1;
+    }
+    for item in running {
+        lines.push_str(&format!("{:<42} {RUNNING}\n", item.name));
     }
     if let Err(exit) = super::print(lines.as_bytes()) {
         return exit;

@@ -18,6 +18,7 @@ pub use reading::Reading;
 pub use reload::{LastReload, Reload};
 pub use served::Served;
 
+use crate::config::Config;
 use crate::dialect::otlp::Named;
 use crate::dialect::prometheus::Declared;
 use crate::subject::ItemDescriptor;
@@ -51,6 +52,14 @@ pub fn instruments() -> Vec<&'static dyn Named> {
         crate::heal::told::INSTRUMENTS,
     ]
     .concat()
+}
+
+/// Those that a running nodeward answers with this config: of checks and of healing, if there are any.
+pub fn keys_of(config: &Config) -> impl Iterator<Item = &'static ItemDescriptor> {
+    let checks = !config.checks.is_empty();
+    let healing = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
+    let checks = crate::check::KEYS.iter().filter(move |_| checks);
+    checks.chain(crate::heal::told::KEYS.iter().filter(move |_| healing))
 }
 
 /// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.
