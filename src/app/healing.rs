@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
+use super::tail::{Aim, Tails};
 use super::{Flags, House, Settings};
 use crate::action;
 use crate::check::Checks;
 use crate::dialect::Told;
-use crate::dialect::otlp::Metrics;
+use crate::dialect::otlp::{Metrics, Signal};
 use crate::dialect::prometheus::{Declared, Out};
 use crate::heal::hands::Hands;
 use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
@@ -129,6 +130,7 @@ struct Alive {
     healing: Healing,
     notifiers: Notifiers,
     world: Arc<World>,
+    tails: Tails,
     directory: PathBuf,
     alerts: JoinHandle<()>,
 }
@@ -217,6 +219,7 @@ impl Heal {
             let notifiers = notifiers.clone();
             Arc::new(move || notifiers.wake())
         };
+        let tails = Tails::start(&opened.journal, &opened.directory, &opened.restored);
         let journal = opened.journal.clone();
         let healing = runner::start(rules, journal, opened.restored, hands, wake);
         self.door.set(Some((healing.clone(), notifiers.clone())));
@@ -225,9 +228,17 @@ impl Heal {
             healing,
             notifiers,
             world,
+            tails,
             directory: opened.directory,
             alerts: tokio::spawn(listen(Arc::clone(&self.door), Arc::clone(checks))),
         });
+    }
+
+    /// Sends the journal on there from here on.
+    pub(super) fn aim(&self, aim: Option<Aim>) {
+        if let Some(alive) = &self.alive {
+            alive.tails.aim(aim);
+        }
     }
 
     /// Where the journal lies, if there is one.
@@ -242,6 +253,7 @@ impl Heal {
             self.door.set(None);
             alive.healing.end().await;
             alive.notifiers.stop(deadline).await;
+            alive.tails.stop(deadline).await;
             alive.journal.close().await;
         }
     }
@@ -269,6 +281,7 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
         config: format!("{:016x}", settings.fingerprint),
         node: house.identity.hostname.clone(),
         notifiers: notifiers.collect(),
+        traced: settings.otlp.route(Signal::Traces).is_some(),
     }
 }
 

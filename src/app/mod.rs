@@ -9,6 +9,7 @@ mod listeners;
 mod running;
 mod settings;
 mod status;
+mod tail;
 pub mod told;
 
 pub use control::socket;

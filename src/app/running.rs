@@ -22,6 +22,7 @@ use super::export::Export;
 use super::healing::{Door, Heal};
 use super::listeners::Listeners;
 use super::status::Status;
+use super::tail::Aim;
 use super::told::{Hooked, Passive, Pushed, Reload, Served};
 use super::{BadSettings, Flags, House, Settings};
 use crate::check::Checks;
@@ -262,7 +263,8 @@ impl Running {
             .listeners
             .said(&self.settings, self.house.machine_name());
         for signal in otlp::Signal::ALL {
-            if let Some(route) = self.settings.otlp.route(signal) {
+            let idle = signal == otlp::Signal::Logs && self.healing.directory().is_none();
+            if let Some(route) = self.settings.otlp.route(signal).filter(|_| !idle) {
                 said.push(format!("sending {} to {}", signal.name(), route.endpoint));
             }
         }
@@ -289,11 +291,16 @@ impl Running {
         );
         self.pushed
             .set(self.export.as_ref().map(|e| e.sender().clone()));
+        let resource = self.house.attributes(&self.settings.otlp);
+        self.healing.aim(self.export.as_ref().map(|export| Aim {
+            sender: export.sender().clone(),
+            resource: resource.clone(),
+        }));
         match &self.export {
             Some(export) if export.sender().sends(otlp::Signal::Traces) => {
                 let on = self.telemetry.traces.turn_on(
                     Arc::new(export.sender().clone()),
-                    &self.house.attributes(&self.settings.otlp),
+                    &resource,
                     &tokio::runtime::Handle::current(),
                 );
                 if let Err(error) = on {

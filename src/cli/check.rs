@@ -4,9 +4,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Exit, flags, words};
+use super::{Exit, flags};
 use crate::app::{BadSettings, House, Settings};
 use crate::check::Probed;
+use crate::heal::words;
 use crate::model::duration::Period;
 use crate::model::nearest::nearest;
 

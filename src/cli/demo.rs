@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::{Exit, flags, journal as records};
+use crate::heal::words;
 use crate::journal::{Filter, Reader};
 use crate::model::moment::Timestamp;
 use crate::net::client::{Client, Limits, Protocol, Request};
@@ -296,7 +297,7 @@ async fn follow(state: &Path) -> Result<Duration, String> {
             filter.after = stored.seq;
             let record: Value = serde_json::from_str(&stored.line)
                 .map_err(|e| format!("record {} of the journal: {e}", stored.seq))?;
-            if let Some(said) = super::words::plain(&record) {
+            if let Some(said) = words::plain(&record) {
                 tell(Some(&record), &said)?;
             }
             match record.pointer("/to").and_then(Value::as_str) {

@@ -17,7 +17,6 @@ mod run;
 mod show;
 mod validate;
 mod why;
-mod words;
 
 use std::io::Write;
 

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
-use super::{Exit, journal, words};
+use super::{Exit, journal};
 use crate::heal::guards::Verdict;
+use crate::heal::words;
 use crate::journal::Filter;
 
 pub(super) fn command() -> Command {

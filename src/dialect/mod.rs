@@ -8,7 +8,7 @@ pub mod zabbix;
 mod distribution;
 mod told;
 
-pub use distribution::Distribution;
+pub use distribution::{Distribution, Exemplar};
 pub use told::Told;
 
 /// The value of one sample or point.

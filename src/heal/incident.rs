@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::guards::Verdict;
+use super::run::Run;
 use crate::model::alert::{Episode, Labels, Status};
 use crate::model::id::{AttemptId, IncidentId};
 use crate::model::moment::{Deadline, Moment};
 use crate::model::severity::Severity;
 use crate::model::target::Target;
+use crate::model::trace::TraceContext;
 
 /// Episodes an incident remembers; the oldest resolved ones go first.
 const EPISODES: usize = 256;
@@ -51,6 +53,9 @@ pub struct Incident {
     pub asked: u32,
     /// What a person approved.
     pub approval: Option<Approval>,
+    /// The run that is under way, or was last.
+    #[serde(default)]
+    pub run: Run,
     /// Where it stands.
     pub state: State,
 }
@@ -270,6 +275,12 @@ impl Incident {
             incident: self.id.clone(),
             number,
         })
+    }
+
+    /// The span that tells of its run.
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        self.run.trace(&self.id)
     }
 
     /// Whether one of its alerts still fires, as far as was told.

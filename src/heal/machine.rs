@@ -219,6 +219,9 @@ impl Stepping<'_> {
 
     /// A new episode within the quiet time: the same trouble again.
     fn reopen(&mut self) {
+        if self.incident.state.reopens() {
+            self.incident.run = self.incident.run.next();
+        }
         match self.incident.state {
             State::Healed => {
                 self.incident.relapses += 1;

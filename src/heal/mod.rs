@@ -31,6 +31,8 @@ pub mod job;
 pub mod machine;
 pub mod plan;
 pub mod playbook;
+pub mod run;
 pub mod runner;
 pub mod told;
+pub mod words;
 pub mod world;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::model::id::{AttemptId, IncidentId};
 use crate::model::moment::Timestamp;
 use crate::model::target::Target;
+use crate::model::trace::TraceContext;
 
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,6 +88,8 @@ pub struct Entry {
     pub from: Option<String>,
     /// The state after.
     pub to: Option<String>,
+    /// The span that tells of the run it belongs to; of an alert, the span of the request that brought it.
+    pub trace: Option<TraceContext>,
     /// Everything else; an object whose members depend on the kind.
     pub data: Value,
 }
@@ -103,6 +106,7 @@ impl Entry {
             attempt: None,
             from: None,
             to: None,
+            trace: None,
             data: Value::Null,
         }
     }
@@ -149,6 +153,13 @@ impl Entry {
         self
     }
 
+    /// Told of by this span.
+    #[must_use]
+    pub const fn trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
     /// With this data.
     #[must_use]
     pub fn data(mut self, data: Value) -> Self {
@@ -175,6 +186,8 @@ impl Entry {
             from: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             to: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            trace: Option<TraceContext>,
             #[serde(skip_serializing_if = "Value::is_null")]
             data: &'a Value,
         }
@@ -188,6 +201,7 @@ impl Entry {
             attempt: self.attempt.as_ref().map(ToString::to_string),
             from: self.from.as_deref(),
             to: self.to.as_deref(),
+            trace: self.trace,
             data: &self.data,
         })
     }
@@ -210,12 +224,17 @@ mod tests {
             })
             .from("waiting")
             .to("intent")
+            .trace(TraceContext {
+                trace: [0x4b; 16],
+                span: [7; 8],
+            })
             .data(serde_json::json!({"why": "a\nb"}));
         assert_eq!(
             entry.line(7, Timestamp(1_795_647_071_198)).unwrap(),
             "{\"seq\":7,\"time\":\"2026-11-25T22:51:11.198Z\",\"kind\":\"state\",\"incident\":\"01J\",\
              \"playbook\":\"web\",\"target\":\"unit:web.service\",\"attempt\":\"01J-2\",\
-             \"from\":\"waiting\",\"to\":\"intent\",\"data\":{\"why\":\"a\\nb\"}}"
+             \"from\":\"waiting\",\"to\":\"intent\",\
+             \"trace\":\"00-4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b-0707070707070707-01\",\"data\":{\"why\":\"a\\nb\"}}"
         );
         assert_eq!(
             Entry::new(Kind::Config).line(1, Timestamp(0)).unwrap(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
 use super::age::Age;
 use super::commit::{Commit, Committed};
@@ -31,6 +31,7 @@ pub struct Journal {
     orders: mpsc::UnboundedSender<Order>,
     room: Arc<Semaphore>,
     counters: Arc<Counters>,
+    head: watch::Receiver<i64>,
 }
 
 impl Journal {
@@ -63,9 +64,11 @@ impl Journal {
         let age = Age::restore(&connection, &clock()).map_err(database)?;
         let counters = Arc::<Counters>::default();
         let (orders, received) = mpsc::unbounded_channel();
+        let (told, head) = watch::channel(restored.head.seq);
         let writer = Writer::new(
             connection,
             restored.head,
+            told,
             options.clone(),
             clock,
             age,
@@ -80,6 +83,7 @@ impl Journal {
             orders,
             room: Arc::new(Semaphore::new(WAITING as usize)),
             counters,
+            head,
         };
         Ok((journal, restored))
     }
@@ -126,6 +130,12 @@ impl Journal {
         };
         self.orders.send(order).map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// The number of the last record that is on the disk, as it grows; closed once the journal is.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.head.clone()
     }
 
     /// What was counted since the start.

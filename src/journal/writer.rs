@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::age::Age;
 use super::chain::Head;
@@ -59,6 +59,8 @@ struct Waiting {
 pub(super) struct Writer {
     connection: Connection,
     head: Head,
+    /// Tells everybody how far it is.
+    told: watch::Sender<i64>,
     options: Options,
     clock: Clock,
     age: Age,
@@ -75,6 +77,7 @@ impl Writer {
     pub fn new(
         connection: Connection,
         head: Head,
+        told: watch::Sender<i64>,
         options: Options,
         clock: Clock,
         age: Age,
@@ -84,6 +87,7 @@ impl Writer {
         Self {
             connection,
             head,
+            told,
             options,
             looked: clock(),
             clock,
@@ -283,6 +287,9 @@ impl Writer {
         fault("journal.before_commit");
         self.connection.execute_batch("COMMIT")?;
         fault("journal.after_commit");
+        if entries > 0 {
+            self.told.send_replace(self.head.seq);
+        }
         self.since = self.since.saturating_add(1);
         add(&self.counters.transactions, 1);
         add(&self.counters.entries, entries);

@@ -7,6 +7,7 @@ use super::id::{AttemptId, IncidentId};
 use super::moment::Timestamp;
 use super::severity::Severity;
 use super::target::Target;
+use super::trace::TraceContext;
 
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct Notice {
     /// The last attempt, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,
+    /// The span that tells of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     /// Why, in one word, such as `exhausted`; empty if the event says all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cause: String,

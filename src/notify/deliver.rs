@@ -314,6 +314,7 @@ impl Deliverer {
                 .playbook(&notice.playbook)
                 .target(&notice.target);
             entry.attempt.clone_from(&notice.attempt);
+            entry.trace = notice.trace;
         }
         self.marks.add(row.row, sent, entry);
         self.flush().await;

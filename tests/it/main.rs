@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails by panicking"
 )]
 
+mod collector;
 mod config_generated;
 mod config_load;
 mod corpus;
@@ -29,3 +30,4 @@ mod program;
 mod second_opinion;
 mod storm;
 mod tls;
+mod traces;

@@ -10,6 +10,7 @@ mod checks;
 mod collector;
 mod containers;
 mod hang;
+mod heal_told;
 mod healing;
 mod hosts;
 mod live;
@@ -66,6 +67,7 @@ const TESTS: &[&[PeerTest]] = &[
     zabbix_server::TESTS,
     receiver::TESTS,
     outage::TESTS,
+    heal_told::TESTS,
     traces::TESTS,
     rsyslog::TESTS,
 ];

@@ -127,6 +127,7 @@ fn notice(id: &str, summary: &str) -> Notice {
         target: nodeward::model::target::Target::Node,
         state: "escalated".into(),
         attempt: None,
+        trace: None,
         cause: "exhausted".into(),
         summary: summary.into(),
         labels: Default::default(),

@@ -1,9 +1,9 @@
 //! A plan in plain words.
 
 use super::Planned;
-use crate::cli::words;
 use crate::heal::playbook::{Probe, Verify};
 use crate::heal::runner::{Considered, Foreseen, Remedy, Taking, Weighed, Would};
+use crate::heal::words;
 use crate::model::alert::Status;
 
 /// All of it.

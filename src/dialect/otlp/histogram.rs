@@ -1,12 +1,12 @@
 //! Histograms with explicit bounds, cumulative.
 
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Histogram as Message, HistogramDataPoint, metric,
+    AggregationTemporality, Exemplar, Histogram as Message, HistogramDataPoint, exemplar, metric,
 };
 
 use super::batch::{Batch, Metrics, pairs};
 use super::{Instrument, InstrumentDescriptor, Named};
-use crate::dialect::Distribution;
+use crate::dialect::{self, Distribution};
 
 /// A histogram of the subject or component `S` with `N` attributes and `B` bounds.
 pub struct Histogram<S, const N: usize, const B: usize> {
@@ -80,10 +80,22 @@ impl<const N: usize, const B: usize> Distributions<'_, '_, N, B> {
             time_unix_nano: self.metrics.now(),
             count,
             sum: Some(spread.sum()),
+            exemplars: spread.exemplars().values().map(exemplar).collect(),
             bucket_counts: spread.counts().collect(),
             explicit_bounds: self.bounds.to_vec(),
             ..HistogramDataPoint::default()
         });
+    }
+}
+
+fn exemplar(told: &dialect::Exemplar) -> Exemplar {
+    let millis = u64::try_from(told.at.0).unwrap_or(0);
+    Exemplar {
+        time_unix_nano: millis.saturating_mul(1_000_000),
+        trace_id: told.span.trace.to_vec(),
+        span_id: told.span.span.to_vec(),
+        value: Some(exemplar::Value::AsDouble(told.value)),
+        ..Exemplar::default()
     }
 }
 
@@ -108,6 +120,8 @@ mod tests {
 
     use super::super::{Cumulative, InstrumentKind, Payload, Resource};
     use super::*;
+    use crate::model::moment::Timestamp;
+    use crate::model::trace::TraceContext;
 
     struct Owner;
     const BOUNDS: [f64; 2] = [0.5, 2.0];
@@ -166,6 +180,36 @@ mod tests {
         assert_eq!((points[0].count, points[0].sum), (4, Some(5.75)));
         assert_eq!(points[0].attributes.len(), 1);
         assert!(points[1].attributes.is_empty());
+    }
+
+    #[test]
+    fn a_point_names_the_span_that_tells_of_one_of_its_values() {
+        let mut spread = Distribution::default();
+        spread.add_told(
+            &BOUNDS,
+            dialect::Exemplar {
+                value: 1.5,
+                at: Timestamp(1_700_000_000_042),
+                span: TraceContext {
+                    trace: [7; 16],
+                    span: [9; 8],
+                },
+            },
+        );
+        let mut cumulative = Cumulative::default();
+        let mut metrics = Metrics::new(&mut cumulative, 10, 100);
+        let mut batch = metrics.batch::<Owner>();
+        batch.histogram(&SPAN).push(["a"], &spread);
+        let payloads = metrics.finish(&Resource::default(), 1 << 20);
+        let point = &points(&payloads[0])[0];
+        let expected = Exemplar {
+            time_unix_nano: 1_700_000_000_042_000_000,
+            trace_id: vec![7; 16],
+            span_id: vec![9; 8],
+            value: Some(exemplar::Value::AsDouble(1.5)),
+            ..Exemplar::default()
+        };
+        assert_eq!(point.exemplars, [expected]);
     }
 
     #[test]

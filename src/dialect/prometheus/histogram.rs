@@ -66,7 +66,9 @@ impl<const N: usize, const B: usize> Distributions<'_, N, B> {
         let (buckets, sum) = (spread.buckets(self.bounds), spread.sum());
         match form {
             Form::Text(text) => text.distribution(&labels, &buckets, sum),
-            Form::OpenMetrics(open) => open.distribution(&labels, buckets, sum),
+            Form::OpenMetrics(open) => {
+                open.distribution(&labels, buckets, sum, spread.exemplars().clone());
+            }
             Form::Picked(picked) => picked.distribution(&labels, &buckets, sum),
         }
     }
@@ -84,6 +86,9 @@ pub(super) fn cumulative(buckets: &[(f64, u64)]) -> impl Iterator<Item = (f64, u
 mod tests {
     use super::super::{Format, Out};
     use super::*;
+    use crate::dialect::Exemplar;
+    use crate::model::moment::Timestamp;
+    use crate::model::trace::TraceContext;
 
     struct Owner;
     const BOUNDS: [f64; 2] = [0.5, 2.0];
@@ -157,6 +162,53 @@ mod tests {
         ] {
             assert_eq!(text.matches(line).count(), 1, "{line}{text}");
         }
+    }
+
+    #[test]
+    fn exemplars_stand_behind_their_buckets_in_openmetrics_and_nowhere_else() {
+        let exemplar = |value: f64, span: u8| Exemplar {
+            value,
+            at: Timestamp(1_700_000_000_042),
+            span: TraceContext {
+                trace: [0x4b; 16],
+                span: [span; 8],
+            },
+        };
+        let page = |format| {
+            let mut spread = Distribution::default();
+            spread.add_told(&BOUNDS, exemplar(1.5, 1));
+            spread.add_told(&BOUNDS, exemplar(30.0, 2));
+            let mut plain = Distribution::default();
+            plain.add(&BOUNDS, 1.5);
+            let mut out = Out::new(format, 0);
+            let mut page = out.page::<Owner>();
+            let mut spans = page.histogram(&SPAN);
+            spans.push(["a"], &plain);
+            spans.push(["b"], &spread);
+            page.histogram(&ALONE).push([], &plain);
+            String::from_utf8(out.finish()).unwrap()
+        };
+        let open = page(Format::OpenMetrics);
+        let trace = "4b".repeat(16);
+        for line in [
+            "span_seconds_bucket{le=\"2.0\",stage=\"a\"} 1\n".to_owned(),
+            "span_seconds_bucket{le=\"0.5\",stage=\"b\"} 0\n".to_owned(),
+            // OpenMetrics 1.0: value # {labels} value timestamp.
+            format!(
+                "span_seconds_bucket{{le=\"2.0\",stage=\"b\"}} 1 # {{trace_id=\"{trace}\",span_id=\"{}\"}} 1.5 1700000000.042\n",
+                "01".repeat(8)
+            ),
+            format!(
+                "span_seconds_bucket{{le=\"+Inf\",stage=\"b\"}} 2 # {{trace_id=\"{trace}\",span_id=\"{}\"}} 30 1700000000.042\n",
+                "02".repeat(8)
+            ),
+            "alone_seconds_bucket{le=\"2.0\"} 1\n".to_owned(),
+        ] {
+            assert_eq!(open.matches(&line).count(), 1, "{line}{open}");
+        }
+        assert_eq!(open.matches("trace_id").count(), 2, "{open}");
+        assert!(open.ends_with("# EOF\n"));
+        assert!(!page(Format::Text).contains("trace_id"));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! The families of a page are gathered first and encoded at its end. Counters are registered without `_total`, which
 //! the encoder adds; a counter whose declared name lacks the suffix goes out as `unknown` under its own name,
-//! since renaming a series breaks dashboards. Newlines in HELP are escaped here: the encoder does not.
+//! since renaming a series breaks dashboards. Newlines in HELP are escaped here: the encoder does not. Exemplars are put behind the
+//! lines of their buckets afterwards: the encoder takes them only from a histogram that counted by itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -13,12 +14,13 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::metrics::exemplar::Exemplar as Own;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::histogram::SUFFIXES;
 use super::{Descriptor, Kind};
-use crate::dialect::Number;
+use crate::dialect::{Exemplar, Number};
 
 /// The page as OpenMetrics.
 #[derive(Default, Debug)]
@@ -38,7 +40,7 @@ struct Gathered {
 #[derive(Debug)]
 enum Said {
     Number(Number),
-    Distribution(Vec<(f64, u64)>, f64),
+    Distribution(Vec<(f64, u64)>, f64, BTreeMap<usize, Exemplar>),
 }
 
 impl OpenMetrics {
@@ -60,8 +62,14 @@ impl OpenMetrics {
         self.say(labels, Said::Number(value));
     }
 
-    pub(super) fn distribution(&mut self, labels: &[&str], buckets: Vec<(f64, u64)>, sum: f64) {
-        self.say(labels, Said::Distribution(buckets, sum));
+    pub(super) fn distribution(
+        &mut self,
+        labels: &[&str],
+        buckets: Vec<(f64, u64)>,
+        sum: f64,
+        exemplars: BTreeMap<usize, Exemplar>,
+    ) {
+        self.say(labels, Said::Distribution(buckets, sum, exemplars));
     }
 
     fn say(&mut self, labels: &[&str], said: Said) {
@@ -72,6 +80,7 @@ impl OpenMetrics {
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
+        let marks = self.marks();
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
         let mut text = String::new();
@@ -79,8 +88,58 @@ impl OpenMetrics {
             // Writing to a String fails only if a value refuses to be formatted, which none does.
             tracing::error!(%error, "encode the page as OpenMetrics");
         }
-        text.into_bytes()
+        match marks.is_empty() {
+            true => text.into_bytes(),
+            false => marked(&text, marks).into_bytes(),
+        }
     }
+
+    /// What stands behind the lines of buckets: by how the lines of a family begin, one for each line.
+    fn marks(&self) -> Vec<(String, Vec<Option<Exemplar>>)> {
+        let mut marks = Vec::new();
+        for family in &self.families {
+            let mut lines = Vec::new();
+            for (_, said) in &family.samples {
+                if let Said::Distribution(buckets, _, exemplars) = said {
+                    let of = (0..buckets.len()).map(|place| exemplars.get(&place).copied());
+                    lines.extend(of);
+                }
+            }
+            let [bucket, ..] = SUFFIXES;
+            if lines.iter().any(Option::is_some) {
+                marks.push((format!("{}{bucket}{{", family.name), lines));
+            }
+        }
+        marks
+    }
+}
+
+/// An exemplar as it stands behind a line (OpenMetrics 1.0, "Exemplars"); its labels are well below the 128 characters allowed.
+fn exposed(exemplar: &Exemplar) -> String {
+    let Exemplar { value, at, span } = exemplar;
+    let (trace, span) = (span.trace_id(), span.span_id());
+    let (seconds, millis) = (at.0.div_euclid(1000), at.0.rem_euclid(1000));
+    format!(" # {{trace_id=\"{trace}\",span_id=\"{span}\"}} {value} {seconds}.{millis:03}")
+}
+
+/// The page with its exemplars.
+fn marked(text: &str, marks: Vec<(String, Vec<Option<Exemplar>>)>) -> String {
+    let mut marks: Vec<_> = marks
+        .into_iter()
+        .map(|(start, lines)| (start, lines.into_iter()))
+        .collect();
+    let mut page = String::with_capacity(text.len() + 256);
+    for line in text.lines() {
+        page.push_str(line);
+        let of = marks
+            .iter_mut()
+            .find(|(start, _)| line.starts_with(start.as_str()));
+        if let Some(exemplar) = of.and_then(|(_, lines)| lines.next()).flatten() {
+            page.push_str(&exposed(&exemplar));
+        }
+        page.push('\n');
+    }
+    page
 }
 
 impl Collector for OpenMetrics {
@@ -103,9 +162,9 @@ impl Collector for OpenMetrics {
                 let mut sample = encoder.encode_family(&labels)?;
                 match said {
                     Said::Number(value) => number(kind, *value, sample)?,
-                    Said::Distribution(buckets, sum) => {
+                    Said::Distribution(buckets, sum, _) => {
                         let count = buckets.iter().map(|(_, count)| count).sum();
-                        let exemplars = None::<&HashMap<usize, Exemplar<Labels<'_>, f64>>>;
+                        let exemplars = None::<&HashMap<usize, Own<Labels<'_>, f64>>>;
                         sample.encode_histogram(*sum, count, buckets, exemplars)?;
                     }
                 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::action::Strength;
 use crate::heal::guards::{self, Rendered, Unseen};
 use crate::heal::plan::{Limits, Proof, Rung};
+use crate::heal::run::Run;
 use crate::model::alert::Labels;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
@@ -64,6 +65,7 @@ pub(super) fn incident(id: &str, playbook: &str, target: &str, now: &Moment) -> 
         escalated: false,
         asked: 0,
         approval: None,
+        run: Run::default(),
         state: received(now),
     }
 }

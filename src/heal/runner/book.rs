@@ -21,6 +21,7 @@ use crate::model::moment::{Moment, Timestamp};
 use crate::model::notice::What;
 use crate::model::severity::Severity;
 use crate::model::target::Target;
+use crate::model::trace::TraceContext;
 
 /// The longest sleep: nothing is due, or so late that it may be looked at again before.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -136,6 +137,8 @@ pub(super) struct Book {
     pub(super) tally: Tally,
     pub(super) commit: Commit,
     pub(super) names: Names,
+    /// The request that what is being taken came with.
+    pub(super) parent: Option<TraceContext>,
     effects: Vec<(IncidentId, Effect)>,
     undo: Undo,
     /// The last one that was stepped when not all could be.
@@ -160,6 +163,7 @@ impl Book {
             tally: Tally::default(),
             commit: Commit::default(),
             names: Names::default(),
+            parent: None,
             effects: Vec::new(),
             undo: Undo::default(),
             last: None,
@@ -305,10 +309,15 @@ impl Book {
         standing.maintenance.clone_from(&self.switches.maintenance);
         let mark = Mark::of(&held.incident);
         let before = held.incident.clone();
-        let step = match event {
+        let begins = event.is_none();
+        let mut step = match event {
             Some(event) => machine::step(&mut held.incident, &plan, &standing, event, now),
             None => machine::open(&mut held.incident, &plan, &standing, now),
         };
+        if begins || held.incident.run.number != before.run.number {
+            held.incident.run.parent = self.parent;
+            note_start(&mut step, &held.incident);
+        }
         let after = held.incident.clone();
         if step == Step::default() && before == after {
             // Nothing happened, so there is nothing to put on record.
@@ -324,7 +333,8 @@ impl Book {
             self.wake_waiting(&after.target, id, now);
         }
         self.undo.tally.get_or_insert_with(|| self.tally.clone());
-        self.tally.count(&before, &after, &step, now);
+        let told = self.rules.traced.then(|| before.trace());
+        self.tally.count(&before, &after, &step, told, now);
         self.note(&after, step, now);
     }
 
@@ -530,12 +540,32 @@ impl Book {
     }
 }
 
+/// Puts what began a run on record with its first change of state.
+fn note_start(step: &mut Step, incident: &Incident) {
+    let mut records = step.records.iter_mut();
+    let Some(record) = records.find(|r| r.change.is_some()) else {
+        return;
+    };
+    let mut data = match record.data.take() {
+        serde_json::Value::Object(data) => data,
+        _ => serde_json::Map::new(),
+    };
+    let alert = incident.labels.get("alertname");
+    data.extend(alert.map(|alert| ("alert".to_owned(), json!(alert))));
+    let parent = incident.run.parent;
+    data.extend(parent.map(|parent| ("parent".to_owned(), json!(parent))));
+    if !data.is_empty() {
+        record.data = data.into();
+    }
+}
+
 /// A record of a step as an entry of the journal.
 pub(super) fn entry(incident: &Incident, record: Record) -> Entry {
     let mut entry = Entry::new(record.kind)
         .incident(&incident.id)
         .playbook(&incident.playbook)
         .target(&incident.target)
+        .trace(incident.trace())
         .data(record.data);
     if let Some(attempt) = incident.attempt() {
         entry = entry.attempt(&attempt);

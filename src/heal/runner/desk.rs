@@ -6,6 +6,7 @@ use super::book::{Book, Held, Seen};
 use crate::heal::incident::Incident;
 use crate::heal::intake::{Accepted, Delivery};
 use crate::heal::machine::{self, Event};
+use crate::heal::run::Run;
 use crate::journal::{Entry, Kind};
 use crate::model::alert::{Alert, Status};
 use crate::model::id::IncidentId;
@@ -39,6 +40,7 @@ impl Book {
             return accepted;
         }
         self.note_delivery(delivery.key);
+        self.parent = delivery.trace;
         let mut others = Vec::new();
         for alert in delivery.alerts {
             if local || self.rules.ours.is(&alert) {
@@ -58,6 +60,7 @@ impl Book {
                 json!({"ours": false, "hook": hook, "count": accepted.not_ours, "alerts": others});
             self.commit.entries.push(Entry::new(Kind::Alert).data(data));
         }
+        self.parent = None;
         if delivery.truncated > 0 {
             tracing::warn!(
                 hook,
@@ -104,7 +107,10 @@ impl Book {
         if let (false, Some(object)) = (refused.is_empty(), data.as_object_mut()) {
             object.insert("refused".into(), json!(refused));
         }
-        self.commit.entries.push(Entry::new(Kind::Alert).data(data));
+        let at = self.commit.entries.len();
+        let mut entry = Entry::new(Kind::Alert).data(data);
+        entry.trace = self.parent;
+        self.commit.entries.push(entry);
         if alert.status == Status::Resolved {
             for id in &seen.incidents {
                 self.step(
@@ -119,6 +125,14 @@ impl Book {
                 && !seen.incidents.contains(&id)
             {
                 seen.incidents.push(id);
+            }
+        }
+        let first = seen.incidents.first().and_then(|id| self.held.get(id));
+        let trace = first.map(|held| held.incident.trace());
+        if let Some(entry) = self.commit.entries.get_mut(at) {
+            entry.trace = entry.trace.or(trace);
+            if let Some(data) = entry.data.as_object_mut() {
+                data.insert("incidents".into(), json!(seen.incidents));
             }
         }
         self.put_episode(&alert.episode, seen, now);
@@ -188,6 +202,10 @@ impl Book {
             escalated: false,
             asked: 0,
             approval: None,
+            run: Run {
+                number: 0,
+                parent: self.parent,
+            },
             state: machine::received(now),
         };
         self.open(

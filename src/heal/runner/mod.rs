@@ -65,6 +65,8 @@ pub struct Rules {
     pub node: String,
     /// Which notifiers there are, and how bad it must be to tell them.
     pub notifiers: BTreeMap<String, Severity>,
+    /// Whether runs are told as traces: then durations name theirs.
+    pub traced: bool,
 }
 
 /// What comes in.

@@ -41,6 +41,7 @@ impl Book {
             target: incident.target.clone(),
             state: incident.state.as_str().to_owned(),
             attempt: incident.attempt(),
+            trace: Some(incident.trace()),
             cause: cause.map_or("", Cause::as_str).to_owned(),
             summary: summary(incident, what, cause),
             labels: incident.labels.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::book::Book;
-use crate::dialect::Distribution;
+use crate::dialect::{Distribution, Exemplar};
 use crate::heal::guards::Verdict;
 use crate::heal::incident::{Incident, State};
 use crate::heal::machine::Step;
@@ -16,6 +16,7 @@ use crate::model::alert::Status;
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
+use crate::model::trace::TraceContext;
 
 /// Open incidents, and alerts, listed at most; all are counted.
 const LISTED: usize = 100;
@@ -113,8 +114,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts what a step has done.
-    pub(super) fn count(&mut self, before: &Incident, after: &Incident, step: &Step, now: &Moment) {
+    /// Counts what a step has done; `told`: the span of the run, if it is told.
+    pub(super) fn count(
+        &mut self,
+        before: &Incident,
+        after: &Incident,
+        step: &Step,
+        told: Option<TraceContext>,
+        now: &Moment,
+    ) {
         let name = || after.playbook.clone();
         if after.attempts.len() > before.attempts.len() {
             *self.attempts.entry(name()).or_default() += 1;
@@ -125,7 +133,14 @@ impl Tally {
         let (was, is) = (before.state.as_str(), after.state.as_str());
         if was != is {
             let stage = self.stages.entry((name(), was)).or_default();
-            stage.add(&STAGE_BOUNDS, now.since(&before.changed).as_secs_f64());
+            let value = now.since(&before.changed).as_secs_f64();
+            match told {
+                None => stage.add(&STAGE_BOUNDS, value),
+                Some(span) => {
+                    let at = now.wall;
+                    stage.add_told(&STAGE_BOUNDS, Exemplar { value, at, span });
+                }
+            }
             if !after.state.is_open() {
                 *self.ended.entry((name(), is)).or_default() += 1;
             }

@@ -87,6 +87,7 @@ fn rules(mode: &str) -> Rules {
         config: mode.into(),
         node: "here".into(),
         notifiers: [("soc".to_owned(), Severity::Info)].into(),
+        traced: true,
     }
 }
 
@@ -111,6 +112,7 @@ fn delivery(key: u8, alerts: Vec<Alert>) -> Delivery {
         left_out: Vec::new(),
         ignored: 0,
         key: [key; 32],
+        trace: None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! How healing is told in the three dialects.
 //!
-//! Owns the names. The counters of every configured playbook are told from 0 on, so that a rate has its first event; durations are told once
+//! Owns the names; [`log`] has those of the events that the journal's records become, [`runs`] those of the spans. The counters of every configured playbook are told from 0 on, so that a rate has its first event; durations are told once
 //! there is one. The surprising decision: it tells a [`Summary`] from wherever one comes, since healing may be off, or begin
 //! at a reload, while the names stay: without healing, the node is healthy.
 
+pub mod log;
 mod rows;
+pub mod runs;
 mod zabbix;
 
 use std::sync::Arc;

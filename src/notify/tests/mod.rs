@@ -34,6 +34,7 @@ pub(super) fn notice(id: &str) -> Notice {
         playbook: "web-down".into(),
         target: "unit:web.service".parse().unwrap(),
         state: "escalated".into(),
+        trace: None,
         cause: "exhausted".into(),
         summary: "web.service is not healed".into(),
         labels: [("alertname".to_owned(), "UnitDown".to_owned())].into(),

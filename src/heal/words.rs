@@ -1,11 +1,12 @@
-//! Records of the journal in plain words, for `demo` and `why`.
+//! Records of the journal in plain words, for `demo`, `why` and log records.
 
 use serde_json::Value;
 
 use crate::heal::guards::Verdict;
 
 /// Each guard with what it said, in lines that begin with `indent`.
-pub(super) fn guards(guards: &[Verdict], indent: &str) -> Vec<String> {
+#[must_use]
+pub fn guards(guards: &[Verdict], indent: &str) -> Vec<String> {
     let line = |verdict: &Verdict| {
         let said = if verdict.passes { "passes " } else { "REFUSES" };
         format!("{indent}{said} {:<16} {}", verdict.guard, verdict.value)
@@ -14,13 +15,15 @@ pub(super) fn guards(guards: &[Verdict], indent: &str) -> Vec<String> {
 }
 
 /// One line of what others wrote: it is not to write on the terminal as it likes.
-pub(super) fn tame(text: &str) -> String {
+#[must_use]
+pub fn tame(text: &str) -> String {
     let tame = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().map(tame).collect()
 }
 
 /// What a record says; nothing where the record beside it says the same.
-pub(super) fn plain(record: &Value) -> Option<String> {
+#[must_use]
+pub fn plain(record: &Value) -> Option<String> {
     let text = |at: &str| record.pointer(at).and_then(Value::as_str);
     let target = text("/target").unwrap_or("the node");
     Some(match text("/kind")? {
