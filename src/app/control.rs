@@ -4,23 +4,23 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::Control;
+use super::Flags;
+use crate::config::{Config, Control};
 use crate::journal;
 
 const NAME: &str = "nodeward.sock";
 const RUN: &str = "/run/nodeward";
 
 /// The control socket: `--socket`, else `control:`, else `$RUNTIME_DIRECTORY`, else /run/nodeward if that directory is
-/// there, else the state directory (`$STATE_DIRECTORY`, `$XDG_STATE_HOME/nodeward`, `~/.local/state/nodeward`); none if
-/// it is off or there is no such directory.
+/// there, else the [state directory](journal::directory); none if it is off or there is no such directory.
 #[must_use]
 pub fn socket(
-    flag: Option<&Path>,
-    config: Option<&Control>,
+    flags: &Flags,
+    config: &Config,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<PathBuf> {
-    match (flag, config) {
-        (Some(flag), _) => return Some(flag.to_owned()),
+    match (&flags.socket, &config.control) {
+        (Some(flag), _) => return Some(flag.clone()),
         (None, Some(Control::Off)) => return None,
         (None, Some(Control::Socket(path))) => return Some(path.clone()),
         (None, None) => {}
@@ -33,8 +33,22 @@ pub fn socket(
     };
     let directory = named("RUNTIME_DIRECTORY")
         .or_else(|| Path::new(RUN).is_dir().then(|| PathBuf::from(RUN)))
-        .or_else(|| journal::directory(None, None, variable))?;
+        .or_else(|| state_directory(flags, config, variable))?;
     Some(directory.join(NAME))
+}
+
+/// The state directory, as flags, config and variables name it.
+#[must_use]
+pub fn state_directory(
+    flags: &Flags,
+    config: &Config,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<PathBuf> {
+    journal::directory(
+        flags.state_dir.as_deref(),
+        config.state.as_deref(),
+        variable,
+    )
 }
 
 /// Makes the directory of the socket, for this user alone, if it is not there. Where somebody `named` the socket, no more
@@ -68,17 +82,50 @@ mod tests {
             "RUNTIME_DIRECTORY" => Some("/run/a:/run/b".to_owned()),
             _ => None,
         };
-        let flag = Path::new("/f");
-        let at = Control::Socket("/c".into());
+        let flags = Flags {
+            socket: Some("/f".into()),
+            state_dir: Some("/s".into()),
+            ..Flags::default()
+        };
+        let config = |control| Config {
+            control,
+            ..Config::default()
+        };
+        let (off, at) = (config(Some(Control::Off)), Control::Socket("/c".into()));
+        assert_eq!(socket(&flags, &off, &variables), Some("/f".into()));
+        let flags = Flags {
+            socket: None,
+            ..flags
+        };
+        let at = config(Some(at));
+        assert_eq!(socket(&flags, &at, &variables), Some("/c".into()));
+        assert_eq!(socket(&flags, &off, &variables), None);
         assert_eq!(
-            socket(Some(flag), Some(&Control::Off), &variables),
-            Some("/f".into())
-        );
-        assert_eq!(socket(None, Some(&at), &variables), Some("/c".into()));
-        assert_eq!(socket(None, Some(&Control::Off), &variables), None);
-        assert_eq!(
-            socket(None, None, &variables),
+            socket(&flags, &config(None), &variables),
             Some("/run/a/nodeward.sock".into())
         );
+    }
+
+    #[test]
+    fn without_a_directory_for_sockets_it_lies_with_the_state() {
+        if Path::new(RUN).is_dir() {
+            return;
+        }
+        let variables = |name: &str| (name == "STATE_DIRECTORY").then(|| "/v".to_owned());
+        let at = |flag: Option<&str>, config: Option<&str>| {
+            let flags = Flags {
+                state_dir: flag.map(Into::into),
+                ..Flags::default()
+            };
+            let config = Config {
+                state: config.map(Into::into),
+                ..Config::default()
+            };
+            socket(&flags, &config, &variables)
+        };
+        let there = |directory: &str| Some(Path::new(directory).join(NAME));
+        assert_eq!(at(Some("/f"), Some("/c")), there("/f"));
+        assert_eq!(at(None, Some("/c")), there("/c"));
+        assert_eq!(at(None, None), there("/v"));
     }
 }

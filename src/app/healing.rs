@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use super::tail::{Aim, Tails};
+use super::control::state_directory;
 use super::{Flags, House, Settings};
 use crate::action;
 use crate::check::Checks;
@@ -21,7 +22,7 @@ use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
 use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
 use crate::heal::world::World;
 use crate::host::Clock;
-use crate::journal::{self, Journal, Restored};
+use crate::journal::{Journal, Restored};
 use crate::model::alert::Alert;
 use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
@@ -152,7 +153,8 @@ impl Heal {
     ) -> Result<Option<Opened>, String> {
         let config = &settings.config;
         let wanted = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
-        let directory = directory(settings, flags);
+        let variable = |name: &str| std::env::var(name).ok();
+        let directory = state_directory(flags, config, &variable);
         if let Some(alive) = &self.alive {
             if wanted && directory.as_ref().is_some_and(|d| *d != alive.directory) {
                 tracing::warn!(
@@ -257,13 +259,6 @@ impl Heal {
             alive.journal.close().await;
         }
     }
-}
-
-/// Where the journal is to lie.
-#[must_use]
-pub fn directory(settings: &Settings, flags: &Flags) -> Option<PathBuf> {
-    let (flag, config) = (flags.state_dir.as_deref(), settings.config.state.as_deref());
-    journal::directory(flag, config, &|name| std::env::var(name).ok())
 }
 
 /// What healing goes by under these settings.

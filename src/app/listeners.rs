@@ -407,7 +407,6 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
 
 fn control_place(settings: &Settings, flags: &Flags) -> Option<(Name, Address)> {
     let variable = |name: &str| std::env::var(name).ok();
-    let config = settings.config.control.as_ref();
-    let at = Address::Unix(control::socket(flags.socket.as_deref(), config, &variable)?);
+    let at = Address::Unix(control::socket(flags, &settings.config, &variable)?);
     Some(((Kind::Control, at.to_string()), at))
 }

@@ -12,7 +12,7 @@ mod status;
 mod tail;
 pub mod told;
 
-pub use control::socket;
+pub use control::{socket, state_directory};
 pub use flags::Flags;
 pub use house::House;
 pub use listeners::own_url;

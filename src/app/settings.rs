@@ -76,7 +76,7 @@ impl Settings {
         }
         if !tells_anybody(&config, &otlp) {
             let why = "listen: nothing is served or sent: there is no http.listen, no zabbix.listen and no OTLP endpoint";
-            match control::socket(flags.socket.as_deref(), config.control.as_ref(), variable) {
+            match control::socket(flags, &config, variable) {
                 None => wrong.push((&["http"], format!("{why}, and not even a control socket"))),
                 Some(_) => warnings.push(format!("http: {why}")),
             }

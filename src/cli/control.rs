@@ -1,6 +1,6 @@
 //! `nodeward status`, `reload` and `health`: clients of a running nodeward.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Exit;
 use crate::app::{self, BadSettings, Flags, Settings};
-use crate::config::{self, Control};
+use crate::config::{self, Config};
 use crate::model::moment::Timestamp;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
@@ -29,6 +29,10 @@ pub(super) fn with_place(command: Command) -> Command {
     };
     command
         .arg(path("socket", "Control socket"))
+        .arg(path(
+            "state-dir",
+            "State directory: the socket lies there if nothing else says where",
+        ))
         .arg(path("config", "Config file that says where it is").short('c'))
 }
 
@@ -61,30 +65,37 @@ pub(super) fn health_command() -> Command {
     )
 }
 
+/// What the command line says of where the socket is.
+fn place(matches: &ArgMatches) -> Flags {
+    let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    Flags {
+        config: get("config"),
+        socket: get("socket"),
+        state_dir: get("state-dir"),
+        ..Flags::default()
+    }
+}
+
 /// Asks the control socket.
 pub(super) fn ask(matches: &ArgMatches, request: Request) -> Result<Response, Exit> {
-    let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
-    let control = match config::locate(get("config")) {
+    let flags = place(matches);
+    let config = match config::locate(flags.config.clone()) {
         // Where the socket is named, a config that is broken just now is in nobody's way.
-        Some(file) if get("socket").is_none() => {
+        Some(file) if flags.socket.is_none() => {
             let loaded = config::load(&file);
             let loaded =
                 loaded.map_err(|e| super::bad_settings(&BadSettings::Config(e.to_string())));
-            loaded?.config.control
+            loaded?.config
         }
-        _ => None,
+        _ => Config::default(),
     };
-    ask_at(get("socket").as_deref(), control.as_ref(), request).map_err(|why| super::fail(&why))
+    ask_at(&flags, &config, request).map_err(|why| super::fail(&why))
 }
 
-/// The same of a given place; an error is what to tell the user.
-fn ask_at(
-    socket: Option<&Path>,
-    control: Option<&Control>,
-    request: Request,
-) -> Result<Response, String> {
+/// The same with a given config; an error is what to tell the user.
+fn ask_at(flags: &Flags, config: &Config, request: Request) -> Result<Response, String> {
     let variable = |name: &str| std::env::var(name).ok();
-    let socket = app::socket(socket, control, &variable)
+    let socket = app::socket(flags, config, &variable)
         .ok_or("there is no control socket: control is off, or no directory for it is known; name it with --socket")?;
     let endpoint: Endpoint = format!("unix:{}", socket.display())
         .parse()
@@ -265,14 +276,10 @@ pub(super) fn health(matches: &ArgMatches) -> Exit {
 /// Where the running nodeward serves HTTP: as the config says, or, where that leaves it open or the control socket is
 /// named, as the process says itself.
 fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
-    let socket = matches.get_one::<PathBuf>("socket").map(PathBuf::as_path);
-    let control = match socket {
-        Some(_) => None,
+    let flags = place(matches);
+    let config = match flags.socket {
+        Some(_) => Config::default(),
         None => {
-            let flags = Flags {
-                config: matches.get_one("config").cloned(),
-                ..Flags::default()
-            };
             let config = match Settings::resolve(&flags) {
                 Ok(settings) => settings.config,
                 Err(bad) => return Err(super::bad_settings(&bad)),
@@ -294,11 +301,11 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
             if let Some(url) = first.parse().ok().and_then(|at| app::own_url(&at, "http")) {
                 return Ok(url);
             }
-            config.control
+            config
         }
     };
     let request = Request::get().at("/api/v1/status");
-    let said = ask_at(socket, control.as_ref(), request).and_then(|response| state(&response));
+    let said = ask_at(&flags, &config, request).and_then(|response| state(&response));
     let state = said.map_err(|why| super::fail(&why))?;
     match state.pointer("/http/0").and_then(Value::as_str) {
         Some(url) => Ok(url.to_owned()),

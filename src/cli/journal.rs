@@ -12,8 +12,8 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{Exit, flags};
-use crate::app::BadSettings;
-use crate::config;
+use crate::app::{self, BadSettings, Flags};
+use crate::config::{self, Config};
 use crate::journal::{self, Anchors, Filter, Kind, Reader, Stored, Verified};
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
@@ -100,19 +100,22 @@ fn failed(error: impl std::fmt::Display) -> Exit {
 /// The journal of the state directory that flag, config and variables name.
 pub(super) fn open(matches: &ArgMatches) -> Result<Reader, Exit> {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
-    let flag = get("state-dir");
+    let flags = Flags {
+        state_dir: get("state-dir"),
+        ..Flags::default()
+    };
     let config = match config::locate(get("config")) {
         // Where the directory is named, a config that is broken just now is in nobody's way.
-        Some(file) if flag.is_none() => {
+        Some(file) if flags.state_dir.is_none() => {
             let loaded = config::load(&file);
             let loaded =
                 loaded.map_err(|e| super::bad_settings(&BadSettings::Config(e.to_string())));
-            loaded?.config.state
+            loaded?.config
         }
-        _ => None,
+        _ => Config::default(),
     };
     let variable = |name: &str| std::env::var(name).ok();
-    let directory = journal::directory(flag.as_deref(), config.as_deref(), &variable);
+    let directory = app::state_directory(&flags, &config, &variable);
     let directory = directory.ok_or_else(|| {
         super::fail("no state directory is known: name it with --state-dir or state")
     })?;

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::program::{Program, Scratch, get, get_unix, output, value};
+use crate::program::{Program, Scratch, command, get, get_unix, output, value};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -340,4 +340,42 @@ fn readiness_reloading_and_the_end_reach_the_service_manager() {
     let waiting = std::thread::spawn(move || program.end());
     wait("STOPPING=1");
     assert_eq!(waiting.join().unwrap(), Some(0));
+}
+
+#[test]
+fn the_control_socket_lies_in_the_state_directory_that_flag_or_config_names() {
+    if std::path::Path::new("/run/nodeward").is_dir() {
+        // It comes first.
+        return;
+    }
+    let scratch = Scratch::new();
+    let lying = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+    let (named, configured) = (lying("named"), lying("configured"));
+    let config = format!("http: {{listen: ['127.0.0.1:0']}}\nstate: {configured}\n");
+    let config = scratch.write("nodeward.yml", &config);
+    let config = config.to_str().unwrap();
+    let bare = |args: &[&str]| {
+        let mut command = command(&scratch, args);
+        command.env_remove("RUNTIME_DIRECTORY");
+        command
+    };
+    for (place, directory) in [
+        (&["--config", config][..], &configured),
+        (&["--config", config, "--state-dir", &named], &named),
+    ] {
+        let mut program = Program::spawn(&mut bare(&[&["run"], place].concat()));
+        let line = program.line("control socket");
+        assert!(
+            line.contains(&format!("{directory}/nodeward.sock")),
+            "{line}"
+        );
+        for asked in ["status", "health", "reload"] {
+            let ended = bare(&[&[asked], place].concat()).output().unwrap();
+            let said = text(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(0), "{asked}: {said}");
+        }
+        let elsewhere = bare(&["status"]).output().unwrap();
+        assert_eq!(elsewhere.status.code(), Some(1));
+        assert_eq!(program.end(), Some(0));
+    }
 }

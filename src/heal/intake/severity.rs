@@ -6,7 +6,10 @@ use super::Kind;
 use crate::model::alert::Labels;
 use crate::model::severity::Severity;
 
-/// Which words of a label mean which severity; any other word, or none, is a warning.
+/// Words that say that nothing is wrong: `none` is what the alert that always fires (Watchdog) has.
+const MILD: [&str; 4] = ["info", "information", "informational", "none"];
+
+/// Which words of a label mean which severity; any other word, or no label, is a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Severities {
     label: String,
@@ -15,18 +18,20 @@ pub struct Severities {
 
 impl Severities {
     /// The default of a kind: the label `severity`; critical and page are critical, and of Zabbix high and disaster (4 and
-    /// 5).
+    /// 5); info, information, informational and none are mild.
     #[must_use]
     pub fn of(kind: Kind) -> Self {
-        let words: &[&str] = match kind {
+        let bad: &[&str] = match kind {
             Kind::Alertmanager | Kind::Grafana => &["critical", "page"],
             Kind::Zabbix => &["critical", "page", "high", "disaster"],
         };
+        let bad = bad.iter().map(|word| (*word, Severity::Critical));
+        let mild = MILD.iter().map(|word| (*word, Severity::Info));
         Self {
             label: "severity".into(),
-            words: words
-                .iter()
-                .map(|word| ((*word).to_owned(), Severity::Critical))
+            words: bad
+                .chain(mild)
+                .map(|(word, severity)| (word.to_owned(), severity))
                 .collect(),
         }
     }

@@ -78,6 +78,7 @@ impl Book {
             // What was resolved once never fires again.
             Some(Status::Resolved) => return false,
             Some(status) if status == alert.status && !self.is_untaken(hook, alert) => {
+                self.rate_anew(alert, now);
                 return false;
             }
             _ => {}
@@ -137,6 +138,19 @@ impl Book {
         }
         self.put_episode(&alert.episode, seen, now);
         true
+    }
+
+    /// Takes another severity from an alert that is told again: the mapping of its hook may be another since.
+    fn rate_anew(&mut self, alert: &Alert, now: &Moment) {
+        let seen = self.episodes.get(&alert.episode);
+        if let Some(seen) = seen.filter(|seen| seen.severity != alert.severity) {
+            let severity = alert.severity;
+            let seen = Seen {
+                severity,
+                ..seen.clone()
+            };
+            self.put_episode(&alert.episode, seen, now);
+        }
     }
 
     /// Whether an alert that fires was taken by no playbook so far: one may take it now.

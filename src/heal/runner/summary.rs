@@ -211,11 +211,12 @@ impl Book {
         for seen in fires {
             *firing.entry(seen.severity.as_str()).or_default() += 1;
         }
-        let critical = firing.contains_key(Severity::Critical.as_str());
-        let node = match (&self.switches.maintenance, critical) {
+        let fires = |severity: Severity| firing.contains_key(severity.as_str());
+        let node = match (&self.switches.maintenance, fires(Severity::Critical)) {
             (Some(_), _) => NodeState::Maintenance,
             (None, true) => NodeState::Unhealthy,
-            (None, false) if !firing.is_empty() || is_open => NodeState::Degraded,
+            // What is milder says that nothing is wrong: an alert that always fires is no state.
+            (None, false) if fires(Severity::Warning) || is_open => NodeState::Degraded,
             _ => NodeState::Healthy,
         };
         Summary {

@@ -478,3 +478,25 @@ async fn an_alert_that_nobody_can_take_is_recorded_once() {
         assert_eq!(case.healing.deliver("am", told).await.unwrap().repeats, 0);
     }
 }
+
+#[tokio::test]
+async fn an_alert_that_says_nothing_is_wrong_leaves_the_node_healthy() {
+    let case = Case::start("auto");
+    let deliver = async |key, severity| {
+        let mut alert = alert("here:9100", 1, Status::Firing);
+        alert.labels.insert("alertname".into(), "Watchdog".into());
+        alert.severity = severity;
+        let taken = case.healing.deliver("am", delivery(key, vec![alert])).await;
+        taken.unwrap().repeats
+    };
+    assert_eq!(deliver(1, Severity::Info).await, 0);
+    let summary = case.until(|s| s.firing.contains_key("info")).await;
+    assert_eq!(summary.node, NodeState::Healthy);
+    // The mapping of its hook is another now.
+    assert_eq!(deliver(2, Severity::Warning).await, 1);
+    let summary = case.until(|s| s.node == NodeState::Degraded).await;
+    assert_eq!(summary.alerts.len(), 1);
+    assert_eq!(deliver(3, Severity::Info).await, 1);
+    case.until(|s| s.node == NodeState::Healthy).await;
+    case.stop().await;
+}

@@ -56,8 +56,9 @@ pub struct Hook {
     pub playbooks: Option<Vec<String>>,
     /// The label that says how bad an alert is. Default: severity.
     pub severity_label: Option<String>,
-    /// What its words mean, in any case; any other is a warning. Default: critical and page are critical, and of Zabbix
-    /// high and disaster.
+    /// What its words mean, in any case; any other is a warning. What is milder than a warning never makes the node
+    /// degraded. Default: critical and page are critical, and of Zabbix high and disaster; info, information,
+    /// informational and none are info.
     pub severities: Option<BTreeMap<String, Severity>>,
 }
 

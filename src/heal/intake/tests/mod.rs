@@ -177,7 +177,9 @@ fn severity_is_a_word_of_a_label() {
     for (word, severity) in [
         ("critical", Severity::Critical),
         ("Page", Severity::Critical),
-        ("info", Severity::Warning),
+        ("info", Severity::Info),
+        ("None", Severity::Info),
+        ("not_classified", Severity::Warning),
         ("disaster", Severity::Warning),
         ("", Severity::Warning),
     ] {
@@ -187,6 +189,10 @@ fn severity_is_a_word_of_a_label() {
     assert_eq!(
         of(&Severities::of(Kind::Zabbix), "disaster"),
         Severity::Critical
+    );
+    assert_eq!(
+        of(&Severities::of(Kind::Zabbix), "information"),
+        Severity::Info
     );
     let own = default
         .clone()
