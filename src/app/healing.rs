@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
-use super::tail::{Aim, Tails};
 use super::control::state_directory;
+use super::tail::{Aim, Tails};
 use super::{Flags, House, Settings};
 use crate::action;
 use crate::check::Checks;
@@ -26,7 +26,6 @@ use crate::journal::{Journal, Restored};
 use crate::model::alert::Alert;
 use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
-use crate::serve::api::{Operating, Operator};
 
 /// How long notifiers may take to end when a reload turns healing off.
 const HANDOVER: Duration = Duration::from_secs(1);
@@ -35,21 +34,38 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The way to healing, open or shut.
 #[derive(Default)]
-pub struct Door(RwLock<Option<(Healing, Notifiers)>>);
+pub struct Door(RwLock<Option<Inside>>);
+
+/// What is behind it.
+struct Inside {
+    healing: Healing,
+    notifiers: Notifiers,
+    /// Where the journal lies.
+    directory: PathBuf,
+}
 
 impl Door {
-    fn set(&self, inside: Option<(Healing, Notifiers)>) {
+    fn set(&self, inside: Option<Inside>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = inside;
     }
 
-    fn get(&self) -> Option<Healing> {
+    fn look<T>(&self, at: impl FnOnce(&Inside) -> T) -> Option<T> {
         let inside = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        inside.as_ref().map(|(healing, _)| healing.clone())
+        inside.as_ref().map(at)
+    }
+
+    fn get(&self) -> Option<Healing> {
+        self.look(|inside| inside.healing.clone())
     }
 
     fn notifiers(&self) -> Option<Notifiers> {
-        let inside = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        inside.as_ref().map(|(_, notifiers)| notifiers.clone())
+        self.look(|inside| inside.notifiers.clone())
+    }
+
+    /// Where the journal lies, if there is one.
+    #[must_use]
+    pub fn journal(&self) -> Option<PathBuf> {
+        self.look(|inside| inside.directory.clone())
     }
 
     /// What there is to see of it; nothing but a healthy node while it is shut.
@@ -64,6 +80,17 @@ impl Door {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.get().is_some()
+    }
+
+    /// Does what an operator wants.
+    ///
+    /// # Errors
+    /// [`NotDone`].
+    pub async fn operate(&self, by: &str, order: Order) -> Result<String, NotDone> {
+        match self.get() {
+            Some(healing) => healing.operate(by, order).await,
+            None => Err(NotDone::Off),
+        }
     }
 
     /// Brings what a check has found, until it is on record or healing ends.
@@ -93,17 +120,6 @@ impl Told for Door {
         if let Some(notifiers) = self.notifiers() {
             notifiers.otlp(metrics);
         }
-    }
-}
-
-impl Operator for Door {
-    fn operate<'a>(&'a self, by: &'a str, order: Order) -> Operating<'a> {
-        Box::pin(async move {
-            match self.get() {
-                Some(healing) => healing.operate(by, order).await,
-                None => Err(NotDone::Off),
-            }
-        })
     }
 }
 
@@ -224,7 +240,11 @@ impl Heal {
         let tails = Tails::start(&opened.journal, &opened.directory, &opened.restored);
         let journal = opened.journal.clone();
         let healing = runner::start(rules, journal, opened.restored, hands, wake);
-        self.door.set(Some((healing.clone(), notifiers.clone())));
+        self.door.set(Some(Inside {
+            healing: healing.clone(),
+            notifiers: notifiers.clone(),
+            directory: opened.directory.clone(),
+        }));
         self.alive = Some(Alive {
             journal: opened.journal,
             healing,

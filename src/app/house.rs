@@ -13,8 +13,8 @@ use crate::dialect::zabbix::passive;
 use crate::heal::intake::Ours;
 use crate::host::{Host, Identity, Own};
 use crate::net::resolve::Resolver;
-use crate::serve::View;
 use crate::serve::hooks::{Hooks, Inbox};
+use crate::serve::{Access, Api, View};
 use crate::subject::{Machine, Sampler, Snapshot};
 
 /// Everything that one config made.
@@ -56,15 +56,16 @@ impl Located {
 impl House {
     /// Builds it; all that is wrong in one go. Must be called on the runtime.
     pub fn build(settings: &Settings) -> Result<Self, BadSettings> {
-        Self::with(settings, Vec::new(), Inbox::default(), None)
+        Self::with(settings, Vec::new(), Inbox::default(), None, None)
     }
 
-    /// Builds it, with series of those that outlive a reload, and with where alerts go. What the new settings leave as it was is taken over from
+    /// Builds it, with series of those that outlive a reload, with where alerts go, and with what operators ask. What the new settings leave as it was is taken over from
     /// `before`: the machine with its parked calls and its boot time, the resolver, and the sampler with all it keeps.
     pub fn with(
         settings: &Settings,
         mut told: Vec<Arc<dyn Told>>,
         inbox: Inbox,
+        api: Option<Arc<Api>>,
         before: Option<(&Settings, &Self)>,
     ) -> Result<Self, BadSettings> {
         let config = &settings.config;
@@ -114,6 +115,7 @@ impl House {
             sampler,
             told,
             hooks: Hooks::new(&config.hooks, inbox),
+            api: Access::new(&config.api, api),
             options: config.http.clone(),
         };
         Ok(Self {

@@ -24,7 +24,7 @@ use crate::net::address::Address;
 use crate::net::bind::Bound;
 use crate::net::server::{self, Handler, Http, Limits};
 use crate::net::tls::{self, Handshakes};
-use crate::serve::{Control, ControlRouter, HookRouter, Router};
+use crate::serve::{Api, ApiRouter, Control, ControlRouter, HookRouter, Router};
 
 /// How long what is open may take when its socket closes.
 const GRACE: Duration = Duration::from_secs(3);
@@ -38,6 +38,7 @@ const CONTROL_CONNECTIONS: usize = 16;
 enum Kind {
     Http,
     Hooks,
+    Api,
     Zabbix,
     Control,
 }
@@ -64,9 +65,10 @@ pub(super) struct Listeners {
     passive: Arc<passive::Counters>,
     http: Arc<Counters>,
     handshakes: Arc<tls::Counters>,
-    /// What `http.listen` and `hooks.listen` speak.
+    /// What `http.listen`, `hooks.listen` and `api.listen` speak.
     http_tls: tls::Slot,
     hooks_tls: tls::Slot,
+    api_tls: tls::Slot,
     control: Arc<ControlRouter>,
     control_counters: Arc<Counters>,
     /// Why there is no control socket, as it was last said.
@@ -74,7 +76,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn new(control: Arc<dyn Control>) -> Self {
+    pub(super) fn new(control: Arc<dyn Control>, api: Arc<Api>) -> Self {
         Self {
             open: BTreeMap::new(),
             zabbix: None,
@@ -83,7 +85,8 @@ impl Listeners {
             handshakes: Arc::default(),
             http_tls: tls::Slot::default(),
             hooks_tls: tls::Slot::default(),
-            control: Arc::new(ControlRouter::new(control)),
+            api_tls: tls::Slot::default(),
+            control: Arc::new(ControlRouter::new(control, api)),
             control_counters: Arc::default(),
             control_trouble: None,
         }
@@ -105,10 +108,11 @@ impl Listeners {
     }
 
     /// What the HTTP listeners speak, by the section of the config they are of.
-    pub(super) fn speaks(&self) -> [(&'static str, tls::Slot); 2] {
+    pub(super) fn speaks(&self) -> [(&'static str, tls::Slot); 3] {
         [
             ("http", self.http_tls.clone()),
             ("hooks", self.hooks_tls.clone()),
+            ("api", self.api_tls.clone()),
         ]
     }
 
@@ -125,6 +129,7 @@ impl Listeners {
         let server = Arc::new(server?);
         let http_tls = place::tls("http", settings.config.http.tls.as_ref()).await?;
         let hooks_tls = place::tls("hooks", settings.config.hooks.tls.as_ref()).await?;
+        let api_tls = place::tls("api", settings.config.api.tls.as_ref()).await?;
         let first = || watch::Sender::new(Arc::clone(&server));
         let servers = self.zabbix.get_or_insert_with(first).clone();
         // A control socket that is to stay is in nobody's way, and one that is to move closes below.
@@ -134,6 +139,7 @@ impl Listeners {
         servers.send_replace(server);
         self.http_tls.set(http_tls);
         self.hooks_tls.set(hooks_tls);
+        self.api_tls.set(api_tls);
         if let Some((name, at)) = control.filter(|(name, _)| !self.open.contains_key(name)) {
             bound.extend(
                 self.bind_control(&at, settings, flags, house)
@@ -300,6 +306,10 @@ impl Listeners {
                 let router = Arc::new(HookRouter::new(Arc::clone(router)));
                 self.serve_http(bound, router, limits, &self.hooks_tls, stopped)
             }
+            Kind::Api => {
+                let router = Arc::new(ApiRouter::new(Arc::clone(router)));
+                self.serve_http(bound, router, limits, &self.api_tls, stopped)
+            }
             Kind::Zabbix => {
                 tokio::spawn(passive::serve(bound, servers.subscribe(), GRACE, stopped))
             }
@@ -349,6 +359,10 @@ impl Listeners {
                     format!("taking alerts at /hooks/ on {at}")
                 }
                 Kind::Hooks => format!("taking alerts at {scheme}://{at}/hooks/{reach}"),
+                Kind::Api if matches!(open.at, Address::Unix(_)) => {
+                    format!("taking orders at /api/v1/ on {at}")
+                }
+                Kind::Api => format!("taking orders at {scheme}://{at}/api/v1/{reach}"),
                 Kind::Zabbix => format!("answering Zabbix passive checks on {at}{reach}"),
                 Kind::Control => format!("control socket {at}"),
             }
@@ -360,6 +374,7 @@ impl Listeners {
         let speaks = match kind {
             Kind::Http => self.http_tls.get(),
             Kind::Hooks => self.hooks_tls.get(),
+            Kind::Api => self.api_tls.get(),
             Kind::Zabbix | Kind::Control => None,
         };
         speaks.map_or("http", |_| "https")
@@ -394,7 +409,9 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
     let http = config.http.listen.iter().map(|a| (Kind::Http, a));
     let zabbix = config.zabbix.listen.iter().map(|a| (Kind::Zabbix, a));
     let hooks = config.hooks.listen.iter().map(|a| (Kind::Hooks, a));
+    let api = config.api.listen.iter().map(|a| (Kind::Api, a));
     http.chain(hooks)
+        .chain(api)
         .chain(zabbix)
         .map(|(kind, text)| {
             let address: Address = text

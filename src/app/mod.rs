@@ -3,6 +3,7 @@
 mod control;
 mod export;
 mod flags;
+mod front;
 pub mod healing;
 mod house;
 mod listeners;

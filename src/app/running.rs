@@ -19,20 +19,20 @@ use tokio::time::Interval;
 use tracing::Instrument;
 
 use super::export::Export;
-use super::healing::{Door, Heal};
+use super::front::Front;
+use super::healing::Heal;
 use super::listeners::Listeners;
 use super::status::Status;
 use super::tail::Aim;
-use super::told::{Hooked, Passive, Pushed, Reload, Served};
+use super::told::{Hooked, Passive, Pushed, Refused, Reload, Served};
 use super::{BadSettings, Flags, House, Settings};
 use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
 use crate::heal::intake::Desk;
 use crate::heal::told::Shown;
-use crate::serve::api::Operator;
 use crate::serve::hooks::Inbox;
-use crate::serve::{Control, Reloaded, Requests, Router};
+use crate::serve::{Api, Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
 use crate::telemetry::service_manager::ServiceManager;
 use crate::telemetry::{Telemetry, traces};
@@ -65,6 +65,8 @@ struct Running {
     told: Vec<Arc<dyn Told>>,
     /// Where alerts go.
     inbox: Inbox,
+    /// What operators ask.
+    api: Arc<Api>,
     reload: Arc<Reload>,
     cumulative: Arc<Mutex<Cumulative>>,
     status: Arc<Status>,
@@ -184,13 +186,13 @@ impl Running {
         let reload = Reload::new(settings.fingerprint);
         let status = Arc::new(Status::new(Arc::clone(&reload)));
         let mut healing = Heal::default();
-        let control: Arc<dyn Control> = Arc::new(Asking {
-            ask,
+        let checks = Arc::<Checks>::default();
+        let api = Arc::new(Api::new(Arc::new(Front {
             status: Arc::clone(&status),
             door: Arc::clone(&healing.door),
-        });
-        let mut listeners = Listeners::new(control);
-        let checks = Arc::<Checks>::default();
+            checks: Arc::clone(&checks),
+        })));
+        let mut listeners = Listeners::new(Arc::new(Asking { ask }), Arc::clone(&api));
         let pushed = Arc::<Pushed>::default();
         let inbox = Inbox {
             desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
@@ -206,13 +208,15 @@ impl Running {
                 speaks: listeners.speaks(),
             }),
             Arc::new(Hooked(Arc::clone(&inbox.counts))),
+            Arc::new(Refused(Arc::clone(&api))),
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
             Arc::clone(&checks) as Arc<dyn Told>,
             Arc::clone(&healing.door) as Arc<dyn Told>,
             Arc::new(Shown(move || door.summary())),
         ];
-        let house = Arc::new(House::with(&settings, told.clone(), inbox.clone(), None)?);
+        let (series, desk, asked) = (told.clone(), inbox.clone(), Some(Arc::clone(&api)));
+        let house = Arc::new(House::with(&settings, series, desk, asked, None)?);
         let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
         let opened = healing.prepare(&settings, &flags).await?;
         // What was open when the process before ended is looked after before anybody can bring more.
@@ -233,6 +237,7 @@ impl Running {
             pushed,
             told,
             inbox,
+            api,
             reload,
             cumulative: Arc::default(),
             status,
@@ -272,6 +277,7 @@ impl Running {
             said.push(format!("journal in {}", directory.display()));
         }
         self.status.tell(
+            &self.house.identity.hostname,
             said.clone(),
             self.listeners.urls(),
             self.settings.files.clone(),
@@ -373,6 +379,7 @@ impl Running {
             &settings,
             self.told.clone(),
             self.inbox.clone(),
+            Some(Arc::clone(&self.api)),
             Some((&self.settings, &self.house)),
         );
         let house = Arc::new(house.map_err(|bad| bad.to_string())?);
@@ -428,20 +435,9 @@ fn warn(settings: &Settings, said: &[String]) {
 /// What the control socket can do: it asks the main task.
 struct Asking {
     ask: mpsc::Sender<AskReload>,
-    status: Arc<Status>,
-    door: Arc<Door>,
 }
 
 impl Control for Asking {
-    fn status(&self) -> serde_json::Value {
-        let healing = self.door.is_open().then(|| self.door.summary());
-        self.status.json(healing.as_deref())
-    }
-
-    fn operator(&self) -> &dyn Operator {
-        &*self.door
-    }
-
     fn reload(&self) -> Pin<Box<dyn Future<Output = Reloaded> + Send + '_>> {
         Box::pin(async {
             let (reply, answer) = oneshot::channel();

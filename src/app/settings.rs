@@ -67,7 +67,8 @@ impl Settings {
         }
         let (otlp, complaints) = otlp::resolve(&config.otlp, variable);
         let mut wrong = Vec::new();
-        let mut warnings = Vec::new();
+        let mut warnings = loaded.warnings;
+        warnings.extend(config.api.warnings(&config.http));
         for complaint in complaints {
             match complaint.origin {
                 Origin::Key(_) => wrong.push((&["otlp"][..], complaint.text)),
@@ -101,7 +102,11 @@ impl Settings {
                  or listen on 127.0.0.1 only"
             ));
         }
-        for (section, tls) in [("http", &config.http.tls), ("hooks", &config.hooks.tls)] {
+        for (section, tls) in [
+            ("http", &config.http.tls),
+            ("hooks", &config.hooks.tls),
+            ("api", &config.api.tls),
+        ] {
             let found = tls.iter().flat_map(tls::ServerOptions::warnings);
             warnings.extend(found.map(|found| format!("{section}.tls.{found}")));
         }

@@ -1,4 +1,4 @@
-//! What `nodeward status` shows.
+//! What `nodeward status` and `/api/v1/state` show.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::told::Reload;
-use crate::heal::runner::Summary;
+use crate::heal::runner::{NodeState, Summary};
 
 /// The state of the running process.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Status {
 /// What the last config brought.
 #[derive(Debug, Default)]
 struct Now {
+    name: String,
     said: Vec<String>,
     urls: Vec<String>,
     files: Vec<PathBuf>,
@@ -36,25 +37,32 @@ impl Status {
         }
     }
 
-    /// Takes note of what is served, where HTTP is asked, and from which files the config came.
-    pub fn tell(&self, said: Vec<String>, urls: Vec<String>, files: Vec<PathBuf>) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Now { said, urls, files };
+    /// Takes note of what the node is called, what is served, where HTTP is asked, and from which files the config came.
+    pub fn tell(&self, name: &str, said: Vec<String>, urls: Vec<String>, files: Vec<PathBuf>) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Now {
+            name: name.to_owned(),
+            said,
+            urls,
+            files,
+        };
     }
 
-    /// The state as JSON, with what there is to see of healing, if it is on.
+    /// The state as JSON, with what there is to see of healing, if it is on; without it, the node is healthy.
     #[must_use]
     pub fn json(&self, healing: Option<&Summary>) -> serde_json::Value {
         let last = self.reload.last();
-        let Now { said, urls, files } = &*self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
-            "serving": said,
-            "http": urls,
+            "node": now.name,
+            "state": healing.map_or(NodeState::Healthy, |healing| healing.node),
+            "serving": now.said,
+            "http": now.urls,
             "config": {
-                "files": files,
+                "files": now.files,
                 "fingerprint": format!("{:016x}", last.fingerprint),
                 "last_reload_successful": last.successful,
                 "last_reload_success_timestamp_seconds": seconds(last.succeeded_at),

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::Exit;
 use crate::app::{self, BadSettings, Flags, Settings};
 use crate::config::{self, Config};
-use crate::model::moment::Timestamp;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
@@ -119,7 +118,7 @@ fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, String> {
 }
 
 pub(super) fn status(matches: &ArgMatches) -> Exit {
-    let response = match ask(matches, Request::get().at("/api/v1/status")) {
+    let response = match ask(matches, Request::get().at("/api/v1/state")) {
         Ok(response) => response,
         Err(exit) => return exit,
     };
@@ -184,6 +183,7 @@ fn healed(state: &Value) -> Vec<String> {
     for (name, words) in [
         ("paused", "healing is paused"),
         ("maintenance", "maintenance"),
+        ("storm", "storm"),
     ] {
         let why = text(state, name);
         if !why.is_empty() {
@@ -195,8 +195,7 @@ fn healed(state: &Value) -> Vec<String> {
             true => ", no playbook takes it",
             false => "",
         };
-        let told = alert.get("told").and_then(Value::as_i64);
-        let told = Timestamp(told.unwrap_or_default());
+        let told = text(&alert, "told");
         let (severity, name) = (text(&alert, "severity"), text(&alert, "name"));
         lines.push(format!("alert {name} ({severity}) since {told}{taken}"));
     }
@@ -290,9 +289,8 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
             };
             if config.http.tls.is_some() {
                 // No certificate is for 127.0.0.1, and a client may need one of its own.
-                let control = config.control.as_ref();
                 let variable = |name: &str| std::env::var(name).ok();
-                if let Some(socket) = app::socket(None, control, &variable) {
+                if let Some(socket) = app::socket(&flags, &config, &variable) {
                     return Ok(format!("unix:{}", socket.display()));
                 }
                 let why = "with http.tls the control socket is asked, and there is none (control); or name what to ask with --url";
@@ -304,7 +302,7 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
             config
         }
     };
-    let request = Request::get().at("/api/v1/status");
+    let request = Request::get().at("/api/v1/state");
     let said = ask_at(&flags, &config, request).and_then(|response| state(&response));
     let state = said.map_err(|why| super::fail(&why))?;
     match state.pointer("/http/0").and_then(Value::as_str) {

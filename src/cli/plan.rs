@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
 
 use super::{Exit, bodies, flags};
-use crate::app::{Flags, House, Settings, healing};
+use crate::app::{self, Flags, House, Settings, healing};
 use crate::check::Checks;
 use crate::heal::intake::Delivery;
 use crate::heal::runner::{Forecast, LOCAL, forecast};
@@ -145,7 +145,8 @@ fn unreadable(file: &Path, why: &str) -> Exit {
 
 /// What the journal holds, if there is one; it is not disturbed.
 fn history(settings: &Settings, flags: &Flags) -> Result<(History, Option<Restored>), Exit> {
-    let directory = healing::directory(settings, flags);
+    let variable = |name: &str| std::env::var(name).ok();
+    let directory = app::state_directory(flags, &settings.config, &variable);
     let restored = directory
         .as_deref()
         .map(|directory| Reader::undisturbed(directory, Reader::restored));

@@ -34,6 +34,8 @@ pub struct Read<T> {
     /// Changes when a key or value changes, in whatever file; comments, layout and the content of
     /// secret files do not count. For "did it change" only: no protection against forgery.
     pub fingerprint: u64,
+    /// What is worth a warning and no more.
+    pub warnings: Vec<String>,
     /// What the files said, for faults that are found only when the config is put to use.
     pub origin: Origin,
 }
@@ -191,6 +193,7 @@ pub fn read<T: DeserializeOwned + JsonSchema>(
                 config,
                 files,
                 fingerprint,
+                warnings: near.warnings(),
                 origin,
             })
         }

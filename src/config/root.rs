@@ -16,7 +16,7 @@ use crate::heal::playbook;
 use crate::host::Roots;
 use crate::journal;
 use crate::peer::container;
-use crate::serve::hooks;
+use crate::serve::{api, hooks};
 use crate::telemetry::logs;
 use crate::{check, notify, serve, subject};
 
@@ -32,6 +32,8 @@ pub struct Config {
     /// Webhooks by which alert servers tell their alerts: `POST /hooks/NAME`. One named alertmanager,
     /// grafana or zabbix is of that kind; `{}` leaves every key at its default, null takes a hook away.
     pub hooks: hooks::Options,
+    /// What operators may see and order over HTTP (`/api/v1/`), as over the control socket. It is on once a token is named.
+    pub api: api::Options,
     /// What is read from the machine.
     pub subjects: subject::Options,
     /// Passive checks for a Zabbix server or proxy.
@@ -70,6 +72,7 @@ pub const ORDER: &[&str] = &[
     "node",
     "http",
     "hooks",
+    "api",
     "subjects",
     "zabbix",
     "otlp",

@@ -4,12 +4,17 @@
 //! content is put in its place while the config is read, so that no component reads secret files,
 //! a missing one is found before anything starts, and a reload takes a changed one.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The largest secret, in bytes; a longer file was named by mistake.
 const LARGEST: usize = 64 * 1024;
+
+/// Of a file's mode: everybody may read it.
+const READ_BY_OTHERS: u32 = 0o004;
 
 /// What a systemd credential is called in the config: `credential:NAME`.
 const CREDENTIAL: &str = "credential:";
@@ -19,6 +24,8 @@ const CREDENTIAL: &str = "credential:";
 pub struct Near {
     directory: PathBuf,
     credentials: Option<PathBuf>,
+    /// Files of secrets that everybody on the machine may read.
+    exposed: RefCell<Vec<PathBuf>>,
 }
 
 /// Why a secret's file cannot be used. The text says nothing of its content.
@@ -62,7 +69,21 @@ impl Near {
         Self {
             directory: directory.into(),
             credentials,
+            exposed: RefCell::default(),
         }
+    }
+
+    /// What is worth a warning about the secrets that were read.
+    pub fn warnings(&self) -> Vec<String> {
+        let exposed = self.exposed.borrow();
+        let exposed = exposed.iter().map(|path| path.display());
+        exposed
+            .map(|path| {
+                format!(
+                    "everybody on this machine may read the secret in {path}; chmod 600 it, or 640"
+                )
+            })
+            .collect()
     }
 
     /// A path as the config names it: absolute, or beginning at the config file's directory.
@@ -86,7 +107,7 @@ impl Near {
                     .join(credential)
             }
         };
-        let mut content = match read(&path) {
+        let (mut content, mode) = match read(&path) {
             Err(Unusable::Unreadable { .. }) if looks_like_content(name) => {
                 return Err(Unusable::Content);
             }
@@ -101,6 +122,10 @@ impl Near {
         if content.is_empty() {
             return Err(Unusable::Empty(path));
         }
+        let mut exposed = self.exposed.borrow_mut();
+        if mode & READ_BY_OTHERS != 0 && !exposed.contains(&path) {
+            exposed.push(path);
+        }
         Ok(content)
     }
 }
@@ -114,13 +139,15 @@ pub fn looks_like_content(name: &str) -> bool {
     long || name.contains(": ") || name.trim().contains(char::is_whitespace) || name.ends_with(':')
 }
 
-fn read(path: &Path) -> Result<String, Unusable> {
+/// A text, and the mode of its file.
+fn read(path: &Path) -> Result<(String, u32), Unusable> {
     let unreadable = |cause| Unusable::Unreadable {
         path: path.to_owned(),
         cause,
     };
     let mut content = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.mode();
     let limit = u64::try_from(LARGEST + 1).unwrap_or(u64::MAX);
     file.take(limit)
         .read_to_end(&mut content)
@@ -128,17 +155,23 @@ fn read(path: &Path) -> Result<String, Unusable> {
     if content.len() > LARGEST {
         return Err(Unusable::TooLarge(path.to_owned()));
     }
-    String::from_utf8(content).map_err(|_| Unusable::NotText(path.to_owned()))
+    let content = String::from_utf8(content).map_err(|_| Unusable::NotText(path.to_owned()))?;
+    Ok((content, mode))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn a_secret_is_the_content_of_a_file_beside_the_config_or_of_a_credential() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("token"), "abc\n").unwrap();
+        let token = directory.path().join("token");
+        std::fs::write(&token, "abc\n").unwrap();
+        std::fs::set_permissions(&token, Permissions::from_mode(0o644)).unwrap();
         std::fs::write(directory.path().join("empty"), "\n").unwrap();
         std::fs::write(directory.path().join("large"), vec![b'x'; LARGEST + 1]).unwrap();
         std::fs::write(directory.path().join("binary"), [0xff, 0xfe]).unwrap();
@@ -164,6 +197,11 @@ mod tests {
             let said = near.secret(content).unwrap_err();
             assert!(!said.to_string().contains(content), "{said}");
         }
+        assert_eq!(near.warnings().len(), 1);
+        std::fs::set_permissions(&token, Permissions::from_mode(0o640)).unwrap();
+        let near = Near::new(directory.path(), None);
+        near.secret("token").unwrap();
+        assert!(near.warnings().is_empty());
         let bare = Near::new("/etc/nodeward", None);
         assert!(matches!(
             bare.secret("credential:token"),

@@ -43,6 +43,11 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
         let path = invalid.key().map_or(path.clone(), |key| path.key(key));
         cross.fault_as(&path, format!("hooks: {invalid}"));
     }
+    for invalid in config.api.faults() {
+        let keys = invalid.keys().into_iter();
+        let path = keys.fold(Path::of(&["api"]), |path, key| path.key(key));
+        cross.fault(&path, &invalid);
+    }
     // The variables have no place in a file; who starts nodeward asks them again.
     for complaint in otlp::resolve(&config.otlp, &|_| None).1 {
         if let otlp::Origin::Key(key) = complaint.origin {
@@ -61,7 +66,11 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
 
 /// What is wrong with TLS of listeners, and with the files it names.
 fn certificates(config: &Config, cross: &mut Cross<'_>) {
-    for (section, tls) in [("http", &config.http.tls), ("hooks", &config.hooks.tls)] {
+    for (section, tls) in [
+        ("http", &config.http.tls),
+        ("hooks", &config.hooks.tls),
+        ("api", &config.api.tls),
+    ] {
         let faults = tls.as_ref().map(tls::ServerOptions::faults);
         for fault in faults.into_iter().flatten() {
             cross.fault(&Path::of(&[section, "tls", fault.key]), fault.why);
@@ -224,6 +233,7 @@ fn listeners(config: &Config, cross: &mut Cross<'_>) {
     let lists = [
         ("http", &config.http.listen),
         ("hooks", &config.hooks.listen),
+        ("api", &config.api.listen),
         ("zabbix", &config.zabbix.listen),
     ];
     for (section, addresses) in lists {

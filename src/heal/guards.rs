@@ -96,6 +96,9 @@ fn refuse(guard: &str, value: impl Into<String>, again: Duration) -> Verdict {
     }
 }
 
+/// The guard that holds back everything while too much comes up at once.
+pub const STORM: &str = "storm";
+
 /// Every guard, in the order in which they are reported.
 pub const NAMES: [&str; 17] = [
     "kill_switch",
@@ -111,7 +114,7 @@ pub const NAMES: [&str; 17] = [
     "flap",
     "rate",
     "lock",
-    "storm",
+    STORM,
     "action",
     "witness",
     "approval",
@@ -157,7 +160,7 @@ pub fn evaluate(
         ),
         lock(standing, incident),
         counted(
-            "storm",
+            STORM,
             "incidents on this node",
             storm_line(limits),
             &standing.node_incidents,

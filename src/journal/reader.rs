@@ -17,6 +17,8 @@ use crate::model::moment::Timestamp;
 
 /// Records are read so many at a time, so that whoever reads slowly does not keep the writer from clearing its log.
 const AT_ONCE: usize = 1_000;
+/// See above: the text of these together in bytes, since one alert with all its labels can have megabytes.
+const BYTES: usize = 1 << 20;
 
 /// A read-only connection. Every call may block for the disk: it belongs on a blocking thread.
 pub struct Reader {
@@ -154,17 +156,7 @@ impl Reader {
         }
         let mut count = 0;
         loop {
-            let (condition, values) = filter.condition();
-            let sql = format!(
-                "SELECT seq, line, hash FROM entries WHERE {condition} ORDER BY seq LIMIT {AT_ONCE}"
-            );
-            let some = restore::list(&self.connection, &sql, params_from_iter(values), |row| {
-                Ok(Stored {
-                    seq: row.get(0)?,
-                    line: row.get(1)?,
-                    hash: row.get(2)?,
-                })
-            })?;
+            let (some, all) = self.some(&filter)?;
             for stored in &some {
                 filter.after = stored.seq;
                 count += 1;
@@ -172,10 +164,34 @@ impl Reader {
                     return Ok(count);
                 }
             }
-            if some.len() < AT_ONCE {
+            if all {
                 return Ok(count);
             }
         }
+    }
+
+    /// The first records that fit, and whether these are all.
+    fn some(&self, filter: &Filter) -> Result<(Vec<Stored>, bool), ReadError> {
+        let (condition, values) = filter.condition();
+        let sql = format!(
+            "SELECT seq, line, hash FROM entries WHERE {condition} ORDER BY seq LIMIT {AT_ONCE}"
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        while bytes < BYTES
+            && let Some(row) = rows.next()?
+        {
+            let stored = Stored {
+                seq: row.get(0)?,
+                line: row.get(1)?,
+                hash: row.get(2)?,
+            };
+            bytes += stored.line.len();
+            some.push(stored);
+        }
+        let all = some.len() < AT_ONCE && bytes < BYTES;
+        Ok((some, all))
     }
 
     /// The number of the record before the newest so many.

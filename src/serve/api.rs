@@ -1,243 +1,256 @@
-//! What operators may ask of healing, as JSON over HTTP. Who may ask is for the listener to say.
+//! What operators may see and order, as JSON: over the control socket, and over HTTP for those who have a token.
 //!
 //! ```text
+//!  GET  /api/v1/state                     how the node is, and why
+//!  GET  /api/v1/checks                    each check, and what its last probe saw
+//!  GET  /api/v1/incidents ?state= &limit= those that are open, or were
+//!  GET  /api/v1/incidents/ID              one with its records and guards
+//!  GET  /api/v1/events    ?after= &limit= the journal, from a record on
 //!  POST /api/v1/pause        {"reason": "..."}
 //!  POST /api/v1/resume       {}
 //!  POST /api/v1/maintenance  {"on": true, "reason": "...", "until": "2026-11-22T16:38:47Z"}
 //!  POST /api/v1/approve, /api/v1/reject, /api/v1/cancel  {"incident": "ID"}
 //! ```
 //!
-//! An answer is `{"done": "..."}` or `{"error": "..."}`.
+//! Owns paths, bodies and answers, and who may ask ([`Access`]); it decides nothing else. docs/API.md is for its users. What
+//! reads the journal does so off the runtime thread, one at a time.
+
+mod access;
+mod journal;
+mod logins;
+pub mod options;
+mod order;
+mod query;
+mod route;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use hyper::body::Bytes;
-use hyper::{Method, Response, StatusCode};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Response, StatusCode, Uri};
+use serde_json::{Value, json};
 
-use super::answer;
+pub use access::{Access, ApiRouter};
+pub use logins::Logins;
+pub use options::Options;
+
+use super::{answer, without_body};
+use crate::check::{Check, Health, Last, State};
 use crate::heal::runner::{NotDone, Order};
-use crate::model::moment::Timestamp;
+use journal::{NotRead, Reads, Wanted};
+use query::Query;
+use route::{Route, Thing, Verb};
 
 /// Most of a body in bytes.
 pub const BODY: usize = 16 << 10;
-/// Most of a reason in characters: it is shown in one line.
-const REASON: usize = 500;
-const ROOT: &str = "/api/v1/";
+/// Incidents or records in an answer where nothing is said.
+const LIMIT: i64 = 100;
+/// The most that may be asked for.
+const MOST: i64 = 1000;
 
 /// What came of an order: one line about it, or why it was not done.
 pub type Operating<'a> = Pin<Box<dyn Future<Output = Result<String, NotDone>> + Send + 'a>>;
 
-/// Who does what operators want. Implemented by the app.
+/// Who knows what operators want to see, and does what they want. Implemented by the app.
 pub trait Operator: Send + Sync {
+    /// How the process and the node are, as JSON.
+    fn state(&self) -> Value;
+    /// The checks by name.
+    fn checks(&self) -> Vec<(Arc<str>, Check, State)>;
+    /// Where the journal lies, if there is one.
+    fn journal(&self) -> Option<PathBuf>;
     /// Does it, by the wish of `by`.
     fn operate<'a>(&'a self, by: &'a str, order: Order) -> Operating<'a>;
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pause {
-    reason: Option<String>,
+/// Answers whoever may ask; outlives a reload.
+pub struct Api {
+    operator: Arc<dyn Operator>,
+    reads: Reads,
+    logins: Logins,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Resume {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Maintenance {
-    on: bool,
-    reason: Option<String>,
-    until: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct About {
-    incident: String,
-}
-
-/// Whether a path is one of these.
-#[must_use]
-pub fn serves(path: &str) -> bool {
-    let name = path.strip_prefix(ROOT).unwrap_or_default();
-    matches!(
-        name,
-        "pause" | "resume" | "maintenance" | "approve" | "reject" | "cancel"
-    )
-}
-
-/// Answers a request of `by` to a path that is [served](serves).
-pub async fn respond(
-    operator: &dyn Operator,
-    by: &str,
-    method: &Method,
-    path: &str,
-    body: &[u8],
-) -> Response<Bytes> {
-    if *method != Method::POST {
-        return told(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "error",
-            &format!("POST {path}"),
-        );
-    }
-    let order = match order(path.strip_prefix(ROOT).unwrap_or_default(), body) {
-        Ok(order) => order,
-        Err(why) => return told(StatusCode::BAD_REQUEST, "error", &why),
-    };
-    match operator.operate(by, order).await {
-        Ok(said) => told(StatusCode::OK, "done", &said),
-        Err(why) => {
-            let status = match why {
-                NotDone::NoSuch(_) => StatusCode::NOT_FOUND,
-                NotDone::TooShort(_) => StatusCode::BAD_REQUEST,
-                NotDone::State(..) | NotDone::Several(..) | NotDone::Off => StatusCode::CONFLICT,
-                NotDone::Record(_) | NotDone::Ending => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            told(status, "error", &why.to_string())
+impl Api {
+    /// An API for what `operator` knows and does.
+    #[must_use]
+    pub fn new(operator: Arc<dyn Operator>) -> Self {
+        Self {
+            operator,
+            reads: Reads::default(),
+            logins: Logins::default(),
         }
     }
-}
 
-fn told(status: StatusCode, key: &str, text: &str) -> Response<Bytes> {
-    let body = format!("{}\n", json!({ key: text }));
-    answer(status, "application/json", body)
-}
-
-fn order(name: &str, body: &[u8]) -> Result<Order, String> {
-    match name {
-        "pause" => {
-            let Pause { reason } = read(body)?;
-            let reason = reason.as_deref().map(line).transpose()?;
-            Ok(Order::Pause { reason })
-        }
-        "resume" => {
-            let Resume {} = read(body)?;
-            Ok(Order::Resume)
-        }
-        "maintenance" => maintenance(read(body)?),
-        "approve" => Ok(Order::Approve(incident(body)?)),
-        "reject" => Ok(Order::Reject(incident(body)?)),
-        "cancel" => Ok(Order::Cancel(incident(body)?)),
-        _ => Err(format!("there is no {ROOT}{name}")),
+    /// Logins that failed.
+    #[must_use]
+    pub const fn logins(&self) -> &Logins {
+        &self.logins
     }
-}
 
-fn maintenance(asked: Maintenance) -> Result<Order, String> {
-    match asked {
-        Maintenance {
-            on: true,
-            reason: Some(reason),
-            until,
-        } => {
-            let until = until.map(|text| {
-                let at = Timestamp::parse(&text).ok_or_else(|| {
-                    format!("until {text:?} is no time such as 2026-11-22T16:38:47Z")
-                })?;
-                if at <= Timestamp::now() {
-                    return Err(format!("until {at} is over already"));
-                }
-                Ok(at)
-            });
-            Ok(Order::MaintenanceOn {
-                reason: line(&reason)?,
-                until: until.transpose()?,
-            })
+    /// Answers a request of `by`, who may ask all.
+    pub async fn respond(
+        &self,
+        by: &str,
+        method: &Method,
+        uri: &Uri,
+        body: &[u8],
+    ) -> Response<Bytes> {
+        let Some(route) = Route::find(uri.path()) else {
+            return Route::none(uri.path());
+        };
+        if let Some(refused) = route.refuses(method) {
+            return refused;
         }
-        Maintenance { on: true, .. } => Err("maintenance needs a reason".into()),
-        Maintenance {
-            on: false,
-            reason: None,
-            until: None,
-        } => Ok(Order::MaintenanceOff),
-        Maintenance { on: false, .. } => {
-            Err("the end of maintenance takes neither reason nor until".into())
+        let answered = match route {
+            Route::Order(verb) => self.order(by, verb, body).await,
+            Route::Ask(thing) => self.ask(thing, uri.query()).await,
+        };
+        let response = answered.unwrap_or_else(|refused| refused);
+        match *method == Method::HEAD {
+            true => without_body(response),
+            false => response,
         }
     }
-}
 
-fn incident(body: &[u8]) -> Result<String, String> {
-    let About { incident } = read(body)?;
-    match incident.len() <= 64 && incident.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        true => Ok(incident),
-        false => Err("an incident's id has letters and digits only, at most 64".into()),
+    async fn order(&self, by: &str, verb: Verb, body: &[u8]) -> Answered {
+        let order = order::order(verb, body).map_err(|why| bad(&why))?;
+        let done = self.operator.operate(by, order).await;
+        done.map(|said| json(&json!({ "done": said })))
+            .map_err(|why| not_done(&why))
     }
-}
 
-/// A body as JSON; an empty one is an empty object.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| format!("the body is not as it should be: {error}"))
-}
-
-/// One line of text that says something.
-fn line(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err("the reason is empty".into())
-    } else if text.chars().count() > REASON || text.chars().any(char::is_control) {
-        Err(format!(
-            "a reason is one line of at most {REASON} characters"
-        ))
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_become_orders_or_say_what_is_wrong() {
-        let good = |name: &str, body: &str| order(name, body.as_bytes()).unwrap();
-        assert_eq!(good("pause", ""), Order::Pause { reason: None });
-        assert_eq!(good("resume", "{}"), Order::Resume);
-        assert_eq!(
-            good(
-                "maintenance",
-                r#"{"on": true, "reason": " disk ", "until": "2999-01-01T00:00:00Z"}"#
-            ),
-            Order::MaintenanceOn {
-                reason: "disk".into(),
-                until: Timestamp::parse("2999-01-01T00:00:00Z"),
+    async fn ask(&self, thing: Thing<'_>, query: Option<&str>) -> Answered {
+        let known: &[&str] = match thing {
+            Thing::Incidents => &["state", "limit"],
+            Thing::Events => &["after", "limit"],
+            _ => &[],
+        };
+        let query = Query::parse(query, known).map_err(|why| bad(&why))?;
+        let limit = query.number("limit", LIMIT, 1..=MOST);
+        let limit = limit.map_err(|why| bad(&why))?.unsigned_abs();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        match thing {
+            Thing::State => Ok(json(&self.operator.state())),
+            Thing::Checks => {
+                let checks = self.operator.checks();
+                let checks: Vec<_> = checks.iter().map(check).collect();
+                Ok(json(&json!({ "checks": checks })))
             }
-        );
-        assert_eq!(
-            good("maintenance", r#"{"on": false}"#),
-            Order::MaintenanceOff
-        );
-        assert_eq!(
-            good("approve", r#"{"incident": "01JD"}"#),
-            Order::Approve("01JD".into())
-        );
-        for (name, body, word) in [
-            ("pause", r#"{"reson": "x"}"#, "reson"),
-            ("pause", r#"{"reason": "  "}"#, "empty"),
-            ("pause", "{\"reason\": \"a\\u001b[2J\"}", "one line"),
-            ("maintenance", r#"{"on": true}"#, "reason"),
-            (
-                "maintenance",
-                r#"{"on": true, "reason": "x", "until": "soon"}"#,
-                "soon",
-            ),
-            (
-                "maintenance",
-                r#"{"on": true, "reason": "x", "until": "2001-01-01T00:00:00Z"}"#,
-                "over",
-            ),
-            ("maintenance", r#"{"on": false, "reason": "x"}"#, "neither"),
-            ("cancel", "", "incident"),
-            ("cancel", r#"{"incident": "a/b"}"#, "letters"),
-        ] {
-            let wrong = order(name, body.as_bytes()).unwrap_err();
-            assert!(wrong.contains(word), "{name} {body}: {wrong}");
+            Thing::Incidents => {
+                let wanted = query.text("state").unwrap_or("open");
+                let wanted = Wanted::parse(wanted).map_err(|why| bad(&why))?;
+                let read = move |reader: &_| journal::incidents(reader, &wanted, limit).map(Some);
+                self.read(read).await
+            }
+            Thing::Incident(id) => {
+                // Ids are written in upper case.
+                let id = id.to_ascii_uppercase();
+                self.read(move |reader| journal::incident(reader, &id))
+                    .await
+            }
+            Thing::Events => {
+                let after = query.number("after", 0, 0..=i64::MAX);
+                let after = after.map_err(|why| bad(&why))?;
+                self.read(move |reader| journal::events(reader, after, limit).map(Some))
+                    .await
+            }
         }
     }
+
+    /// What the journal says, as JSON text; none is told as 404.
+    async fn read(
+        &self,
+        read: impl FnOnce(&crate::journal::Reader) -> Result<Option<String>, crate::journal::ReadError>
+        + Send
+        + 'static,
+    ) -> Answered {
+        let directory = self.operator.journal();
+        let directory = directory.ok_or_else(|| not_done(&NotDone::Off))?;
+        match self.reads.read(directory, read).await {
+            Ok(Some(body)) => Ok(text(body)),
+            Ok(None) => Err(error(
+                StatusCode::NOT_FOUND,
+                "the journal has no such incident; its whole id is needed",
+            )),
+            Err(why) => Err(match why {
+                NotRead::Busy | NotRead::Late => later(&why.to_string()),
+                NotRead::Failed(_) => error(StatusCode::INTERNAL_SERVER_ERROR, &why.to_string()),
+            }),
+        }
+    }
+}
+
+/// An answer, or a refusal.
+type Answered = Result<Response<Bytes>, Response<Bytes>>;
+
+fn not_done(why: &NotDone) -> Response<Bytes> {
+    let said = why.to_string();
+    match why {
+        NotDone::NoSuch(_) => error(StatusCode::NOT_FOUND, &said),
+        NotDone::TooShort(_) => bad(&said),
+        NotDone::State(..) | NotDone::Several(..) | NotDone::Off => {
+            error(StatusCode::CONFLICT, &said)
+        }
+        NotDone::Record(_) | NotDone::Ending => later(&said),
+    }
+}
+
+/// A check as it is shown.
+fn check((name, check, state): &(Arc<str>, Check, State)) -> Value {
+    let last = |last: &Last| {
+        json!({
+            "time": last.at.to_string(), "ok": last.ok, "why": last.why, "seconds": last.took.as_secs_f64(),
+        })
+    };
+    let up = match state.health {
+        Health::Up => Some(true),
+        Health::Down => Some(false),
+        Health::Unknown => None,
+    };
+    json!({
+        "name": name,
+        "kind": check.probe.kind(),
+        "description": check.description,
+        "critical": check.critical,
+        "up": up,
+        "since": state.since.to_string(),
+        "alerting": state.alerting,
+        "failing_since": state.failing_since.map(|at| at.to_string()),
+        "last": state.last.as_ref().map(last),
+    })
+}
+
+fn json(value: &Value) -> Response<Bytes> {
+    text(value.to_string())
+}
+
+fn text(mut body: String) -> Response<Bytes> {
+    body.push('\n');
+    told(StatusCode::OK, body)
+}
+
+fn error(status: StatusCode, why: &str) -> Response<Bytes> {
+    told(status, format!("{}\n", json!({ "error": why })))
+}
+
+fn bad(why: &str) -> Response<Bytes> {
+    error(StatusCode::BAD_REQUEST, why)
+}
+
+/// A refusal of what may go well soon.
+fn later(why: &str) -> Response<Bytes> {
+    let mut refused = error(StatusCode::SERVICE_UNAVAILABLE, why);
+    let soon = HeaderValue::from_static("1");
+    refused.headers_mut().insert(RETRY_AFTER, soon);
+    refused
+}
+
+fn told(status: StatusCode, body: String) -> Response<Bytes> {
+    let mut response = answer(status, "application/json", body);
+    let never = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, never);
+    response
 }

@@ -7,8 +7,8 @@
 //!  GET  /            landing page          GET  /-/healthy   the process is alive
 //!  GET  /metrics     the page              GET  /-/ready     the first snapshot was read
 //!  POST /hooks/NAME  alerts of an alert server
-//!  GET  /health      for load balancers    (control socket)  GET /api/v1/status, POST /api/v1/reload,
-//!                                                             and what operators may do: [`api`]
+//!  GET  /health      for load balancers    (control socket)  POST /api/v1/reload
+//!  /api/v1/...       what operators may see and order: [`api`]; on the control socket too
 //! ```
 
 mod accept;
@@ -21,13 +21,16 @@ mod options;
 mod press;
 mod requests;
 mod router;
+mod tokens;
 
+pub use api::{Access, Api, ApiRouter};
 pub use control::{Control, ControlRouter, Reloaded};
 pub use hooks::{HookRouter, Hooks};
 pub use options::Options;
 pub use press::page;
 pub use requests::Requests;
 pub use router::Router;
+pub use tokens::Tokens;
 
 use std::sync::Arc;
 
@@ -46,6 +49,8 @@ pub struct View {
     pub told: Vec<Arc<dyn Told>>,
     /// Who takes alerts.
     pub hooks: Hooks,
+    /// Who may use the API.
+    pub api: Access,
     /// How it is served.
     pub options: Options,
 }
@@ -67,4 +72,13 @@ fn answer(
 /// A short answer in plain text.
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     answer(status, "text/plain; charset=utf-8", body)
+}
+
+/// The same answer without its body, as HEAD wants it (RFC 9110, section 9.3.2).
+fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
+    let length = HeaderValue::from(response.body().len());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length);
+    *response.body_mut() = Bytes::new();
+    response
 }

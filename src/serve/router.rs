@@ -9,11 +9,13 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::hooks::{self, Hooks};
 use super::press::Press;
-use super::{Requests, View, answer, landing, metrics, text};
+use super::{Access, Requests, View, answer, landing, metrics, text, without_body};
 use crate::net::server::{Admit, Handler, Head, Request};
 
 /// What all hooks are counted under.
 const HOOKS: &str = "/hooks";
+/// What all of the API is counted under.
+const API: &str = "/api";
 
 /// Answers the requests of the HTTP listener.
 pub struct Router {
@@ -29,15 +31,21 @@ const UNREAD: usize = 1 << 10;
 
 impl Handler for Router {
     fn admit(&self, head: &Head<'_>) -> Admit {
-        match self.serves_hook(head.uri) {
-            true => self.admit_hook(head),
-            false => Admit::AtMost(UNREAD),
+        if self.serves_hook(head.uri) {
+            self.admit_hook(head)
+        } else if self.serves_api(head.uri) {
+            self.admit_api(head)
+        } else {
+            Admit::AtMost(UNREAD)
         }
     }
 
     async fn handle(&self, request: Request) -> Response<Bytes> {
         if self.serves_hook(&request.uri) {
             return self.hook(&request).await;
+        }
+        if self.serves_api(&request.uri) {
+            return self.api(&request).await;
         }
         self.respond(&request.method, &request.uri, &request.headers)
             .await
@@ -113,7 +121,28 @@ impl Router {
         response
     }
 
-    /// Answers one request to what is no hook.
+    /// Whether a path is the API's, and that is served beside the rest.
+    fn serves_api(&self, uri: &Uri) -> bool {
+        Access::is_api(uri.path()) && self.view().api.is_beside()
+    }
+
+    /// Lets in the body of who may use the API.
+    pub(super) fn admit_api(&self, head: &Head<'_>) -> Admit {
+        let admitted = self.view().api.admit(head);
+        if let Admit::Refused(response) = &admitted {
+            self.requests.count(API, response.status().as_u16());
+        }
+        admitted
+    }
+
+    /// Answers a request to the API.
+    pub(super) async fn api(&self, request: &Request) -> Response<Bytes> {
+        let response = self.view().api.respond(request).await;
+        self.requests.count(API, response.status().as_u16());
+        response
+    }
+
+    /// Answers one request to what is neither a hook nor the API.
     pub async fn respond(
         &self,
         method: &Method,
@@ -160,11 +189,7 @@ impl Router {
             _ => text(StatusCode::OK, "healthy\n"),
         };
         if *method == Method::HEAD {
-            let length = HeaderValue::from(response.body().len());
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, length);
-            *response.body_mut() = Bytes::new();
+            response = without_body(response);
         }
         self.requests.count(known, response.status().as_u16());
         response

@@ -172,7 +172,7 @@ fn the_control_socket_tells_the_state_to_its_owner_alone() {
         std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let (code, state) = get_unix(&socket, "/api/v1/status");
+    let (code, state) = get_unix(&socket, "/api/v1/state");
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
     assert_eq!(
         (code, state["pid"].as_u64()),

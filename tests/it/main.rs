@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails by panicking"
 )]
 
+mod api;
 mod collector;
 mod config_generated;
 mod config_load;

@@ -2,7 +2,8 @@
 
 use crate::program::{Program, Scratch, exchange, output};
 
-const CONFIG: &str = r#"
+/// A playbook that waits for a person.
+pub const CONFIG: &str = r#"
 http: {listen: ['127.0.0.1:0']}
 node: {match: {instance: [here]}}
 hooks: {am: {kind: alertmanager}}
@@ -27,7 +28,7 @@ fn told(scratch: &Scratch, args: &[&str], code: i32) -> String {
 }
 
 /// Sends an alert that fires.
-fn fire(address: &str) {
+pub fn fire(address: &str) {
     let now = nodeward::model::moment::Timestamp::now().to_string();
     let body = r#"{"version": "4", "receiver": "r", "status": "firing", "alerts": [{"status": "firing",
         "labels": {"alertname": "Full", "instance": "here", "severity": "warning"}, "annotations": {},

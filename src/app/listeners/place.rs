@@ -15,6 +15,7 @@ pub(super) fn setting(kind: Kind) -> &'static str {
     match kind {
         Kind::Http => "http.listen",
         Kind::Hooks => "hooks.listen",
+        Kind::Api => "api.listen",
         Kind::Zabbix => "zabbix.listen",
         Kind::Control => "control",
     }
@@ -84,7 +85,7 @@ pub(super) async fn tls(
 pub(super) fn refusal((kind, address): &Name, error: &BindError, house: &House) -> String {
     let or_flag = match kind {
         Kind::Http => "--web.listen-address or ",
-        Kind::Hooks | Kind::Zabbix | Kind::Control => "",
+        Kind::Hooks | Kind::Api | Kind::Zabbix | Kind::Control => "",
     };
     let holder = address
         .rsplit_once(':')

@@ -6,6 +6,7 @@ mod passive;
 mod process;
 mod pushed;
 mod reading;
+mod refused;
 mod reload;
 mod served;
 
@@ -15,6 +16,7 @@ pub use passive::Passive;
 pub use process::Process;
 pub use pushed::Pushed;
 pub use reading::Reading;
+pub use refused::Refused;
 pub use reload::{LastReload, Reload};
 pub use served::Served;
 
@@ -36,6 +38,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
         process::FAMILIES,
         pushed::FAMILIES,
         reading::FAMILIES,
+        refused::FAMILIES,
         reload::FAMILIES,
         served::FAMILIES,
         crate::subject::SNAPSHOT_FAMILIES,

@@ -17,7 +17,7 @@ pub struct Served {
     /// TLS handshakes on them.
     pub handshakes: Arc<tls::Counters>,
     /// What each kind of listener speaks, by the section of the config it is of.
-    pub speaks: [(&'static str, tls::Slot); 2],
+    pub speaks: [(&'static str, tls::Slot); 3],
 }
 
 crate::families! { Served:

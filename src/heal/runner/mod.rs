@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would, forecast};
 pub use handle::{Healing, LOCAL, NotDone};
-pub use summary::{Firing, NodeState, Open, STAGE_BOUNDS, Summary, Tally};
+pub use summary::{Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, Ours, Refused};

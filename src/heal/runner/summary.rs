@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::book::Book;
 use crate::dialect::{Distribution, Exemplar};
-use crate::heal::guards::Verdict;
+use crate::heal::guards::{STORM, Verdict};
 use crate::heal::incident::{Incident, State};
 use crate::heal::machine::Step;
 use crate::heal::plan::Mode;
@@ -62,25 +62,58 @@ impl NodeState {
     }
 }
 
-/// An open incident, for people.
+/// An incident, for people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Open {
+pub struct Listed {
     /// Its name.
     pub id: IncidentId,
     /// Its playbook.
     pub playbook: String,
     /// What is healed.
     pub target: String,
+    /// The worst severity its alerts had.
+    pub severity: Severity,
     /// Its state.
     pub state: &'static str,
     /// When it was opened.
+    #[serde(serialize_with = "rfc3339")]
     pub opened: Timestamp,
     /// When it last changed its state.
+    #[serde(serialize_with = "rfc3339")]
     pub changed: Timestamp,
     /// Attempts so far.
     pub attempts: usize,
     /// What it waits for: the guards that refuse.
     pub refused_by: Vec<Verdict>,
+}
+
+impl Listed {
+    /// An incident as it is.
+    #[must_use]
+    pub fn of(incident: &Incident) -> Self {
+        let refused_by = match &incident.state {
+            State::Waiting { verdicts, .. } => {
+                verdicts.iter().filter(|v| !v.passes).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            id: incident.id.clone(),
+            playbook: incident.playbook.clone(),
+            target: incident.target.to_string(),
+            severity: incident.severity,
+            state: incident.state.as_str(),
+            opened: incident.opened.wall,
+            changed: incident.changed.wall,
+            attempts: incident.attempts.len(),
+            refused_by,
+        }
+    }
+}
+
+/// As the journal writes times.
+fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
 }
 
 /// An alert of this machine that fires.
@@ -91,6 +124,7 @@ pub struct Firing {
     /// How bad it is.
     pub severity: Severity,
     /// When it was told here.
+    #[serde(serialize_with = "rfc3339")]
     pub told: Timestamp,
     /// The incidents it belongs to; none if no playbook takes it.
     pub incidents: Vec<IncidentId>,
@@ -167,10 +201,12 @@ pub struct Summary {
     pub paused: Option<String>,
     /// Maintenance: why, by whom and since when.
     pub maintenance: Option<String>,
+    /// More incidents came up than a storm has: what the guard said of one that waits for its end.
+    pub storm: Option<String>,
     /// Open incidents by state, each state with its number.
     pub states: BTreeMap<&'static str, u64>,
     /// The oldest open incidents.
-    pub open: Vec<Open>,
+    pub open: Vec<Listed>,
     /// Alerts of this machine that fire, by severity.
     pub firing: BTreeMap<&'static str, u64>,
     /// The oldest of them.
@@ -219,12 +255,18 @@ impl Book {
             (None, false) if fires(Severity::Warning) || is_open => NodeState::Degraded,
             _ => NodeState::Healthy,
         };
+        let open: Vec<Listed> = open.into_iter().map(Listed::of).collect();
+        // It holds back whatever waits, so the oldest too.
+        let mut refusals = open.iter().flat_map(|incident| &incident.refused_by);
+        let storm = refusals.find(|verdict| verdict.guard == STORM);
+        let storm = storm.map(|verdict| verdict.value.clone());
         Summary {
             node,
             paused: self.switches.paused.clone(),
             maintenance: self.switches.maintenance.clone(),
+            storm,
             states,
-            open: open.into_iter().map(shown).collect(),
+            open,
             firing,
             alerts: self.firing(),
             playbooks: self.rules.playbooks.iter().map(mode).collect(),
@@ -252,21 +294,4 @@ impl Book {
 
 fn mode((name, playbook): (&String, &Playbook)) -> (String, Mode) {
     (name.clone(), playbook.mode)
-}
-
-fn shown(incident: &Incident) -> Open {
-    let refused_by = match &incident.state {
-        State::Waiting { verdicts, .. } => verdicts.iter().filter(|v| !v.passes).cloned().collect(),
-        _ => Vec::new(),
-    };
-    Open {
-        id: incident.id.clone(),
-        playbook: incident.playbook.clone(),
-        target: incident.target.to_string(),
-        state: incident.state.as_str(),
-        opened: incident.opened.wall,
-        changed: incident.changed.wall,
-        attempts: incident.attempts.len(),
-        refused_by,
-    }
 }

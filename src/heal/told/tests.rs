@@ -9,9 +9,10 @@ use crate::dialect::Distribution;
 use crate::dialect::otlp::Cumulative;
 use crate::dialect::prometheus::Format;
 use crate::heal::plan::Mode;
-use crate::heal::runner::{NodeState, Open, Tally};
+use crate::heal::runner::{Listed, NodeState, Tally};
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
+use crate::model::severity::Severity;
 
 fn summary() -> Summary {
     let mut spread = Distribution::default();
@@ -19,10 +20,11 @@ fn summary() -> Summary {
         spread.add(&STAGE_BOUNDS, seconds);
     }
     let web = || "web".to_owned();
-    let open = Open {
+    let open = Listed {
         id: IncidentId::new("01J"),
         playbook: web(),
         target: "unit:web.service".into(),
+        severity: Severity::Warning,
         state: "waiting",
         opened: Timestamp(1),
         changed: Timestamp(2),
@@ -34,6 +36,7 @@ fn summary() -> Summary {
         node: NodeState::Unhealthy,
         paused: Some("ann".into()),
         maintenance: None,
+        storm: None,
         states: [("acting", 0), ("escalated", 2), ("waiting", 1)].into(),
         open: vec![open],
         firing: [("critical", 1), ("info", 3)].into(),

@@ -57,6 +57,20 @@ pub struct Request {
     pub certificate: Option<Arc<Certificate>>,
 }
 
+impl Request {
+    /// Its head alone.
+    #[must_use]
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            method: &self.method,
+            uri: &self.uri,
+            headers: &self.headers,
+            peer: self.peer,
+            certificate: self.certificate.as_deref(),
+        }
+    }
+}
+
 /// An answer with its whole body; writing it copies nothing.
 pub type Response = hyper::Response<Bytes>;
 

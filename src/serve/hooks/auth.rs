@@ -11,19 +11,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use sha2::{Digest, Sha256};
+use hyper::header::{HeaderMap, HeaderName};
+use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::options::{self, Hook};
 use crate::heal::intake::Kind;
 use crate::net::tls::{Certificate, Name};
-
-type Hash = [u8; 32];
+use crate::serve::tokens::{Hash, Known, credentials, hash};
 
 /// What a hook asks of who sends.
 pub(super) struct Guard {
-    tokens: Vec<Hash>,
+    tokens: Known,
     basic: Option<Hash>,
     signed: Option<Signed>,
     /// Names of which one must be in the certificate; empty where none is asked for.
@@ -67,12 +66,11 @@ impl Denied {
 
 impl Guard {
     pub(super) fn new(hook: &Hook, kind: Kind) -> Self {
-        let tokens = hook.bearer_token_file.iter().flat_map(|tokens| &tokens.0);
         let basic = hook.basic.as_ref().map(|basic| {
             hash(format!("{}:{}", basic.username, basic.password_file.reveal()).as_bytes())
         });
         Self {
-            tokens: tokens.map(|t| hash(t.reveal().as_bytes())).collect(),
+            tokens: Known::new(&hook.bearer_token_file),
             basic,
             signed: hook.hmac.as_ref().map(|hmac| Signed::new(hmac, kind)),
             names: hook
@@ -117,16 +115,11 @@ impl Guard {
     }
 
     fn credentials(&self, headers: &HeaderMap) -> Result<(), Denied> {
-        let given = headers.get(AUTHORIZATION).ok_or(Denied::NoCredentials)?;
-        let given = given.to_str().map_err(|_| Denied::Credentials)?;
-        let (scheme, given) = given.split_once(' ').ok_or(Denied::Credentials)?;
-        let given = given.trim();
+        let given = credentials(headers).ok_or(Denied::NoCredentials)?;
+        let (scheme, given) = given.map_err(|()| Denied::Credentials)?;
         let is = |name| scheme.eq_ignore_ascii_case(name);
         let matches = if is("bearer") {
-            let given = hash(given.as_bytes());
-            // Each is looked at, so that it does not show which one it was.
-            let every = self.tokens.iter().map(|token| token.ct_eq(&given));
-            every.fold(Choice::from(0), |any, one| any | one)
+            self.tokens.holds(&hash(given.as_bytes()))
         } else if is("basic") {
             let given = hash(&STANDARD.decode(given).map_err(|_| Denied::Credentials)?);
             self.basic
@@ -197,10 +190,6 @@ impl Signed {
         mac.update(body);
         mac.verify_slice(&given).map_err(|_| Denied::Signature)
     }
-}
-
-fn hash(bytes: &[u8]) -> Hash {
-    Sha256::digest(bytes).into()
 }
 
 /// 32 bytes of 64 hexadecimal digits.

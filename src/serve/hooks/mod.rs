@@ -37,7 +37,7 @@ use crate::net::tls::Certificate;
 use crate::telemetry::traces;
 
 pub use counts::Counts;
-pub use options::{Basic, ClientCertificate, Hmac, Hook, Invalid, Options, Tokens};
+pub use options::{Basic, ClientCertificate, Hmac, Hook, Invalid, Options};
 
 use auth::{Denied, Guard};
 
@@ -134,13 +134,7 @@ impl Hooks {
 
     /// Answers a whole request.
     pub(super) async fn respond(&self, request: &Request) -> Response<Bytes> {
-        let head = Head {
-            method: &request.method,
-            uri: &request.uri,
-            headers: &request.headers,
-            peer: request.peer,
-            certificate: request.certificate.as_deref(),
-        };
+        let head = request.head();
         if let Some(refused) = self.refuse(&head) {
             return refused;
         }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use hyper::header::HeaderName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -17,6 +17,7 @@ use crate::model::secret::Secret;
 use crate::model::severity::Severity;
 use crate::net::address::Address;
 use crate::net::tls;
+use crate::serve::tokens::Tokens;
 
 /// Longest name of a hook: it is a label of metrics and a part of every episode.
 const LONGEST_NAME: usize = 64;
@@ -105,10 +106,6 @@ pub struct ClientCertificate {
 fn window() -> Period {
     Period::secs(300)
 }
-
-/// One token, or two while one takes the place of the other.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tokens(pub Vec<Secret>);
 
 /// Why options cannot be used. Each text names its key below `hooks`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -398,50 +395,6 @@ impl JsonSchema for Options {
                 "tls": generator.subschema_for::<Option<tls::ServerOptions>>()
             },
             "additionalProperties": generator.subschema_for::<Option<Hook>>(),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrTwo;
-
-        impl<'de> Visitor<'de> for OneOrTwo {
-            type Value = Tokens;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the path of a file, or a list of two")
-            }
-
-            fn visit_str<E: de::Error>(self, token: &str) -> Result<Tokens, E> {
-                Ok(Tokens(vec![Secret::new(token)]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tokens, A::Error> {
-                let mut tokens = Vec::new();
-                while let Some(token) = seq.next_element()? {
-                    tokens.push(token);
-                }
-                Ok(Tokens(tokens))
-            }
-        }
-        deserializer.deserialize_any(OneOrTwo)
-    }
-}
-
-impl JsonSchema for Tokens {
-    fn schema_name() -> Cow<'static, str> {
-        "Tokens".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let secret = generator.subschema_for::<Secret>();
-        json_schema!({
-            "anyOf": [secret, { "type": "array", "items": secret, "minItems": 1, "maxItems": 2 }]
         })
     }
 }

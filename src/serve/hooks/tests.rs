@@ -17,7 +17,8 @@ use crate::model::secret::Secret;
 use crate::net::accept::{Counters, Drain, Serve};
 use crate::net::server::{Http, Limits};
 use crate::net::stream::Stream;
-use crate::serve::{Requests, Router, View};
+use crate::serve::api::{self, Access};
+use crate::serve::{Requests, Router, Tokens, View};
 use crate::subject::{Machine, Sampler};
 
 const ALERTS: &str = r#"{"alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-11-22T16:43:32Z"},
@@ -128,6 +129,7 @@ impl House {
             sampler: Arc::new(sampler),
             told: Vec::new(),
             hooks: Hooks::new(options, inbox.clone()),
+            api: Access::new(&api::Options::default(), None),
             options: crate::serve::Options::default(),
         };
         let router = Router::new(Arc::new(view), Arc::<Requests>::default());

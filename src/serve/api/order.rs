@@ -1,0 +1,172 @@
+//! What a body wants done.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::route::{Verb, is_id};
+use crate::heal::runner::Order;
+use crate::model::moment::Timestamp;
+
+/// Most of a reason in characters: it is shown in one line.
+const REASON: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pause {
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resume {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Maintenance {
+    on: bool,
+    reason: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    incident: String,
+}
+
+pub(super) fn order(verb: Verb, body: &[u8]) -> Result<Order, String> {
+    match verb {
+        Verb::Pause => {
+            let Pause { reason } = read(body)?;
+            let reason = reason.as_deref().map(line).transpose()?;
+            Ok(Order::Pause { reason })
+        }
+        Verb::Resume => {
+            let Resume {} = read(body)?;
+            Ok(Order::Resume)
+        }
+        Verb::Maintenance => maintenance(read(body)?),
+        Verb::Approve => Ok(Order::Approve(incident(body)?)),
+        Verb::Reject => Ok(Order::Reject(incident(body)?)),
+        Verb::Cancel => Ok(Order::Cancel(incident(body)?)),
+    }
+}
+
+fn maintenance(asked: Maintenance) -> Result<Order, String> {
+    match asked {
+        Maintenance {
+            on: true,
+            reason: Some(reason),
+            until,
+        } => {
+            let until = until.map(|text| {
+                let at = Timestamp::parse(&text).ok_or_else(|| {
+                    format!("until {text:?} is no time such as 2026-11-22T16:38:47Z")
+                })?;
+                if at <= Timestamp::now() {
+                    return Err(format!("until {at} is over already"));
+                }
+                Ok(at)
+            });
+            Ok(Order::MaintenanceOn {
+                reason: line(&reason)?,
+                until: until.transpose()?,
+            })
+        }
+        Maintenance { on: true, .. } => Err("maintenance needs a reason".into()),
+        Maintenance {
+            on: false,
+            reason: None,
+            until: None,
+        } => Ok(Order::MaintenanceOff),
+        Maintenance { on: false, .. } => {
+            Err("the end of maintenance takes neither reason nor until".into())
+        }
+    }
+}
+
+fn incident(body: &[u8]) -> Result<String, String> {
+    let About { incident } = read(body)?;
+    match is_id(&incident) {
+        true => Ok(incident),
+        false => Err("an incident's id has letters and digits only, at most 64".into()),
+    }
+}
+
+/// A body as JSON; an empty one is an empty object.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|error| format!("the body is not as it should be: {error}"))
+}
+
+/// One line of text that says something.
+fn line(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("the reason is empty".into())
+    } else if text.chars().count() > REASON || text.chars().any(char::is_control) {
+        Err(format!(
+            "a reason is one line of at most {REASON} characters"
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::api::route::Route;
+
+    #[test]
+    fn bodies_become_orders_or_say_what_is_wrong() {
+        let verb = |name: &str| match Route::find(&format!("/api/v1/{name}")) {
+            Some(Route::Order(verb)) => verb,
+            other => panic!("{name}: {other:?}"),
+        };
+        let good = |name: &str, body: &str| order(verb(name), body.as_bytes()).unwrap();
+        assert_eq!(good("pause", ""), Order::Pause { reason: None });
+        assert_eq!(good("resume", "{}"), Order::Resume);
+        assert_eq!(
+            good(
+                "maintenance",
+                r#"{"on": true, "reason": " disk ", "until": "2999-01-01T00:00:00Z"}"#
+            ),
+            Order::MaintenanceOn {
+                reason: "disk".into(),
+                until: Timestamp::parse("2999-01-01T00:00:00Z"),
+            }
+        );
+        assert_eq!(
+            good("maintenance", r#"{"on": false}"#),
+            Order::MaintenanceOff
+        );
+        assert_eq!(
+            good("approve", r#"{"incident": "01JD"}"#),
+            Order::Approve("01JD".into())
+        );
+        for (name, body, word) in [
+            ("pause", r#"{"reson": "x"}"#, "reson"),
+            ("pause", r#"{"reason": "  "}"#, "empty"),
+            ("pause", "{\"reason\": \"a\\u001b[2J\"}", "one line"),
+            ("maintenance", r#"{"on": true}"#, "reason"),
+            (
+                "maintenance",
+                r#"{"on": true, "reason": "x", "until": "soon"}"#,
+                "soon",
+            ),
+            (
+                "maintenance",
+                r#"{"on": true, "reason": "x", "until": "2001-01-01T00:00:00Z"}"#,
+                "over",
+            ),
+            ("maintenance", r#"{"on": false, "reason": "x"}"#, "neither"),
+            ("cancel", "", "incident"),
+            ("cancel", r#"{"incident": "a/b"}"#, "letters"),
+        ] {
+            let wrong = order(verb(name), body.as_bytes()).unwrap_err();
+            assert!(wrong.contains(word), "{name} {body}: {wrong}");
+        }
+    }
+}
