@@ -10,7 +10,7 @@
 //! | [`model`] | pure types that all layers share: durations, sizes, patterns, alerts, targets |
 //! | [`telemetry`] | nodeward's own logs and traces, and its word to the service manager |
 //! | [`host`] | the only reader of the machine: roots, kept files, calls that can hang, lenient parsers |
-//! | [`net`] | HTTP client and server, acceptor, addresses, names, backoff |
+//! | [`net`] | HTTP client and server, TLS, acceptor, addresses, names, backoff |
 //! | [`journal`] | the durable, hash-chained record of everything decided and done |
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
 //! | [`peer`] | clients of other programs: systemd, container engines |

@@ -17,6 +17,7 @@ use crate::model::secret::Secret;
 use crate::model::target::Target;
 use crate::net::client::{Client, Error, Limits, Protocol, Request, Response};
 use crate::net::endpoint::{Endpoint, Place, percent_encoded};
+use crate::net::tls::{self, Connector};
 
 /// Largest answer read.
 const ANSWER: usize = 64 << 10;
@@ -29,8 +30,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// Where to: `http://host:port/path`. No part of it comes from the alert.
+    /// Where to: `http://host:port/path` or `https://host/path`. No part of it comes from the alert.
     pub url: String,
+    /// Whom to trust with `https`. Default: the authorities of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::ClientOptions>,
     /// Method. Default: POST.
     #[serde(default)]
     pub method: Method,
@@ -97,7 +101,9 @@ impl Http {
     fn endpoint(&self) -> Result<Endpoint, String> {
         let endpoint: Endpoint = self.url.parse().map_err(|e| format!("url: {e}"))?;
         match endpoint.place() {
-            Place::Unix(_) => Err("url: write http://host:port/path".to_owned()),
+            Place::Unix(_) => {
+                Err("url: write http://host:port/path or https://host/path".to_owned())
+            }
             Place::Tcp { .. } => Ok(endpoint),
         }
     }
@@ -165,6 +171,11 @@ impl Action for Http {
         match self.endpoint() {
             Err(why) => wrong.push(why),
             Ok(endpoint) => {
+                let tls = self
+                    .tls
+                    .iter()
+                    .flat_map(|tls| tls.faults(endpoint.is_secure()));
+                wrong.extend(tls.map(|fault| fault.to_string()));
                 if let Place::Tcp { host, .. } = endpoint.place()
                     && let Ok(address) = host.parse()
                 {
@@ -234,6 +245,10 @@ impl Action for Http {
             Err(why) => return Outcome::failed(why),
         };
         started(json!({"host": filled.endpoint.to_string()}));
+        let trusted = match filled.endpoint.place() {
+            Place::Tcp { host, .. } => Connector::named(self.tls.as_ref(), host),
+            Place::Unix(_) => Connector::default(),
+        };
         let mut last = None;
         for address in addresses {
             let left = until.saturating_duration_since(Instant::now());
@@ -242,19 +257,20 @@ impl Action for Http {
                 whole: left,
                 response: ANSWER,
             };
-            let client = Client::new(address, Protocol::Http1, limits, world.resolver.clone());
+            let client = Client::new(address, Protocol::Http1, limits, world.resolver.clone())
+                .trusting(trusted.clone());
             match client.send(self.request(&filled, order)).await {
                 Ok(answer) => return judged(&filled.endpoint, &answer),
                 // Nothing was sent: another address may do.
                 Err(error @ (Error::Connect { .. } | Error::BadRequest { .. })) => {
                     last = Some(error);
                 }
-                Err(error) => return Outcome::unknown(said(&error)),
+                Err(error) => return Outcome::unknown(error.told()),
             }
         }
         Outcome::failed(last.map_or_else(
             || format!("{} has no address", filled.endpoint),
-            |error| said(&error),
+            |error| error.told(),
         ))
     }
 
@@ -282,7 +298,7 @@ async fn allowed(
             Some(why) => {
                 refused.get_or_insert(why);
             }
-            None => good.extend(format!("http://{address}").parse()),
+            None => good.push(endpoint.to(address)),
         }
     }
     match refused {
@@ -362,13 +378,6 @@ fn judged(endpoint: &Endpoint, answer: &Response) -> Outcome {
         _ => format!("{endpoint} answered {status}"),
     };
     Outcome::Failed { why, detail }
-}
-
-fn said(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
 
 #[cfg(test)]

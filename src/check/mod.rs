@@ -56,7 +56,8 @@ pub struct World {
 
 /// The options of one kind of probe.
 pub trait Kind: Send + Sync {
-    /// What is wrong with them that their types do not show; the key each is about (empty: all of them), and why.
+    /// What is wrong with them that their types do not show; the key each is about (empty: all of them; `a.b`: b within
+    /// a), and why.
     fn faults(&self) -> Vec<(&'static str, String)>;
     /// What probes. Opens nothing; `timeout` is the check's own.
     ///

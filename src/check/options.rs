@@ -127,8 +127,12 @@ impl Check {
             }
         }
         for (key, why) in self.probe.options().faults() {
-            let keys = ["probe", self.probe.kind(), key];
-            fault(keys.strip_suffix(&[""]).unwrap_or(&keys), why);
+            let below = key.split('.').filter(|key| !key.is_empty());
+            let keys: Vec<_> = ["probe", self.probe.kind()]
+                .into_iter()
+                .chain(below)
+                .collect();
+            fault(&keys, why);
         }
         faults
     }

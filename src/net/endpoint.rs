@@ -5,7 +5,7 @@
 //! quote the text they refuse, because paths and queries of webhook URLs are often secrets.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -19,6 +19,7 @@ pub const UNIX_PATH_MAX: usize = 107;
 pub struct Endpoint {
     place: Place,
     path: PathAndQuery,
+    secure: bool,
 }
 
 /// Where the socket of a peer is.
@@ -39,13 +40,12 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Nothing before `://`.
-    #[error("the URL has no scheme: write http://host:port/path or unix:/path")]
+    #[error("the URL has no scheme: write http://host:port/path, https://... or unix:/path")]
     NoScheme,
-    /// TLS to peers is not part of this build.
-    #[error("https is not built in yet for this peer: use http:// or a local proxy that adds TLS")]
-    TlsNotBuilt,
     /// A scheme other than `http`, `https` and `unix`.
-    #[error("the URL's scheme is not known: write http://host:port/path or unix:/path")]
+    #[error(
+        "the URL's scheme is not known: write http://host:port/path, https://... or unix:/path"
+    )]
     UnknownScheme,
     /// `user:password@` in front of the host.
     #[error("the URL carries a user name or password: give credentials by their own setting")]
@@ -78,14 +78,31 @@ impl Endpoint {
         &self.path
     }
 
+    /// Whether TLS is spoken there (`https`).
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The same path and scheme at an address, such as one that the peer's name was looked up to.
+    #[must_use]
+    pub fn to(&self, address: SocketAddr) -> Self {
+        Self {
+            place: Place::Tcp {
+                host: address.ip().to_string(),
+                port: address.port(),
+            },
+            ..self.clone()
+        }
+    }
+
     /// The same peer at another absolute path and query.
     ///
     /// # Errors
     /// [`EndpointError::Path`] when `path` is not an absolute path.
     pub fn at(&self, path: &str) -> Result<Self, EndpointError> {
         Ok(Self {
-            place: self.place.clone(),
             path: path_and_query(path)?,
+            ..self.clone()
         })
     }
 
@@ -105,12 +122,21 @@ impl Endpoint {
     }
 
     /// What a `Host` header or `:authority` says of this peer (RFC 9110 section 7.2): no port when
-    /// it is 80, `localhost` for a Unix socket.
+    /// it is the scheme's own, `localhost` for a Unix socket.
     pub fn authority(&self) -> String {
         match &self.place {
             Place::Unix(_) => "localhost".to_owned(),
-            Place::Tcp { host, port: 80 } => bracketed(host),
+            Place::Tcp { host, port } if *port == self.scheme().1 => bracketed(host),
             Place::Tcp { host, port } => format!("{}:{port}", bracketed(host)),
+        }
+    }
+
+    /// The scheme and its own port (RFC 9110 section 4.2).
+    fn scheme(&self) -> (&'static str, u16) {
+        if self.secure {
+            ("https", 443)
+        } else {
+            ("http", 80)
         }
     }
 }
@@ -144,7 +170,9 @@ impl fmt::Display for Place {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Tcp { host, port } => write!(f, "http://{}:{port}", bracketed(host)),
+            Place::Tcp { host, port } => {
+                write!(f, "{}://{}:{port}", self.scheme().0, bracketed(host))
+            }
             Place::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -165,13 +193,12 @@ impl FromStr for Endpoint {
             return Ok(Self {
                 place: Place::Unix(unix_path(path).ok_or(EndpointError::UnixPath)?),
                 path: PathAndQuery::from_static("/"),
+                secure: false,
             });
         }
         let (scheme, rest) = text.split_once("://").ok_or(EndpointError::NoScheme)?;
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(EndpointError::TlsNotBuilt);
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
+        let secure = scheme.eq_ignore_ascii_case("https");
+        if !secure && !scheme.eq_ignore_ascii_case("http") {
             return Err(EndpointError::UnknownScheme);
         }
         if rest.contains('#') {
@@ -191,9 +218,10 @@ impl FromStr for Endpoint {
         Ok(Self {
             place: Place::Tcp {
                 host,
-                port: port.unwrap_or(80),
+                port: port.unwrap_or(if secure { 443 } else { 80 }),
             },
             path,
+            secure,
         })
     }
 }
@@ -300,6 +328,9 @@ mod tests {
                 "/",
             ),
             ("HTTP://web", "http://web:80", "web", "/"),
+            ("HTTPS://web/a", "https://web:443", "web", "/a"),
+            ("https://web:80", "https://web:80", "web:80", "/"),
+            ("http://web:443", "http://web:443", "web:443", "/"),
             (
                 "http://10.0.0.1:9090/a/b?c=d",
                 "http://10.0.0.1:9090",
@@ -345,7 +376,6 @@ mod tests {
         for (text, error) in [
             ("", NoScheme),
             ("localhost:4318", NoScheme),
-            ("https://collector:4318", TlsNotBuilt),
             ("ftp://x", UnknownScheme),
             ("http://user:secret@host/", Credentials),
             ("http:///path", Host),
@@ -421,10 +451,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_what_it_takes_it_takes_again(text in "(http://|unix:)?[ -~é]{0,40}") {
+        fn never_panics_and_what_it_takes_it_takes_again(text in "(https?://|unix:)?[ -~é]{0,40}") {
             if let Ok(endpoint) = text.parse::<Endpoint>() {
                 let again: Endpoint = endpoint.to_string().parse().expect("its own text");
                 prop_assert_eq!(again.place(), endpoint.place());
+                prop_assert_eq!(again.is_secure(), endpoint.is_secure());
             }
         }
     }

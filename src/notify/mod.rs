@@ -44,7 +44,7 @@ pub use told::{FAMILIES, INSTRUMENTS};
 
 /// The options of one kind of notifier.
 pub trait Kind: Send + Sync {
-    /// What is wrong with them that their types do not show; the key each is about (empty: all of them), and why.
+    /// What is wrong with them that their types do not show; the key each is about (empty: all of them; `a.b`: b within a), and why.
     fn faults(&self) -> Vec<(&'static str, String)>;
 
     /// What delivers. Opens nothing yet.

@@ -15,6 +15,7 @@ use crate::model::secret::Secret;
 use crate::net::client::{self, Client, Error, Limits, Protocol, Request};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
+use crate::net::tls;
 
 /// Nobody reads the answer; a server that sends more than this is none that was meant.
 const ANSWER: usize = 1 << 20;
@@ -27,8 +28,11 @@ const LONGEST: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// Where it is posted to: `http://HOST:PORT/PATH`, or `unix:/PATH` for a socket.
+    /// Where it is posted to: `https://HOST/PATH`, `http://HOST:PORT/PATH`, or `unix:/PATH` for a socket.
     pub url: String,
+    /// Whom to trust with `https`. Default: the authorities of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::ClientOptions>,
     /// A file with the token that is sent as `Authorization: Bearer TOKEN`; relative to the config file's directory, or
     /// `credential:NAME`. Default: none.
     #[serde(default, skip_serializing)]
@@ -45,8 +49,15 @@ const fn timeout() -> Period {
 impl Kind for Webhook {
     fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        if let Err(why) = self.url.parse::<Endpoint>() {
-            faults.push(("url", why.to_string()));
+        match self.url.parse::<Endpoint>() {
+            Err(why) => faults.push(("url", why.to_string())),
+            Ok(endpoint) => {
+                let found = self
+                    .tls
+                    .iter()
+                    .flat_map(|tls| tls.faults(endpoint.is_secure()));
+                faults.extend(found.map(|fault| (fault.key, fault.why)));
+            }
         }
         let visible = |token: &Secret| token.reveal().bytes().all(|b| b.is_ascii_graphic());
         if !self.bearer_token_file.as_ref().is_none_or(visible) {
@@ -70,7 +81,8 @@ impl Kind for Webhook {
         };
         let token = self.bearer_token_file.as_ref();
         Ok(Box::new(Post {
-            client: Client::new(endpoint, Protocol::Http1, limits, resolver.clone()),
+            client: Client::new(endpoint, Protocol::Http1, limits, resolver.clone())
+                .trusting(tls::Connector::new(self.tls.clone().unwrap_or_default())),
             authorization: token.map(|token| Secret::new(format!("Bearer {}", token.reveal()))),
         }))
     }
@@ -148,10 +160,7 @@ impl Sink for Post {
                 self.client.endpoint(),
             ),
             Err(error @ Error::BadRequest { .. }) => Delivery::Refused(error.to_string()),
-            Err(error) => match std::error::Error::source(&error) {
-                Some(source) => Delivery::failed(format!("{error}: {source}")),
-                None => Delivery::failed(error.to_string()),
-            },
+            Err(error) => Delivery::failed(error.told()),
         }
     }
 }
@@ -213,7 +222,8 @@ mod tests {
     #[test]
     fn faults_never_repeat_a_secret() {
         let hook = Webhook {
-            url: "https://hooks/T0/secret".into(),
+            url: "ftp://hooks/T0/secret".into(),
+            tls: None,
             bearer_token_file: Some(Secret::new("two words")),
             timeout: Period::secs(0),
         };

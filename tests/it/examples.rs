@@ -1,6 +1,7 @@
 //! The configs in the docs are taken by the real loader.
 
 use crate::program::{Scratch, output};
+use crate::tls::testing::Authority;
 
 /// What stands in fences of this kind.
 fn blocks<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
@@ -23,12 +24,21 @@ fn every_config_of_the_docs_is_valid() {
     ] {
         scratch.write(secret, &format!("{secret} of the docs\n"));
     }
+    scratch.write("pager.token", "secret-of-the-docs\n");
+    let authority = Authority::new("ours");
+    for name in ["ca", "siem"] {
+        authority.write(scratch.path(), name);
+    }
+    authority
+        .issue(&["db-01.example"])
+        .write(scratch.path(), "db-01");
     for (page, least) in [
         ("README.md", 2),
         ("docs/HEALING.md", 3),
         ("docs/CHECKS.md", 5),
         ("docs/JOURNAL.md", 1),
         ("docs/API.md", 1),
+        ("docs/NOTIFY.md", 1),
     ] {
         let file = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(file).unwrap();

@@ -1,7 +1,7 @@
 //! TLS of the running program: who comes in by a certificate, what a port does with garbage, and files that change.
 
 #[path = "../../src/net/tls/testing.rs"]
-mod testing;
+pub mod testing;
 
 use std::time::Duration;
 

@@ -188,3 +188,38 @@ fn what_can_be_known_is_said_at_once() {
     let act = http(json!({"url": "http://api/x", "path": [{"from": "name"}]}));
     assert!(act.render(&case.order()).unwrap_err().contains("segment"));
 }
+
+#[tokio::test]
+async fn the_certificate_is_that_of_the_name_though_an_address_is_connected_to() {
+    use crate::net::tls::tests::{Place, before};
+
+    let place = Place::new();
+    let (port, asked) = answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let options = place.serving(&place.authority.issue(&["api.example"]));
+    let at = before(&format!("127.0.0.1:{port}"), options).await;
+    let case = Case::default();
+    let world = over(case.world(), &["127.0.0.1"]);
+    let act = |host: &str| {
+        http(json!({
+            "url": format!("https://{host}:{}/", at.port()), "tls": {"ca_file": place.path("ca.pem")},
+            "allow_loopback": true,
+        }))
+    };
+    let outcome = act("other.example")
+        .act(&world, &case.order(), |_| ())
+        .await;
+    let Outcome::Failed { why, .. } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(
+        why.contains("is for api.example, not for other.example"),
+        "{why}"
+    );
+    let outcome = act("api.example").act(&world, &case.order(), |_| ()).await;
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    let asked = asked.await.unwrap();
+    assert!(
+        asked.contains(&format!("host: api.example:{}", at.port())),
+        "{asked}"
+    );
+}

@@ -56,7 +56,6 @@ impl Told for Served {
         ] {
             trouble.push([kind], tally.get());
         }
-        drop(trouble);
         let speaking = self.speaks.iter();
         let speaking: Vec<_> = speaking
             .filter_map(|(name, slot)| Some((*name, slot.get()?)))
@@ -69,7 +68,6 @@ impl Told for Served {
         for (failure, kind) in tls::FAILURES {
             failures.push([kind], self.handshakes.failed(failure));
         }
-        drop(failures);
         let mut expiry = page.family(&EXPIRY);
         for (listener, server) in speaking {
             if let Some(end) = server.not_after() {

@@ -18,6 +18,7 @@ use crate::model::duration::Period;
 use crate::model::size::Size;
 use crate::net::client::{Client, Error, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
+use crate::net::tls;
 
 pub use statuses::Statuses;
 
@@ -28,8 +29,11 @@ const TOLD: usize = 200;
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// What is asked for: `http://host:port/path` or `unix:/path` (then `/` is asked for).
+    /// What is asked for: `http://host:port/path`, `https://host/path` or `unix:/path` (then `/` is asked for).
     pub url: String,
+    /// Whom to trust with `https`; a certificate that is not valid fails the check. Default: the authorities of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::ClientOptions>,
     /// How it is asked.
     #[serde(default)]
     pub method: Verb,
@@ -112,12 +116,17 @@ fn is_header(name: &str, value: &str) -> bool {
 
 impl Kind for Http {
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults: Vec<_> = self
-            .endpoint()
-            .err()
-            .map(|why| ("url", why))
-            .into_iter()
-            .collect();
+        let mut faults = Vec::new();
+        match self.endpoint() {
+            Err(why) => faults.push(("url", why)),
+            Ok(endpoint) => {
+                let found = self
+                    .tls
+                    .iter()
+                    .flat_map(|tls| tls.faults(endpoint.is_secure()));
+                faults.extend(found.map(|fault| (fault.key, fault.why)));
+            }
+        }
         for (key, headers) in [
             ("request_headers", &self.request_headers),
             ("response_headers", &self.response_headers),
@@ -160,7 +169,8 @@ impl Kind for Http {
                 Protocol::Http1,
                 limits,
                 world.resolver.clone(),
-            ),
+            )
+            .trusting(tls::Connector::new(self.tls.clone().unwrap_or_default())),
             request,
             options: self.clone(),
         }))

@@ -228,3 +228,42 @@ async fn scheduled_probes_keep_their_connection_and_others_make_their_own() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_certificate_must_be_for_the_name_and_of_a_trusted_authority() {
+    use crate::net::tls::tests::{Place, before};
+
+    let world = world();
+    let place = Place::new();
+    let url = saying(FINE).await;
+    let plain = url
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/healthz"));
+    let at = before(
+        plain.unwrap(),
+        place.serving(&place.authority.issue(&["web.example"])),
+    )
+    .await;
+    let url = format!("https://localhost:{}/healthz", at.port());
+    let tls = |name: Option<&str>| json!({"ca_file": place.path("ca.pem"), "server_name": name});
+    let named = json!({"http": {"url": url, "tls": tls(Some("web.example"))}});
+    let seen = probe(named, &world).await;
+    assert!(seen.ok, "{seen:?}");
+    for (probed, why) in [
+        (
+            json!({"http": {"url": url, "tls": tls(None)}}),
+            "is for web.example, not for localhost",
+        ),
+        (
+            json!({"http": {"url": url}}),
+            "no authority that is trusted here",
+        ),
+    ] {
+        let seen = probe(probed, &world).await;
+        assert!(!seen.ok && seen.why.contains(why), "{seen:?}");
+    }
+    let bad = check(json!({"http": {"url": "http://x", "tls": {"ca_file": "gone.pem"}}}));
+    let bad = faults(&Options::from([("it".to_owned(), bad)]));
+    let keys: Vec<_> = bad.iter().map(|fault| fault.keys.join(".")).collect();
+    assert_eq!(keys, ["probe.http.tls", "probe.http.tls.ca_file"]);
+}

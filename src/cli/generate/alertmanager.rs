@@ -124,6 +124,11 @@ fn write_all(page: &mut String, nodes: &[&Node], credentials: &str) -> std::fmt:
             url = quoted(url),
             credentials = quoted(credentials),
         )?;
+        if url.starts_with("https:") {
+            page.push_str(
+                "      # tls_config: {ca_file: ca.pem, cert_file: alertmanager.crt, key_file: alertmanager.key} # as hooks.tls asks\n",
+            );
+        }
     }
     Ok(())
 }

@@ -124,14 +124,13 @@ mod tests {
     fn plain_text_is_never_a_silent_choice() {
         let refused =
             |text, protocol| place(text, Kind::Base, Signal::Traces, protocol, false).unwrap_err();
-        assert_eq!(
-            refused("c:4317", Protocol::Grpc),
-            EndpointError::TlsNotBuilt
-        );
-        assert_eq!(
-            refused("https://c", Protocol::HttpProtobuf),
-            EndpointError::TlsNotBuilt
-        );
+        for (text, protocol, peer) in [
+            ("c:4317", Protocol::Grpc, "https://c:4317"),
+            ("https://c", Protocol::HttpProtobuf, "https://c:443"),
+        ] {
+            let place = place(text, Kind::Base, Signal::Traces, protocol, false).unwrap();
+            assert_eq!(place.to_string(), peer);
+        }
         assert_eq!(
             refused("c:4318", Protocol::HttpProtobuf),
             EndpointError::NoScheme

@@ -12,17 +12,22 @@ use serde::{Deserialize, Serialize};
 use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::model::size::Size;
+use crate::net::tls;
 
 /// Where and how telemetry is pushed over OTLP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The receiver's URL, such as `http://127.0.0.1:4318`; for HTTP, `v1/metrics`, `v1/traces` and
+    /// The receiver's URL, such as `http://127.0.0.1:4318` or `https://otlp.example`; for HTTP, `v1/metrics`, `v1/traces` and
     /// `v1/logs` are appended to it. Nothing is sent over OTLP until this key or one of
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`,
     /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT` names a
     /// receiver. Default: none.
     pub endpoint: Option<String>,
+    /// Whom to trust with `https`, and which certificate to show. Default: `OTEL_EXPORTER_OTLP_CERTIFICATE`,
+    /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `OTEL_EXPORTER_OTLP_CLIENT_KEY`, else the authorities of the system and
+    /// no certificate.
+    pub tls: Option<tls::ClientOptions>,
     /// `http/protobuf` or `grpc`. Default: `OTEL_EXPORTER_OTLP_PROTOCOL`, else `http/protobuf`.
     pub protocol: Option<Protocol>,
     /// Headers sent with each request, for what is no secret (a tenant, say). Names that carry
@@ -65,6 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             endpoint: None,
+            tls: None,
             protocol: None,
             headers: BTreeMap::new(),
             headers_file: None,

@@ -17,6 +17,7 @@ use super::pairs;
 use super::resource::Overrides;
 use super::signal::Signal;
 use crate::net::endpoint::Endpoint;
+use crate::net::tls;
 
 /// The default of `otlp.timeout` and `OTEL_EXPORTER_OTLP_TIMEOUT`.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +34,8 @@ const QUEUE_MOST: u64 = 1 << 30;
 pub struct Route {
     /// Where each request goes, path included.
     pub endpoint: Endpoint,
+    /// Whom to trust, if that is `https`.
+    pub tls: tls::ClientOptions,
     /// HTTP or gRPC.
     pub protocol: Protocol,
     /// What the user adds to each request; every value is marked sensitive.
@@ -190,6 +193,21 @@ fn route(
             .parsed(&environment::own(signal, "ENDPOINT"), parse(Kind::Exact))
             .or_else(|| variables.parsed(&environment::general("ENDPOINT"), parse(Kind::Base)))?
     };
+    let tls = match &options.tls {
+        Some(tls) => {
+            for fault in tls.faults(endpoint.is_secure()) {
+                let complaint = Complaint {
+                    origin: Origin::Key("tls"),
+                    text: fault.to_string(),
+                };
+                if !keys.contains(&complaint) {
+                    keys.push(complaint);
+                }
+            }
+            tls.clone()
+        }
+        None => trusted(signal, variables),
+    };
     let headers = match config_headers {
         Some(headers) => headers.clone(),
         None => variables
@@ -208,6 +226,7 @@ fn route(
         .unwrap_or(Compression::Gzip);
     Some(Route {
         endpoint,
+        tls,
         protocol,
         headers,
         timeout,
@@ -221,15 +240,37 @@ fn refuse_what_is_not_there(variables: &mut Variables<'_>) {
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
         environment::temporality,
     );
-    for suffix in ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] {
-        let own = Signal::ALL.map(|signal| environment::own(signal, suffix));
-        for name in own.iter().chain([&environment::general(suffix)]) {
-            if variables.text(name).is_some() {
-                let text = "certificates of one's own are not supported for OTLP yet";
-                variables.complain(name, text);
-            }
-        }
+}
+
+/// Whom the variables trust, and the certificate they show.
+fn trusted(signal: Signal, variables: &mut Variables<'_>) -> tls::ClientOptions {
+    let usable = |options: &tls::ClientOptions| match options.faults(true).into_iter().next() {
+        Some(fault) => Err(fault.why),
+        None => Ok(()),
+    };
+    let authorities = |text: &str| {
+        let ca_file = Some(text.into());
+        usable(&tls::ClientOptions {
+            ca_file,
+            ..Default::default()
+        })
+        .map(|()| text.into())
+    };
+    let mut options = tls::ClientOptions {
+        ca_file: variables.of(signal, "CERTIFICATE", authorities),
+        ..Default::default()
+    };
+    let path = |text: &str| Ok::<_, String>(text.into());
+    let pair = tls::ClientOptions {
+        cert_file: variables.of(signal, "CLIENT_CERTIFICATE", path),
+        key_file: variables.of(signal, "CLIENT_KEY", path),
+        ..Default::default()
+    };
+    match usable(&pair) {
+        Ok(()) => (options.cert_file, options.key_file) = (pair.cert_file, pair.key_file),
+        Err(why) => variables.complain(&environment::general("CLIENT_CERTIFICATE"), &why),
     }
+    options
 }
 
 fn key_complaint(key: &'static str, text: &str) -> Complaint {

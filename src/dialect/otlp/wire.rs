@@ -16,6 +16,7 @@ use super::settings::Route;
 use super::{grpc, gzip};
 use crate::net::client::{Client, Error, Limits, Protocol as Http, Request};
 use crate::net::resolve::Resolver;
+use crate::net::tls::Connector;
 
 /// What every request says of its sender ("User Agent" of the OTLP exporter specification).
 pub const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-nodeward/", env!("CARGO_PKG_VERSION"));
@@ -99,7 +100,8 @@ impl Wire {
             whole: route.timeout,
             response: ANSWER_MOST,
         };
-        let client = Client::new(route.endpoint.clone(), protocol, limits, resolver.clone());
+        let client = Client::new(route.endpoint.clone(), protocol, limits, resolver.clone())
+            .trusting(Connector::new(route.tls.clone()));
         Self {
             client,
             route: route.clone(),
@@ -171,7 +173,7 @@ fn unanswered(error: &Error) -> Answer {
         told: told.clone(),
     };
     match error {
-        Error::Connect { .. } => later(Reason::Connect),
+        Error::Connect { .. } | Error::Tls { .. } => later(Reason::Connect),
         Error::TimedOut { .. } => later(Reason::Timeout),
         Error::Closed { .. } => later(Reason::Broken),
         Error::BadResponse { .. } => later(Reason::Malformed),

@@ -20,8 +20,9 @@ use super::error::Cause;
 use super::response::{self, Response};
 use super::{Error, Protocol};
 use crate::net::connect::connect;
-use crate::net::endpoint::Endpoint;
+use crate::net::endpoint::{Endpoint, Place};
 use crate::net::resolve::Resolver;
+use crate::net::tls::Connector;
 use crate::net::watched::{Watch, Watched};
 
 /// Bounds hyper's buffers, and with them the head of an answer: 64 KiB.
@@ -142,11 +143,20 @@ pub(super) async fn open(
     endpoint: &Endpoint,
     protocol: Protocol,
     limit: Duration,
-    resolver: &Resolver,
+    (resolver, tls): (&Resolver, &Connector),
 ) -> Result<Connection, Error> {
     let peer = || endpoint.to_string();
     let deadline = Instant::now() + limit;
-    let stream = match timeout_at(deadline, connect(endpoint.place(), deadline, resolver)).await {
+    let connecting = async {
+        let stream = connect(endpoint.place(), deadline, resolver).await?;
+        match endpoint.place() {
+            Place::Tcp { host, .. } if endpoint.is_secure() => {
+                tls.connect(stream, host, Some(protocol.alpn())).await
+            }
+            _ => Ok(stream),
+        }
+    };
+    let stream = match timeout_at(deadline, connecting).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if error.kind() != io::ErrorKind::TimedOut => {
             return Err(Error::Connect {

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::net::tls::Refusal;
+
 /// Why there is no whole answer. `peer` is scheme, host and port (or the socket's path) only.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +33,14 @@ pub enum Error {
         /// What the connection said.
         #[source]
         source: hyper::Error,
+    },
+    /// TLS was broken off after the connection was made, as a server does that misses a client certificate.
+    #[error("no TLS connection to {peer}: {why}")]
+    Tls {
+        /// Whom.
+        peer: String,
+        /// What was said.
+        why: Refusal,
     },
     /// The answer's body is larger than the cap.
     #[error("the answer of {peer} is larger than {limit} bytes")]
@@ -73,7 +83,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. } | Self::TimedOut { .. } | Self::Closed { .. }
+            Self::Connect { .. } | Self::TimedOut { .. } | Self::Closed { .. } | Self::Tls { .. }
         )
     }
 }
@@ -97,6 +107,13 @@ impl Cause {
     }
 
     pub(super) fn told_of(self, peer: String) -> Error {
+        let refused = match &self {
+            Self::Closed(source) | Self::Bad(source) => Refusal::of(source),
+            Self::TooLarge(_) => None,
+        };
+        if let Some(why) = refused {
+            return Error::Tls { peer, why };
+        }
         match self {
             Self::Closed(source) => Error::Closed { peer, source },
             Self::Bad(source) => Error::BadResponse { peer, source },

@@ -33,6 +33,7 @@ use connection::{Connection, Failure};
 
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
+use crate::net::tls::Connector;
 
 /// Which HTTP is spoken to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,10 +45,20 @@ pub enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// Its name in TLS (RFC 7301 section 6, RFC 9113 section 3.2).
+    const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
+}
+
 /// Bounds on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Name resolution and connecting together; default 5 s. Several addresses of one name share it.
+    /// Name resolution, connecting and the handshake of TLS together; default 5 s. Several addresses of one name share it.
     pub connect: Duration,
     /// The whole request, connecting and one retry included; default 10 s. A [`Request`] may bring
     /// its own.
@@ -77,6 +88,7 @@ pub struct Client {
     protocol: Protocol,
     limits: Limits,
     resolver: Resolver,
+    tls: Connector,
     kept: Mutex<Option<Connection>>,
 }
 
@@ -88,8 +100,15 @@ impl Client {
             protocol,
             limits,
             resolver,
+            tls: Connector::default(),
             kept: Mutex::new(None),
         }
+    }
+
+    /// The same, which trusts whom `tls` does where the endpoint is `https`. Otherwise it trusts the authorities of the system.
+    #[must_use]
+    pub fn trusting(self, tls: Connector) -> Self {
+        Self { tls, ..self }
     }
 
     /// The peer this client talks to.
@@ -134,7 +153,7 @@ impl Client {
             &self.endpoint,
             self.protocol,
             self.limits.connect,
-            &self.resolver,
+            (&self.resolver, &self.tls),
         )
         .await?;
         match connection.send(request, self.limits.response).await {

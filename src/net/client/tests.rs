@@ -314,3 +314,67 @@ fn can_be_sent_between_threads() {
     let client = client("http://127.0.0.1:1".parse().unwrap());
     sendable(client.send(Request::get()));
 }
+
+#[tokio::test]
+async fn https_is_spoken_to_who_is_trusted() {
+    use crate::net::tls::Connector;
+    use crate::net::tls::tests::{Place, before};
+
+    let place = Place::new();
+    let (listener, _) = listening().await;
+    let plain = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 1024];
+            while let Ok(1..) = stream.read(&mut head).await {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    let required = crate::net::tls::ServerOptions {
+        client_ca_file: Some(place.path("ca.pem")),
+        ..place.serving(&place.authority.issue(&["localhost"]))
+    };
+    let at = before(&plain, required).await;
+    let endpoint: Endpoint = format!("https://localhost:{}", at.port()).parse().unwrap();
+    let client = |tls| {
+        let resolver = Resolver::default();
+        Client::new(
+            endpoint.clone(),
+            Protocol::Http1,
+            Limits::default(),
+            resolver,
+        )
+        .trusting(tls)
+    };
+    let mine = place.authority.issue(&["mine.example"]);
+    let known = client(Connector::new(place.showing("mine", &mine)));
+    for _ in 0..2 {
+        let answer = known.send(Request::get()).await.unwrap();
+        assert_eq!(&answer.body[..], b"hi");
+    }
+    let why = client(Connector::new(place.trusting()))
+        .send(Request::get())
+        .await;
+    let why = why.unwrap_err();
+    assert!(
+        matches!(why, Error::Tls { .. }) && why.is_transient(),
+        "{why:?}"
+    );
+    assert!(
+        why.told().contains("asks for a client certificate"),
+        "{}",
+        why.told()
+    );
+    let why = client(Connector::default())
+        .send(Request::get())
+        .await
+        .unwrap_err();
+    let told = why.told();
+    assert!(
+        told.starts_with(&format!("cannot connect to {endpoint}: ")),
+        "{told}"
+    );
+    assert!(told.contains("set tls.ca_file"), "{told}");
+}

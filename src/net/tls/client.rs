@@ -44,27 +44,36 @@ pub struct Options {
 }
 
 impl Options {
-    /// Everything that is wrong with them, and with the files they name; may block.
+    /// Everything that is wrong with them, and with the files they name, given whether they are of any use; may block. The
+    /// keys begin with `tls`.
     #[must_use]
-    pub fn faults(&self) -> Vec<Fault> {
+    pub fn faults(&self, secure: bool) -> Vec<Fault> {
         let mut faults = Vec::new();
+        if !secure {
+            let why =
+                "means nothing without TLS: write https:// (of syslog, tls://), or leave it out";
+            faults.push(Fault::new("tls", why));
+        }
         if let Some(path) = &self.ca_file {
             let read = files::authorities(path);
-            faults.extend(read.err().map(|why| Fault::new("ca_file", why)));
+            faults.extend(read.err().map(|why| Fault::new("tls.ca_file", why)));
         }
         faults.extend(match (&self.cert_file, &self.key_file) {
-            (Some(cert), Some(key)) => files::pair(cert, key).err(),
+            (Some(cert), Some(key)) => files::pair(cert, key).err().map(below),
             (None, None) => None,
-            (Some(_), None) => Some(Fault::new("cert_file", "needs its key: set key_file too")),
+            (Some(_), None) => Some(Fault::new(
+                "tls.cert_file",
+                "needs its key: set key_file too",
+            )),
             (None, Some(_)) => Some(Fault::new(
-                "key_file",
+                "tls.key_file",
                 "needs its certificate: set cert_file too",
             )),
         });
         let bad = |name: &String| server_name(name).is_err();
         if let Some(name) = self.server_name.as_ref().filter(|name| bad(name)) {
             let why = format!("{name:?} is no host name or address");
-            faults.push(Fault::new("server_name", why));
+            faults.push(Fault::new("tls.server_name", why));
         }
         faults
     }
@@ -91,7 +100,7 @@ impl Options {
             .with_root_certificates(trusted);
         let mut config = match (&self.cert_file, &self.key_file) {
             (Some(cert), Some(key)) => {
-                let pair = files::pair(cert, key).map_err(|fault| format!("tls.{fault}"))?;
+                let pair = files::pair(cert, key).map_err(|fault| below(fault).to_string())?;
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
             }
             _ => builder.with_no_client_auth(),
@@ -124,6 +133,15 @@ impl Connector {
     pub fn new(options: Options) -> Self {
         let read = Mutex::default();
         Self(Arc::new(Inner { options, read }))
+    }
+
+    /// By these options, or none, for a peer whose certificate is for `name` unless they say otherwise: for one that is
+    /// connected to by its address.
+    #[must_use]
+    pub fn named(options: Option<&Options>, name: &str) -> Self {
+        let mut options = options.cloned().unwrap_or_default();
+        options.server_name.get_or_insert_with(|| name.to_owned());
+        Self::new(options)
     }
 
     /// Speaks TLS on `stream` to `host`, with the one application protocol given (ALPN, RFC 7301), if any.
@@ -197,6 +215,15 @@ impl Connector {
     fn read(&self) -> MutexGuard<'_, Option<Read>> {
         self.0.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A fault of the pair, by the key where it stands.
+fn below(fault: Fault) -> Fault {
+    let key = match fault.key {
+        "key_file" => "tls.key_file",
+        _ => "tls.cert_file",
+    };
+    Fault { key, ..fault }
 }
 
 fn refused(refusal: Refusal) -> io::Error {

@@ -47,4 +47,4 @@ fn provider() -> Arc<CryptoProvider> {
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -194,8 +194,8 @@ impl Options {
 }
 
 #[derive(Debug, Clone)]
-struct Loaded {
-    config: Arc<ServerConfig>,
+pub(super) struct Loaded {
+    pub(super) config: Arc<ServerConfig>,
     /// When the certificate ends, in Unix seconds.
     not_after: Option<u64>,
 }
@@ -208,8 +208,8 @@ pub struct Server {
 }
 
 #[derive(Debug)]
-struct State {
-    loaded: Loaded,
+pub(super) struct State {
+    pub(super) loaded: Loaded,
     stamps: Stamps,
     looked: Instant,
     /// Somebody looks at the files now.
@@ -284,7 +284,7 @@ impl Server {
         state.looking = false;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

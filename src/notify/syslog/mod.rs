@@ -1,4 +1,4 @@
-//! Syslog: a server or SIEM by UDP or TCP in RFC 5424, or the local socket.
+//! Syslog: a server or SIEM by UDP, TCP or TLS in RFC 5424, or the local socket.
 //!
 //! Owns the way to the receiver. TCP frames by counting octets only: with a line break as the frame, whoever writes an alert
 //! writes records. The local socket speaks the older form that its daemons read there, through the crate `syslog`.
@@ -18,6 +18,7 @@ use super::{Kind, Sink};
 use crate::model::duration::Period;
 use crate::net::endpoint::{EndpointError, Place, UNIX_PATH_MAX};
 use crate::net::resolve::Resolver;
+use crate::net::tls;
 
 /// Where the local daemon listens.
 const LOCAL: &str = "/dev/log";
@@ -28,8 +29,11 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Syslog {
-    /// Where it is: `udp://HOST:514`, `tcp://HOST:601`, `local` for `/dev/log`, or `local:/PATH` for another local socket.
+    /// Where it is: `udp://HOST:514`, `tcp://HOST:601`, `tls://HOST:6514`, `local` for `/dev/log`, or `local:/PATH` for another local socket.
     pub address: String,
+    /// Whom to trust with `tls://`, and which certificate to show. Default: the authorities of the system, and no certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<tls::ClientOptions>,
     /// The facility, by its number: 1 user, 3 daemon, 4 auth, 10 authpriv, 13 log audit, 16 to 23 local0 to local7.
     #[serde(default = "audit")]
     #[schemars(range(min = 0, max = 23))]
@@ -61,6 +65,7 @@ const fn timeout() -> Period {
 enum Address {
     Udp(Place),
     Tcp(Place),
+    Tls(Place),
     Local(PathBuf),
 }
 
@@ -68,12 +73,12 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let forms = "write udp://HOST:514, tcp://HOST:601, local or local:/PATH";
+        let forms = "write udp://HOST:514, tcp://HOST:601, tls://HOST:6514, local or local:/PATH";
         let place = |rest: &str| match rest.parse() {
             Ok(place @ Place::Tcp { .. }) => Ok(place),
             Ok(Place::Unix(_)) => Err(format!("{text:?} is no address: {forms}")),
             Err(EndpointError::Port) => Err(format!(
-                "{text:?} needs a port from 1 to 65535, such as 514 for UDP or 601 for TCP"
+                "{text:?} needs a port from 1 to 65535, such as 514 for UDP, 601 for TCP or 6514 for TLS"
             )),
             Err(_) => Err(format!("{text:?} has no host name or address: {forms}")),
         };
@@ -88,9 +93,7 @@ impl FromStr for Address {
             _ => match text.split_once("://") {
                 Some(("udp", rest)) => place(rest).map(Self::Udp),
                 Some(("tcp", rest)) => place(rest).map(Self::Tcp),
-                Some(("tls", _)) => Err(format!(
-                    "{text:?}: TLS is not built in yet; use tcp:// to a local relay that adds it"
-                )),
+                Some(("tls", rest)) => place(rest).map(Self::Tls),
                 _ => Err(format!("{text:?} is no address: {forms}")),
             },
         }
@@ -100,12 +103,14 @@ impl FromStr for Address {
 impl Kind for Syslog {
     fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        faults.extend(
-            self.address
-                .parse::<Address>()
-                .err()
-                .map(|why| ("address", why)),
-        );
+        match self.address.parse::<Address>() {
+            Err(why) => faults.push(("address", why)),
+            Ok(address) => {
+                let secure = matches!(address, Address::Tls(_));
+                let found = self.tls.iter().flat_map(|tls| tls.faults(secure));
+                faults.extend(found.map(|fault| (fault.key, fault.why)));
+            }
+        }
         if self.facility > 23 {
             faults.push(("facility", "must be from 0 to 23".into()));
         }
@@ -126,7 +131,11 @@ impl Kind for Syslog {
         let resolver = resolver.clone();
         Ok(match self.address.parse()? {
             Address::Udp(place) => Box::new(udp::Udp::new(place, format, timeout, resolver)),
-            Address::Tcp(place) => Box::new(tcp::Tcp::new(place, format, timeout, resolver)),
+            Address::Tcp(place) => Box::new(tcp::Tcp::new(place, None, format, timeout, resolver)),
+            Address::Tls(place) => {
+                let tls = tls::Connector::new(self.tls.clone().unwrap_or_default());
+                Box::new(tcp::Tcp::new(place, Some(tls), format, timeout, resolver))
+            }
             Address::Local(path) => Box::new(local::Local::new(path, format, timeout)),
         })
     }
@@ -150,7 +159,7 @@ mod tests {
             Ok(Address::Local("/run/log".into()))
         );
         for (text, hint) in [
-            ("tls://siem:6514", "TLS is not built in yet"),
+            ("tls://siem", "needs a port"),
             ("tcp://siem", "needs a port"),
             ("tcp://unix:/run/x", "is no address"),
             ("udp://:514", "no host name"),

@@ -1,4 +1,4 @@
-//! Syslog over TCP (RFC 6587), framed by counting octets.
+//! Syslog over TCP (RFC 6587) or TLS (RFC 5425), framed by counting octets.
 //!
 //! Nothing comes back here either: a line that was written may still be lost with the connection. So the last ones are kept
 //! a while, and when the connection turns out dead they are written again on the next, before anything else. A receiver
@@ -20,6 +20,7 @@ use crate::net::connect::connect;
 use crate::net::endpoint::Place;
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
+use crate::net::tls::{Connector, Refusal};
 use crate::notify::{Delivery, Message, Sink};
 
 /// After a connection broke, what was written on it in this time may be lost: longer than [`UNANSWERED`].
@@ -42,6 +43,7 @@ struct Written {
 
 pub(super) struct Tcp {
     place: Place,
+    tls: Option<Connector>,
     format: Format,
     timeout: Duration,
     resolver: Resolver,
@@ -53,9 +55,16 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub fn new(place: Place, format: Format, timeout: Duration, resolver: Resolver) -> Self {
+    pub fn new(
+        place: Place,
+        tls: Option<Connector>,
+        format: Format,
+        timeout: Duration,
+        resolver: Resolver,
+    ) -> Self {
         Self {
             place,
+            tls,
             format,
             timeout,
             resolver,
@@ -94,8 +103,7 @@ impl Tcp {
                 Err(_) => self.died(End::Broken),
             }
         }
-        let mut stream = connect(&self.place, deadline, &self.resolver).await?;
-        bound(&stream)?;
+        let mut stream = self.connect(deadline).await?;
         while let Some(lost) = self.lost.pop_front() {
             match write(stream, &lost.frame, deadline).await {
                 Ok(still) => stream = still,
@@ -115,6 +123,18 @@ impl Tcp {
         }
         self.stream = Some(stream);
         Ok(())
+    }
+
+    async fn connect(&self, deadline: Instant) -> io::Result<Stream> {
+        let stream = connect(&self.place, deadline, &self.resolver).await?;
+        bound(&stream)?;
+        let (Some(tls), Place::Tcp { host, .. }) = (&self.tls, &self.place) else {
+            return Ok(stream);
+        };
+        match timeout_at(deadline, tls.connect(stream, host, None)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     fn keep(&mut self, frame: String, again: u8) {
@@ -144,7 +164,10 @@ impl Tcp {
     }
 
     fn why(&self, error: &io::Error) -> String {
-        format!("send to tcp://{}: {error}", self.place)
+        let scheme = self.tls.as_ref().map_or("tcp", |_| "tls");
+        let refused = Refusal::of(error);
+        let why = refused.map_or_else(|| error.to_string(), |refused| refused.to_string());
+        format!("send to {scheme}://{}: {why}", self.place)
     }
 }
 
@@ -180,7 +203,12 @@ async fn look(stream: &mut Stream) -> Option<End> {
 }
 
 async fn write(mut stream: Stream, frame: &str, deadline: Instant) -> io::Result<Stream> {
-    match timeout_at(deadline, stream.write_all(frame.as_bytes())).await {
+    let writing = async {
+        stream.write_all(frame.as_bytes()).await?;
+        // TLS may keep a part of it.
+        stream.flush().await
+    };
+    match timeout_at(deadline, writing).await {
         Ok(written) => written.map(|()| stream),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }

@@ -153,3 +153,67 @@ async fn the_local_socket_gets_the_form_its_daemons_read_and_is_found_again() {
         assert!(line.ends_with("\"] web.service is not healed"), "{line}");
     }
 }
+
+#[tokio::test]
+async fn tls_is_spoken_with_a_certificate_and_to_who_is_trusted() {
+    use crate::net::tls::tests::{Place, before};
+
+    let place = Place::new();
+    let (address, came) = receivers::tcp(Vec::new()).await;
+    let required = crate::net::tls::ServerOptions {
+        client_ca_file: Some(place.path("ca.pem")),
+        ..place.serving(&place.authority.issue(&["localhost"]))
+    };
+    let at = before(address.strip_prefix("tcp://").unwrap(), required).await;
+    let url = format!("tls://localhost:{}", at.port());
+    let shown = place.showing("mine", &place.authority.issue(&["node.example"]));
+    let with = |tls: serde_json::Value| -> Syslog {
+        serde_json::from_value(serde_json::json!({"address": url, "tls": tls})).unwrap()
+    };
+    let known = with(serde_json::to_value(shown).unwrap());
+    assert_eq!(known.faults(), []);
+    let mut sink = known.sink(&Resolver::default()).unwrap();
+    for id in ["e1", "e2"] {
+        assert_eq!(deliver(sink.as_mut(), id).await, Delivery::Taken);
+    }
+    until("both", || receivers::ids(&came) == ["e1", "e2"]).await;
+    let mut sink = with(serde_json::json!({}))
+        .sink(&Resolver::default())
+        .unwrap();
+    let Delivery::Failed { why, .. } = deliver(sink.as_mut(), "e3").await else {
+        panic!("nobody vouches for it")
+    };
+    assert!(
+        why.starts_with(&format!("send to {url}: ")) && why.contains("set tls.ca_file"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_webhook_by_https_is_posted_to_who_is_trusted() {
+    use crate::net::tls::tests::{Place, before};
+    use crate::notify::webhook::Webhook;
+
+    let place = Place::new();
+    let (url, came) = receivers::web(|_| Some("204 No Content")).await;
+    let plain = url
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/hook"));
+    let options = place.serving(&place.authority.issue(&["localhost"]));
+    let at = before(plain.unwrap(), options).await;
+    let url = format!("https://localhost:{}/hook", at.port());
+    let with = |tls: serde_json::Value| -> Box<dyn Sink> {
+        let options = serde_json::json!({"url": url, "tls": tls});
+        let options: Webhook = serde_json::from_value(options).unwrap();
+        assert_eq!(options.faults(), []);
+        options.sink(&Resolver::default()).unwrap()
+    };
+    let mut known = with(serde_json::json!({"ca_file": place.path("ca.pem")}));
+    assert_eq!(deliver(known.as_mut(), "e1").await, Delivery::Taken);
+    assert_eq!(came.lock().unwrap()[0].1["id"], "e1");
+    let mut other = with(serde_json::json!({}));
+    let Delivery::Failed { why, .. } = deliver(other.as_mut(), "e2").await else {
+        panic!("nobody vouches for it")
+    };
+    assert!(why.contains("cannot connect to https://localhost"), "{why}");
+}

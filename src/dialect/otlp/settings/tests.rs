@@ -104,20 +104,12 @@ fn grpc_goes_without_a_scheme_and_knows_insecure() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "gRPC"),
     ];
-    let map: BTreeMap<&str, &str> = variables.iter().copied().collect();
-    let lookup = |name: &str| map.get(name).map(|value| (*value).to_owned());
-    let (settings, complaints) = resolve(&Options::default(), &lookup);
-    assert!(
-        !settings.is_on(),
-        "without a scheme it is TLS, which is not built in"
-    );
-    assert_eq!(complaints.len(), 1);
+    let path = Signal::Metrics.grpc_path();
+    let route = route_of(&variables, Signal::Metrics);
+    assert_eq!(at(&route), format!("https://collector:4317{path}"));
     variables.push(("OTEL_EXPORTER_OTLP_INSECURE", "True"));
     let route = route_of(&variables, Signal::Metrics);
-    assert_eq!(
-        at(&route),
-        format!("http://collector:4317{}", Signal::Metrics.grpc_path())
-    );
+    assert_eq!(at(&route), format!("http://collector:4317{path}"));
     assert_eq!(route.protocol, Protocol::Grpc);
 }
 
@@ -310,4 +302,51 @@ fn the_section_reads_as_documented() {
     assert_eq!(options.protocol, Some(Protocol::Grpc));
     assert!(serde_json::from_str::<Options>(r#"{"endpiont": ""}"#).is_err());
     assert!(serde_json::from_str::<Options>(r#"{"protocol": "http/json"}"#).is_err());
+}
+
+#[test]
+fn certificates_come_from_the_config_or_from_variables() {
+    let place = crate::net::tls::tests::Place::new();
+    let ca = place.path("ca.pem");
+    let mine = place.showing("mine", &place.authority.issue(&["node.example"]));
+    let text = |path: &Option<std::path::PathBuf>| path.clone().unwrap().display().to_string();
+    let (authority, cert, key) = (
+        text(&mine.ca_file),
+        text(&mine.cert_file),
+        text(&mine.key_file),
+    );
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318"),
+        ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", authority.as_str()),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", cert.as_str()),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str()),
+    ];
+    let (settings, complaints) = with(&Options::default(), &variables);
+    assert_eq!(complaints, Vec::<String>::new());
+    assert_eq!(settings.route(Signal::Metrics).unwrap().tls, mine);
+    assert_eq!(settings.route(Signal::Traces).unwrap().tls.ca_file, None);
+    let (settings, complaints) = with(&Options::default(), &variables[..3]);
+    assert!(
+        complaints[0].contains("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: needs its key"),
+        "{complaints:?}"
+    );
+    assert_eq!(settings.route(Signal::Metrics).unwrap().tls.cert_file, None);
+    let keys = Options {
+        tls: Some(crate::net::tls::ClientOptions {
+            ca_file: Some(ca.clone()),
+            ..Default::default()
+        }),
+        ..Options::default()
+    };
+    let (settings, _) = with(&keys, &variables);
+    let route = settings.route(Signal::Metrics).unwrap();
+    assert_eq!(
+        (route.tls.ca_file.as_ref(), route.tls.cert_file.as_ref()),
+        (Some(&ca), None)
+    );
+    let (_, complaints) = with(&keys, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")]);
+    assert!(
+        complaints[0].starts_with("otlp.tls: means nothing without TLS"),
+        "{complaints:?}"
+    );
 }

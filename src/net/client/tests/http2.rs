@@ -149,3 +149,32 @@ async fn says_that_a_peer_does_not_speak_http2() {
     assert!(matches!(error, Error::BadResponse { .. }), "{error:?}");
     drop(server.await.unwrap());
 }
+
+#[tokio::test]
+async fn https_is_spoken_with_http2() {
+    use crate::net::tls::Connector;
+    use crate::net::tls::tests::{Place, before};
+
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = listener.local_addr().unwrap().to_string();
+    tokio::spawn(grpc(listener, 1, 1));
+    let at = before(
+        &plain,
+        place.serving(&place.authority.issue(&["localhost"])),
+    )
+    .await;
+    let endpoint: Endpoint = format!("https://localhost:{}/call", at.port())
+        .parse()
+        .unwrap();
+    let client = Client::new(
+        endpoint,
+        Protocol::Http2,
+        Limits::default(),
+        Resolver::default(),
+    )
+    .trusting(Connector::new(place.trusting()));
+    let request = Request::post(&b"message"[..]).header("te", "trailers");
+    let answer = client.send(request).await.unwrap();
+    assert_eq!(&answer.body[..], b"message");
+}

@@ -32,6 +32,7 @@ fn route(address: &str, protocol: Protocol, compression: Compression) -> Route {
     };
     Route {
         endpoint: endpoint.unwrap(),
+        tls: crate::net::tls::ClientOptions::default(),
         protocol,
         headers: [("x-tenant".parse().unwrap(), "ops".parse().unwrap())]
             .into_iter()
