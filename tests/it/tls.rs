@@ -192,3 +192,41 @@ fn a_certificate_that_nobody_asks_for_and_files_that_are_not_there_are_refused_w
         "{said}"
     );
 }
+
+#[test]
+fn the_api_asks_for_a_certificate_and_then_for_a_token() {
+    let scratch = Scratch::new();
+    let authority = Authority::new("ours");
+    authority.write(scratch.path(), "ca");
+    authority
+        .issue(&["web-1.example"])
+        .write(scratch.path(), "server");
+    let token = "0123456789abcdef";
+    scratch.write("ann.token", token);
+    let config = json!({
+        "http": {"listen": ["127.0.0.1:0"]},
+        "api": {
+            "listen": ["0.0.0.0:0"],
+            "tls": {"cert_file": "server.crt", "key_file": "server.key", "client_ca_file": "ca.pem"},
+            "tokens": {"ann": {"token_file": "ann.token", "role": "read"}},
+        },
+    });
+    let file = scratch.write("nodeward.yml", &config.to_string());
+    let mut program = Program::start(&scratch, &["--config", file.to_str().unwrap()]);
+    let line = program.line("taking orders at https://");
+    let port = line.split("taking orders at https://").nth(1).unwrap();
+    let api = format!("127.0.0.1:{}", port.split([':', '/']).nth(1).unwrap());
+    let known = client(&scratch, "ann", Some(&authority.issue(&["ann.example"])));
+    let nobody = client(&scratch, "nobody", None);
+    let request = |token: &str| {
+        format!("GET /api/v1/state HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")
+    };
+    assert_eq!(code(&ask(&known, &api, &request(token)).unwrap()), "200");
+    assert_eq!(code(&ask(&known, &api, &request("x")).unwrap()), "401");
+    assert!(ask(&nobody, &api, &request(token)).is_err());
+    // Nothing crosses the network in clear, so nothing is said of that.
+    let shown = output(&scratch, &["status"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("taking orders at https://"), "{shown}");
+    assert_eq!(program.end(), Some(0));
+}
