@@ -13,7 +13,7 @@
 //! | [`net`] | HTTP client and server, TLS, acceptor, addresses, names, backoff |
 //! | [`journal`] | the durable, hash-chained record of everything decided and done |
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
-//! | [`peer`] | clients of other programs: systemd, container engines |
+//! | [`peer`] | clients of other programs: systemd, container engines, Alertmanager |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
 //! | [`notify`] | telling people and their systems: in order, at least once, one room a kind of receiver |

@@ -2,6 +2,8 @@
 //!
 //! It runs while the config has a playbook or a hook. What serves, tells and asks holds the [`Door`], which is there all the time.
 
+mod reconciling;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use crate::dialect::otlp::{Metrics, Signal};
 use crate::dialect::prometheus::{Declared, Out};
 use crate::heal::hands::Hands;
 use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
+use crate::heal::reconcile;
 use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
 use crate::heal::world::World;
 use crate::host::Clock;
@@ -26,6 +29,7 @@ use crate::journal::{Journal, Restored};
 use crate::model::alert::Alert;
 use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
+use reconciling::Reconciling;
 
 /// How long notifiers may take to end when a reload turns healing off.
 const HANDOVER: Duration = Duration::from_secs(1);
@@ -156,6 +160,9 @@ struct Alive {
 #[derive(Default)]
 pub(super) struct Heal {
     pub(super) door: Arc<Door>,
+    /// What asking alert servers found.
+    pub(super) reconciled: Arc<reconcile::Counts>,
+    reconciling: Reconciling,
     alive: Option<Alive>,
 }
 
@@ -218,6 +225,7 @@ impl Heal {
                 alive.world.change(hands(settings, house));
                 alive.healing.change(rules).await;
                 alive.notifiers.change(&config.notify);
+                self.reconcile(settings, house);
             }
             return;
         }
@@ -254,6 +262,13 @@ impl Heal {
             directory: opened.directory,
             alerts: tokio::spawn(listen(Arc::clone(&self.door), Arc::clone(checks))),
         });
+        self.reconcile(settings, house);
+    }
+
+    fn reconcile(&mut self, settings: &Settings, house: &House) {
+        let hooks = &settings.config.hooks.named;
+        self.reconciling
+            .change(hooks, &house.resolver, &self.door, &self.reconciled);
     }
 
     /// Sends the journal on there from here on.
@@ -272,6 +287,7 @@ impl Heal {
     pub(super) async fn end(&mut self, deadline: tokio::time::Instant) {
         if let Some(alive) = self.alive.take() {
             alive.alerts.abort();
+            self.reconciling.end();
             self.door.set(None);
             alive.healing.end().await;
             alive.notifiers.stop(deadline).await;

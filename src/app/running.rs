@@ -207,7 +207,10 @@ impl Running {
                 handshakes: listeners.handshakes(),
                 speaks: listeners.speaks(),
             }),
-            Arc::new(Hooked(Arc::clone(&inbox.counts))),
+            Arc::new(Hooked {
+                counts: Arc::clone(&inbox.counts),
+                reconciled: Arc::clone(&healing.reconciled),
+            }),
             Arc::new(Refused(Arc::clone(&api))),
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Any open incident can be cancelled by a person; mode off and stale alerts end as suppressed. [`machine`] has the transitions,
-//! [`guards`] the reasons not to act, [`incident`] what is kept of each, [`intake`] what alert servers send.
+//! [`guards`] the reasons not to act, [`incident`] what is kept of each, [`intake`] what alert servers send,
+//! [`reconcile`] what they forgot to say.
 
 pub mod guards;
 pub mod hands;
@@ -31,6 +32,7 @@ pub mod job;
 pub mod machine;
 pub mod plan;
 pub mod playbook;
+pub mod reconcile;
 pub mod run;
 pub mod runner;
 pub mod told;

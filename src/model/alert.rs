@@ -42,6 +42,12 @@ impl Episode {
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// The source's name for its alert, if that has no slash.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        self.0.split('/').nth(1).unwrap_or_default()
+    }
+
     /// An episode as [`Episode::as_str`] gave it.
     #[must_use]
     pub fn stored(text: &str) -> Self {

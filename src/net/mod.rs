@@ -5,6 +5,7 @@
 //! | [`endpoint`] | where a peer is: `http://host:port/path` or `unix:/path` |
 //! | [`client`] | the one HTTP client of the house, HTTP/1.1 and HTTP/2 |
 //! | [`connect`] | connecting to a place |
+//! | [`credentials`] | what proves to a server who asks |
 //! | [`early`] | TCP connections tried before the runtime watches them |
 //! | [`backoff`] | how long to wait before trying again |
 //! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
@@ -25,6 +26,7 @@ pub mod backoff;
 pub mod bind;
 pub mod client;
 pub mod connect;
+pub mod credentials;
 pub mod early;
 pub mod endpoint;
 mod gathered;

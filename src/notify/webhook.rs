@@ -13,6 +13,7 @@ use crate::model::alert::Labels;
 use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::net::client::{self, Client, Error, Limits, Protocol, Request};
+use crate::net::credentials::{bearer, is_token};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
@@ -59,8 +60,7 @@ impl Kind for Webhook {
                 faults.extend(found.map(|fault| (fault.key, fault.why)));
             }
         }
-        let visible = |token: &Secret| token.reveal().bytes().all(|b| b.is_ascii_graphic());
-        if !self.bearer_token_file.as_ref().is_none_or(visible) {
+        if !self.bearer_token_file.as_ref().is_none_or(is_token) {
             let why = "the token in it has characters other than visible ASCII";
             faults.push(("bearer_token_file", why.into()));
         }
@@ -79,11 +79,10 @@ impl Kind for Webhook {
             whole,
             response: ANSWER,
         };
-        let token = self.bearer_token_file.as_ref();
         Ok(Box::new(Post {
             client: Client::new(endpoint, Protocol::Http1, limits, resolver.clone())
                 .trusting(tls::Connector::new(self.tls.clone().unwrap_or_default())),
-            authorization: token.map(|token| Secret::new(format!("Bearer {}", token.reveal()))),
+            authorization: self.bearer_token_file.as_ref().map(bearer),
         }))
     }
 }

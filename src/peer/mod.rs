@@ -4,5 +4,6 @@
 //! bounds on what it may send, deadlines, and counting what went wrong. A peer never decides what
 //! a number means or what to do about it; subjects and actions above do.
 
+pub mod alertmanager;
 pub mod container;
 pub mod systemd;

@@ -23,6 +23,7 @@ mod product;
 mod programs;
 mod prometheus;
 mod receiver;
+mod reconcile;
 mod reference;
 mod rsyslog;
 mod scratch;
@@ -64,6 +65,7 @@ const TESTS: &[&[PeerTest]] = &[
     collector::TESTS,
     product::TESTS,
     alertmanager::TESTS,
+    reconcile::TESTS,
     zabbix_server::TESTS,
     receiver::TESTS,
     outage::TESTS,

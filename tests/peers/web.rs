@@ -24,15 +24,26 @@ pub struct Request {
 impl Request {
     /// Sends a GET of `path` to `address`.
     pub fn send(address: SocketAddr, path: &str) -> Result<Self, Failed> {
+        let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n");
+        Self::write(address, path, &head)
+    }
+
+    /// Sends a POST of JSON.
+    pub fn post(address: SocketAddr, path: &str, body: &serde_json::Value) -> Result<Self, Failed> {
+        let body = body.to_string();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        Self::write(address, path, &head)
+    }
+
+    fn write(address: SocketAddr, path: &str, request: &str) -> Result<Self, Failed> {
         let what = format!("http://{address}{path}");
         let failed = |error: std::io::Error| Failed::from(format!("{what}: {error}"));
         let mut stream = TcpStream::connect_timeout(&address, patience()).map_err(failed)?;
         stream.set_read_timeout(Some(patience())).map_err(failed)?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n"
-        )
-        .map_err(failed)?;
+        stream.write_all(request.as_bytes()).map_err(failed)?;
         Ok(Self { stream, what })
     }
 

@@ -202,7 +202,8 @@ fn alert(sent: Sent, source: &str, severities: &Severities) -> Result<Alert, Lef
 }
 
 /// A fingerprint made of the labels, of 16 hex digits as the sources' own.
-fn of_labels(labels: &Labels) -> String {
+/// What an alert is called that came without its fingerprint.
+pub fn of_labels(labels: &Labels) -> String {
     let mut hash = Sha256::new();
     for (name, value) in labels {
         for part in [name, value] {

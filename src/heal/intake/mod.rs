@@ -31,6 +31,7 @@ use crate::model::alert::{Alert, Episode, Status};
 use crate::model::moment::Timestamp;
 use crate::model::trace::TraceContext;
 
+pub(super) use alertmanager::of_labels;
 pub use desk::{Accepted, Delivering, Desk, Refused};
 pub use ours::{Matching, Ours};
 pub use severity::Severities;

@@ -76,6 +76,9 @@ pub(super) struct Seen {
     pub(super) name: String,
     pub(super) incidents: Vec<IncidentId>,
     pub(super) at: Timestamp,
+    /// Its end was found by asking, not told: if it is told to fire after all, it does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) inferred: bool,
 }
 
 /// What a turn has changed, to take it back.
@@ -497,16 +500,21 @@ impl Book {
         let mut stale: Vec<_> = stale.map(|(e, s)| (e.clone(), s.clone())).collect();
         stale.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for (episode, seen) in stale {
-            for id in &seen.incidents {
-                let told = Event::Told(episode.clone(), Status::Resolved);
-                self.step(id, told, now);
-            }
-            let seen = Seen {
-                status: Status::Resolved,
-                ..seen
-            };
-            self.put_episode(&episode, seen, now);
+            self.resolve(&episode, seen, now);
         }
+    }
+
+    /// Takes an episode for over.
+    pub(super) fn resolve(&mut self, episode: &Episode, seen: Seen, now: &Moment) {
+        for id in &seen.incidents {
+            let told = Event::Told(episode.clone(), Status::Resolved);
+            self.step(id, told, now);
+        }
+        let seen = Seen {
+            status: Status::Resolved,
+            ..seen
+        };
+        self.put_episode(episode, seen, now);
     }
 
     /// Puts an episode as it is now on record.

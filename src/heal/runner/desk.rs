@@ -8,7 +8,7 @@ use crate::heal::intake::{Accepted, Delivery};
 use crate::heal::machine::{self, Event};
 use crate::heal::run::Run;
 use crate::journal::{Entry, Kind};
-use crate::model::alert::{Alert, Status};
+use crate::model::alert::{Alert, Episode, Status};
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
 
@@ -29,7 +29,8 @@ impl Book {
         now: &Moment,
     ) -> Accepted {
         let mut accepted = Accepted::default();
-        if self.known.contains(&delivery.key) {
+        let again = |alert| self.fires_again(alert);
+        if self.known.contains(&delivery.key) && !delivery.alerts.iter().any(again) {
             for alert in &delivery.alerts {
                 match local || self.rules.ours.is(alert) {
                     true => accepted.ours += 1,
@@ -39,7 +40,9 @@ impl Book {
             accepted.repeats = accepted.ours;
             return accepted;
         }
-        self.note_delivery(delivery.key);
+        if !self.known.contains(&delivery.key) {
+            self.note_delivery(delivery.key);
+        }
         self.parent = delivery.trace;
         let mut others = Vec::new();
         for alert in delivery.alerts {
@@ -76,7 +79,7 @@ impl Book {
         let before = self.episodes.get(&alert.episode);
         match before.map(|seen| seen.status) {
             // What was resolved once never fires again.
-            Some(Status::Resolved) => return false,
+            Some(Status::Resolved) if !self.fires_again(alert) => return false,
             Some(status) if status == alert.status && !self.is_untaken(hook, alert) => {
                 self.rate_anew(alert, now);
                 return false;
@@ -89,6 +92,7 @@ impl Book {
             name: alert.name().chars().take(200).collect(),
             incidents: before.map(|s| s.incidents.clone()).unwrap_or_default(),
             at: now.wall,
+            inferred: false,
         };
         let mut taken = Vec::new();
         let mut refused = Vec::new();
@@ -151,6 +155,46 @@ impl Book {
             };
             self.put_episode(&alert.episode, seen, now);
         }
+    }
+
+    /// Whether an alert fires of which only asking had told that it is over.
+    fn fires_again(&self, alert: &Alert) -> bool {
+        let seen = self.episodes.get(&alert.episode);
+        alert.status == Status::Firing
+            && seen.is_some_and(|s| s.status == Status::Resolved && s.inferred)
+    }
+
+    /// What fires of a hook, as far as was told.
+    pub(super) fn firing_of(&self, hook: &str) -> Vec<Episode> {
+        let firing = self.episodes.iter();
+        let firing = firing.filter(|(e, seen)| seen.status == Status::Firing && e.is_of(hook));
+        firing.map(|(episode, _)| episode.clone()).collect()
+    }
+
+    /// Takes episodes of a hook for over although nobody said so; how many of them fired.
+    pub(super) fn over(&mut self, hook: &str, episodes: &[Episode], now: &Moment) -> u64 {
+        let mut count = 0;
+        for episode in episodes.iter().filter(|e| e.is_of(hook)) {
+            let Some(seen) = self.episodes.get(episode).cloned() else {
+                continue;
+            };
+            if seen.status != Status::Firing {
+                continue;
+            }
+            count += 1;
+            let data = json!({
+                "ours": true, "hook": hook, "episode": episode, "status": Status::Resolved, "severity": seen.severity,
+                "alertname": seen.name, "by": "reconcile",
+                "why": "Alertmanager's API listed it no more, twice in a row",
+            });
+            self.commit.entries.push(Entry::new(Kind::Alert).data(data));
+            let seen = Seen {
+                inferred: true,
+                ..seen
+            };
+            self.resolve(episode, seen, now);
+        }
+        count
     }
 
     /// Whether an alert that fires was taken by no playbook so far: one may take it now.

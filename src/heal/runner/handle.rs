@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Mail, Order, Rules, Summary};
 use crate::heal::intake::{Accepted, Delivering, Delivery, Desk, Refused};
-use crate::model::alert::Alert;
+use crate::model::alert::{Alert, Episode};
 use crate::model::id::IncidentId;
 
 /// The source of alerts that checks of this machine raise; no hook may have this name.
@@ -82,6 +82,32 @@ impl Healing {
             Ok(()) => answer.await.unwrap_or(Err(Refused::Ending)),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Refused::Overloaded),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Refused::Ending),
+        }
+    }
+
+    /// Which alerts of a hook fire, as far as it was told.
+    pub async fn firing(&self, hook: &str) -> Vec<Episode> {
+        let (reply, answer) = oneshot::channel();
+        // Whoever ends has nothing left to compare.
+        drop(self.mail.send(Mail::Firing(hook.to_owned(), reply)).await);
+        answer.await.unwrap_or_default()
+    }
+
+    /// Takes alerts of a hook for over, of which nobody said so; how many of them fired. A hint like any other `resolved`, but if one
+    /// of them is told to fire after all, it does.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it was taken.
+    pub async fn over(&self, hook: &str, episodes: Vec<Episode>) -> Result<u64, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let mail = Mail::Over {
+            hook: hook.to_owned(),
+            episodes,
+            reply,
+        };
+        match self.mail.send(mail).await {
+            Ok(()) => answer.await.unwrap_or(Err(Refused::Ending)),
+            Err(_) => Err(Refused::Ending),
         }
     }
 

@@ -35,6 +35,7 @@ use super::intake::{Accepted, Delivery, Ours, Refused};
 use super::machine::{Effect, Event};
 use super::playbook;
 use crate::journal::{Commit, CommitError, Journal, Restored};
+use crate::model::alert::Episode;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
@@ -78,6 +79,12 @@ enum Mail {
         reply: oneshot::Sender<Result<Accepted, Refused>>,
     },
     Answer(IncidentId, Event),
+    Firing(String, oneshot::Sender<Vec<Episode>>),
+    Over {
+        hook: String,
+        episodes: Vec<Episode>,
+        reply: oneshot::Sender<Result<u64, Refused>>,
+    },
     Operate {
         by: String,
         order: Order,
@@ -133,6 +140,7 @@ struct Runner {
 /// Replies that wait for the record.
 enum Reply {
     Delivered(oneshot::Sender<Result<Accepted, Refused>>, Accepted),
+    Over(oneshot::Sender<Result<u64, Refused>>, u64),
     Operated(
         oneshot::Sender<Result<String, NotDone>>,
         Result<String, NotDone>,
@@ -250,6 +258,15 @@ impl Runner {
                     let result = self.book.operate(&by, order, &now);
                     replies.push(Reply::Operated(reply, result));
                 }
+                Mail::Firing(hook, reply) => gone(reply.send(self.book.firing_of(&hook))),
+                Mail::Over {
+                    hook,
+                    episodes,
+                    reply,
+                } => {
+                    let count = self.book.over(&hook, &episodes, &now);
+                    replies.push(Reply::Over(reply, count));
+                }
                 Mail::Rules(rules) => self.book.change_rules(*rules, &now),
                 Mail::End(done) => drop(done.send(())),
             }
@@ -325,18 +342,21 @@ impl Runner {
 /// Whoever asked may be gone; what was done stays done.
 fn gone<T>(_: Result<(), T>) {}
 
+const fn refused(error: &CommitError) -> Refused {
+    match error {
+        CommitError::Busy => Refused::Overloaded,
+        _ => Refused::Full,
+    }
+}
+
 impl Reply {
     /// Sends it; whoever asked may be gone.
     fn send(self, failed: Option<&CommitError>) {
         match (self, failed) {
             (Self::Delivered(reply, accepted), None) => gone(reply.send(Ok(accepted))),
-            (Self::Delivered(reply, _), Some(error)) => {
-                let refused = match error {
-                    CommitError::Busy => Refused::Overloaded,
-                    _ => Refused::Full,
-                };
-                gone(reply.send(Err(refused)));
-            }
+            (Self::Delivered(reply, _), Some(error)) => gone(reply.send(Err(refused(error)))),
+            (Self::Over(reply, count), None) => gone(reply.send(Ok(count))),
+            (Self::Over(reply, _), Some(error)) => gone(reply.send(Err(refused(error)))),
             (Self::Operated(reply, result), None) => gone(reply.send(result)),
             (Self::Operated(reply, _), Some(error)) => {
                 gone(reply.send(Err(NotDone::Record(error.to_string()))));
@@ -346,4 +366,4 @@ impl Reply {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

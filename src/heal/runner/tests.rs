@@ -91,7 +91,7 @@ fn rules(mode: &str) -> Rules {
     }
 }
 
-fn alert(instance: &str, number: u32, status: Status) -> Alert {
+pub(in crate::heal) fn alert(instance: &str, number: u32, status: Status) -> Alert {
     let labels = [("alertname", "Down"), ("instance", instance)];
     Alert {
         source: "am".into(),
@@ -105,7 +105,7 @@ fn alert(instance: &str, number: u32, status: Status) -> Alert {
     }
 }
 
-fn delivery(key: u8, alerts: Vec<Alert>) -> Delivery {
+pub(in crate::heal) fn delivery(key: u8, alerts: Vec<Alert>) -> Delivery {
     Delivery {
         alerts,
         truncated: 0,
@@ -116,19 +116,19 @@ fn delivery(key: u8, alerts: Vec<Alert>) -> Delivery {
     }
 }
 
-struct Case {
+pub(in crate::heal) struct Case {
     directory: tempfile::TempDir,
     journal: Journal,
-    healing: Healing,
+    pub(in crate::heal) healing: Healing,
     world: Arc<World>,
 }
 
 impl Case {
-    fn start(mode: &str) -> Self {
+    pub(in crate::heal) fn start(mode: &str) -> Self {
         Self::resume(tempfile::tempdir().unwrap(), mode)
     }
 
-    fn resume(directory: tempfile::TempDir, mode: &str) -> Self {
+    pub(in crate::heal) fn resume(directory: tempfile::TempDir, mode: &str) -> Self {
         let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
         let world = World::new();
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
@@ -143,7 +143,7 @@ impl Case {
     }
 
     /// Waits until the summary is as wanted; the test's own timeout ends what never comes.
-    async fn until(&self, wanted: impl Fn(&Summary) -> bool) -> Arc<Summary> {
+    pub(in crate::heal) async fn until(&self, wanted: impl Fn(&Summary) -> bool) -> Arc<Summary> {
         loop {
             let summary = self.healing.summary();
             if wanted(&summary) {
@@ -153,7 +153,7 @@ impl Case {
         }
     }
 
-    fn lines(&self) -> Vec<Value> {
+    pub(in crate::heal) fn lines(&self) -> Vec<Value> {
         let reader = Reader::open(self.directory.path()).unwrap();
         let mut lines = Vec::new();
         reader
@@ -165,7 +165,7 @@ impl Case {
         lines
     }
 
-    async fn stop(self) -> tempfile::TempDir {
+    pub(in crate::heal) async fn stop(self) -> tempfile::TempDir {
         self.healing.end().await;
         self.journal.close().await;
         self.directory

@@ -16,7 +16,9 @@ use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::model::severity::Severity;
 use crate::net::address::Address;
+pub use crate::net::credentials::Basic;
 use crate::net::tls;
+use crate::peer::alertmanager;
 use crate::serve::tokens::Tokens;
 
 /// Longest name of a hook: it is a label of metrics and a part of every episode.
@@ -55,23 +57,15 @@ pub struct Hook {
     pub client_certificate: Option<ClientCertificate>,
     /// The playbooks that alerts of this hook may start. Default: all.
     pub playbooks: Option<Vec<String>>,
+    /// The API of the Alertmanager that sends to this hook, where alerts are found to be over of which nobody said so.
+    /// Default: none, and nothing is asked.
+    pub api: Option<alertmanager::Options>,
     /// The label that says how bad an alert is. Default: severity.
     pub severity_label: Option<String>,
     /// What its words mean, in any case; any other is a warning. What is milder than a warning never makes the node
     /// degraded. Default: critical and page are critical, and of Zabbix high and disaster; info, information,
     /// informational and none are info.
     pub severities: Option<BTreeMap<String, Severity>>,
-}
-
-/// A name and a password (RFC 7617).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Basic {
-    /// The name, without a colon.
-    pub username: String,
-    /// The file that holds the password.
-    #[serde(skip_serializing)]
-    pub password_file: Secret,
 }
 
 /// A signature of the body: HMAC with SHA-256 (RFC 2104), in hexadecimal digits.
@@ -145,6 +139,12 @@ pub enum Invalid {
         "tls is given, but no listen that it could be for; TLS of http.listen is set by http.tls"
     )]
     TlsAlone,
+    /// An API of something else than Alertmanager.
+    #[error("{0}: api is Alertmanager's; a hook of another kind cannot ask it")]
+    NoApi(String),
+    /// A key of `api`.
+    #[error("{0}: api.{1}: {2}")]
+    Api(String, &'static str, String),
     /// `listen` and no hook.
     #[error("listen is given, but no hook that could be served there")]
     Nothing,
@@ -162,7 +162,9 @@ impl Invalid {
             | Self::Window(hook, _)
             | Self::Username(hook)
             | Self::NoAuthority(hook, _)
-            | Self::NoNames(hook) => Some(hook),
+            | Self::NoNames(hook)
+            | Self::NoApi(hook)
+            | Self::Api(hook, ..) => Some(hook),
             Self::Nothing | Self::TlsAlone => None,
         }
     }
@@ -259,8 +261,7 @@ impl Options {
                     invalid.push(Invalid::Window(name.clone(), hmac.window));
                 }
             }
-            let bad = |basic: &Basic| basic.username.is_empty() || basic.username.contains(':');
-            if hook.basic.as_ref().is_some_and(bad) {
+            if hook.basic.as_ref().is_some_and(|basic| !basic.has_name()) {
                 invalid.push(Invalid::Username(name.clone()));
             }
             if let Some(certificate) = &hook.client_certificate {
@@ -270,6 +271,13 @@ impl Options {
                 if certificate.names.is_empty() {
                     invalid.push(Invalid::NoNames(name.clone()));
                 }
+            }
+            if let Some(api) = &hook.api {
+                if hook.kind(name) != Some(Kind::Alertmanager) {
+                    invalid.push(Invalid::NoApi(name.clone()));
+                }
+                let faults = api.faults().into_iter();
+                invalid.extend(faults.map(|(key, why)| Invalid::Api(name.clone(), key, why)));
             }
         }
         if self.tls.is_some() && self.listen.is_empty() {
