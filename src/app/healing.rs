@@ -23,7 +23,7 @@ use crate::heal::hands::Hands;
 use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
 use crate::heal::reconcile;
 use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
-use crate::heal::world::World;
+use crate::heal::world::{Reach, World};
 use crate::host::Clock;
 use crate::journal::{Journal, Restored};
 use crate::model::alert::Alert;
@@ -222,7 +222,7 @@ impl Heal {
             if config.playbooks.is_empty() && config.hooks.named.is_empty() {
                 self.end(tokio::time::Instant::now() + HANDOVER).await;
             } else {
-                alive.world.change(hands(settings, house));
+                alive.world.change(reach(settings, house, checks));
                 alive.healing.change(rules).await;
                 alive.notifiers.change(&config.notify);
                 self.reconcile(settings, house);
@@ -232,7 +232,7 @@ impl Heal {
         let Some(opened) = opened else {
             return;
         };
-        let world = World::new(Clock::new(), hands(settings, house), Arc::clone(checks));
+        let world = World::new(Clock::new(), reach(settings, house, checks));
         let world = Arc::new(world);
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
         let notifiers = Notifiers::start(
@@ -316,20 +316,25 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
     }
 }
 
-/// What actions reach. Must be called on the runtime.
+/// What healing reaches. Must be called on the runtime.
 #[must_use]
-pub fn hands(settings: &Settings, house: &House) -> action::World {
+pub fn reach(settings: &Settings, house: &House, checks: &Arc<Checks>) -> Reach {
     let config = &settings.config;
     let host = house.host();
     let runtime = tokio::runtime::Handle::current();
     let counters = Arc::clone(host.calls().counters());
     let systemd = systemd::Systemd::new(runtime, &config.subjects.systemd.bus, counters);
-    action::World {
+    let action = action::World {
         // An address that cannot be parsed was refused with the config.
         systemd: systemd.ok().map(Arc::new),
         container: Some(Arc::new(container::Engine::new(&config.container))),
         resolver: house.resolver.clone(),
         host,
+    };
+    Reach {
+        action,
+        checks: Arc::clone(checks),
+        probes: house.probes.clone(),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct House {
     pub identity: Identity,
     /// Looks up every name that the config holds.
     pub resolver: Resolver,
+    /// What probes reach.
+    pub probes: World,
     /// Which alerts are its own.
     pub ours: Ours,
     machine: Located,
@@ -111,6 +113,10 @@ impl House {
         };
         let checks =
             Plan::new(&config.checks, &world).map_err(|wrong| settings.wrong_checks(&wrong))?;
+        let wrong = super::settings::wrong_probes(config, &world);
+        if !wrong.is_empty() {
+            return Err(settings.wrong_keys(&wrong));
+        }
         let view = View {
             sampler,
             told,
@@ -121,6 +127,7 @@ impl House {
         Ok(Self {
             view: Arc::new(view),
             checks,
+            probes: world,
             identity,
             resolver,
             ours,

@@ -1,6 +1,7 @@
 //! Config file, variables and flags joined: what is to run.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Flags, control};
 use crate::check;
@@ -148,16 +149,35 @@ impl Settings {
     /// Checks that cannot work here, at their places in the files.
     #[must_use]
     pub fn wrong_checks(&self, wrong: &[check::Invalid]) -> BadSettings {
-        let paths = wrong.iter().map(|wrong| {
+        let wrong = wrong.iter().map(|wrong| {
             let mut path = vec!["checks", &wrong.check];
             path.extend(&wrong.keys);
-            path
+            (path, wrong.why.clone())
         });
-        let paths: Vec<_> = paths.collect();
-        let found = paths.iter().zip(wrong);
-        let found = found.map(|(path, wrong)| (&path[..], wrong.why.clone()));
+        self.wrong_keys(&wrong.collect::<Vec<_>>())
+    }
+
+    /// The config's fault: keys that cannot work in this world.
+    pub fn wrong_keys(&self, wrong: &[(Vec<&str>, String)]) -> BadSettings {
+        let found = wrong.iter().map(|(path, why)| (&path[..], why.clone()));
         BadSettings::Config(self.origin.errors(found).to_string())
     }
+}
+
+/// What of playbooks' own probes cannot work in this world; each with its keys.
+pub(super) fn wrong_probes<'a>(
+    config: &'a Config,
+    world: &check::World,
+) -> Vec<(Vec<&'a str>, String)> {
+    let mut wrong = Vec::new();
+    for (name, playbook) in &config.playbooks {
+        for (key, probe) in playbook.own_probes() {
+            if let Err(why) = probe.options().prober(Duration::ZERO, world) {
+                wrong.push((vec!["playbooks", name, key], why));
+            }
+        }
+    }
+    wrong
 }
 
 /// A playbook that acts without asking and that a hook may start.

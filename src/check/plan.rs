@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Ask, Change, Check, Invalid, Options, Outcome, Prober, World};
+use super::{Ask, Change, Check, Invalid, Options, Outcome, Probe, Prober, World};
 use crate::model::alert::Alert;
 use crate::model::moment::Timestamp;
 
@@ -25,6 +25,17 @@ pub struct Probed {
     pub took: Duration,
     /// What it saw, for programs: an object, empty if nothing was seen.
     pub facts: serde_json::Value,
+}
+
+impl Probed {
+    fn of(outcome: Outcome, began: Instant) -> Self {
+        Self {
+            ok: outcome.ok,
+            why: outcome.why,
+            took: began.elapsed(),
+            facts: outcome.facts,
+        }
+    }
 }
 
 /// One check, ready to be probed.
@@ -94,21 +105,32 @@ impl Plan {
 impl Planned {
     /// Probes once, on a reading of at most `age`.
     pub(super) async fn probe(&self, deadline: Instant, age: Duration) -> Probed {
-        let began = Instant::now();
-        let deadline = deadline.min(began + self.check.timeout.get());
-        let probe = guarded(self.prober.probe(Ask { deadline, age }));
-        let outcome = match timeout_at(deadline, probe).await {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => Outcome::blind("the probe panicked, which is a fault of nodeward"),
-            Err(_) => Outcome::late(format_args!("no result within {:?}", deadline - began)),
-        };
-        Probed {
-            ok: outcome.ok,
-            why: outcome.why,
-            took: began.elapsed(),
-            facts: outcome.facts,
+        let deadline = deadline.min(Instant::now() + self.check.timeout.get());
+        probe(&*self.prober, Ask { deadline, age }).await
+    }
+}
+
+impl Probe {
+    /// Probes once, what is no check's: on readings and connections of its own, until `deadline` at the latest. What cannot
+    /// work in this world fails.
+    pub async fn once(&self, world: &World, deadline: Instant) -> Probed {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let age = Duration::ZERO;
+        match self.options().prober(left, world) {
+            Ok(prober) => probe(&*prober, Ask { deadline, age }).await,
+            Err(why) => Probed::of(Outcome::blind(why), Instant::now()),
         }
     }
+}
+
+async fn probe(prober: &dyn Prober, ask: Ask) -> Probed {
+    let began = Instant::now();
+    let outcome = match timeout_at(ask.deadline, guarded(prober.probe(ask))).await {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => Outcome::blind("the probe panicked, which is a fault of nodeward"),
+        Err(_) => Outcome::late(format_args!("no result within {:?}", ask.deadline - began)),
+    };
+    Probed::of(outcome, began)
 }
 
 /// What a future gives; none if it panics.

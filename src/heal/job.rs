@@ -1,6 +1,7 @@
 //! One incident to look at or to act upon, and the action that it is at.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::guards::{Rendered, Unseen};
 use super::incident::Incident;
@@ -36,15 +37,15 @@ impl Job {
         }
     }
 
-    /// What a rung's action is told.
+    /// What an action of it is told, or a program that looks.
     #[must_use]
-    pub fn order<'a>(&'a self, step: &Step, attempt: &'a AttemptId) -> Order<'a> {
+    pub fn order<'a>(&'a self, timeout: Duration, attempt: &'a AttemptId) -> Order<'a> {
         Order {
             attempt,
             playbook: &self.incident.playbook,
             target: &self.incident.target,
             labels: &self.incident.labels,
-            timeout: step.timeout.get(),
+            timeout,
         }
     }
 
@@ -54,7 +55,7 @@ impl Job {
     /// A value is missing or not allowed.
     pub fn rendered(&self, step: &Step) -> Result<Rendered, Unseen> {
         let attempt = self.attempt();
-        let order = self.order(step, &attempt);
+        let order = self.order(step.timeout.get(), &attempt);
         let action = step.action.render(&order).map_err(Unseen)?;
         let stable = AttemptId {
             incident: attempt.incident.clone(),

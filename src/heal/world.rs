@@ -1,5 +1,7 @@
 //! The real hands: actions, checks and systemd.
 
+mod probing;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,14 +14,14 @@ use super::job::Job;
 use super::machine::{After, Outcome};
 use super::playbook::Probe;
 use crate::action::{self, Strength};
-use crate::check::Checks;
+use crate::check::{self, Checks};
 use crate::host::Clock;
 use crate::model::duration::Period;
-use crate::model::moment::{Moment, Timestamp};
-use crate::model::target::Target;
-use crate::peer::container::Container;
+use crate::model::moment::Moment;
 
-/// How long one look or one round of probes may take.
+/// How long one round of probes may take: it is asked for again after the machine's patience.
+const ROUND: Duration = Duration::from_secs(25);
+/// How long one look may take.
 const LOOK: Duration = Duration::from_secs(20);
 /// How long one probe may take.
 const PROBE: Duration = Duration::from_secs(10);
@@ -30,28 +32,37 @@ const BETWEEN: Duration = Duration::from_millis(200);
 pub struct World {
     clock: Clock,
     /// Another one after each reload.
-    action: RwLock<action::World>,
-    checks: Arc<Checks>,
+    reach: RwLock<Reach>,
+}
+
+/// What the hands reach.
+#[derive(Clone)]
+pub struct Reach {
+    /// What actions act upon.
+    pub action: action::World,
+    /// The checks.
+    pub checks: Arc<Checks>,
+    /// What probes look at.
+    pub probes: check::World,
 }
 
 impl World {
-    /// Hands that reach `action`'s world and run `checks`.
+    /// Hands that reach this.
     #[must_use]
-    pub fn new(clock: Clock, action: action::World, checks: Arc<Checks>) -> Self {
+    pub const fn new(clock: Clock, reach: Reach) -> Self {
         Self {
             clock,
-            action: RwLock::new(action),
-            checks,
+            reach: RwLock::new(reach),
         }
     }
 
     /// Reaches another world from here on; what is under way goes on in the one it began in.
-    pub fn change(&self, action: action::World) {
-        *self.action.write().unwrap_or_else(PoisonError::into_inner) = action;
+    pub fn change(&self, reach: Reach) {
+        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = reach;
     }
 
-    fn action(&self) -> action::World {
-        self.action
+    fn reach(&self) -> Reach {
+        self.reach
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -64,7 +75,7 @@ impl Hands for World {
     }
 
     fn look(&self, job: Job) -> Later<Look> {
-        let (world, checks) = (self.action(), Arc::clone(&self.checks));
+        let (reach, clock) = (self.reach(), self.clock.clone());
         Box::pin(async move {
             let late = || {
                 Unseen(format!(
@@ -72,7 +83,7 @@ impl Hands for World {
                     Period::secs(LOOK.as_secs())
                 ))
             };
-            let looking = look(&world, &checks, &job);
+            let looking = look(&reach, &clock, &job);
             tokio::time::timeout(LOOK, looking)
                 .await
                 .unwrap_or_else(|_| Look {
@@ -85,7 +96,7 @@ impl Hands for World {
     }
 
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
-        let world = self.action();
+        let world = self.reach().action;
         Box::pin(async move {
             let Some(step) = job.rung() else {
                 return (
@@ -94,7 +105,7 @@ impl Hands for World {
                 );
             };
             let attempt = job.attempt();
-            let order = job.order(step, &attempt);
+            let order = job.order(step.timeout.get(), &attempt);
             match step.action.act(&world, &order, started).await {
                 action::Outcome::Done(detail) => (Outcome::Done, detail),
                 action::Outcome::Failed { why, detail } => (Outcome::Failed, told(why, detail)),
@@ -104,43 +115,30 @@ impl Hands for World {
     }
 
     fn probe(&self, job: Job) -> Later<(bool, Value)> {
-        let (world, checks, clock) = (self.action(), Arc::clone(&self.checks), self.clock.clone());
+        let (reach, clock) = (self.reach(), self.clock.clone());
         Box::pin(async move {
-            let mut all = true;
-            let mut seen = Vec::new();
-            for probe in job.playbook.proof() {
-                let (passed, what) = match &probe {
-                    Probe::Check(name) => {
-                        let (passed, why) = run(&checks, name).await;
-                        (passed, json!({"check": name, "passed": passed, "why": why}))
-                    }
-                    Probe::UnitStable(span) => {
-                        let (passed, why) =
-                            stable(&world, &clock, &job.incident.target, span.get()).await;
-                        (
-                            passed,
-                            json!({"unit_stable": span, "passed": passed, "why": why}),
-                        )
-                    }
-                    Probe::ContainerStable(span) => {
-                        let now = clock.now().wall;
-                        let target = &job.incident.target;
-                        let (passed, why) = container_stable(&world, now, target, span.get()).await;
-                        (
-                            passed,
-                            json!({"container_stable": span, "passed": passed, "why": why}),
-                        )
-                    }
-                };
-                all &= passed;
-                seen.push(what);
-            }
-            (all, Value::Array(seen))
+            let round = async {
+                let mut all = true;
+                let mut seen = Vec::new();
+                for probe in job.playbook.proof() {
+                    let (passed, why) = probing::probe(&reach, &clock, &job, &probe).await;
+                    let (name, value) = probing::name(&probe);
+                    all &= passed;
+                    seen.push(json!({name: value, "passed": passed, "why": why}));
+                }
+                (all, Value::Array(seen))
+            };
+            let late = || {
+                let why = format!("not all was seen within {}", Period::secs(ROUND.as_secs()));
+                (false, json!([{"passed": false, "why": why}]))
+            };
+            let looked = tokio::time::timeout(ROUND, round).await;
+            looked.unwrap_or_else(|_| late())
         })
     }
 
     fn after(&self, job: Job) -> Later<After> {
-        let world = self.action();
+        let world = self.reach().action;
         Box::pin(async move {
             let (State::Intent { witness, .. } | State::Acting { witness, .. }) =
                 &job.incident.state
@@ -159,7 +157,7 @@ impl Hands for World {
                 return After::Unknown;
             };
             let attempt = job.attempt();
-            let order = job.order(step, &attempt);
+            let order = job.order(step.timeout.get(), &attempt);
             let looked = tokio::time::timeout(LOOK, step.action.look(&world, &order)).await;
             match looked {
                 Ok(looked) => match looked.witness {
@@ -186,21 +184,29 @@ fn told(why: String, detail: Value) -> Value {
     Value::Object(told)
 }
 
-async fn look(world: &action::World, checks: &Checks, job: &Job) -> Look {
+async fn look(reach: &Reach, clock: &Clock, job: &Job) -> Look {
     let mut confirm = Vec::new();
-    for wanted in &job.playbook.confirm {
+    let wanted = job.playbook.confirm.iter();
+    for (asked, fails) in wanted.filter_map(|c| Some((c.asks()?, c.fails))) {
         let mut seen = (true, String::new());
-        for time in 0..wanted.fails {
+        for time in 0..fails {
             if time > 0 {
                 tokio::time::sleep(BETWEEN).await;
             }
-            let (passed, why) = run(checks, &wanted.check).await;
+            let (passed, why) = probing::probe(reach, clock, job, &asked).await;
             seen = (!passed, why);
             if passed {
                 break;
             }
         }
-        confirm.push((wanted.check.clone(), seen.0, seen.1));
+        let name = match &asked {
+            Probe::Check(name) => name.clone(),
+            other => match probing::name(other) {
+                (kind, Value::String(of)) => format!("{kind} {of}"),
+                (kind, _) => kind.to_owned(),
+            },
+        };
+        confirm.push((name, seen.0, seen.1));
     }
     let Some(step) = job.rung() else {
         let gone = || Unseen("the ladder has no such rung any more".into());
@@ -212,9 +218,9 @@ async fn look(world: &action::World, checks: &Checks, job: &Job) -> Look {
         };
     };
     let attempt = job.attempt();
-    let order = job.order(step, &attempt);
+    let order = job.order(step.timeout.get(), &attempt);
     let action = job.rendered(step);
-    let looked = step.action.look(world, &order).await;
+    let looked = step.action.look(&reach.action, &order).await;
     Look {
         confirm,
         busy: looked.busy,
@@ -223,154 +229,5 @@ async fn look(world: &action::World, checks: &Checks, job: &Job) -> Look {
     }
 }
 
-/// Runs a check now: whether it passed, and what it saw.
-async fn run(checks: &Checks, name: &str) -> (bool, String) {
-    match checks
-        .probe(name, tokio::time::Instant::now() + PROBE)
-        .await
-    {
-        Some(probed) => (probed.ok, probed.why),
-        None => (false, format!("there is no check {name:?}")),
-    }
-}
-
-/// Whether a unit is active and has been so for `span`, in one piece.
-async fn stable(
-    world: &action::World,
-    clock: &Clock,
-    target: &Target,
-    span: Duration,
-) -> (bool, String) {
-    let Target::Unit(unit) = target else {
-        return (false, "the target is no unit".into());
-    };
-    let Some(systemd) = &world.systemd else {
-        return (false, "there is no systemd (subjects.systemd.bus)".into());
-    };
-    let state = match systemd.unit_state(unit, PROBE).await {
-        Ok(state) => state,
-        Err(error) => return (false, error.to_string()),
-    };
-    let sub = format!("{}/{}", state.active_state, state.sub_state);
-    if state.active_state != "active" {
-        return (false, format!("it is {sub} ({})", state.result));
-    }
-    let long = clock
-        .monotonic()
-        .saturating_sub(Duration::from_micros(state.changed_at));
-    let words = Period::secs(long.as_secs());
-    if long >= span {
-        (true, format!("{sub} for {words}"))
-    } else {
-        (false, format!("{sub} only for {words}"))
-    }
-}
-
-/// Whether a container has run for `span` in one piece, and is healthy if it tells its health.
-async fn container_stable(
-    world: &action::World,
-    now: Timestamp,
-    target: &Target,
-    span: Duration,
-) -> (bool, String) {
-    let Target::Container(name) = target else {
-        return (false, "the target is no container".into());
-    };
-    let Some(engine) = &world.container else {
-        return (false, "no container engine is asked here".into());
-    };
-    match engine.inspect(name, PROBE).await {
-        Ok(state) => runs(&state, now, span),
-        Err(error) => (false, error.to_string()),
-    }
-}
-
-/// An engine begins with `starting` after each start: that is no health yet.
-fn runs(state: &Container, now: Timestamp, span: Duration) -> (bool, String) {
-    let status = &state.status;
-    if !state.running || state.restarting {
-        return (false, format!("it is {status} ({})", state.exit_code));
-    }
-    if !["", "healthy"].contains(&&*state.health) {
-        return (
-            false,
-            format!("it is {status}, its health {}", state.health),
-        );
-    }
-    let Some(started) = Timestamp::parse(&state.started_at) else {
-        let when = &state.started_at;
-        return (
-            false,
-            format!("the engine tells no time of its start: {when:?}"),
-        );
-    };
-    let long = now.since(started);
-    let words = Period::secs(long.as_secs());
-    if long >= span {
-        (true, format!("{status} for {words}"))
-    } else {
-        (false, format!("{status} only for {words}"))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn container(text: &str) -> Container {
-        let mut parts = text.split(' ');
-        let mut next = || parts.next().unwrap_or_default().to_owned();
-        let status = next();
-        Container {
-            running: status == "running" || status == "restarting",
-            restarting: status == "restarting",
-            status,
-            started_at: next(),
-            health: next(),
-            ..Container::default()
-        }
-    }
-
-    #[test]
-    fn a_container_is_stable_once_it_has_run_for_a_while_and_is_not_merely_starting() {
-        let now = Timestamp::parse("2026-11-26T10:00:20Z").unwrap();
-        for (state, passed, says) in [
-            ("running 2026-11-26T10:00:09.5Z", true, "running for 10s"),
-            (
-                "running 2026-11-26T10:00:09.5Z healthy",
-                true,
-                "running for 10s",
-            ),
-            (
-                "running 2026-11-26T10:00:10.5Z healthy",
-                false,
-                "only for 9s",
-            ),
-            (
-                "running 2026-11-26T10:00:09.5Z starting",
-                false,
-                "health starting",
-            ),
-            (
-                "running 2026-11-26T10:00:09.5Z unhealthy",
-                false,
-                "health unhealthy",
-            ),
-            (
-                "restarting 2026-11-26T10:00:09.5Z",
-                false,
-                "it is restarting",
-            ),
-            (
-                "exited 2026-11-26T10:00:09.5Z healthy",
-                false,
-                "it is exited",
-            ),
-            ("running yesterday", false, "no time of its start"),
-        ] {
-            let told = runs(&container(state), now, Duration::from_secs(10));
-            assert_eq!(told.0, passed, "{state}: {}", told.1);
-            assert!(told.1.contains(says), "{state}: {}", told.1);
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 
 mod group;
 mod output;
+mod test;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 use super::{Action, Looked, Order, Outcome, Permission, Site, Strength, Witness, Word, World};
 use crate::model::target::Target;
 use group::{Ended, Group, Run};
+
+pub use test::Test;
 
 /// Most words of a command line.
 const WORDS: usize = 64;

@@ -171,6 +171,8 @@ fn proof(incident: &Foreseen) -> String {
     } = &incident.verify;
     let probe = |probe: &Probe| match probe {
         Probe::Check(name) => format!("check {name} passes"),
+        Probe::Probe(own) => format!("a probe of its own ({}) passes", own.kind()),
+        Probe::Command(test) => format!("{} ends with exit status 0", test.program()),
         Probe::UnitStable(span) => format!("the unit is active in one piece for {span}"),
         Probe::ContainerStable(span) => {
             format!(

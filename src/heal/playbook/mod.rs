@@ -4,6 +4,7 @@
 
 mod guards;
 mod matcher;
+mod proof;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,12 +14,15 @@ use serde::{Deserialize, Serialize};
 
 pub use guards::{Guards, Times, Wait};
 pub use matcher::{Matcher, Miss};
+pub use proof::{Confirm, Probe, Verify};
 
 use super::plan::{Mode, Plan, Proof, Rung};
-use crate::action::{Do, Site, Word};
+use crate::action::{Do, Permission, Site, Word};
+use crate::check;
 use crate::model::alert::{Alert, Labels};
 use crate::model::duration::Period;
 use crate::model::target::{NotATarget, Target};
+use proof::SETTLED;
 
 /// All playbooks, by name.
 pub type Options = BTreeMap<String, Playbook>;
@@ -35,7 +39,7 @@ pub struct Playbook {
     pub matching: BTreeMap<String, Matcher>,
     /// What is healed.
     pub target: Whom,
-    /// Checks that must fail here too before anything is done.
+    /// What must fail here too before anything is done: checks, probes, programs.
     #[serde(default)]
     pub confirm: Vec<Confirm>,
     /// How long the problem may heal by itself first.
@@ -96,22 +100,6 @@ impl Whom {
     }
 }
 
-/// A check that must fail before anything is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Confirm {
-    /// Name of the check.
-    pub check: String,
-    /// How often it must fail in a row. Default: 1.
-    #[serde(default = "once")]
-    #[schemars(range(min = 1, max = 10))]
-    pub fails: u32,
-}
-
-const fn once() -> u32 {
-    1
-}
-
 /// One rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,58 +134,6 @@ pub enum OnFail {
     /// People are told.
     Stop,
 }
-
-/// The proof that an action helped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Verify {
-    /// What must hold, all of it. Default for a unit: `unit_stable: 10s`, for a container: `container_stable: 10s`.
-    pub all: Vec<Probe>,
-    /// How often in a row. Default: 3.
-    #[schemars(range(min = 1, max = 100))]
-    pub pass: u32,
-    /// Time between two rounds. Default: 1s.
-    pub every: Period,
-    /// How long it may take until then. Default: 60s.
-    pub deadline: Period,
-}
-
-impl Default for Verify {
-    fn default() -> Self {
-        Self {
-            all: Vec::new(),
-            pass: 3,
-            every: Period::secs(1),
-            deadline: Period::secs(60),
-        }
-    }
-}
-
-/// One thing that must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Probe {
-    /// A check of this name passes.
-    Check(String),
-    /// The unit is active and has been so, in one piece, for this long.
-    UnitStable(Period),
-    /// The container runs and has done so, in one piece, for this long; if it has a health check, it is `healthy` as well.
-    ContainerStable(Period),
-}
-
-impl Probe {
-    /// The kind of target it needs, and its key.
-    const fn needs(&self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Check(_) => None,
-            Self::UnitStable(_) => Some(("unit", "unit_stable")),
-            Self::ContainerStable(_) => Some(("container", "container_stable")),
-        }
-    }
-}
-
-/// How long a unit or container must run in one piece if the playbook does not say.
-const SETTLED: Period = Period::secs(10);
 
 /// A fault of a playbook: the key it is about, below the playbook's own, and why.
 pub type Fault = (Vec<String>, String);
@@ -263,43 +199,31 @@ impl Playbook {
         if self.proof().is_empty() {
             fault(
                 &["verify", "all"],
-                "something must prove that it helped: a check, such as {check: NAME}, for a unit {unit_stable: 10s}, for a container {container_stable: 10s}"
+                "something must prove that it helped: a check, such as {check: NAME}, or a probe, such as {probe: {tcp: {address: \"127.0.0.1:80\"}}}"
                     .into(),
             );
         }
-        for (kind, key) in self.verify.all.iter().filter_map(Probe::needs) {
-            if kind != self.target.kind() {
-                fault(
-                    &["verify", "all"],
-                    format!("{key} needs a target that is a {kind}"),
-                );
-            }
-        }
-        let longest = self.proof().into_iter().filter_map(|p| match p {
-            Probe::UnitStable(period) | Probe::ContainerStable(period) => Some(period.get()),
-            Probe::Check(_) => None,
-        });
+        let longest = self.proof().iter().map(Probe::stands).max();
         let rounds = self.verify.every.get() * self.verify.pass.saturating_sub(1);
-        if longest.max().unwrap_or_default() + rounds >= self.verify.deadline.get() {
+        if longest.unwrap_or_default() + rounds >= self.verify.deadline.get() {
             fault(
                 &["verify", "deadline"],
                 "it must be longer than unit_stable or container_stable and the rounds of pass and every together"
                     .into(),
             );
         }
-        let wanted = self.confirm.iter().map(|c| ("confirm", &c.check));
-        let proof = self.verify.all.iter().filter_map(|p| match p {
-            Probe::Check(name) => Some(("verify", name)),
-            Probe::UnitStable(_) | Probe::ContainerStable(_) => None,
-        });
-        for (key, name) in wanted.chain(proof) {
-            if !checks.contains(&name.as_str()) {
-                fault(&[key], unknown("check", name, checks));
-            }
+        for (mut keys, why) in proof::confirm(&self.confirm, &site, checks) {
+            keys.insert(0, "confirm".into());
+            faults.push((keys, why));
+        }
+        for (keys, why) in proof::all(&self.verify.all, &site, checks) {
+            let above = ["verify", "all"].map(str::to_owned);
+            faults.push(([&above, keys.as_slice()].concat(), why));
         }
         for name in &self.escalate {
             if !notifiers.contains(&name.as_str()) {
-                fault(&["escalate"], unknown("notifier", name, notifiers));
+                let why = unknown("notifier", name, notifiers);
+                faults.push((vec!["escalate".into()], why));
             }
         }
         faults
@@ -329,6 +253,27 @@ impl Playbook {
     #[must_use]
     pub fn every_target(&self) -> Vec<Target> {
         self.targets().into_iter().filter_map(Result::ok).collect()
+    }
+
+    /// The probes of its own, each with the key below which it stands.
+    pub fn own_probes(&self) -> impl Iterator<Item = (&'static str, &check::Probe)> {
+        let confirm = self.confirm.iter();
+        let confirm = confirm.filter_map(|c| Some(("confirm", c.probe.as_ref()?)));
+        let verify = self.verify.all.iter();
+        let verify = verify.filter_map(|probe| match probe {
+            Probe::Probe(probe) => Some(("verify", probe)),
+            _ => None,
+        });
+        confirm.chain(verify)
+    }
+
+    /// What nodeward must be allowed for all that it may do.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<Permission> {
+        let targets = self.every_target();
+        let each = self.ladder.iter().map(|step| &step.action);
+        each.flat_map(|action| targets.iter().flat_map(|target| action.permissions(target)))
+            .collect()
     }
 
     /// Whether it takes an alert.

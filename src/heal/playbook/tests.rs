@@ -175,3 +175,66 @@ fn another_text_is_another_revision() {
     other.probation = Period::secs(1);
     assert_ne!(other.revision().0, hash);
 }
+
+#[test]
+fn each_proof_says_what_is_wrong_with_it_and_where() {
+    let playbook = read(
+        r#"{"match": {"alertname": "Down"}, "target": {"unit": "web.service"}, "ladder": [{"do": {"systemd": "restart"}}],
+            "confirm": [{"fails": 2}, {"check": "web", "command": {"argv": ["/bin/x"]}}, {"probe": {"tcp": {"address": "x"}}}],
+            "verify": {"all": [
+                {"command": {"argv": ["x", {"from": "other"}], "timeout": "11s"}},
+                {"probe": {"reading": {"metric": "node_lod1", "below": 1}}},
+                {"container_stable": "10s"}, {"unit_stable": "10s"}, {"check": "wbe"}
+            ]}}"#,
+    )
+    .unwrap();
+    let faults = playbook.faults(&["web"], &[]);
+    let keys: Vec<_> = faults.iter().map(|(keys, _)| keys.join(".")).collect();
+    assert_eq!(
+        keys,
+        [
+            "confirm.0",
+            "confirm.1",
+            "confirm.2.probe.tcp.address",
+            "verify.all.0.command",
+            "verify.all.0.command",
+            "verify.all.0.command",
+            "verify.all.1.probe.reading.metric",
+            "verify.all.2",
+            "verify.all.4",
+        ],
+        "{faults:?}"
+    );
+    let (_, text) = playbook.revision();
+    assert_eq!(read(&text).unwrap(), playbook);
+}
+
+#[test]
+fn every_verb_and_unit_that_a_playbook_may_use_is_known() {
+    use crate::peer::systemd::Verb;
+
+    let playbook = read(
+        r#"{"match": {"alertname": "Down", "name": {"in": ["a.service", "b.service"]}}, "target": {"unit": {"from": "name"}},
+            "ladder": [{"do": {"systemd": "reload"}}, {"do": {"systemd": {"verb": "restart", "reset_failed": true}}},
+                {"do": {"systemd": {"verb": "start", "unit": "nodeward-action@x.service"}}}, {"do": {"command": {"argv": ["/bin/x"]}}}]}"#,
+    )
+    .unwrap();
+    let mut allowed = playbook.permissions();
+    allowed.sort();
+    allowed.dedup();
+    let unit = |verb, unit: &str| Permission::Unit {
+        verb,
+        unit: unit.to_owned(),
+    };
+    let mut wanted = vec![
+        unit(Verb::Reload, "a.service"),
+        unit(Verb::Restart, "a.service"),
+        unit(Verb::ResetFailed, "a.service"),
+        unit(Verb::Reload, "b.service"),
+        unit(Verb::Restart, "b.service"),
+        unit(Verb::ResetFailed, "b.service"),
+        unit(Verb::Start, "nodeward-action@x.service"),
+    ];
+    wanted.sort();
+    assert_eq!(allowed, wanted);
+}

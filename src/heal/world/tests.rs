@@ -1,0 +1,141 @@
+//! The proofs of a playbook against stand-ins and real programs.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::heal::incident::Incident;
+use crate::heal::machine::received;
+use crate::heal::playbook::Playbook;
+use crate::heal::run::Run;
+use crate::host::{Host, Roots};
+use crate::model::id::IncidentId;
+use crate::model::severity::Severity;
+use crate::net::resolve::Resolver;
+use crate::subject::{Machine, Sampler};
+
+/// Hands over a captured machine.
+fn world() -> World {
+    let tree = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hosts/server");
+    let roots = Roots {
+        procfs: tree.join("proc"),
+        sysfs: tree.join("sys"),
+        ..Roots::default()
+    };
+    let host = Arc::new(Host::new(roots));
+    let machine = Machine {
+        host: Arc::clone(&host),
+        runtime: None,
+    };
+    let sampler = Sampler::start(&crate::subject::Options::default(), &machine, None).unwrap();
+    let resolver = Resolver::default();
+    let reach = Reach {
+        action: action::World {
+            host,
+            systemd: None,
+            container: None,
+            resolver: resolver.clone(),
+        },
+        checks: Arc::default(),
+        probes: check::World {
+            sampler: Arc::new(sampler),
+            resolver,
+        },
+    };
+    World::new(Clock::new(), reach)
+}
+
+/// An incident of a playbook with these keys, about a container.
+fn job(world: &World, keys: Value) -> Job {
+    let mut playbook = json!({
+        "match": {"alertname": "Down", "name": {"in": ["api"]}},
+        "target": {"container": {"from": "name"}},
+        "ladder": [{"do": {"container": "restart"}}],
+    });
+    playbook
+        .as_object_mut()
+        .unwrap()
+        .extend(keys.as_object().unwrap().clone());
+    let playbook: Playbook = serde_json::from_value(playbook).unwrap();
+    assert_eq!(playbook.faults(&[], &[]), []);
+    let now = world.now();
+    let labels = [("alertname", "Down"), ("name", "api")];
+    let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    Job {
+        incident: Incident {
+            id: IncidentId::new("01JD"),
+            playbook: "api".into(),
+            revision: String::new(),
+            target: playbook.target_of(&labels).unwrap(),
+            severity: Severity::Critical,
+            labels,
+            opened: now.clone(),
+            changed: now.clone(),
+            episodes: std::collections::BTreeMap::default(),
+            attempts: Vec::new(),
+            acted: None,
+            rung: 0,
+            relapses: 0,
+            escalated: false,
+            asked: 0,
+            approval: None,
+            run: Run::default(),
+            state: received(&now),
+        },
+        playbook: Arc::new(playbook),
+    }
+}
+
+#[tokio::test]
+async fn programs_and_probes_of_a_playbooks_own_are_asked() {
+    let world = world();
+    let verify = json!({"all": [
+        {"command": {"argv": ["/bin/echo", "well:", {"from": "name"}]}},
+        {"probe": {"reading": {"metric": "node_memory_MemTotal_bytes", "above": "1TiB"}}},
+    ]});
+    let (passed, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
+    assert!(passed, "{seen}");
+    assert_eq!(seen[0]["command"], "/bin/echo");
+    assert_eq!(seen[0]["why"], "exit status 0: well: api");
+    assert_eq!(seen[1]["probe"], "reading");
+
+    let verify = json!({"all": [
+        {"command": {"argv": ["/bin/false"]}},
+        {"command": {"argv": ["/bin/sleep", "1000"], "timeout": "100ms"}},
+        {"probe": {"reading": {"metric": "node_memory_MemTotal_bytes", "below": "1TiB"}}},
+    ]});
+    let (passed, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
+    assert!(!passed);
+    for (index, why) in ["exit status 1", "longer than 100ms", "below 1TiB fails"]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(seen[index]["passed"], false);
+        assert!(seen[index]["why"].as_str().unwrap().contains(why), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn what_confirms_must_fail_here_too() {
+    let world = world();
+    let confirm = json!([
+        {"command": {"argv": ["/bin/false"]}, "fails": 2},
+        {"command": {"argv": ["/bin/true"]}},
+        {"probe": {"reading": {"metric": "node_memory_MemTotal_bytes", "below": "1TiB"}}},
+    ]);
+    let looked = world.look(job(&world, json!({"confirm": confirm}))).await;
+    let seen: Vec<_> = looked
+        .confirm
+        .iter()
+        .map(|(name, fails, _)| (&**name, *fails))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("command /bin/false", true),
+            ("command /bin/true", false),
+            ("probe reading", true)
+        ]
+    );
+}
