@@ -1,13 +1,13 @@
 //! `nodeward generate`: what is made from the program's own definitions.
 
 mod alertmanager;
+mod polkit;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use super::Exit;
-use crate::peer::systemd::Verb;
-use crate::{action, config};
+use crate::config;
 
 /// What the command line does not say of itself (man-pages(7) has the names and order of sections).
 const MAN: &str = r#".SH EXIT STATUS
@@ -75,7 +75,7 @@ pub(super) fn command() -> Command {
         .subcommand(Command::new("man").about("The man page, in roff"))
         .subcommand(Command::new("schema").about("The JSON schema of the config"))
         .subcommand(Command::new("config").about("A sample config: every key at its default"))
-        .subcommand(polkit_command())
+        .subcommand(polkit::command())
         .subcommand(alertmanager::command())
         .subcommand(
             Command::new("metrics")
@@ -87,41 +87,6 @@ pub(super) fn command() -> Command {
                 .about("Every key of the config, as docs/CONFIG.md")
                 .hide(true),
         )
-}
-
-fn polkit_command() -> Command {
-    let user = Arg::new("user")
-        .long("user")
-        .value_name("USER")
-        .default_value("nodeward")
-        .help("The user that nodeward runs as");
-    let allow = Arg::new("allow")
-        .value_name("VERB:UNIT")
-        .required(true)
-        .action(ArgAction::Append)
-        .help("What it may do, such as restart:web.service; verbs: restart, start, reload, stop, reset-failed");
-    Command::new("polkit")
-        .about("A polkit rule that lets nodeward do just this with systemd's units")
-        .after_help("Example:\n  nodeward generate polkit restart:web.service > /etc/polkit-1/rules.d/50-nodeward.rules")
-        .arg(user)
-        .arg(allow)
-}
-
-fn polkit(matches: &ArgMatches) -> Result<String, String> {
-    let pair = |text: &String| {
-        let (verb, unit) = text.split_once(':')?;
-        Some((Verb::of(verb)?, unit.to_owned()))
-    };
-    let allow = matches.get_many::<String>("allow").into_iter().flatten();
-    let allowed: Vec<_> = allow
-        .map(|text| {
-            pair(text).ok_or_else(|| {
-                format!("{text:?} is not VERB:UNIT, such as restart:web.service, with one of the verbs restart, start, reload, stop, reset-failed")
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    let user = matches.get_one::<String>("user").map_or("", String::as_str);
-    action::polkit(user, &allowed).map_err(|e| e.to_string())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
@@ -139,9 +104,9 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             }
             text.extend_from_slice(MAN.as_bytes());
         }
-        Some(("polkit", matches)) => match polkit(matches) {
+        Some((polkit::NAME, matches)) => match polkit::run(matches) {
             Ok(rule) => text = rule.into_bytes(),
-            Err(why) => return super::usage(&why),
+            Err(exit) => return exit,
         },
         Some(("schema", _)) => text = config::schema().into_bytes(),
         Some((alertmanager::NAME, matches)) => match alertmanager::run(matches) {

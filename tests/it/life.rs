@@ -310,6 +310,63 @@ fn generates_completions_man_page_schema_and_a_sample_that_is_valid() {
 }
 
 #[test]
+fn generates_the_polkit_rule_of_all_playbooks_and_of_nothing_else() {
+    let scratch = Scratch::new();
+    let playbooks = r#"
+playbooks:
+  web:
+    match: {alertname: Down, name: {in: [web.service, api.service]}}
+    target: {unit: {from: name}}
+    ladder:
+      - {do: {systemd: {verb: restart, reset_failed: true}}}
+      - {do: {systemd: {verb: start, unit: nodeward-action@x.service}}}
+  batch:
+    mode: off
+    match: {alertname: Late}
+    target: {unit: batch.service}
+    ladder: [{do: {systemd: reload}}, {do: {command: {argv: [/bin/x]}}}]
+"#;
+    let file = scratch.write("playbooks.yml", playbooks);
+    let file = file.to_str().unwrap();
+    let made = output(
+        &scratch,
+        &["generate", "polkit", "--user", "healer", "--config", file],
+    );
+    let named = [
+        "restart:web.service",
+        "reset-failed:web.service",
+        "restart:api.service",
+        "reset-failed:api.service",
+        "start:nodeward-action@x.service",
+        "reload:batch.service",
+    ];
+    let by_hand = [&["generate", "polkit", "--user", "healer"], &named[..]].concat();
+    let by_hand = output(&scratch, &by_hand);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert_eq!(text(&made.stdout), text(&by_hand.stdout));
+
+    // A unit that no list names is in no rule: the playbook itself is refused, with its line.
+    let open = playbooks.replace("{in: [web.service, api.service]}", "{re: '.*'}");
+    let open = scratch.write("open.yml", &open);
+    let refused = output(
+        &scratch,
+        &["generate", "polkit", "--config", open.to_str().unwrap()],
+    );
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(
+        said.contains("open.yml:5:") && said.contains("must list its values"),
+        "{said}"
+    );
+    let none = scratch.write("none.yml", "http: {listen: []}\n");
+    let refused = output(
+        &scratch,
+        &["generate", "polkit", "--config", none.to_str().unwrap()],
+    );
+    assert!(text(&refused.stderr).contains("no playbook acts on one"));
+}
+
+#[test]
 fn readiness_reloading_and_the_end_reach_the_service_manager() {
     let scratch = Scratch::new();
     let path = scratch.path().join("notify");

@@ -97,9 +97,16 @@ fn rule() -> Result<(), Failed> {
         "mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", rules,
     ])?)?;
     let unit = "nodeward-active.service";
+    let config = serde_json::json!({"playbooks": {"web": {
+        "match": {"alertname": "UnitDown", "unit": {"in": [unit]}},
+        "target": {"unit": {"from": "unit"}},
+        "ladder": [{"do": {"systemd": {"verb": "restart", "reset_failed": true}}}],
+    }}});
+    let file = scratch.path().join("nodeward.yml");
+    std::fs::write(&file, config.to_string())?;
     let made = ours::command("generate", &scratch)
-        .args(["polkit", "--user", "nobody"])
-        .args([format!("restart:{unit}"), format!("reset-failed:{unit}")])
+        .args(["polkit", "--user", "nobody", "--config"])
+        .arg(&file)
         .output()?;
     assert!(made.status.success(), "{made:?}");
     std::fs::write(format!("{root}{rules}/50-nodeward.rules"), &made.stdout)?;
