@@ -48,8 +48,24 @@ pub fn plain(record: &Value) -> Option<String> {
             "intent" | "acting" | "verifying" => return None,
             other => format!("the incident of {target} is {other}"),
         },
+        "operator" => format!(
+            "{} did this: {}",
+            text("/data/by").unwrap_or("somebody"),
+            text("/data/did").unwrap_or("?")
+        ),
+        "notify" => notice(record),
         other => other.to_owned(),
     })
+}
+
+fn notice(record: &Value) -> String {
+    let text = |at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or("?");
+    let whom = text("/data/notifier");
+    match text("/data/outcome") {
+        "delivered" => format!("{whom} was told"),
+        "dropped" => format!("{whom} was not told: {}", text("/data/why")),
+        _ => text("/data/summary").to_owned(),
+    }
 }
 
 fn alert(record: &Value) -> String {
@@ -138,6 +154,19 @@ mod tests {
             plain(&record).unwrap(),
             "the guard confirm refuses: shop does not see it"
         );
+    }
+
+    #[test]
+    fn who_was_told_and_who_wanted_what_is_said() {
+        let notice = |data| plain(&json!({"kind": "notify", "data": data})).unwrap();
+        let told = json!({"notifier": "oncall", "outcome": "delivered"});
+        assert_eq!(notice(told), "oncall was told");
+        let dropped = json!({"notifier": "oncall", "outcome": "dropped", "why": "refused: 404"});
+        assert_eq!(notice(dropped), "oncall was not told: refused: 404");
+        let made = json!({"to": ["oncall"], "summary": "web could not be healed"});
+        assert_eq!(notice(made), "web could not be healed");
+        let pause = json!({"kind": "operator", "data": {"did": "pause", "by": "uid 0"}});
+        assert_eq!(plain(&pause).unwrap(), "uid 0 did this: pause");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Collector {
 #[derive(Default)]
 struct Shared {
     away: AtomicBool,
-    refused: Mutex<Option<&'static str>>,
+    refused: Mutex<Option<(&'static str, u16)>>,
     /// Path and body of each request that was taken.
     taken: Mutex<Vec<(String, Vec<u8>)>>,
 }
@@ -52,9 +52,9 @@ impl Collector {
         self.shared.away.store(away, Ordering::SeqCst);
     }
 
-    /// From now on a request that holds this text is answered 400, whole.
-    pub fn refuse(&self, text: &'static str) {
-        *self.shared.refused.lock().unwrap() = Some(text);
+    /// From now on a request that holds this text is answered with this status, whole; none for no text.
+    pub fn refuse(&self, refused: Option<(&'static str, u16)>) {
+        *self.shared.refused.lock().unwrap() = refused;
     }
 
     fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
@@ -134,10 +134,9 @@ fn serve(stream: TcpStream, shared: &Shared) -> Option<()> {
         }
         let refused = *shared.refused.lock().unwrap();
         let holds = |text: &str| body.windows(text.len()).any(|part| part == text.as_bytes());
-        if refused.is_some_and(holds) {
-            answers
-                .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-                .ok()?;
+        if let Some((_, status)) = refused.filter(|(text, _)| holds(text)) {
+            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+            answers.write_all(answer.as_bytes()).ok()?;
             continue;
         }
         shared.taken.lock().unwrap().push((path, body));

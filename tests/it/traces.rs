@@ -316,7 +316,7 @@ fn a_receiver_that_is_away_gets_every_record_once_and_in_order_when_it_is_back()
 #[test]
 fn a_record_that_the_receiver_refuses_costs_itself_and_is_counted() {
     let (scratch, service, collector) = (Scratch::new(), Service::start(), Collector::start());
-    collector.refuse("nodeward.heal.intended");
+    collector.refuse(Some(("nodeward.heal.intended", 400)));
     let config = sending(&config("auto", &service, 1), &collector);
     let mut program = start(&scratch, &config);
     let address = program.http();
@@ -338,5 +338,33 @@ fn a_record_that_the_receiver_refuses_costs_itself_and_is_counted() {
     let (_, page) = get(&address, "/metrics");
     let series = "nodeward_otlp_dropped_items_total{signal=\"logs\",reason=\"rejected\"}";
     assert_eq!(value(&page, series), Some(1.0), "{page}");
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
+fn a_receiver_that_has_no_logs_yet_gets_all_of_them_when_it_has() {
+    let (scratch, service, collector) = (Scratch::new(), Service::start(), Collector::start());
+    collector.refuse(Some(("nodeward.journal.seq", 404)));
+    let config = sending(&config("auto", &service, 1), &collector);
+    let mut program = start(&scratch, &config);
+    let address = program.http();
+    assert_eq!(post(&address, &body(&[0])), Some(200));
+    Told::until(&scratch, "the heal", |told| told.came_to("healed") == 1);
+    let said = program.line("refuses logs");
+    assert!(said.contains("stay in the journal"), "{said}");
+    assert!(said.contains("otlp.logs: false"), "{said}");
+    assert!(collector.logs().is_empty());
+    collector.refuse(None);
+    // After a reload it is offered again at once.
+    program.signal(Signal::HUP);
+    came_to(&collector, "healed");
+    let numbers = numbers(&collector);
+    let last = *numbers.last().unwrap();
+    assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
+    let (_, page) = get(&address, "/metrics");
+    assert!(
+        !page.contains("nodeward_otlp_dropped_items_total"),
+        "{page}"
+    );
     assert_eq!(program.end(), Some(0));
 }

@@ -33,6 +33,8 @@ use step::Step;
 
 /// Incidents whose run is kept in memory; more are read anew when something comes of them.
 const KEPT: usize = 1_000;
+/// Alerts that are looked at for links where a run is read again.
+const LOOKED_AT: u32 = 256;
 /// Links of a run; what comes later is left out.
 const LINKS: usize = 32;
 
@@ -150,9 +152,14 @@ fn recall(id: &str, before: i64, reader: &Reader) -> Result<Known, ReadError> {
         after: begun.seq,
         ..Filter::default()
     };
+    let mut looked_at = 0;
     reader.entries(&alerts, &mut |stored| {
-        if stored.seq >= before {
+        looked_at += 1;
+        if stored.seq >= before || looked_at > LOOKED_AT {
             return ControlFlow::Break(());
+        }
+        if !stored.line.contains(id) {
+            return ControlFlow::Continue(());
         }
         if let Some(record) = Record::read(stored)
             && let Some(context) = record.trace
