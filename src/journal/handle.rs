@@ -64,17 +64,16 @@ impl Journal {
         let age = Age::restore(&connection, &clock()).map_err(database)?;
         let counters = Arc::<Counters>::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let (told, head) = watch::channel(restored.head.seq);
         let writer = Writer::new(
             connection,
             restored.head,
-            told,
             options.clone(),
             clock,
             age,
             Arc::clone(&counters),
             lock,
         );
+        let head = writer.told();
         std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run(received))

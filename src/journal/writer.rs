@@ -77,7 +77,6 @@ impl Writer {
     pub fn new(
         connection: Connection,
         head: Head,
-        told: watch::Sender<i64>,
         options: Options,
         clock: Clock,
         age: Age,
@@ -87,7 +86,7 @@ impl Writer {
         Self {
             connection,
             head,
-            told,
+            told: watch::Sender::new(head.seq),
             options,
             looked: clock(),
             clock,
@@ -97,6 +96,11 @@ impl Writer {
             since: LOOK,
             _lock: lock,
         }
+    }
+
+    /// The number of the last record that is on the disk, as it grows.
+    pub fn told(&self) -> watch::Receiver<i64> {
+        self.told.subscribe()
     }
 
     /// Writes until it is told to end or nobody is left who could ask.
