@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::Exit;
 use crate::heal::intake::{Delivery, Severities, shape};
@@ -26,6 +28,45 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
         Ok(_) => Ok(body),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The files of a directory whose names end with `.json`, by name.
+pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>, Exit> {
+    let failed = |why: String| {
+        super::fail(&format!(
+            "read the directory of bodies {}: {why}",
+            directory.display()
+        ))
+    };
+    let entries = std::fs::read_dir(directory).map_err(|error| failed(error.to_string()))?;
+    let files = entries.map(|entry| entry.map(|entry| entry.path()));
+    let files: Result<Vec<PathBuf>, io::Error> = files.collect();
+    let mut files = files.map_err(|error| failed(error.to_string()))?;
+    files.retain(|file| file.extension().is_some_and(|end| end == "json"));
+    files.sort();
+    if files.is_empty() {
+        return Err(failed("there is no *.json in it".to_owned()));
+    }
+    Ok(files)
+}
+
+/// When a body was sent, as far as its alerts say: when the last of them began or, if it is resolved, ended.
+pub(super) fn sent_at(body: &[u8]) -> Option<Timestamp> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let listed = body.get("alerts").or_else(|| body.pointer("/data/alerts"));
+    let alerts = match listed.unwrap_or(&body) {
+        Value::Array(alerts) => alerts.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let time = |alert: &Value, name: &str| Timestamp::parse(alert.get(name)?.as_str()?);
+    let sent = alerts.iter().filter_map(|alert| {
+        let began = time(alert, "startsAt").or_else(|| time(alert, "activeAt"));
+        match alert.get("status").and_then(Value::as_str) {
+            Some("resolved") => time(alert, "endsAt").max(began),
+            _ => began,
+        }
+    });
+    sent.max()
 }
 
 /// The hook of the config that `--hook` names.
@@ -100,6 +141,24 @@ mod tests {
         assert_eq!(told(&two, Some("b")).unwrap().0, "b");
         // A hook reads by its own format, as it does when a body comes in.
         assert!(told(&one, Some("zabbix")).is_err());
+    }
+
+    #[test]
+    fn a_body_was_sent_when_the_last_of_its_alerts_began_or_ended() {
+        let sent = |text: &str| sent_at(text.as_bytes()).map(|at| at.to_string());
+        let alert = |status: &str, began: &str, ended: &str| {
+            format!(r#"{{"status": "{status}", "startsAt": "{began}", "endsAt": "{ended}"}}"#)
+        };
+        let (first, second) = ("2026-11-22T10:00:00.000Z", "2026-11-22T10:15:00.000Z");
+        let firing = alert("firing", first, second);
+        let over = alert("resolved", first, second);
+        assert_eq!(sent(&firing).as_deref(), Some(first));
+        let both = format!(r#"{{"alerts": [{firing}, {over}]}}"#);
+        assert_eq!(sent(&both).as_deref(), Some(second));
+        assert_eq!(sent(&format!("[{firing}]")).as_deref(), Some(first));
+        for none in ["{}", "[]", "{", "7", r#"{"event_id": "7"}"#] {
+            assert_eq!(sent(none), None, "{none}");
+        }
     }
 
     #[test]

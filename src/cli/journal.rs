@@ -124,13 +124,13 @@ pub(super) fn open(matches: &ArgMatches) -> Result<Reader, Exit> {
 
 /// Prints lines in large pieces.
 #[derive(Default)]
-struct Lines {
+pub(super) struct Lines {
     buffer: Vec<u8>,
     ended: Option<Exit>,
 }
 
 impl Lines {
-    fn line(&mut self, text: &str) -> ControlFlow<()> {
+    pub(super) fn line(&mut self, text: &str) -> ControlFlow<()> {
         self.buffer.extend_from_slice(text.as_bytes());
         self.buffer.push(b'\n');
         if self.buffer.len() >= BUFFER {
@@ -148,7 +148,7 @@ impl Lines {
     }
 
     /// Prints what is left.
-    fn end(mut self) -> Result<(), Exit> {
+    pub(super) fn end(mut self) -> Result<(), Exit> {
         self.flush();
         self.ended.map_or(Ok(()), Err)
     }
@@ -165,14 +165,7 @@ fn print(reader: &Reader, filter: &Filter, form: fn(&Stored) -> String) -> Resul
 
 fn list(matches: &ArgMatches) -> Result<(), Exit> {
     let text = |name: &str| matches.get_one::<String>(name);
-    let since = match text("since") {
-        Some(text) => Some(moment(text).ok_or_else(|| {
-            super::usage(&format!(
-                "--since {text}: neither a duration such as 1h nor a time such as 2026-11-22T16:38:47Z"
-            ))
-        })?),
-        None => None,
-    };
+    let since = moment_of(matches, "since")?;
     let reader = open(matches)?;
     let incident = match text("incident") {
         Some(start) => Some(whole_id(&reader, start)?),
@@ -195,6 +188,16 @@ fn list(matches: &ArgMatches) -> Result<(), Exit> {
     };
     super::say(&format!("{count} records{more}"));
     Ok(())
+}
+
+/// The time that a flag gives.
+pub(super) fn moment_of(matches: &ArgMatches, flag: &str) -> Result<Option<Timestamp>, Exit> {
+    let Some(text) = matches.get_one::<String>(flag) else {
+        return Ok(None);
+    };
+    let wrong = "neither a duration such as 1h nor a time such as 2026-11-22T16:38:47Z";
+    let at = moment(text).ok_or_else(|| super::usage(&format!("--{flag} {text}: {wrong}")));
+    at.map(Some)
 }
 
 /// A time, or how long ago.

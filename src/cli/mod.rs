@@ -13,6 +13,7 @@ mod journal;
 pub mod names;
 mod operate;
 mod plan;
+mod rehearse;
 mod run;
 mod show;
 mod validate;
@@ -51,6 +52,7 @@ fn command() -> Command {
             .subcommand(control::health_command())
             .subcommands(operate::commands())
             .subcommand(plan::command())
+            .subcommand(rehearse::command())
             .subcommand(journal::command())
             .subcommand(why::command())
             .subcommand(demo::command())
@@ -85,6 +87,7 @@ pub fn main() -> Exit {
         Some(("health", matches)) => control::health(matches),
         Some((name, matches)) if operate::does(name) => operate::run(name, matches),
         Some(("plan", matches)) => plan::run(matches),
+        Some(("rehearse", matches)) => rehearse::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("why", matches)) => why::run(matches),
         Some(("demo", matches)) => demo::run(matches),

@@ -1,4 +1,4 @@
-//! Records of the journal in plain words, for `demo`, `why` and log records.
+//! Records of the journal in plain words, for `demo`, `why`, `rehearse` and log records.
 
 use serde_json::Value;
 
@@ -42,11 +42,26 @@ pub fn plain(record: &Value) -> Option<String> {
         ),
         "verify" => verify(record),
         "state" => match text("/to")? {
-            "waiting" => format!("an incident is open for {target}: the guards are asked"),
+            "waiting" => match text("/data/why") {
+                Some(why) => format!("{why}: the guards are asked again"),
+                None => format!("an incident is open for {target}: the guards are asked"),
+            },
             "probation" => format!("{target} works again; now it must stay so for a while"),
             "healed" => format!("{target} is healed"),
             "intent" | "acting" | "verifying" => return None,
-            other => format!("the incident of {target} is {other}"),
+            other => match text("/data/cause/why").or_else(|| text("/data/why")) {
+                Some(why) => format!("the incident of {target} is {other}: {why}"),
+                None => format!("the incident of {target} is {other}"),
+            },
+        },
+        "operator" => format!(
+            "{} by {}",
+            text("/data/did").unwrap_or("something"),
+            text("/data/by").unwrap_or("somebody")
+        ),
+        "notify" => match text("/data/summary") {
+            Some(summary) => format!("people are told: {summary}"),
+            None => "notify".to_owned(),
         },
         "operator" => format!(
             "{} did this: {}",
@@ -97,7 +112,9 @@ fn decision(record: &Value) -> String {
                 .iter()
                 .find(|g| said(g, "/guard") == "confirm")
                 .map_or_else(String::new, |g| format!("; confirm: {}", said(g, "/value")));
-            format!("all {} guards let it pass{confirm}", guards.len())
+            let would = record.pointer("/data/would");
+            let would = would.map_or_else(String::new, |would| format!("; would be done: {would}"));
+            format!("all {} guards let it pass{confirm}{would}", guards.len())
         }
     }
 }
@@ -127,7 +144,7 @@ fn verify(record: &Value) -> String {
     let probes: Vec<String> = probes
         .into_iter()
         .flatten()
-        .map(|probe| format!("{}: {}", text(probe, "check"), text(probe, "why")))
+        .map(|probe| format!("{}: {}", probed(probe), text(probe, "why")))
         .collect();
     let probes = probes.join(", ");
     match (data("passed"), number("passes"), number("of")) {
@@ -135,6 +152,17 @@ fn verify(record: &Value) -> String {
             format!("probe {passes} of {of} in a row passes ({probes})")
         }
         _ => format!("the probe fails ({probes})"),
+    }
+}
+
+/// What a probe was: the name of a check, or what had to be stable.
+fn probed(probe: &Value) -> String {
+    let members = probe.as_object().into_iter().flatten();
+    let mut kinds = members.filter(|(name, _)| !["passed", "why"].contains(&name.as_str()));
+    match kinds.next() {
+        Some((kind, Value::String(name))) if kind == "check" => name.clone(),
+        Some((kind, _)) => kind.clone(),
+        None => "?".to_owned(),
     }
 }
 

@@ -168,7 +168,10 @@ impl Entry {
     }
 
     /// The JSON text that is stored, hashed and exported: one line, its members always in this order.
-    pub(super) fn line(&self, seq: i64, time: Timestamp) -> serde_json::Result<String> {
+    ///
+    /// # Errors
+    /// The data cannot be written as JSON.
+    pub fn line(&self, seq: i64, time: Timestamp) -> serde_json::Result<String> {
         #[derive(Serialize)]
         struct Line<'a> {
             seq: i64,

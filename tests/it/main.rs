@@ -28,6 +28,7 @@ mod operate;
 mod plan;
 mod product;
 mod program;
+mod rehearse;
 mod second_opinion;
 mod storm;
 mod tls;

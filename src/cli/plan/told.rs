@@ -80,16 +80,17 @@ fn considered(planned: &Planned, alert: &Considered, lines: &mut Vec<String>) {
         Taking::Misses(misses) => 1 + misses.len(),
     });
     for weighed in nearest {
-        lines.push(format!("  {}", taking(planned, weighed)));
+        lines.push(format!("  {}", taking(planned, weighed, alert.ours)));
     }
 }
 
-fn taking(planned: &Planned, weighed: &Weighed) -> String {
+fn taking(planned: &Planned, weighed: &Weighed, ours: bool) -> String {
     let Weighed { playbook, mode, .. } = weighed;
     match &weighed.taking {
         Taking::Takes(target) => {
+            let takes = if ours { "takes it" } else { "would take it" };
             format!(
-                "playbook {playbook} ({}) takes it, to heal {target}",
+                "playbook {playbook} ({}) {takes}, to heal {target}",
                 mode.as_str()
             )
         }
@@ -226,7 +227,7 @@ fn looked_at(planned: &Planned) -> Vec<String> {
     });
     let asked = planned.forecast.incidents.iter();
     lines.push(match asked.clone().any(|i| !i.guards.is_empty()) {
-        true => "  the world: checks of confirm were probed once and witnesses read just now, by this process and as its user".to_owned(),
+        true => "  the world: checks of confirm were probed and witnesses read just now, by this process and as its user".to_owned(),
         false => "  the world: nothing, since no guard would be asked".to_owned(),
     });
     lines

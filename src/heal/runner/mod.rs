@@ -10,6 +10,7 @@
 //!                                  └───────────────── answers ────────────────────────┘
 //! ```
 
+mod assumed;
 mod book;
 mod desk;
 mod effect;
@@ -17,6 +18,8 @@ mod forecast;
 mod handle;
 mod notice;
 mod operate;
+mod recorded;
+mod replay;
 mod restore;
 mod summary;
 
@@ -26,8 +29,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use assumed::Assume;
 pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would, forecast};
 pub use handle::{Healing, LOCAL, NotDone};
+pub use recorded::Recorded;
+pub use replay::{Replay, Told};
 pub use summary::{Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
