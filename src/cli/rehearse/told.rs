@@ -22,6 +22,8 @@ const NAMED: usize = 50;
 pub(super) struct Telling {
     json: bool,
     lines: Lines,
+    /// Whoever read went away, which is no failure.
+    unheard: bool,
     seq: i64,
     playbooks: playbook::Options,
     hooks: BTreeMap<String, Vec<String>>,
@@ -55,6 +57,7 @@ impl Telling {
         Self {
             json,
             lines: Lines::default(),
+            unheard: false,
             seq: 0,
             playbooks: rules.playbooks.clone(),
             hooks: rules.hooks.clone(),
@@ -84,8 +87,9 @@ impl Telling {
     }
 
     fn line(&mut self, text: &str) {
-        // Who reads no more is found out at the end.
-        let _: std::ops::ControlFlow<()> = self.lines.line(&words::tame(text));
+        if !self.unheard {
+            self.unheard = self.lines.line(&words::tame(text)).is_break();
+        }
     }
 
     pub(super) fn take(&mut self, told: Told<'_>) {
