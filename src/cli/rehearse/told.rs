@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::cli::journal::Lines;
 use crate::cli::Exit;
+use crate::cli::journal::Lines;
 use crate::heal::incident::{Incident, State};
 use crate::heal::playbook::{self, Miss};
 use crate::heal::runner::{Assume, Rules, Told};
