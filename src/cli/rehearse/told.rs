@@ -147,6 +147,16 @@ impl Telling {
             return;
         };
         let said = format!("{at}  {said}");
+        if entry.kind == Kind::Alert {
+            let several = entry.data.get("incidents").and_then(Value::as_array);
+            for id in several.into_iter().flatten().filter_map(Value::as_str) {
+                // One that is over is told already.
+                if let Some(story) = self.stories.get_mut(&IncidentId::new(id)) {
+                    story.push(format!("  {said}"));
+                }
+            }
+            return;
+        }
         match &entry.incident {
             Some(id) => self
                 .stories

@@ -7,6 +7,8 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::assumed::{Assume, Assumed};
 use super::book::{Book, Names};
 use super::recorded::Recorded;
@@ -161,12 +163,17 @@ impl<'a> Replay<'a> {
     }
 
     fn record(&mut self, entry: &Entry) {
-        if let Some(id) = &entry.incident
-            && !self.open.contains(id)
-            && let Some(held) = self.book.held.get(id)
-        {
-            self.open.insert(id.clone());
-            (self.tell)(Told::Opened(&held.incident));
+        // An alert tells of several.
+        let several = entry.data.get("incidents").and_then(Value::as_array);
+        let several = several.into_iter().flatten().filter_map(Value::as_str);
+        let about = entry.incident.clone().into_iter();
+        for id in about.chain(several.map(IncidentId::new)) {
+            if !self.open.contains(&id)
+                && let Some(held) = self.book.held.get(&id)
+            {
+                (self.tell)(Told::Opened(&held.incident));
+                self.open.insert(id);
+            }
         }
         (self.tell)(Told::Record(self.now.wall, entry));
     }
