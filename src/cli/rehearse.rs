@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{Exit, bodies, flags, journal};
-use crate::app::{House, Settings, healing};
+use crate::app::{self, House, Settings, healing};
 use crate::heal::plan::Mode;
 use crate::heal::runner::{Assume, Recorded, Replay, Rules};
 use crate::journal::{Filter, Reader};
@@ -125,7 +125,8 @@ fn rehearse(matches: &ArgMatches) -> Result<(), Exit> {
     let recording = match matches.get_one::<PathBuf>("directory") {
         Some(directory) => of_directory(directory, &settings, hook, &span)?,
         None => {
-            let directory = healing::directory(&settings, &flags).ok_or_else(|| {
+            let variable = |name: &str| std::env::var(name).ok();
+            let directory = app::state_directory(&flags, &settings.config, &variable).ok_or_else(|| {
                 super::fail("no state directory is known: name it with --journal or state, or name a directory of bodies")
             })?;
             of_journal(&directory, &span)?

@@ -229,6 +229,7 @@ mod tests {
             config: String::new(),
             node: "here".into(),
             notifiers: BTreeMap::new(),
+            traced: false,
         }
     }
 
