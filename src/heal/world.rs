@@ -184,6 +184,17 @@ fn told(why: String, detail: Value) -> Value {
     Value::Object(told)
 }
 
+/// What `confirm` asks, as its guard names it.
+pub(super) fn called(asked: &Probe) -> String {
+    match asked {
+        Probe::Check(name) => name.clone(),
+        other => match probing::name(other) {
+            (kind, Value::String(of)) => format!("{kind} {of}"),
+            (kind, _) => kind.to_owned(),
+        },
+    }
+}
+
 async fn look(reach: &Reach, clock: &Clock, job: &Job) -> Look {
     let mut confirm = Vec::new();
     let wanted = job.playbook.confirm.iter();
@@ -199,14 +210,7 @@ async fn look(reach: &Reach, clock: &Clock, job: &Job) -> Look {
                 break;
             }
         }
-        let name = match &asked {
-            Probe::Check(name) => name.clone(),
-            other => match probing::name(other) {
-                (kind, Value::String(of)) => format!("{kind} {of}"),
-                (kind, _) => kind.to_owned(),
-            },
-        };
-        confirm.push((name, seen.0, seen.1));
+        confirm.push((called(&asked), seen.0, seen.1));
     }
     let Some(step) = job.rung() else {
         let gone = || Unseen("the ladder has no such rung any more".into());

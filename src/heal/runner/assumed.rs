@@ -10,6 +10,7 @@ use crate::heal::hands::{Hands, Later, Started};
 use crate::heal::incident::{Incident, State};
 use crate::heal::job::Job;
 use crate::heal::machine::{After, Outcome};
+use crate::heal::world::called;
 use crate::model::alert::{Alert, Episode, Status};
 use crate::model::moment::Moment;
 
@@ -131,7 +132,7 @@ impl Hands for Assumed {
         let wanted = job.playbook.confirm.iter();
         let look = Look {
             confirm: wanted
-                .map(|confirm| (confirm.check.clone(), ill, "assumed".to_owned()))
+                .filter_map(|confirm| Some((called(&confirm.asks()?), ill, "assumed".to_owned())))
                 .collect(),
             busy: None,
             witness: Ok(None),
