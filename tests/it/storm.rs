@@ -16,6 +16,10 @@ const SENDERS: usize = 8;
 /// Those that begin a body and do not end it while the storm lasts.
 const SLOW: usize = 30;
 
+/// KiB that it may take: for itself, with the build of tests, and for each incident that it remembers.
+const BASE: u64 = 48 << 10;
+const AN_INCIDENT: u64 = 8;
+
 fn long() -> usize {
     if std::env::var_os("NODEWARD_LONG").is_some() {
         10
@@ -172,8 +176,8 @@ fn storm(mode: &str, count: usize, end: &str) -> (Service, Told) {
         value(&page, refused).is_some_and(|times| times > 0.0),
         "{page}"
     );
-    let memory = most_memory(&program);
-    assert!(memory < 64 * 1024, "{memory} KiB");
+    let (memory, bound) = (most_memory(&program), BASE + AN_INCIDENT * count as u64);
+    assert!(memory < bound, "{memory} KiB");
     assert_eq!(program.end(), Some(0));
     verified(&scratch);
     (service, told)
