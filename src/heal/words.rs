@@ -55,15 +55,6 @@ pub fn plain(record: &Value) -> Option<String> {
             },
         },
         "operator" => format!(
-            "{} by {}",
-            text("/data/did").unwrap_or("something"),
-            text("/data/by").unwrap_or("somebody")
-        ),
-        "notify" => match text("/data/summary") {
-            Some(summary) => format!("people are told: {summary}"),
-            None => "notify".to_owned(),
-        },
-        "operator" => format!(
             "{} did this: {}",
             text("/data/by").unwrap_or("somebody"),
             text("/data/did").unwrap_or("?")
