@@ -1,10 +1,11 @@
 //! What was done lately on this node: what the guards count. Kept in memory, made anew from the incidents after a start.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::guards::Standing;
 use super::incident::{Incident, State};
+use super::turn::{Map, Turn, Whole};
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::target::Target;
@@ -36,14 +37,46 @@ impl Moments {
 }
 
 /// Attempts, heals and openings of the last day, and who is at work on what.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct History {
-    target_attempts: HashMap<Target, Moments>,
-    playbook_attempts: HashMap<String, Moments>,
-    target_heals: HashMap<Target, Moments>,
-    node_attempts: Moments,
-    opened: Moments,
-    holders: HashMap<Target, IncidentId>,
+    target_attempts: Map<Target, Moments>,
+    playbook_attempts: Map<String, Moments>,
+    target_heals: Map<Target, Moments>,
+    node_attempts: Whole<Moments>,
+    opened: Whole<Moments>,
+    holders: Map<Target, IncidentId>,
+}
+
+impl History {
+    /// All of it is changed by turns; what is forgotten here does not compile.
+    fn parts(&mut self) -> [&mut dyn Turn; 6] {
+        let Self {
+            target_attempts,
+            playbook_attempts,
+            target_heals,
+            node_attempts,
+            opened,
+            holders,
+        } = self;
+        [
+            target_attempts,
+            playbook_attempts,
+            target_heals,
+            node_attempts,
+            opened,
+            holders,
+        ]
+    }
+}
+
+impl Turn for History {
+    fn keep(&mut self) {
+        self.parts().into_iter().for_each(Turn::keep);
+    }
+
+    fn undo(&mut self) {
+        self.parts().into_iter().for_each(Turn::undo);
+    }
 }
 
 /// What of an incident counts; taken before a step and compared after it.
@@ -74,11 +107,7 @@ impl History {
         for incident in &incidents {
             history.opened(incident);
             if incident.state == State::Healed {
-                let heals = &mut history.target_heals;
-                heals
-                    .entry(incident.target.clone())
-                    .or_default()
-                    .add(&incident.changed);
+                history.healed(incident);
             }
             history.hold(incident);
         }
@@ -95,18 +124,24 @@ impl History {
         for (at, target, playbook) in attempts {
             history.attempted(target, playbook, &at);
         }
+        history.keep();
         history
     }
 
     fn attempted(&mut self, target: Target, playbook: String, at: &Moment) {
-        self.target_attempts.entry(target).or_default().add(at);
-        self.playbook_attempts.entry(playbook).or_default().add(at);
-        self.node_attempts.add(at);
+        self.target_attempts.change_or_make(target).add(at);
+        self.playbook_attempts.change_or_make(playbook).add(at);
+        self.node_attempts.change().add(at);
+    }
+
+    fn healed(&mut self, incident: &Incident) {
+        let heals = self.target_heals.change_or_make(incident.target.clone());
+        heals.add(&incident.changed);
     }
 
     /// Notes a new incident.
     pub fn opened(&mut self, incident: &Incident) {
-        self.opened.add(&incident.opened);
+        self.opened.change().add(&incident.opened);
     }
 
     /// Notes what a step made of an incident that was at `before`.
@@ -115,11 +150,7 @@ impl History {
             self.attempted(incident.target.clone(), incident.playbook.clone(), at);
         }
         if incident.state == State::Healed && !before.healed {
-            let heals = &mut self.target_heals;
-            heals
-                .entry(incident.target.clone())
-                .or_default()
-                .add(&incident.changed);
+            self.healed(incident);
         }
         self.hold(incident);
     }
@@ -127,7 +158,7 @@ impl History {
     fn hold(&mut self, incident: &Incident) {
         if incident.state.holds_target() {
             self.holders
-                .insert(incident.target.clone(), incident.id.clone());
+                .set(incident.target.clone(), incident.id.clone());
         } else if self.holders.get(&incident.target) == Some(&incident.id) {
             self.holders.remove(&incident.target);
         }
@@ -164,8 +195,8 @@ impl History {
 
     /// Forgets targets and playbooks of which nothing happened for a day.
     pub fn forget(&mut self, now: &Moment) {
-        self.target_attempts.retain(|_, m| !m.is_over(now));
-        self.playbook_attempts.retain(|_, m| !m.is_over(now));
-        self.target_heals.retain(|_, m| !m.is_over(now));
+        self.target_attempts.prune(|_, m| !m.is_over(now));
+        self.playbook_attempts.prune(|_, m| !m.is_over(now));
+        self.target_heals.prune(|_, m| !m.is_over(now));
     }
 }

@@ -36,5 +36,6 @@ pub mod reconcile;
 pub mod run;
 pub mod runner;
 pub mod told;
+mod turn;
 pub mod words;
 pub mod world;

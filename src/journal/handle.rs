@@ -154,7 +154,7 @@ impl Journal {
 
     /// Runs SQL on the writer's connection.
     #[cfg(test)]
-    pub(super) async fn sql(&self, text: &str) {
+    pub(crate) async fn sql(&self, text: &str) {
         let (done, ended) = oneshot::channel();
         self.orders.send(Order::Sql(text.into(), done)).unwrap();
         ended.await.unwrap().unwrap();

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::book::{Book, Held, Seen};
+use super::book::{Book, Held};
+use super::episodes::Seen;
 use crate::heal::incident::Incident;
 use crate::heal::intake::{Accepted, Delivery};
 use crate::heal::machine::{self, Event};
@@ -12,10 +13,6 @@ use crate::model::alert::{Alert, Episode, Status};
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
 
-/// Keys of deliveries and episodes kept in memory.
-const KEYS: usize = 10_000;
-/// See above; those that fire are kept beyond it.
-const EPISODES: usize = 20_000;
 /// Alerts of others named in one record.
 const NAMED: usize = 20;
 
@@ -29,8 +26,9 @@ impl Book {
         now: &Moment,
     ) -> Accepted {
         let mut accepted = Accepted::default();
+        let key = self.key(&delivery.key);
         let again = |alert| self.fires_again(alert);
-        if self.known.contains(&delivery.key) && !delivery.alerts.iter().any(again) {
+        if self.deliveries.know(&key) && !delivery.alerts.iter().any(again) {
             for alert in &delivery.alerts {
                 match local || self.rules.ours.is(alert) {
                     true => accepted.ours += 1,
@@ -40,9 +38,7 @@ impl Book {
             accepted.repeats = accepted.ours;
             return accepted;
         }
-        if !self.known.contains(&delivery.key) {
-            self.note_delivery(delivery.key);
-        }
+        self.note_delivery(key);
         self.parent = delivery.trace;
         let mut others = Vec::new();
         for alert in delivery.alerts {
@@ -93,6 +89,7 @@ impl Book {
             incidents: before.map(|s| s.incidents.clone()).unwrap_or_default(),
             at: now.wall,
             inferred: false,
+            since: alert.starts_at,
         };
         let mut taken = Vec::new();
         let mut refused = Vec::new();
@@ -125,6 +122,8 @@ impl Book {
                 );
             }
         }
+        // Before its incidents are moved on: they look up how old and how bad it is.
+        self.episodes.set(&alert.episode, seen.clone());
         for (name, target) in taken {
             if let Some(id) = self.join_or_open(&name, target, alert, now)
                 && !seen.incidents.contains(&id)
@@ -270,34 +269,10 @@ impl Book {
             Held {
                 incident,
                 current,
-                since: alert.starts_at,
                 resuming: false,
             },
             now,
         );
         Some(id)
-    }
-
-    /// Holds the memory within its bounds: the oldest goes first, but what fires stays longest.
-    pub(super) fn bound(&mut self) {
-        while self.deliveries.len() > KEYS {
-            if let Some(key) = self.deliveries.pop_front() {
-                self.known.remove(&key);
-            }
-        }
-        let over = self.order.len().saturating_sub(EPISODES);
-        let mut firing = Vec::new();
-        for _ in 0..over {
-            let Some(episode) = self.order.pop_front() else {
-                break;
-            };
-            match self.episodes.get(&episode).map(|s| s.status) {
-                Some(Status::Firing) if firing.len() < EPISODES / 2 => firing.push(episode),
-                _ => drop(self.episodes.remove(&episode)),
-            }
-        }
-        for episode in firing.into_iter().rev() {
-            self.order.push_front(episode);
-        }
     }
 }

@@ -162,8 +162,11 @@ pub async fn forecast(
     };
     book.names = Names::Counted("new-", 0);
     // What is under way is in the hands of the process that has the journal, if one runs.
-    for held in book.held.values_mut() {
-        held.resuming = false;
+    for id in book.resuming() {
+        book.held
+            .change(&id)
+            .into_iter()
+            .for_each(|held| held.resuming = false);
     }
     // A maintenance that is over by the clock is over.
     book.timers_of(|_| false, &now);

@@ -2,7 +2,8 @@
 //!
 //! It takes what has come since it last looked (deliveries, answers of the world, words of operators, time), moves the
 //! incidents on, puts everything on record in one transaction, and only then replies and acts. If the record cannot be made, nothing has happened: the
-//! incidents are as they were, deliveries are refused, and answers of the world are kept until there is room.
+//! incidents are as they were, deliveries are refused, and what the world did and what the config now says are kept until there is room; how the
+//! world looked is kept only as long as it may still look so.
 //!
 //! ```text
 //!  Healing (handle) ── mail ──> [ take all ─> step each ─> commit ─> reply, act ] ── effects ──> Hands
@@ -12,8 +13,11 @@
 
 mod assumed;
 mod book;
+mod current;
 mod desk;
+mod due;
 mod effect;
+mod episodes;
 mod forecast;
 mod handle;
 mod notice;
@@ -21,6 +25,7 @@ mod operate;
 mod recorded;
 mod replay;
 mod restore;
+mod step;
 mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,12 +43,12 @@ pub use summary::{Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, Ours, Refused};
-use super::machine::{Effect, Event};
+use super::machine::{After, Effect, Event, PATIENCE};
 use super::playbook;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::alert::Episode;
 use crate::model::id::IncidentId;
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
 use book::Book;
 
@@ -84,7 +89,8 @@ enum Mail {
         local: bool,
         reply: oneshot::Sender<Result<Accepted, Refused>>,
     },
-    Answer(IncidentId, Event),
+    /// What the world answered, and when.
+    Answer(IncidentId, Event, Moment),
     Firing(String, oneshot::Sender<Vec<Episode>>),
     Over {
         hook: String,
@@ -136,8 +142,10 @@ struct Runner {
     mail: mpsc::Receiver<Mail>,
     answers: mpsc::UnboundedReceiver<Mail>,
     answering: mpsc::UnboundedSender<Mail>,
-    /// Answers that could not be put on record yet.
+    /// Answers and rules that could not be put on record yet.
     kept: VecDeque<Mail>,
+    /// It is on record that healing has begun.
+    begun: bool,
     /// The last turn could not be put on record: what is due stays due, and must not be tried without a pause.
     stuck: bool,
     summary: Arc<std::sync::RwLock<Arc<Summary>>>,
@@ -179,6 +187,7 @@ pub fn start(
         answers,
         answering,
         kept: VecDeque::new(),
+        begun: false,
         stuck: false,
         summary: Arc::clone(&summary),
     };
@@ -188,14 +197,15 @@ pub fn start(
 
 impl Runner {
     async fn run(mut self) {
-        self.book.begin(&self.hands.now());
         self.turn(Vec::new()).await;
         self.ask_witnesses();
         let mut forget = tokio::time::interval(FORGET);
         forget.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let mut wake = self.book.wake(&self.hands.now());
-            if self.stuck {
+            if !self.begun {
+                wake = AGAIN;
+            } else if self.stuck {
                 wake = wake.max(AGAIN);
             }
             let mut batch = Vec::new();
@@ -244,7 +254,10 @@ impl Runner {
     async fn turn(&mut self, batch: Vec<Mail>) {
         let now = self.hands.now();
         let mut replies = Vec::new();
-        let mut answered = Vec::new();
+        let mut again = Vec::new();
+        if !self.begun {
+            self.book.begin(&now);
+        }
         for mail in batch {
             match mail {
                 Mail::Deliver {
@@ -256,9 +269,12 @@ impl Runner {
                     let accepted = self.book.deliver(&hook, delivery, local, &now);
                     replies.push(Reply::Delivered(reply, accepted));
                 }
-                Mail::Answer(id, event) => {
+                // So long ago the world may have looked otherwise than it does now. It is looked at again, by time.
+                Mail::Answer(_, Event::Looked(..) | Event::Probed(..), at)
+                    if now.since(&at) > PATIENCE => {}
+                Mail::Answer(id, event, at) => {
                     self.book.step(&id, event.clone(), &now);
-                    answered.push((id, event));
+                    again.push(Mail::Answer(id, event, at));
                 }
                 Mail::Operate { by, order, reply } => {
                     let result = self.book.operate(&by, order, &now);
@@ -273,7 +289,10 @@ impl Runner {
                     let count = self.book.over(&hook, &episodes, &now);
                     replies.push(Reply::Over(reply, count));
                 }
-                Mail::Rules(rules) => self.book.change_rules(*rules, &now),
+                Mail::Rules(rules) => {
+                    self.book.change_rules((*rules).clone(), &now);
+                    again.push(Mail::Rules(rules));
+                }
                 Mail::End(done) => drop(done.send(())),
             }
         }
@@ -289,6 +308,7 @@ impl Runner {
         match failed {
             None => {
                 self.book.keep();
+                self.begun = true;
                 if tells {
                     (self.wake)();
                 }
@@ -305,9 +325,6 @@ impl Runner {
                 for reply in replies {
                     reply.send(Some(&error));
                 }
-                let again = answered
-                    .into_iter()
-                    .map(|(id, event)| Mail::Answer(id, event));
                 self.kept.extend(again);
             }
         }
@@ -322,8 +339,9 @@ impl Runner {
         let Some(job) = self.book.job(&id) else {
             return;
         };
-        let answering = self.answering.clone();
-        let answer = move |event| drop(answering.send(Mail::Answer(id.clone(), event)));
+        let (answering, hands) = (self.answering.clone(), Arc::clone(&self.hands));
+        let answer =
+            move |event| drop(answering.send(Mail::Answer(id.clone(), event, hands.now())));
         if let Some(work) = effect::carry_out(&*self.hands, job, effect, answer) {
             tokio::spawn(work);
         }
@@ -335,11 +353,16 @@ impl Runner {
             let Some(job) = self.book.job(&id) else {
                 continue;
             };
-            let answering = self.answering.clone();
-            let after = self.hands.after(job);
+            let (answering, hands) = (self.answering.clone(), Arc::clone(&self.hands));
+            // Whatever happens to who looks, an answer comes: until then the incident stands still and holds its target.
+            let after = tokio::time::timeout(PATIENCE, tokio::spawn(self.hands.after(job)));
             tokio::spawn(async move {
-                let after = after.await;
-                drop(answering.send(Mail::Answer(id, Event::Restarted(after))));
+                let after = match after.await {
+                    Ok(Ok(after)) => after,
+                    Ok(Err(_)) | Err(_) => After::Unknown,
+                };
+                let answer = Mail::Answer(id, Event::Restarted(after), hands.now());
+                drop(answering.send(answer));
             });
         }
     }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::book::{Book, entry};
+use super::book::Book;
+use super::step::entry;
 use crate::heal::incident::{Cause, Incident};
 use crate::heal::machine::Record;
 use crate::journal::{Kind, Outgoing};

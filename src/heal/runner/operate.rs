@@ -137,7 +137,7 @@ impl Book {
         ];
         let kept = kept.map(|(name, value)| (name.to_owned(), value));
         self.commit.settings.extend(kept);
-        self.set_switches(switches);
+        *self.switches.change() = switches;
         self.step_each(Held::is_waiting, &Event::Changed, now);
     }
 

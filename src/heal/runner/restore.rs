@@ -1,14 +1,20 @@
-//! The book as the journal has it.
+//! The book as the journal has it, and how it begins.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
 
 use super::Rules;
-use super::book::{Book, Current, Held, Seen, Switches};
+use super::book::{Book, Held, Switches};
+use super::current::Current;
+use super::episodes::Seen;
 use super::operate::{MAINTENANCE, MAINTENANCE_UNTIL, PAUSED};
 use crate::heal::history::History;
 use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
-use crate::journal::{IncidentRow, Restored};
-use crate::model::alert::Episode;
-use crate::model::moment::Timestamp;
+use crate::journal::{Entry, IncidentRow, Kind, Restored};
+use crate::model::alert::{Episode, Status};
+use crate::model::moment::{Moment, Timestamp};
 
 impl Book {
     /// What stood when the process before ended. A row that cannot be read costs itself only, and is said.
@@ -23,26 +29,30 @@ impl Book {
             settings,
             ..
         } = restored;
+        let mut counted = Vec::new();
         for row in closed.iter().rev().chain(&incidents) {
-            let Some((incident, current)) = read(row, &playbooks, &book) else {
+            let Some(incident) = read(row) else {
+                continue;
+            };
+            // Whatever became of its playbook: guards count what was done to a target.
+            counted.push(incident.clone());
+            let Some(current) = current(&incident, &playbooks, &book) else {
                 continue;
             };
             let key = (incident.playbook.clone(), incident.target.clone());
-            book.latest.insert(key, incident.id.clone());
+            book.latest.set(key, incident.id.clone());
             let held = Held {
                 resuming: incident.state.is_open(),
-                since: None,
                 incident,
                 current,
             };
-            book.held.insert(held.incident.id.clone(), held);
+            book.held.set(held.incident.id.clone(), held);
         }
         for row in episodes.into_iter().rev() {
             match serde_json::from_str::<Seen>(&row.body) {
                 Ok(seen) => {
                     let episode: Episode = Episode::stored(&row.episode);
-                    book.order.push_back(episode.clone());
-                    book.episodes.insert(episode, seen);
+                    book.episodes.set(&episode, seen);
                 }
                 Err(error) => {
                     tracing::warn!(episode = row.episode, %error, "an episode of the journal cannot be read");
@@ -50,46 +60,71 @@ impl Book {
             }
         }
         for key in deliveries.into_iter().rev() {
-            book.known.insert(key);
-            book.deliveries.push_back(key);
+            book.deliveries.note(key);
         }
-        book.switches = Switches {
+        *book.switches.change() = Switches {
             paused: settings.get(PAUSED).cloned(),
             maintenance: settings.get(MAINTENANCE).cloned(),
             until: settings
                 .get(MAINTENANCE_UNTIL)
                 .and_then(|text| Timestamp::parse(text)),
         };
-        book.history = History::of(book.held.values().map(|h| &h.incident));
+        book.history = History::of(&counted);
+        book.keep();
         book
+    }
+
+    /// Puts it on record that healing begins. What checks found before is forgotten: they will say so again.
+    pub(super) fn begin(&mut self, now: &Moment) {
+        let data = json!({
+            "did": "start",
+            "version": env!("CARGO_PKG_VERSION"),
+            "config": self.rules.config,
+            "open": self.held.values().filter(|h| h.incident.state.is_open()).count(),
+        });
+        self.commit
+            .entries
+            .push(Entry::new(Kind::Config).data(data));
+        let stale = |(episode, seen): &(&Episode, &Seen)| {
+            seen.status == Status::Firing && episode.is_of(super::LOCAL)
+        };
+        let stale = self.episodes.iter().filter(stale);
+        let mut stale: Vec<_> = stale.map(|(e, s)| (e.clone(), s.clone())).collect();
+        stale.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (episode, seen) in stale {
+            self.resolve(&episode, seen, now);
+        }
     }
 }
 
-fn read(
-    row: &IncidentRow,
-    playbooks: &std::collections::BTreeMap<String, String>,
-    book: &Book,
-) -> Option<(Incident, Current)> {
-    let incident: Incident = match serde_json::from_str(&row.body) {
-        Ok(incident) => incident,
+fn read(row: &IncidentRow) -> Option<Incident> {
+    match serde_json::from_str(&row.body) {
+        Ok(incident) => Some(incident),
         Err(error) => {
             tracing::error!(incident = %row.id, %error, "an incident of the journal cannot be read and is left alone");
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// The playbook that an incident goes by.
+fn current(
+    incident: &Incident,
+    playbooks: &BTreeMap<String, String>,
+    book: &Book,
+) -> Option<Current> {
     let now = book.current.get(&incident.playbook);
     if let Some(same) = now.filter(|now| now.revision == incident.revision) {
         // With the secrets that its text has not.
-        let same = same.clone();
-        return Some((incident, same));
+        return Some(same.clone());
     }
     let kept = playbooks
         .get(&incident.revision)
         .and_then(|text| serde_json::from_str::<Playbook>(text).ok())
         .map(Current::new);
     let current = kept.or_else(|| now.cloned());
-    if current.is_none() && row.open {
-        tracing::error!(incident = %row.id, "the playbook of an open incident is lost; it is left alone");
+    if current.is_none() && incident.state.is_open() {
+        tracing::error!(incident = %incident.id, "the playbook of an open incident is lost; it is left alone");
     }
-    Some((incident, current?))
+    current
 }

@@ -278,7 +278,7 @@ impl Book {
 impl Book {
     /// The alerts that have fired longest.
     fn firing(&self) -> Vec<Firing> {
-        let seen = self.order.iter().filter_map(|e| self.episodes.get(e));
+        let seen = self.episodes.in_order();
         let fires = seen.filter(|s| s.status == Status::Firing);
         fires
             .take(LISTED)

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 mod crowd;
+mod outage;
 
 use super::*;
 use crate::heal::guards::{Look, Rendered};
@@ -129,11 +130,15 @@ impl Case {
     }
 
     pub(in crate::heal) fn resume(directory: tempfile::TempDir, mode: &str) -> Self {
+        Self::under(directory, rules(mode))
+    }
+
+    fn under(directory: tempfile::TempDir, rules: Rules) -> Self {
         let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
         let world = World::new();
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
         let wake = Arc::new(|| ());
-        let healing = start(rules(mode), journal.clone(), restored, hands, wake);
+        let healing = start(rules, journal.clone(), restored, hands, wake);
         Self {
             directory,
             journal,

@@ -81,12 +81,13 @@ async fn an_alert_does_not_wait_behind_answers() {
         answers,
         answering,
         kept: VecDeque::new(),
+        begun: true,
         stuck: false,
         summary: Arc::default(),
     };
     for number in 0..CROWD {
         let id = IncidentId::new(&name(number));
-        let answer = Mail::Answer(id, Event::Timer);
+        let answer = Mail::Answer(id, Event::Timer, runner.hands.now());
         assert!(runner.answering.send(answer).is_ok());
     }
     let (reply, _answer) = oneshot::channel();

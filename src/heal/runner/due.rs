@@ -1,0 +1,65 @@
+//! Time: what is due, and what is long over.
+
+use std::time::Duration;
+
+use super::book::{Book, Held};
+use crate::heal::incident::Incident;
+use crate::heal::machine::Event;
+use crate::model::moment::Moment;
+
+/// The longest sleep: nothing is due, or so late that it may be looked at again before.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How long a closed incident is kept in memory beside its playbook's quiet time.
+const KEPT: Duration = Duration::from_secs(600);
+
+impl Book {
+    /// Steps incidents whose time has come; if they are many, the rest are due in the next turn.
+    pub(super) fn timers(&mut self, now: &Moment) {
+        self.timers_of(|_| true, now);
+    }
+
+    /// The same of those that `minds` is true for; the others sleep on.
+    pub(super) fn timers_of(&mut self, minds: impl Fn(&Incident) -> bool, now: &Moment) {
+        let due = |held: &Held| {
+            let left = held.incident.wake(now);
+            !held.resuming && minds(&held.incident) && left.is_some_and(|left| left.is_zero())
+        };
+        for id in self.next_of(super::BATCH, due) {
+            self.step(&id, Event::Timer, now);
+        }
+        if self.switches.until.is_some_and(|until| until <= now.wall) {
+            self.end_of_maintenance(now);
+        }
+    }
+
+    /// How long nothing is due.
+    pub(super) fn wake(&self, now: &Moment) -> Duration {
+        let next = self.next_due(|_| true, now).unwrap_or(LONGEST);
+        next.min(LONGEST)
+    }
+
+    /// How long it is until something is due for those that `minds` is true for, or for the switches; none if nothing ever is.
+    pub(super) fn next_due(
+        &self,
+        minds: impl Fn(&Incident) -> bool,
+        now: &Moment,
+    ) -> Option<Duration> {
+        let waits = self.held.values();
+        let waits = waits.filter(|h| !h.resuming && minds(&h.incident));
+        let switch = self.switches.until.map(|until| until.since(now.wall));
+        let next = waits.filter_map(|h| h.incident.wake(now));
+        next.chain(switch).min()
+    }
+
+    /// Forgets what is long over.
+    pub(super) fn forget(&mut self, now: &Moment) {
+        self.history.forget(now);
+        let over = |h: &Held| {
+            let kept = h.current.plan.limits.quiet.max(KEPT);
+            !h.incident.state.is_open() && now.since(&h.incident.changed) > kept
+        };
+        self.held.prune(|_, held| !over(held));
+        let held = &self.held;
+        self.latest.prune(|_, id| held.contains_key(id));
+    }
+}
