@@ -44,6 +44,36 @@ impl Clean {
     }
 }
 
+/// Trees of the system itself: nothing in them is a cache.
+const SYSTEM: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/sbin",
+    "/usr/share",
+    "/usr/src",
+];
+/// What many share: a directory within is one program's.
+const SHARED: &[&str] = &[
+    "/usr/local",
+    "/var/lib",
+    "/var/mail",
+    "/var/run",
+    "/var/spool",
+];
+
 /// What is wrong with a directory to clean.
 fn wrong_with(directory: &Path) -> Option<&'static str> {
     let parts = directory.components().skip(1);
@@ -56,9 +86,21 @@ fn wrong_with(directory: &Path) -> Option<&'static str> {
         Some("holds ..")
     } else if parts.count() < 2 {
         Some("is too near the root; name the directory of one cache, such as /var/cache/nginx")
+    } else if SYSTEM.iter().any(|tree| directory.starts_with(tree)) {
+        Some("is part of the system")
+    } else if SHARED.iter().any(|shared| directory == Path::new(shared)) {
+        Some("is not one program's; name the directory of one cache within")
     } else {
         None
     }
+}
+
+/// Whether the journal would be deleted.
+fn holds_state(directory: &Path, state: Option<&Path>) -> Option<&'static str> {
+    // Links lead to it by another way; a directory to clean has none on its way.
+    let state = state?.canonicalize().ok()?;
+    let overlap = state.starts_with(directory) || directory.starts_with(&state);
+    overlap.then_some("has nodeward's own journal in it, or is part of it")
 }
 
 impl Action for Clean {
@@ -117,9 +159,10 @@ impl Action for Clean {
         started(Value::Null);
         let until = Instant::now() + order.timeout;
         let (clean, host) = (self.clone(), Arc::clone(&world.host));
+        let state = world.state.clone();
         let work = apart("clean", move |wanted| {
             let go_on = || wanted.is() && Instant::now() < until;
-            clean.carry_out(&host, &go_on)
+            clean.carry_out(&host, state.as_deref(), &go_on)
         });
         let given_up = || {
             Outcome::unknown(format!(
@@ -151,14 +194,20 @@ struct One<'a> {
 }
 
 impl Clean {
-    fn carry_out(&self, host: &host::Host, go_on: &(dyn Fn() -> bool + Sync)) -> Outcome {
+    fn carry_out(
+        &self,
+        host: &host::Host,
+        state: Option<&Path>,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Outcome {
         let rule = self.rule();
         let mut faults = Vec::new();
         let mut swept = Vec::new();
         for directory in &self.directories {
             let path = directory.display();
             // What check refuses is not done either, should it come so far.
-            let done = match wrong_with(directory) {
+            let wrong = wrong_with(directory).or_else(|| holds_state(directory, state));
+            let done = match wrong {
                 Some(why) => Err(std::io::Error::other(why)),
                 None => host::sweep(directory, &rule, go_on),
             };
@@ -231,6 +280,7 @@ mod tests {
         for good in [
             r#"{"directories": ["/var/cache/x"], "older_than": "7d"}"#,
             r#"{"directories": ["/var/cache"], "max_size": "1GiB"}"#,
+            r#"{"directories": ["/usr/local/app/cache"], "max_size": "1GiB"}"#,
             r#"{"page_cache": true}"#,
         ] {
             assert_eq!(wrong(good), Vec::<String>::new(), "{good}");
@@ -248,6 +298,14 @@ mod tests {
                 "near the root",
             ),
             (
+                r#"{"directories": ["/usr/lib/x"], "older_than": "7d"}"#,
+                "part of the system",
+            ),
+            (
+                r#"{"directories": ["/var/lib/"], "older_than": "7d"}"#,
+                "one program's",
+            ),
+            (
                 r#"{"directories": ["cache/x/y"], "older_than": "7d"}"#,
                 "absolute",
             ),
@@ -259,6 +317,29 @@ mod tests {
             let said = wrong(bad);
             assert!(said.len() == 1 && said[0].contains(says), "{bad}: {said:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_journal_is_never_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap();
+        let state = path.join("state");
+        std::fs::create_dir(&state).unwrap();
+        std::fs::write(state.join("journal.db"), b"x").unwrap();
+        let case = Case::default();
+        let world = World {
+            state: Some(state.clone()),
+            ..case.world()
+        };
+        for swept in [&path, &state] {
+            let text = format!(r#"{{"directories": [{swept:?}], "max_size": "0B"}}"#);
+            let outcome = clean(&text).act(&world, &case.order(), |_| ()).await;
+            assert!(
+                matches!(&outcome, Outcome::Failed { why, .. } if why.contains("journal")),
+                "{outcome:?}"
+            );
+        }
+        assert!(state.join("journal.db").exists());
     }
 
     #[tokio::test]

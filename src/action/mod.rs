@@ -25,6 +25,7 @@ mod tests;
 mod word;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct World {
     pub container: Option<Arc<peer::container::Engine>>,
     /// Looks up names.
     pub resolver: Resolver,
+    /// Where the journal lies: nothing is deleted there.
+    pub state: Option<PathBuf>,
 }
 
 /// Where an action stands in the config: what a playbook lets reach it.

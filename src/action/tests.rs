@@ -62,6 +62,7 @@ impl Case {
             systemd: None,
             container: None,
             resolver: Resolver::default(),
+            state: None,
         }
     }
 }

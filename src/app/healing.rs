@@ -2,13 +2,14 @@
 //!
 //! It runs while the config has a playbook or a hook. What serves, tells and asks holds the [`Door`], which is there all the time.
 
+mod checks;
 mod reconciling;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::control::state_directory;
@@ -26,15 +27,12 @@ use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
 use crate::heal::world::{Reach, World};
 use crate::host::Clock;
 use crate::journal::{Journal, Restored};
-use crate::model::alert::Alert;
 use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
 use reconciling::Reconciling;
 
 /// How long notifiers may take to end when a reload turns healing off.
 const HANDOVER: Duration = Duration::from_secs(1);
-/// How long an alert of a check waits before it is offered again to a journal that could not be written.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// The way to healing, open or shut.
 #[derive(Default)]
@@ -96,16 +94,6 @@ impl Door {
             None => Err(NotDone::Off),
         }
     }
-
-    /// Brings what a check has found, until it is on record or healing ends.
-    async fn note(&self, alert: Alert) {
-        while let Some(healing) = self.get() {
-            match healing.note(alert.clone()).await {
-                Ok(_) | Err(Refused::Ending) => return,
-                Err(Refused::Full | Refused::Overloaded) => tokio::time::sleep(AGAIN).await,
-            }
-        }
-    }
 }
 
 /// What is told of notifiers, while there are any.
@@ -154,6 +142,8 @@ struct Alive {
     tails: Tails,
     directory: PathBuf,
     alerts: JoinHandle<()>,
+    /// Has the alerts that stand offered to playbooks that are others now.
+    anew: Arc<Notify>,
 }
 
 /// Healing, on or off.
@@ -222,8 +212,10 @@ impl Heal {
             if config.playbooks.is_empty() && config.hooks.named.is_empty() {
                 self.end(tokio::time::Instant::now() + HANDOVER).await;
             } else {
-                alive.world.change(reach(settings, house, checks));
+                let reach = reach(settings, house, checks, Some(&alive.directory));
+                alive.world.change(reach);
                 alive.healing.change(rules).await;
+                alive.anew.notify_one();
                 alive.notifiers.change(&config.notify);
                 self.reconcile(settings, house);
             }
@@ -232,7 +224,8 @@ impl Heal {
         let Some(opened) = opened else {
             return;
         };
-        let world = World::new(Clock::new(), reach(settings, house, checks));
+        let reach = reach(settings, house, checks, Some(&opened.directory));
+        let world = World::new(Clock::new(), reach);
         let world = Arc::new(world);
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
         let notifiers = Notifiers::start(
@@ -253,6 +246,7 @@ impl Heal {
             notifiers: notifiers.clone(),
             directory: opened.directory.clone(),
         }));
+        let anew = Arc::new(Notify::new());
         self.alive = Some(Alive {
             journal: opened.journal,
             healing,
@@ -260,7 +254,12 @@ impl Heal {
             world,
             tails,
             directory: opened.directory,
-            alerts: tokio::spawn(listen(Arc::clone(&self.door), Arc::clone(checks))),
+            alerts: tokio::spawn(checks::listen(
+                Arc::clone(&self.door),
+                Arc::clone(checks),
+                Arc::clone(&anew),
+            )),
+            anew,
         });
         self.reconcile(settings, house);
     }
@@ -318,7 +317,12 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
 
 /// What healing reaches. Must be called on the runtime.
 #[must_use]
-pub fn reach(settings: &Settings, house: &House, checks: &Arc<Checks>) -> Reach {
+pub fn reach(
+    settings: &Settings,
+    house: &House,
+    checks: &Arc<Checks>,
+    state: Option<&Path>,
+) -> Reach {
     let config = &settings.config;
     let host = house.host();
     let runtime = tokio::runtime::Handle::current();
@@ -329,28 +333,12 @@ pub fn reach(settings: &Settings, house: &House, checks: &Arc<Checks>) -> Reach 
         systemd: systemd.ok().map(Arc::new),
         container: Some(Arc::new(container::Engine::new(&config.container))),
         resolver: house.resolver.clone(),
+        state: state.map(Path::to_path_buf),
         host,
     };
     Reach {
         action,
         checks: Arc::clone(checks),
         probes: house.probes.clone(),
-    }
-}
-
-/// Brings what checks find to healing.
-async fn listen(door: Arc<Door>, checks: Arc<Checks>) {
-    let mut changes = checks.changes();
-    loop {
-        match changes.recv().await {
-            Ok(change) => door.note(change.alert()).await,
-            Err(RecvError::Lagged(missed)) => {
-                tracing::warn!(
-                    missed,
-                    "changes of checks came faster than they could be put on record"
-                );
-            }
-            Err(RecvError::Closed) => return,
-        }
     }
 }

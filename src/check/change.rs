@@ -49,6 +49,17 @@ impl Change {
         }
     }
 
+    /// The end of what this began, found out now by other means than a probe.
+    #[must_use]
+    pub fn over(&self) -> Self {
+        Self {
+            up: true,
+            at: Timestamp::now(),
+            why: "it no longer stands".to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// As the alert that playbooks match: `alertname` CheckFailed, `check` the name, `severity` critical or warning, unless
     /// the check's own labels say otherwise.
     #[must_use]

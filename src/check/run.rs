@@ -17,7 +17,7 @@ use super::track::{Health, Last, State, Track};
 use super::{Change, Check};
 use crate::model::moment::Timestamp;
 
-/// Changes kept for a listener that is slow; it is told when it missed some, and looks at [`Checks::states`] then.
+/// Changes kept for a listener that is slow; it is told when it missed some, and looks at [`Checks::standing`] then.
 const KEPT: usize = 1024;
 /// How old a reading of the machine may be for a scheduled probe, at most.
 const AGE: Duration = Duration::from_secs(1);
@@ -115,6 +115,21 @@ impl Checks {
         each.collect()
     }
 
+    /// The alerts that stand, as the changes that raised them.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Change> {
+        let running = self.running();
+        let each = running.entries.values().filter_map(|entry| {
+            let track = entry.track();
+            let since = track.alerting_since()?;
+            let why = track.state.last.as_ref().map(|last| last.why.clone());
+            let Planned { name, check, .. } = &*entry.planned;
+            let why = why.unwrap_or_default();
+            Some(Change::new(name, check, false, since, why))
+        });
+        each.collect()
+    }
+
     /// Calls `each` with every check, by name, while nothing changes.
     pub(super) fn look(&self, mut each: impl FnMut(&str, &Check, &State)) {
         for (name, entry) in &self.running().entries {
@@ -139,7 +154,7 @@ impl Checks {
 
     fn end(&self, entry: Option<&Entry>, why: &str) {
         let Some(entry) = entry else { return };
-        let since = entry.track().end();
+        let since = entry.track().alerting_since();
         if let Some(since) = since {
             let (name, check) = (&entry.planned.name, &entry.planned.check);
             tell(

@@ -142,8 +142,8 @@ impl Track {
         turn
     }
 
-    /// Ends the alert, since nobody will probe any more; when it began, if it stood.
-    pub(super) fn end(&self) -> Option<Timestamp> {
+    /// When what the alert tells of began, if it stands.
+    pub(super) fn alerting_since(&self) -> Option<Timestamp> {
         self.state.failing_since.filter(|_| self.state.alerting)
     }
 }

@@ -116,7 +116,10 @@ fn plan(matches: &ArgMatches) -> Result<(), Exit> {
         checks.change(&house.checks);
         // Probed when a guard asks, and only then.
         checks.stop();
-        let world = World::new(Clock::new(), healing::reach(&settings, &house, &checks));
+        let world = World::new(
+            Clock::new(),
+            healing::reach(&settings, &house, &checks, None),
+        );
         let rules = healing::rules(&settings, &house);
         let local = check.is_some();
         Ok(Planned {

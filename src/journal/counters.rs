@@ -39,7 +39,7 @@ pub struct Counts {
     pub queued: u64,
     /// Records deleted because of their age or the size of the journal.
     pub pruned: u64,
-    /// Notifications deleted undelivered, because of their age or number.
+    /// Notifications deleted undelivered, because of their number.
     pub undelivered: u64,
     /// Bytes in use in the database file.
     pub size: u64,

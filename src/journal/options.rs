@@ -14,7 +14,7 @@ pub struct Options {
     /// still open. `1h` to `3650d`. Default: `90d`.
     pub keep: Period,
     /// The journal's size, beyond which the oldest records are deleted whatever their age; those
-    /// of open incidents only beyond one and a half times it. `1MiB` to `1TiB`. Default: `512MiB`.
+    /// of open incidents only beyond one and a half times it. `16MiB` to `1TiB`. Default: `512MiB`.
     pub max_size: Size,
 }
 
@@ -27,8 +27,8 @@ impl Options {
             let why = format!("{} is less than 1h", self.keep);
             wrong.push(("keep", why));
         }
-        if self.max_size < Size::mib(1) || self.max_size > Size::mib(1 << 20) {
-            let why = format!("{} is not from 1MiB to 1TiB", self.max_size);
+        if self.max_size < Size::mib(16) || self.max_size > Size::mib(1 << 20) {
+            let why = format!("{} is not from 16MiB to 1TiB", self.max_size);
             wrong.push(("max_size", why));
         }
         wrong
@@ -53,7 +53,7 @@ mod tests {
         assert!(Options::default().check().is_empty());
         let options = Options {
             keep: Period::secs(59),
-            max_size: Size::kib(4),
+            max_size: Size::mib(15),
         };
         let keys: Vec<_> = options.check().iter().map(|(key, _)| *key).collect();
         assert_eq!(keys, ["keep", "max_size"]);

@@ -15,6 +15,19 @@ const DELIVERIES: i64 = 7 * 24 * 60 * 60 * 1000;
 /// How long a revision of a playbook may lie here before the first incident refers to it.
 const REVISIONS: i64 = 60 * 60 * 1000;
 
+/// From this size on the tables beside the records hold as many rows as they ever may; below, fewer in proportion, so that
+/// they leave room for records.
+const ROOMY: u64 = 512 << 20;
+/// They hold so many at least.
+const LEAST: i64 = 1_000;
+
+/// How many rows a table keeps that may have `most`.
+fn newest(most: u64, options: &Options) -> i64 {
+    let size = options.max_size.bytes().min(ROOMY);
+    let rows = u128::from(most) * u128::from(size) / u128::from(ROOMY);
+    i64::try_from(rows).unwrap_or(i64::MAX).max(LEAST)
+}
+
 /// What was deleted in one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Deleted {
@@ -121,16 +134,16 @@ pub(super) fn rest(
 ) -> rusqlite::Result<Deleted> {
     let horizon = horizon(options, now);
     transact(connection, |connection| {
-        let mut most = 0;
-        let mut delete = |table: &str, key: &str, of: &str, at: &str, before: i64, newest: i64| {
+        let mut deleted = 0;
+        let mut delete = |table: &str, key: &str, of: &str, at: &str, before: i64, most: u64| {
             // Those that are too old, or more than the newest so many.
             let sql = format!(
                 "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {of} AND {at} < ?1 ORDER BY {at} LIMIT ?2) \
                  OR {key} IN (SELECT {key} FROM {table} WHERE {of} ORDER BY {at} DESC LIMIT ?2 OFFSET ?3)"
             );
-            let deleted = connection.execute(&sql, [before, STEP, newest])?;
-            most = most.max(deleted);
-            Ok::<_, rusqlite::Error>(deleted)
+            let rows = connection.execute(&sql, [before, STEP, newest(most, options)])?;
+            deleted = deleted.max(rows);
+            Ok::<_, rusqlite::Error>(rows)
         };
         delete("incidents", "id", "open = 0", "changed", horizon, 20_000)?;
         delete(
@@ -153,7 +166,8 @@ pub(super) fn rest(
         let recent = now.0.saturating_sub(DELIVERIES);
         delete("deliveries", "key", "1", "seen", recent, 100_000)?;
         delete("outbox", "row", "done <> 0", "made", horizon, 20_000)?;
-        let undelivered = delete("outbox", "row", "done = 0", "made", horizon, 100_000)?;
+        // How long one is tried is for its notifier to say, which puts it on record when it gives up.
+        let undelivered = delete("outbox", "row", "done = 0", "made", i64::MIN, 100_000)?;
         connection.execute(
             "DELETE FROM playbooks WHERE seen < ?1 AND hash NOT IN (SELECT revision FROM incidents WHERE revision IS NOT NULL)",
             [now.0.saturating_sub(REVISIONS)],
@@ -161,7 +175,7 @@ pub(super) fn rest(
         Ok(Deleted {
             records: 0,
             undelivered: undelivered as u64,
-            more: most >= STEP.unsigned_abs() as usize,
+            more: deleted >= STEP.unsigned_abs() as usize,
         })
     })
 }

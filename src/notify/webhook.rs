@@ -164,7 +164,7 @@ impl Sink for Post {
     }
 }
 
-/// What an answer means. A 4xx is about the request, which would be the same next time, but for the two that are about time.
+/// What an answer means. Only what is said of the body itself is for ever: a token is renewed, a route comes back.
 fn judge(status: StatusCode, wait: Option<Duration>, peer: &Endpoint) -> Delivery {
     let why = format!("{peer} answered {status}");
     match status.as_u16() {
@@ -173,7 +173,10 @@ fn judge(status: StatusCode, wait: Option<Duration>, peer: &Endpoint) -> Deliver
             why,
             wait: wait.map(|wait| wait.min(LONGEST_WAIT)),
         },
-        400..=499 => Delivery::Refused(why),
+        400 | 413 | 422 => Delivery::Refused(why),
+        401 | 403 => Delivery::failed(format!(
+            "{why}: is the token of token_file still good there?"
+        )),
         300..=399 => Delivery::failed(format!(
             "{why}, and redirects are not followed: write where it leads as url"
         )),
@@ -195,13 +198,13 @@ mod tests {
         for status in [200, 202, 204] {
             assert_eq!(judged(status), Delivery::Taken, "{status}");
         }
-        for status in [301, 308, 408, 429, 500, 502, 503] {
+        for status in [301, 308, 401, 403, 404, 408, 410, 429, 500, 502, 503] {
             assert!(
                 matches!(judged(status), Delivery::Failed { .. }),
                 "{status}"
             );
         }
-        for status in [400, 401, 403, 404, 410, 413, 422] {
+        for status in [400, 413, 422] {
             let Delivery::Refused(why) = judged(status) else {
                 panic!("{status}")
             };

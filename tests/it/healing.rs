@@ -197,6 +197,11 @@ impl Told {
         self.0.iter().filter(move |record| record["kind"] == kind)
     }
 
+    /// How many records are of this kind.
+    pub fn count(&self, kind: &str) -> usize {
+        self.of(kind).count()
+    }
+
     /// How often each target's alert is on record as firing.
     pub fn alerts(&self) -> BTreeMap<usize, usize> {
         let mut counts = BTreeMap::new();

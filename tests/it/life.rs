@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use crate::healing::Told;
 use crate::program::{Program, Scratch, command, get, get_unix, output, value};
 
 fn text(bytes: &[u8]) -> String {
@@ -121,6 +122,32 @@ fn healing_is_told_whether_it_is_on_or_begins_at_a_reload() {
     program.next_line("config reloaded");
     assert_eq!((told(healthy), told(attempts)), (Some(1.0), Some(0.0)));
     assert_eq!(told("nodeward_duplicate_series_total"), Some(0.0));
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
+fn a_playbook_that_comes_with_a_reload_hears_of_a_check_that_is_down_already() {
+    let scratch = Scratch::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let checks = format!(
+        "http: {{listen: ['127.0.0.1:0']}}\nhooks: {{alertmanager: {{}}}}\n\
+         checks: {{web: {{probe: {{tcp: {{address: '127.0.0.1:{port}'}}}}, every: 50ms, fall: 1}}}}\n"
+    );
+    let config = scratch.write("nodeward.yml", &checks);
+    let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
+    program.line("the check is down");
+    Told::until(&scratch, "the alert", |told| told.count("alert") == 1);
+
+    let playbook = "playbooks:\n  web:\n    match: {alertname: CheckFailed, check: {in: [web]}}\n    target: {unit: web.service}\n    \
+                    ladder: [{do: {systemd: restart}}]\n";
+    scratch.write("nodeward.yml", &format!("{checks}{playbook}"));
+    program.signal(Signal::HUP);
+    program.next_line("config reloaded");
+    Told::until(&scratch, "its incident", |told| {
+        told.came_to("waiting") == 1
+    });
     assert_eq!(program.end(), Some(0));
 }
 

@@ -137,6 +137,7 @@ impl Stage {
                 systemd: Some(Arc::new(systemd)),
                 container: None,
                 resolver: Resolver::default(),
+                state: None,
             },
             attempt: AttemptId {
                 incident: IncidentId::new("01JD"),

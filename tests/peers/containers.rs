@@ -146,6 +146,7 @@ fn podman() -> Result<(), Failed> {
             socket: Some(socket),
         }))),
         resolver: Resolver::default(),
+        state: None,
     };
     let attempt = AttemptId {
         incident: IncidentId::new("01JD"),

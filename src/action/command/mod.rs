@@ -9,12 +9,14 @@ mod output;
 mod test;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::apart::apart;
 use super::{Action, Looked, Order, Outcome, Permission, Site, Strength, Witness, Word, World};
 use crate::model::target::Target;
 use group::{Ended, Group, Run};
@@ -112,10 +114,14 @@ impl Action for Command {
     async fn look(&self, world: &World, order: &Order<'_>) -> Looked {
         let witness = match self.mark(order) {
             None => Ok(None),
-            Some(mark) => world.host.has(&mark).map_or_else(
-                |e| Err(format!("{} cannot be looked at: {e}", mark.display())),
-                |marked| Ok(Some(Witness(json!({"marked": marked})))),
-            ),
+            Some(mark) => {
+                let (host, path) = (Arc::clone(&world.host), mark.clone());
+                match apart("mark", move |_| host.has(&path)).await {
+                    Ok(Ok(marked)) => Ok(Some(Witness(json!({"marked": marked})))),
+                    Ok(Err(e)) => Err(format!("{} cannot be looked at: {e}", mark.display())),
+                    Err(why) => Err(format!("{} cannot be looked at: {why}", mark.display())),
+                }
+            }
         };
         Looked {
             witness,

@@ -36,6 +36,7 @@ fn world() -> World {
             systemd: None,
             container: None,
             resolver: resolver.clone(),
+            state: None,
         },
         checks: Arc::default(),
         probes: check::World {

@@ -131,6 +131,34 @@ async fn the_size_is_bounded_and_at_last_wins_over_an_open_incident() {
 }
 
 #[tokio::test]
+async fn in_a_small_journal_the_keys_of_deliveries_leave_room_for_records() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(16))).unwrap();
+    for number in 0..20_u8 {
+        let keys = (0..1_000_u32).map(|key| {
+            let mut bytes = [number; 32];
+            bytes[..4].copy_from_slice(&key.to_le_bytes());
+            bytes
+        });
+        let commit = Commit {
+            entries: vec![entry("of it")],
+            deliveries: keys.collect(),
+            ..Commit::default()
+        };
+        journal.commit(commit).await.unwrap();
+    }
+    journal.close().await;
+    let (journal, _) = bench.try_open(&options(Size::mib(16))).unwrap();
+    // Closing waits for what the writer does at its start.
+    journal.close().await;
+    let (journal, restored) = bench.try_open(&options(Size::mib(16))).unwrap();
+    // A 32nd of what a large one keeps.
+    assert_eq!(restored.deliveries.len(), 3_125);
+    assert_eq!(checked(&bench).records, 20);
+    journal.close().await;
+}
+
+#[tokio::test]
 async fn what_is_over_is_forgotten_with_its_time_and_what_is_not_stays() {
     let bench = Bench::new();
     let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
@@ -173,7 +201,9 @@ async fn what_is_over_is_forgotten_with_its_time_and_what_is_not_stays() {
         .map(|e| e.episode.as_str())
         .collect();
     assert_eq!(episodes, ["b"]);
-    assert!(restored.deliveries.is_empty() && restored.outbox.is_empty());
+    assert!(restored.deliveries.is_empty());
+    // How long a notice waits is for its notifier to say.
+    assert_eq!(restored.outbox.len(), 1);
     let reader = Reader::open(&bench.path()).unwrap();
     assert!(reader.playbook("r1").unwrap().is_some());
     assert!(reader.playbook("r2").unwrap().is_none());

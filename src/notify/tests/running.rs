@@ -87,7 +87,7 @@ async fn what_a_server_refuses_is_dropped_on_record_and_the_next_goes_on() {
     let bench = Bench::new();
     let journal = bench.journal();
     let (url, came) = web(|number| match number {
-        0 => Some("404 Not Found"),
+        0 => Some("422 Unprocessable Content"),
         _ => Some("200 OK"),
     })
     .await;
@@ -99,7 +99,7 @@ async fn what_a_server_refuses_is_dropped_on_record_and_the_next_goes_on() {
     let dropped = &bench.records()[0];
     assert!(dropped["outcome"] == "dropped" && dropped["id"] == "e0");
     assert!(
-        dropped["why"].as_str().unwrap().contains("404"),
+        dropped["why"].as_str().unwrap().contains("422"),
         "{dropped}"
     );
 }

@@ -1,0 +1,69 @@
+//! Brings the alerts of checks to healing: each beginning and each end, and what stands when somebody new is to hear of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Door;
+use crate::check::{Change, Checks};
+use crate::heal::intake::Refused;
+
+/// How long an alert waits before it is offered again to a journal that could not be written.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Listens to the checks for as long as they run; `anew`: the playbooks are others now, and what stands is offered to them.
+pub(super) async fn listen(door: Arc<Door>, checks: Arc<Checks>, anew: Arc<Notify>) {
+    let mut changes = checks.changes();
+    let mut told = BTreeMap::new();
+    catch_up(&door, &checks, &mut told).await;
+    loop {
+        tokio::select! {
+            change = changes.recv() => match change {
+                Ok(change) => tell(&door, &mut told, change).await,
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(
+                        missed,
+                        "changes of checks came faster than they could be put on record: only what they came to is told"
+                    );
+                    catch_up(&door, &checks, &mut told).await;
+                }
+                Err(RecvError::Closed) => return,
+            },
+            () = anew.notified() => catch_up(&door, &checks, &mut told).await,
+        }
+    }
+}
+
+/// Tells what stands, and the end of what was told to stand and no longer does.
+async fn catch_up(door: &Door, checks: &Checks, told: &mut BTreeMap<Arc<str>, Change>) {
+    let standing = checks.standing();
+    let stands = |change: &Change| {
+        let same = |other: &Change| other.name == change.name && other.since == change.since;
+        standing.iter().any(same)
+    };
+    let over: Vec<Change> = told
+        .values()
+        .filter(|change| !stands(change))
+        .map(Change::over)
+        .collect();
+    for change in over.into_iter().chain(standing) {
+        tell(door, told, change).await;
+    }
+}
+
+/// Tells one change, until it is on record or healing ends.
+async fn tell(door: &Door, told: &mut BTreeMap<Arc<str>, Change>, change: Change) {
+    while let Some(healing) = door.get() {
+        match healing.note(change.alert()).await {
+            Err(Refused::Full | Refused::Overloaded) => tokio::time::sleep(AGAIN).await,
+            Ok(_) | Err(Refused::Ending) => break,
+        }
+    }
+    match change.up {
+        true => told.remove(&change.name),
+        false => told.insert(Arc::clone(&change.name), change),
+    };
+}
