@@ -28,6 +28,7 @@ mod reference;
 mod rsyslog;
 mod scratch;
 mod systemd;
+mod tls;
 mod traces;
 mod web;
 mod zabbix;
@@ -66,6 +67,7 @@ const TESTS: &[&[PeerTest]] = &[
     product::TESTS,
     alertmanager::TESTS,
     reconcile::TESTS,
+    tls::TESTS,
     zabbix_server::TESTS,
     receiver::TESTS,
     outage::TESTS,
