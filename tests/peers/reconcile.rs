@@ -119,8 +119,11 @@ impl Stage {
             .filter(|l| !l.is_empty())
         {
             let record: Value = serde_json::from_slice(line)?;
-            if record["kind"] == "alert" {
-                let word = |key: &str| record["data"][key].as_str().unwrap_or("source").to_owned();
+            if record.get("kind") == Some(&json!("alert")) {
+                let word = |key: &str| {
+                    let word = record.pointer(&format!("/data/{key}"));
+                    word.and_then(Value::as_str).unwrap_or("source").to_owned()
+                };
                 told.push(format!("{} by {}", word("status"), word("by")));
             }
         }

@@ -261,7 +261,7 @@ impl Playbook {
         let confirm = confirm.filter_map(|c| Some(("confirm", c.probe.as_ref()?)));
         let verify = self.verify.all.iter();
         let verify = verify.filter_map(|probe| match probe {
-            Probe::Probe(probe) => Some(("verify", probe)),
+            Probe::Probe(probe) => Some(("verify", &**probe)),
             _ => None,
         });
         confirm.chain(verify)

@@ -38,7 +38,7 @@ impl Confirm {
     #[must_use]
     pub fn asks(&self) -> Option<Probe> {
         let check = self.check.clone().map(Probe::Check);
-        let probe = || self.probe.clone().map(Probe::Probe);
+        let probe = || self.probe.clone().map(Box::new).map(Probe::Probe);
         let command = || self.command.clone().map(Probe::Command);
         check.or_else(probe).or_else(command)
     }
@@ -87,7 +87,7 @@ pub enum Probe {
     /// The container runs and has done so, in one piece, for this long, and is healthy if it has a health check.
     ContainerStable(Period),
     /// A probe of its own passes, of a kind and with the keys that a check's `probe` has.
-    Probe(check::Probe),
+    Probe(Box<check::Probe>),
     /// A program ends with exit status 0. It must only look: it runs again and again.
     Command(Test),
 }
