@@ -1,5 +1,9 @@
 //! TLS with the programs of others: Alertmanager shows a client certificate to a hook.
 
+#[allow(
+    clippy::unwrap_used,
+    reason = "it makes certificates for tests of the library too"
+)]
 #[path = "../../src/net/tls/testing.rs"]
 mod testing;
 

@@ -1,7 +1,9 @@
 //! Healing against the real programs: what fails is acted upon once and proven well, what cannot be healed is told as that.
 
 mod containers;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod order;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod results;
 
 use std::io::{Read, Write};
