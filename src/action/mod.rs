@@ -19,6 +19,7 @@ pub mod command;
 pub mod container;
 pub mod http;
 mod permission;
+mod stop;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use permission::{NeedsName, Permission, polkit};
+pub use stop::{Stop, Stopper};
 pub use word::Word;
 
 use crate::host::Host;
@@ -79,6 +81,8 @@ pub struct Order<'a> {
     pub labels: &'a Labels,
     /// How long the action may take.
     pub timeout: Duration,
+    /// Says that it is to end before that.
+    pub stop: &'a Stop,
 }
 
 /// Proof of what stood before an action. Two that are equal mean that nothing happened between them.
@@ -218,6 +222,13 @@ macro_rules! actions {
                 started: impl FnOnce(Value) + Send,
             ) -> Outcome {
                 match self { $(Self::$name(it) => Action::act(it, world, order, started).await,)* }
+            }
+
+            /// Whether what it does runs in a process of ours, which ends when [`Order::stop`] says so. What others were asked to do goes
+            /// on with them.
+            #[must_use]
+            pub const fn runs_here(&self) -> bool {
+                matches!(self, Self::Command(_))
             }
 
             /// See [`Action::permissions`].

@@ -11,6 +11,7 @@ use crate::peer::systemd::Verb;
 
 /// An attempt on `unit:web.service`.
 pub(super) struct Case {
+    pub(super) stop: Stop,
     pub(super) attempt: AttemptId,
     pub(super) target: Target,
     pub(super) labels: Labels,
@@ -29,6 +30,7 @@ impl Default for Case {
             labels: label("name", "web.service"),
             timeout: Duration::from_secs(60),
             host: Arc::default(),
+            stop: Stop::never(),
         }
     }
 }
@@ -53,6 +55,7 @@ impl Case {
             target: &self.target,
             labels: &self.labels,
             timeout: self.timeout,
+            stop: &self.stop,
         }
     }
 

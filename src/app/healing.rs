@@ -288,7 +288,7 @@ impl Heal {
             alive.alerts.abort();
             self.reconciling.end();
             self.door.set(None);
-            alive.healing.end().await;
+            alive.healing.end(deadline).await;
             alive.notifiers.stop(deadline).await;
             alive.tails.stop(deadline).await;
             alive.journal.close().await;

@@ -329,12 +329,18 @@ fn flap(limits: &Limits, standing: &Standing) -> Verdict {
 
 fn lock(standing: &Standing, incident: &Incident) -> Verdict {
     match &standing.holder {
-        Some(holder) if *holder != incident.id => refuse(
+        // An action goes on beyond what is waited for, or its incident was cancelled and opened anew.
+        Some(holder) if *holder == incident.id => refuse(
+            "lock",
+            "its last attempt is not over yet",
+            Duration::from_secs(2),
+        ),
+        Some(holder) => refuse(
             "lock",
             format!("incident {holder} is at work on {}", incident.target),
             Duration::from_secs(2),
         ),
-        _ => pass("lock", "free"),
+        None => pass("lock", "free"),
     }
 }
 

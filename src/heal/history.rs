@@ -109,7 +109,7 @@ impl History {
             if incident.state == State::Healed {
                 history.healed(incident);
             }
-            history.hold(incident);
+            history.held_by_state(incident);
         }
         let attempts = |i: &&Incident| {
             let target = i.target.clone();
@@ -152,13 +152,18 @@ impl History {
         if incident.state == State::Healed && !before.healed {
             self.healed(incident);
         }
-        self.hold(incident);
+        self.held_by_state(incident);
     }
 
-    fn hold(&mut self, incident: &Incident) {
+    /// Notes that an incident is at work on its target, whatever its state.
+    pub(super) fn hold(&mut self, incident: &Incident) {
+        self.holders
+            .set(incident.target.clone(), incident.id.clone());
+    }
+
+    fn held_by_state(&mut self, incident: &Incident) {
         if incident.state.holds_target() {
-            self.holders
-                .set(incident.target.clone(), incident.id.clone());
+            self.hold(incident);
         } else if self.holders.get(&incident.target) == Some(&incident.id) {
             self.holders.remove(&incident.target);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::guards::{Rendered, Unseen};
 use super::incident::Incident;
 use super::playbook::{Playbook, Step};
-use crate::action::Order;
+use crate::action::{Order, Stop};
 use crate::journal::Hash;
 use crate::model::id::AttemptId;
 
@@ -17,6 +17,8 @@ pub struct Job {
     pub incident: Incident,
     /// The playbook it goes by.
     pub playbook: Arc<Playbook>,
+    /// Says that its action is to end.
+    pub stop: Stop,
 }
 
 impl Job {
@@ -46,6 +48,7 @@ impl Job {
             target: &self.incident.target,
             labels: &self.incident.labels,
             timeout,
+            stop: &self.stop,
         }
     }
 

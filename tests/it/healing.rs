@@ -193,7 +193,8 @@ impl Told {
         }
     }
 
-    fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    /// The records of a kind.
+    pub fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.0.iter().filter(move |record| record["kind"] == kind)
     }
 

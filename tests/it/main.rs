@@ -30,6 +30,7 @@ mod product;
 mod program;
 mod rehearse;
 mod second_opinion;
+mod stop;
 mod storm;
 mod tls;
 mod traces;

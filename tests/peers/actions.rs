@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use nodeward::action::{Do, Looked, Order, Outcome, Strength, World};
+use nodeward::action::{Do, Looked, Order, Outcome, Stop, Strength, World};
 use nodeward::host::Host;
 use nodeward::model::alert::Labels;
 use nodeward::model::id::{AttemptId, IncidentId};
@@ -154,6 +154,7 @@ impl Stage {
             target: &target,
             labels: &Labels::new(),
             timeout: Duration::from_secs(60),
+            stop: &Stop::never(),
         }))
     }
 
@@ -326,6 +327,7 @@ fn busy() -> Result<(), Failed> {
             target: &target,
             labels: &Labels::new(),
             timeout: Duration::from_secs(2),
+            stop: &Stop::never(),
         };
         Ok::<_, String>(what.act(&stage.world, &order, |_| ()).await)
     };

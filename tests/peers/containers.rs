@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use nodeward::action::{Do, Looked, Order, Outcome, World};
+use nodeward::action::{Do, Looked, Order, Outcome, Stop, World};
 use nodeward::host::Host;
 use nodeward::model::alert::Labels;
 use nodeward::model::id::{AttemptId, IncidentId};
@@ -162,6 +162,7 @@ fn podman() -> Result<(), Failed> {
                 target: &target,
                 labels: &Labels::new(),
                 timeout: Duration::from_secs(timeout),
+                stop: &Stop::never(),
             };
             Ok(runtime.block_on(async {
                 let before = what.look(&world, &order).await;

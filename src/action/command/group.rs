@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   thread:  may it run? ─> start ──────────────> sees the end ─> kills the rest of the group ─> reaps
-//!   future:                └─> pid, output ─> SIGTERM at the deadline ─> SIGKILL ─┘
+//!   future:                └─> pid, output ─> SIGTERM at the deadline or at a stop ─> SIGKILL ─┘
 //! ```
 
 use std::io::PipeReader;
@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::output::Output;
+use crate::action::Stop;
 
 /// How long a program may take to end after SIGTERM, and the kernel after SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -174,8 +175,8 @@ impl Group {
         self.pid
     }
 
-    /// Waits for its end; ends it itself after `until`.
-    pub(super) async fn wait(&mut self, until: Instant) -> Ended {
+    /// Waits for its end; ends it itself after `until`, or once it is to stop.
+    pub(super) async fn wait(&mut self, until: Instant, stop: &Stop) -> Ended {
         let mut buffer = Vec::with_capacity(8 << 10);
         let mut next = until;
         let mut sent = None;
@@ -190,6 +191,7 @@ impl Group {
                     (Err(_), None) => Ended::Stuck,
                 },
                 () = read(&mut self.reader, &mut buffer, &mut self.output) => {}
+                () = stop.told(), if sent.is_none() && next == until => next = Instant::now(),
                 () = sleep_until(next) => {
                     let signal = match sent {
                         None => ("SIGTERM", Signal::TERM),

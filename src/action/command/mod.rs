@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::apart::apart;
-use super::{Action, Looked, Order, Outcome, Permission, Site, Strength, Witness, Word, World};
+use super::{
+    Action, Looked, Order, Outcome, Permission, Site, Stop, Strength, Witness, Word, World,
+};
 use crate::model::target::Target;
 use group::{Ended, Group, Run};
 
@@ -142,7 +144,7 @@ impl Action for Command {
         let program = argv.first().cloned().unwrap_or_default();
         let environment = environment(order).into();
         let run = Run::new(argv, environment, crate::host::root_alone_can_change);
-        carry_out(&program, run, order.timeout, started).await
+        carry_out(&program, run, order.timeout, order.stop, started).await
     }
 
     fn permissions(&self, _: &Target) -> Vec<Permission> {
@@ -150,11 +152,12 @@ impl Action for Command {
     }
 }
 
-/// Runs a program to its end, or to `timeout`.
+/// Runs a program to its end, or until its time is over or it is to stop.
 async fn carry_out(
     program: &str,
     run: Run,
     timeout: Duration,
+    stop: &Stop,
     started: impl FnOnce(Value) + Send,
 ) -> Outcome {
     let until = Instant::now() + timeout;
@@ -168,13 +171,18 @@ async fn carry_out(
         }
     };
     started(json!({"pid": group.pid()}));
-    let ended = group.wait(until).await;
+    let ended = group.wait(until, stop).await;
     let output = group.output().await;
     let mut detail = json!({"output": output.text(), "dropped": output.dropped()});
     let mut note = |key: &str, value: Value| {
         if let Some(detail) = detail.as_object_mut() {
             detail.insert(key.to_owned(), value);
         }
+    };
+    let ran = if stop.is_told() {
+        format!("{program} was under way when nodeward ended or its incident was cancelled")
+    } else {
+        format!("{program} ran longer than {timeout:?}")
     };
     match ended {
         Ended::Exit(0) => {
@@ -198,12 +206,12 @@ async fn carry_out(
         Ended::Stopped(with) => {
             note("stopped_with", with.into());
             Outcome::Unknown {
-                why: format!("{program} ran longer than {timeout:?} and was ended with {with}"),
+                why: format!("{ran} and was ended with {with}"),
                 detail,
             }
         }
         Ended::Stuck => Outcome::Unknown {
-            why: format!("{program} ran longer than {timeout:?}, and SIGKILL did not end it"),
+            why: format!("{ran}, and SIGKILL did not end it"),
             detail,
         },
     }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::action::Stopper;
 use crate::action::tests::{Case, label};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -14,7 +15,10 @@ fn shell(script: &str) -> Run {
 
 async fn ran(script: &str, timeout: Duration) -> (Outcome, Vec<Value>) {
     let mut started = Vec::new();
-    let outcome = carry_out("/bin/sh", shell(script), timeout, |v| started.push(v)).await;
+    let outcome = carry_out("/bin/sh", shell(script), timeout, &Stop::never(), |v| {
+        started.push(v)
+    })
+    .await;
     (outcome, started)
 }
 
@@ -63,7 +67,7 @@ async fn the_environment_holds_four_names_and_nothing_of_ours() {
     let run = Run::new(argv, environment(&Case::default().order()).into(), |_| {
         Ok(())
     });
-    let outcome = carry_out("/usr/bin/env", run, SOON, |_| ()).await;
+    let outcome = carry_out("/usr/bin/env", run, SOON, &Stop::never(), |_| ()).await;
     let Outcome::Done(detail) = outcome else {
         panic!("{outcome:?}");
     };
@@ -78,6 +82,39 @@ async fn the_environment_holds_four_names_and_nothing_of_ours() {
             "NODEWARD_TARGET=unit:web.service"
         ]
     );
+}
+
+#[tokio::test]
+async fn what_is_to_stop_is_asked_first_and_its_last_words_are_kept() {
+    let (stopper, stop) = Stopper::new();
+    let script = "trap 'echo tidied; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let started = |_| stopper.stop();
+    let outcome = carry_out("/bin/sh", shell(script), SOON, &stop, started).await;
+    let Outcome::Unknown { why, detail } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        why.ends_with("cancelled and was ended with SIGTERM"),
+        "{why}"
+    );
+    assert_eq!(detail["stopped_with"], "SIGTERM");
+}
+
+#[tokio::test]
+async fn what_is_to_stop_and_does_not_is_killed() {
+    let (stopper, stop) = Stopper::new();
+    let script = "trap '' TERM; while :; do sleep 0.01; done";
+    let run = carry_out("/bin/sh", shell(script), SOON, &stop, |_| ());
+    let later = async {
+        // So that the shell has got as far as its trap.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stopper.stop();
+    };
+    let (outcome, ()) = tokio::join!(run, later);
+    let Outcome::Unknown { detail, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(detail["stopped_with"], "SIGKILL");
 }
 
 #[tokio::test]
@@ -108,9 +145,15 @@ async fn what_a_command_leaves_in_its_group_ends_with_it() {
 async fn a_program_that_nobody_waits_for_any_more_is_killed_and_reaped() {
     let (tell, told) = tokio::sync::oneshot::channel();
     let run = tokio::spawn(async move {
-        carry_out("/bin/sh", shell("sleep 1000"), SOON, |pid| {
-            tell.send(pid["pid"].to_string()).unwrap();
-        })
+        carry_out(
+            "/bin/sh",
+            shell("sleep 1000"),
+            SOON,
+            &Stop::never(),
+            |pid| {
+                tell.send(pid["pid"].to_string()).unwrap();
+            },
+        )
         .await
     });
     let pid = told.await.unwrap();

@@ -149,6 +149,17 @@ impl Delivery {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let pair = |(name, value): (&String, &String)| name.len() + value.len() + 64;
+        let alert = |alert: &Alert| {
+            let pairs = alert.labels.iter().chain(&alert.annotations);
+            256 + pairs.map(pair).sum::<usize>()
+        };
+        self.alerts.iter().map(alert).sum()
+    }
+
     /// The same alerts as if each that fires had begun at `now`, so that none was told before.
     pub fn begin_anew(&mut self, now: Timestamp) {
         // No hash of a body is this.

@@ -7,6 +7,7 @@ use super::Rules;
 use super::current::{self, Current};
 use super::episodes::{Deliveries, Episodes};
 use super::summary::Tally;
+use crate::action::Stop;
 use crate::heal::history::History;
 use crate::heal::incident::{Incident, State};
 use crate::heal::job::Job;
@@ -25,6 +26,15 @@ pub(super) struct Held {
     pub(super) current: Current,
     /// What became of its open attempt while nodeward was away is not known yet.
     pub(super) resuming: bool,
+    /// The attempt of which the action was begun by this process and is not over yet, whatever became of the incident since.
+    pub(super) running: Option<u32>,
+}
+
+impl Held {
+    /// Whether no other attempt may begin on its target.
+    pub(super) const fn holds_target(&self) -> bool {
+        self.incident.state.holds_target() || self.running.is_some()
+    }
 }
 
 impl Held {
@@ -179,6 +189,7 @@ impl Book {
         Some(Job {
             incident: held.incident.clone(),
             playbook: Arc::clone(&held.current.playbook),
+            stop: Stop::never(),
         })
     }
 

@@ -270,6 +270,7 @@ impl Book {
                 incident,
                 current,
                 resuming: false,
+                running: None,
             },
             now,
         );

@@ -56,7 +56,9 @@ impl Book {
         self.history.forget(now);
         let over = |h: &Held| {
             let kept = h.current.plan.limits.quiet.max(KEPT);
-            !h.incident.state.is_open() && now.since(&h.incident.changed) > kept
+            !h.incident.state.is_open()
+                && !h.holds_target()
+                && now.since(&h.incident.changed) > kept
         };
         self.held.prune(|_, held| !over(held));
         let held = &self.held;

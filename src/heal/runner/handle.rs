@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::{Mail, Order, Rules, Summary};
 use crate::heal::intake::{Accepted, Delivering, Delivery, Desk, Refused};
@@ -12,6 +13,9 @@ use crate::model::id::IncidentId;
 /// The source of alerts that checks of this machine raise; no hook may have this name.
 pub const LOCAL: &str = "check";
 
+/// What deliveries that wait may weigh together, in KiB: one that weighs more than this comes in alone.
+const ROOM: u32 = 32 << 10;
+
 /// Characters of an id that name an incident at least.
 pub(super) const LEAST: usize = 4;
 
@@ -19,6 +23,8 @@ pub(super) const LEAST: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Healing {
     mail: mpsc::Sender<Mail>,
+    /// Memory that deliveries which wait may take, in KiB.
+    room: Arc<Semaphore>,
     summary: Arc<RwLock<Arc<Summary>>>,
 }
 
@@ -49,8 +55,12 @@ pub enum NotDone {
 }
 
 impl Healing {
-    pub(super) const fn new(mail: mpsc::Sender<Mail>, summary: Arc<RwLock<Arc<Summary>>>) -> Self {
-        Self { mail, summary }
+    pub(super) fn new(mail: mpsc::Sender<Mail>, summary: Arc<RwLock<Arc<Summary>>>) -> Self {
+        Self {
+            mail,
+            room: Arc::new(Semaphore::new(ROOM as usize)),
+            summary,
+        }
     }
 
     /// Takes alerts; ready once they are on record.
@@ -71,12 +81,16 @@ impl Healing {
     }
 
     async fn take(&self, hook: &str, delivery: Delivery, local: bool) -> Result<Accepted, Refused> {
+        let share = u32::try_from(delivery.weight() / 1024).unwrap_or(ROOM);
+        let share = Arc::clone(&self.room).try_acquire_many_owned(share.clamp(1, ROOM));
+        let room = share.map_err(|_| Refused::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         let mail = Mail::Deliver {
             hook: hook.to_owned(),
             delivery,
             local,
             reply,
+            room,
         };
         match self.mail.try_send(mail) {
             Ok(()) => answer.await.unwrap_or(Err(Refused::Ending)),
@@ -140,11 +154,11 @@ impl Healing {
         Arc::clone(&self.summary.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends the task once all that came before is on record. What is under way in the world goes on; its witness is looked
-    /// at when nodeward starts again.
-    pub async fn end(&self) {
+    /// Ends the task once all that came before is on record. A command that runs may end until `deadline`; then it is told to, and has
+    /// some seconds for that. What others were asked to do goes on with them; its witness is looked at when nodeward starts again.
+    pub async fn end(&self, deadline: Instant) {
         let (done, ended) = oneshot::channel();
-        if self.mail.send(Mail::End(done)).await.is_ok() {
+        if self.mail.send(Mail::End(deadline, done)).await.is_ok() {
             ended.await.unwrap_or_default();
         }
     }

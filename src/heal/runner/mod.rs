@@ -28,11 +28,13 @@ mod restore;
 mod step;
 mod summary;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
 
 pub use assumed::Assume;
 pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would, forecast};
@@ -42,9 +44,10 @@ pub use replay::{Replay, Told};
 pub use summary::{Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
-use super::intake::{Accepted, Delivery, Ours, Refused};
-use super::machine::{After, Effect, Event, PATIENCE};
+use super::intake::{Accepted, Delivery, MOST_ALERTS, Ours, Refused};
+use super::machine::{After, Effect, Event, Outcome, PATIENCE};
 use super::playbook;
+use crate::action::Stopper;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::alert::Episode;
 use crate::model::id::IncidentId;
@@ -59,6 +62,8 @@ const BATCH: usize = 64;
 const WAITING: usize = 256;
 /// How long an answer that could not be put on record waits for another try.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long an action that was told to end may take to: SIGTERM, SIGKILL, the rest of its output.
+const STOPPING: Duration = Duration::from_secs(12);
 /// How often what is long over is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 
@@ -88,6 +93,8 @@ enum Mail {
         delivery: Delivery,
         local: bool,
         reply: oneshot::Sender<Result<Accepted, Refused>>,
+        /// Its share of the memory that what waits may take.
+        room: OwnedSemaphorePermit,
     },
     /// What the world answered, and when.
     Answer(IncidentId, Event, Moment),
@@ -103,7 +110,8 @@ enum Mail {
         reply: oneshot::Sender<Result<String, NotDone>>,
     },
     Rules(Box<Rules>),
-    End(oneshot::Sender<()>),
+    /// It is to end; what it has under way may take until then.
+    End(Instant, oneshot::Sender<()>),
 }
 
 /// What an operator wants. Incidents are named by their id, or by enough of its beginning or end.
@@ -146,6 +154,10 @@ struct Runner {
     kept: VecDeque<Mail>,
     /// It is on record that healing has begun.
     begun: bool,
+    /// Nothing more is begun.
+    ending: bool,
+    /// Actions under way in processes of ours.
+    acts: HashMap<IncidentId, Stopper>,
     /// The last turn could not be put on record: what is due stays due, and must not be tried without a pause.
     stuck: bool,
     summary: Arc<std::sync::RwLock<Arc<Summary>>>,
@@ -188,6 +200,8 @@ pub fn start(
         answering,
         kept: VecDeque::new(),
         begun: false,
+        ending: false,
+        acts: HashMap::new(),
         stuck: false,
         summary: Arc::clone(&summary),
     };
@@ -214,9 +228,9 @@ impl Runner {
                 biased;
                 Some(answer) = self.answers.recv() => batch.push(answer),
                 mail = self.mail.recv() => match mail {
-                    Some(Mail::End(done)) => {
-                        done.send(()).unwrap_or_default();
-                        return;
+                    Some(Mail::End(deadline, done)) => {
+                        self.finish(Vec::new(), deadline).await;
+                        return gone(done.send(()));
                     }
                     Some(mail) => batch.push(mail),
                     // Nobody can say anything any more.
@@ -228,22 +242,61 @@ impl Runner {
             }
             batch.splice(0..0, self.kept.drain(..));
             let end = self.gather(&mut batch);
+            if let Some((deadline, done)) = end {
+                self.finish(batch, deadline).await;
+                return gone(done.send(()));
+            }
             self.turn(batch).await;
-            if let Some(done) = end {
-                done.send(()).unwrap_or_default();
-                return;
+        }
+    }
+
+    /// Puts on record what has come, begins nothing more, and sees to what runs here: it may end until `deadline`, then it is told
+    /// to. What becomes of it is on record; what others were asked to do goes on with them, and its witness is looked at with
+    /// the next start.
+    async fn finish(&mut self, batch: Vec<Mail>, deadline: Instant) {
+        self.ending = true;
+        self.turn(batch).await;
+        let mut until = deadline;
+        let mut told = false;
+        while !self.acts.is_empty() {
+            tokio::select! {
+                Some(answer) = self.answers.recv() => {
+                    let mut batch: Vec<Mail> = self.kept.drain(..).collect();
+                    batch.push(answer);
+                    self.turn(batch).await;
+                }
+                () = tokio::time::sleep_until(until) => {
+                    if told {
+                        return;
+                    }
+                    told = true;
+                    until = Instant::now() + STOPPING;
+                    tracing::info!(actions = self.acts.len(), "what is still under way is told to end");
+                    self.acts.values().for_each(Stopper::stop);
+                }
             }
         }
     }
 
     /// Adds what else has come; who wants it to end, if somebody does. Beside the answers deliveries have room of their own: in
     /// a storm there are answers all the time.
-    fn gather(&mut self, batch: &mut Vec<Mail>) -> Option<oneshot::Sender<()>> {
+    fn gather(&mut self, batch: &mut Vec<Mail>) -> Option<(Instant, oneshot::Sender<()>)> {
         batch.extend((0..BATCH).map_while(|_| self.answers.try_recv().ok()));
+        let alerts = |mail: &Mail| match mail {
+            Mail::Deliver { delivery, .. } => delivery.alerts.len(),
+            _ => 0,
+        };
+        let mut taken: usize = batch.iter().map(alerts).sum();
         for _ in 0..BATCH {
+            if taken >= MOST_ALERTS {
+                break;
+            }
             match self.mail.try_recv() {
-                Ok(Mail::End(done)) => return Some(done),
-                Ok(mail) => batch.push(mail),
+                Ok(Mail::End(deadline, done)) => return Some((deadline, done)),
+                Ok(mail) => {
+                    taken += alerts(&mail);
+                    batch.push(mail);
+                }
                 Err(_) => break,
             }
         }
@@ -260,19 +313,25 @@ impl Runner {
         }
         for mail in batch {
             match mail {
+                // Nobody waits for it any more: who sent it was not answered, and sends it again.
+                Mail::Deliver { reply, .. } if reply.is_closed() => {}
                 Mail::Deliver {
                     hook,
                     delivery,
                     local,
                     reply,
+                    room: _room,
                 } => {
                     let accepted = self.book.deliver(&hook, delivery, local, &now);
                     replies.push(Reply::Delivered(reply, accepted));
                 }
                 // So long ago the world may have looked otherwise than it does now. It is looked at again, by time.
                 Mail::Answer(_, Event::Looked(..) | Event::Probed(..), at)
-                    if now.since(&at) > PATIENCE => {}
+                    if self.ending || now.since(&at) > PATIENCE => {}
                 Mail::Answer(id, event, at) => {
+                    if matches!(event, Event::Done(..)) {
+                        self.acts.remove(&id);
+                    }
                     self.book.step(&id, event.clone(), &now);
                     again.push(Mail::Answer(id, event, at));
                 }
@@ -293,10 +352,12 @@ impl Runner {
                     self.book.change_rules((*rules).clone(), &now);
                     again.push(Mail::Rules(rules));
                 }
-                Mail::End(done) => drop(done.send(())),
+                Mail::End(_, done) => gone(done.send(())),
             }
         }
-        self.book.timers(&now);
+        if !self.ending {
+            self.book.timers(&now);
+        }
         let (commit, effects) = self.book.take();
         let tells = !commit.outbox.is_empty();
         let failed = if commit == Commit::default() {
@@ -315,9 +376,12 @@ impl Runner {
                 for reply in replies {
                     reply.send(None);
                 }
-                for (id, effect) in effects {
-                    self.carry_out(id, &effect);
+                if !self.ending {
+                    for (id, effect) in effects {
+                        self.carry_out(id, &effect);
+                    }
                 }
+                self.stop_cancelled();
             }
             Some(error) => {
                 tracing::error!(%error, "healing stands still: the journal cannot be written (state, journal)");
@@ -336,15 +400,40 @@ impl Runner {
 
     /// Has the world do something, and its answer sent back.
     fn carry_out(&mut self, id: IncidentId, effect: &Effect) {
-        let Some(job) = self.book.job(&id) else {
+        let Some(mut job) = self.book.job(&id) else {
             return;
         };
+        if *effect == Effect::Act && job.rung().is_some_and(|rung| rung.action.runs_here()) {
+            let (stopper, stop) = Stopper::new();
+            job.stop = stop;
+            self.acts.insert(id.clone(), stopper);
+        }
         let (answering, hands) = (self.answering.clone(), Arc::clone(&self.hands));
         let answer =
             move |event| drop(answering.send(Mail::Answer(id.clone(), event, hands.now())));
-        if let Some(work) = effect::carry_out(&*self.hands, job, effect, answer) {
-            tokio::spawn(work);
+        let attempt = u32::try_from(job.incident.attempts.len()).unwrap_or(u32::MAX);
+        let Some(work) = effect::carry_out(&*self.hands, job, effect, answer.clone()) else {
+            return;
+        };
+        let work = tokio::spawn(work);
+        if *effect == Effect::Act {
+            // Whatever happens to who acts, an answer comes: until then the target is held.
+            tokio::spawn(async move {
+                if let Err(error) = work.await {
+                    let why = format!("nodeward went wrong at it: {error}");
+                    let data = json!({ "why": why });
+                    answer(Event::Done(attempt, Outcome::Unknown, data));
+                }
+            });
         }
+    }
+
+    /// Tells what runs here for incidents that are over to end; until it has, their targets are held.
+    fn stop_cancelled(&self) {
+        let is_open = |held: &book::Held| held.incident.state.is_open();
+        let over = |id: &IncidentId| !self.book.held.get(id).is_some_and(is_open);
+        let over = self.acts.iter().filter(|(id, _)| over(id));
+        over.for_each(|(_, stopper)| stopper.stop());
     }
 
     /// Asks what became of the attempts that were open when the process before ended.

@@ -43,6 +43,7 @@ impl Book {
             book.latest.set(key, incident.id.clone());
             let held = Held {
                 resuming: incident.state.is_open(),
+                running: None,
                 incident,
                 current,
             };

@@ -52,6 +52,12 @@ impl Book {
         );
         standing.paused.clone_from(&self.switches.paused);
         standing.maintenance.clone_from(&self.switches.maintenance);
+        let held_target = held.holds_target();
+        let over =
+            matches!(&event, Some(Event::Done(attempt, ..)) if held.running == Some(*attempt));
+        if over {
+            held.running = None;
+        }
         let mark = Mark::of(&held.incident);
         let before = held.incident.clone();
         if let Some(severity) = self.episodes.severity(&before, told) {
@@ -66,12 +72,19 @@ impl Book {
             held.incident.run.parent = self.parent;
             note_start(&mut step, &held.incident);
         }
+        if step.effects.contains(&Effect::Act) {
+            held.running = u32::try_from(held.incident.attempts.len()).ok();
+        }
+        let holds_target = held.holds_target();
         let after = held.incident.clone();
-        if step == Step::default() && before == after {
+        if step == Step::default() && before == after && !over {
             return;
         }
         self.history.stepped(&after, mark);
-        if before.state.holds_target() && !after.state.holds_target() {
+        if holds_target {
+            self.history.hold(&after);
+        }
+        if held_target && !holds_target {
             self.wake_waiting(&after.target, id, now);
         }
         let told = self.rules.traced.then(|| before.trace());

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 mod crowd;
 mod outage;
+mod stop;
 
 use super::*;
 use crate::heal::guards::{Look, Rendered};
 use crate::heal::hands::{Later, Started};
 use crate::heal::job::Job;
-use crate::heal::machine::{After, Outcome};
 use crate::heal::playbook::Playbook;
 use crate::host::Clock;
 use crate::journal::{Filter, Options, Reader};
@@ -72,6 +72,12 @@ impl Hands for World {
     fn after(&self, _: Job) -> Later<After> {
         Box::pin(async { After::DidNot })
     }
+}
+
+/// Room for a delivery that waits.
+fn room() -> OwnedSemaphorePermit {
+    let semaphore = Arc::new(tokio::sync::Semaphore::new(1));
+    semaphore.try_acquire_owned().unwrap()
 }
 
 fn rules(mode: &str) -> Rules {
@@ -171,7 +177,7 @@ impl Case {
     }
 
     pub(in crate::heal) async fn stop(self) -> tempfile::TempDir {
-        self.healing.end().await;
+        self.healing.end(Instant::now()).await;
         self.journal.close().await;
         self.directory
     }

@@ -85,6 +85,7 @@ fn job(world: &World, keys: Value) -> Job {
             state: received(&now),
         },
         playbook: Arc::new(playbook),
+        stop: crate::action::Stop::never(),
     }
 }
 

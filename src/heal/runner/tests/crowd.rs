@@ -82,6 +82,8 @@ async fn an_alert_does_not_wait_behind_answers() {
         answering,
         kept: VecDeque::new(),
         begun: true,
+        ending: false,
+        acts: HashMap::new(),
         stuck: false,
         summary: Arc::default(),
     };
@@ -96,6 +98,7 @@ async fn an_alert_does_not_wait_behind_answers() {
         delivery: crowd(),
         local: false,
         reply,
+        room: room(),
     };
     assert!(sender.try_send(deliver).is_ok());
     let mut batch = Vec::new();

@@ -21,7 +21,7 @@ fn guarded(guards: &str) -> Rules {
     rules
 }
 
-fn seen() -> Look {
+pub(super) fn seen() -> Look {
     Look {
         confirm: Vec::new(),
         busy: None,
@@ -253,6 +253,8 @@ impl Asked {
             answering,
             kept: VecDeque::new(),
             begun: false,
+            ending: false,
+            acts: HashMap::new(),
             stuck: false,
             summary: Arc::default(),
         };
@@ -277,6 +279,7 @@ async fn how_the_world_looked_before_an_outage_is_not_acted_on_after_it() {
             delivery: firing(1, 1),
             local: false,
             reply,
+            room: room(),
         };
         runner.turn(vec![deliver]).await;
         let look = asked.recv().await.unwrap();
