@@ -106,3 +106,29 @@ async fn an_alert_does_not_wait_behind_answers() {
     assert_eq!(batch.len(), BATCH + 1);
     assert!(matches!(batch.last(), Some(Mail::Deliver { .. })));
 }
+
+#[tokio::test]
+async fn deliveries_that_wait_share_a_bounded_room() {
+    // Nobody takes them.
+    let (mail, waiting) = mpsc::channel(WAITING);
+    let healing = Healing::new(mail, Arc::default());
+    let heavy = || {
+        let mut alert = alert("here", 1, Status::Firing);
+        let text = "x".repeat(20 << 20);
+        alert.annotations.insert("summary".into(), text);
+        delivery(1, vec![alert])
+    };
+    let first = healing.deliver("am", heavy());
+    tokio::pin!(first);
+    tokio::select! {
+        biased;
+        answer = &mut first => panic!("{answer:?}"),
+        () = std::future::ready(()) => {}
+    }
+    let second = healing.deliver("am", heavy()).await;
+    assert_eq!(second, Err(Refused::Overloaded));
+    drop(waiting);
+    assert_eq!(first.await, Err(Refused::Ending));
+    let third = healing.deliver("am", heavy()).await;
+    assert_eq!(third, Err(Refused::Ending), "there is room again");
+}

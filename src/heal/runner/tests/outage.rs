@@ -282,6 +282,7 @@ async fn how_the_world_looked_before_an_outage_is_not_acted_on_after_it() {
             room: room(),
         };
         runner.turn(vec![deliver]).await;
+        assert_eq!(runner.book.held.len(), 1);
         let look = asked.recv().await.unwrap();
         runner.journal.sql(FULL).await;
         look.send(seen()).unwrap();
@@ -380,4 +381,22 @@ fn age_and_severity_are_those_of_the_alerts_that_fire() {
         "{:?}",
         held(&book).state
     );
+}
+
+#[tokio::test]
+async fn a_delivery_that_nobody_waits_for_any_more_is_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
+    let (mut runner, ..) = Asked::runner(rules("auto"), journal, restored);
+    let (reply, answer) = oneshot::channel();
+    drop(answer);
+    let deliver = Mail::Deliver {
+        hook: "am".into(),
+        delivery: firing(1, 1),
+        local: false,
+        reply,
+        room: room(),
+    };
+    runner.turn(vec![deliver]).await;
+    assert!(runner.book.held.is_empty() && runner.book.episodes.is_empty());
 }
