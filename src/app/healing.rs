@@ -198,7 +198,7 @@ impl Heal {
         opened.map(Some).map_err(|error| error.to_string())
     }
 
-    /// Goes by new settings.
+    /// Goes by new settings, checks first.
     pub(super) async fn change(
         &mut self,
         opened: Option<Opened>,
@@ -208,6 +208,8 @@ impl Heal {
     ) {
         let config = &settings.config;
         let rules = rules(settings, house);
+        // Before whatever wants a check probed: what there is no check of cannot be confirmed.
+        checks.change(&house.checks);
         if let Some(alive) = &self.alive {
             if config.playbooks.is_empty() && config.hooks.named.is_empty() {
                 self.end(tokio::time::Instant::now() + HANDOVER).await;

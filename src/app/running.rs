@@ -288,10 +288,9 @@ impl Running {
         said
     }
 
-    /// Starts what works on its own clock: checks, exports, traces, the tick of Zabbix rates. `before` is the
+    /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates. `before` is the
     /// export whose place the new one takes.
     fn push(&mut self, before: Option<&Export>) {
-        self.checks.change(&self.house.checks);
         self.export = Export::start(
             &self.settings.otlp,
             Arc::clone(&self.house),

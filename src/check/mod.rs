@@ -91,24 +91,42 @@ pub struct Outcome {
     pub why: String,
     /// What was seen, for programs; an object.
     pub facts: serde_json::Value,
+    /// Nothing was seen that would tell: a failure of the check all the same, but no proof that what it looks at is ill.
+    pub blind: bool,
 }
 
 impl Outcome {
     /// All is well.
     #[must_use]
     pub fn passed(why: impl Into<String>, facts: serde_json::Value) -> Self {
-        let (ok, why) = (true, why.into());
-        Self { ok, why, facts }
+        let why = why.into();
+        Self {
+            ok: true,
+            why,
+            facts,
+            blind: false,
+        }
     }
 
     /// Something is wrong.
     #[must_use]
     pub fn failed(why: impl Into<String>, facts: serde_json::Value) -> Self {
-        let (ok, why) = (false, why.into());
-        Self { ok, why, facts }
+        let why = why.into();
+        Self {
+            ok: false,
+            why,
+            facts,
+            blind: false,
+        }
     }
 
-    /// What was waited for did not come in time.
+    /// What is probed did not answer, or not in time.
+    #[must_use]
+    pub fn silent(why: impl Into<String>) -> Self {
+        Self::failed(why, serde_json::Value::Object(serde_json::Map::new()))
+    }
+
+    /// Who was to look did not do so in time.
     #[must_use]
     pub fn late(what: impl std::fmt::Display) -> Self {
         Self::blind(format!("timed out: {what}"))
@@ -117,6 +135,9 @@ impl Outcome {
     /// There is nothing to judge by, which is a failure too.
     #[must_use]
     pub fn blind(why: impl Into<String>) -> Self {
-        Self::failed(why, serde_json::Value::Object(serde_json::Map::new()))
+        Self {
+            blind: true,
+            ..Self::silent(why)
+        }
     }
 }

@@ -14,6 +14,9 @@ use super::{Ask, Change, Check, Invalid, Options, Outcome, Probe, Prober, World}
 use crate::model::alert::Alert;
 use crate::model::moment::Timestamp;
 
+/// How much later a probe that does not end by itself is given up.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// How one probe went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probed {
@@ -25,6 +28,8 @@ pub struct Probed {
     pub took: Duration,
     /// What it saw, for programs: an object, empty if nothing was seen.
     pub facts: serde_json::Value,
+    /// Nothing was seen that would tell how it is.
+    pub blind: bool,
 }
 
 impl Probed {
@@ -34,6 +39,7 @@ impl Probed {
             why: outcome.why,
             took: began.elapsed(),
             facts: outcome.facts,
+            blind: outcome.blind,
         }
     }
 }
@@ -125,7 +131,8 @@ impl Probe {
 
 async fn probe(prober: &dyn Prober, ask: Ask) -> Probed {
     let began = Instant::now();
-    let outcome = match timeout_at(ask.deadline, guarded(prober.probe(ask))).await {
+    // Who ends in time itself knows best what it waited for.
+    let outcome = match timeout_at(ask.deadline + GRACE, guarded(prober.probe(ask))).await {
         Ok(Some(outcome)) => outcome,
         Ok(None) => Outcome::blind("the probe panicked, which is a fault of nodeward"),
         Err(_) => Outcome::late(format_args!("no result within {:?}", ask.deadline - began)),

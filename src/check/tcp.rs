@@ -55,9 +55,9 @@ impl Prober for Connecting {
         match connect(place, ask.deadline, &self.resolver).await {
             Ok(_) => Outcome::passed(format!("connected to {place}"), json!({})),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                Outcome::late(format_args!("no connection to {place}"))
+                Outcome::silent(format!("timed out: no connection to {place}"))
             }
-            Err(error) => Outcome::blind(format!("cannot connect to {place}: {error}")),
+            Err(error) => Outcome::silent(format!("cannot connect to {place}: {error}")),
         }
     }
 }

@@ -159,8 +159,14 @@ impl Unit {
             _ if load == "not-found" => (false, format!("there is no unit {name}")),
             _ => (false, told),
         };
+        let blind = active.is_empty() && load != "not-found";
         let facts = Json::Object(facts);
-        Outcome { ok, why, facts }
+        Outcome {
+            ok,
+            why,
+            facts,
+            blind,
+        }
     }
 }
 

@@ -216,6 +216,14 @@ fn healed(state: &Value) -> Vec<String> {
             let (guard, value) = (text(&verdict, "guard"), text(&verdict, "value"));
             lines.push(format!("  waits for {guard}: {value}"));
         }
+        if let Some(asked) = incident.get("question") {
+            let action = asked.get("action").map(Value::to_string);
+            lines.push(format!(
+                "  nodeward approve {} has it do {}",
+                text(asked, "id"),
+                action.unwrap_or_default()
+            ));
+        }
     }
     lines
 }

@@ -23,7 +23,12 @@ pub(super) fn commands() -> [Command; 6] {
         let id = Arg::new("incident")
             .value_name("ID")
             .required(true)
-            .help("Its id as status shows it, or at least 4 characters of its beginning or end");
+            .help(match name {
+                "approve" | "reject" => {
+                    "What it asks, as status and the notice show it: ID-1. An incident that asked once is enough"
+                }
+                _ => "Its id as status shows it, or at least 4 characters of its beginning or end",
+            });
         control::with_place(Command::new(name).about(help)).arg(id)
     };
     [
@@ -56,7 +61,7 @@ pub(super) fn commands() -> [Command; 6] {
             .subcommand(control::with_place(
                 Command::new("off").about("End maintenance"),
             )),
-        about("approve", "Let an incident do the action it asks for"),
+        about("approve", "Let an incident do the very action it asks for"),
         about("reject", "Say no to that action; people are told"),
         about("cancel", "End an incident without healing it"),
     ]

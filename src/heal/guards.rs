@@ -7,16 +7,114 @@ use serde_json::Value;
 
 use super::incident::{Approval, Incident};
 use super::plan::{Count, Limits, Mode, Plan, doubled};
+use super::sight::Sight;
 use crate::model::alert::Status;
 use crate::model::duration::Period;
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
 
+/// A reason not to act. What is said of it elsewhere is its word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// `nodeward pause` is in force.
+    KillSwitch,
+    /// The playbook is off, or is no more.
+    Mode,
+    /// Somebody works on this node.
+    Maintenance,
+    /// None of its alerts fires any more.
+    Episode,
+    /// The alert is too old.
+    Freshness,
+    /// This node does not see the trouble, or cannot tell.
+    Confirm,
+    /// Another program is at it.
+    Busy,
+    /// The last attempt on the target is too young.
+    Cooldown,
+    /// The last attempt of the incident is too young.
+    Backoff,
+    /// Attempts on the target.
+    Budget,
+    /// Attempts by the playbook.
+    PlaybookBudget,
+    /// Heals of the target.
+    Flap,
+    /// Attempts on the node.
+    Rate,
+    /// Another incident is at work on the target.
+    Lock,
+    /// Incidents on the node.
+    Storm,
+    /// A value of the action is missing or not allowed.
+    Action,
+    /// What will prove the action cannot be read.
+    Witness,
+    /// A person has not said yes to this very action.
+    Approval,
+}
+
+impl Guard {
+    /// Every guard, in the order in which they are asked and reported.
+    pub const ALL: [Self; 18] = [
+        Self::KillSwitch,
+        Self::Mode,
+        Self::Maintenance,
+        Self::Episode,
+        Self::Freshness,
+        Self::Confirm,
+        Self::Busy,
+        Self::Cooldown,
+        Self::Backoff,
+        Self::Budget,
+        Self::PlaybookBudget,
+        Self::Flap,
+        Self::Rate,
+        Self::Lock,
+        Self::Storm,
+        Self::Action,
+        Self::Witness,
+        Self::Approval,
+    ];
+
+    /// Its word in records, metrics and commands.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KillSwitch => "kill_switch",
+            Self::Mode => "mode",
+            Self::Maintenance => "maintenance",
+            Self::Episode => "episode",
+            Self::Freshness => "freshness",
+            Self::Confirm => "confirm",
+            Self::Busy => "busy",
+            Self::Cooldown => "cooldown",
+            Self::Backoff => "backoff",
+            Self::Budget => "budget",
+            Self::PlaybookBudget => "playbook_budget",
+            Self::Flap => "flap",
+            Self::Rate => "rate",
+            Self::Lock => "lock",
+            Self::Storm => "storm",
+            Self::Action => "action",
+            Self::Witness => "witness",
+            Self::Approval => "approval",
+        }
+    }
+}
+
+impl std::fmt::Display for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// What one guard said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Its name.
-    pub guard: String,
+    /// Which one.
+    pub guard: Guard,
     /// Whether it lets the action pass.
     pub passes: bool,
     /// What it looked at, in plain words.
@@ -29,8 +127,8 @@ pub struct Verdict {
 /// What the world said when it was looked at for an action: probes, peers, the witness. Gathered outside the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// The probes of `confirm`: name, whether this node sees the problem too, and what it saw.
-    pub confirm: Vec<(String, bool, String)>,
+    /// The probes of `confirm`: name, how it is from here, and what was seen.
+    pub confirm: Vec<(String, Sight, String)>,
     /// Another program that is already at it, in words.
     pub busy: Option<String>,
     /// What stands before the action, for those that have a witness; or why that cannot be known.
@@ -78,49 +176,25 @@ pub struct Standing {
 /// How often a guard without a better idea is asked again.
 const AGAIN: Duration = Duration::from_secs(15);
 
-fn pass(guard: &str, value: impl Into<String>) -> Verdict {
+fn pass(guard: Guard, value: impl Into<String>) -> Verdict {
     Verdict {
-        guard: guard.to_owned(),
+        guard,
         passes: true,
         value: value.into(),
         again: None,
     }
 }
 
-fn refuse(guard: &str, value: impl Into<String>, again: Duration) -> Verdict {
+fn refuse(guard: Guard, value: impl Into<String>, again: Duration) -> Verdict {
     Verdict {
-        guard: guard.to_owned(),
+        guard,
         passes: false,
         value: value.into(),
         again: Some(u64::try_from(again.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 
-/// The guard that holds back everything while too much comes up at once.
-pub const STORM: &str = "storm";
-
-/// Every guard, in the order in which they are reported.
-pub const NAMES: [&str; 17] = [
-    "kill_switch",
-    "maintenance",
-    "episode",
-    "freshness",
-    "confirm",
-    "busy",
-    "cooldown",
-    "backoff",
-    "budget",
-    "playbook_budget",
-    "flap",
-    "rate",
-    "lock",
-    STORM,
-    "action",
-    "witness",
-    "approval",
-];
-
-/// Asks every guard, in the order of [`NAMES`].
+/// Asks every guard, in the order of [`Guard::ALL`].
 #[must_use]
 pub fn evaluate(
     incident: &Incident,
@@ -132,6 +206,7 @@ pub fn evaluate(
     let limits = &plan.limits;
     vec![
         kill_switch(standing),
+        mode(plan),
         maintenance(standing),
         episode(incident),
         freshness(limits, standing),
@@ -140,27 +215,27 @@ pub fn evaluate(
         cooldown(limits, standing),
         backoff(incident, limits, now),
         counted(
-            "budget",
+            Guard::Budget,
             "attempts on this target",
             limits.budget,
             &standing.target_attempts,
         ),
         counted(
-            "playbook_budget",
+            Guard::PlaybookBudget,
             "attempts by this playbook",
             limits.budget,
             &standing.playbook_attempts,
         ),
         flap(limits, standing),
         counted(
-            "rate",
+            Guard::Rate,
             "attempts on this node",
             limits.rate,
             &standing.node_attempts,
         ),
         lock(standing, incident),
         counted(
-            STORM,
+            Guard::Storm,
             "incidents on this node",
             storm_line(limits),
             &standing.node_incidents,
@@ -173,32 +248,39 @@ pub fn evaluate(
 
 fn kill_switch(standing: &Standing) -> Verdict {
     match &standing.paused {
-        Some(by) => refuse("kill_switch", format!("healing is paused: {by}"), AGAIN),
-        None => pass("kill_switch", "off"),
+        Some(by) => refuse(Guard::KillSwitch, format!("healing is paused: {by}"), AGAIN),
+        None => pass(Guard::KillSwitch, "off"),
+    }
+}
+
+fn mode(plan: &Plan) -> Verdict {
+    match plan.mode {
+        Mode::Off => refuse(Guard::Mode, "the playbook is off, or is no more", AGAIN),
+        mode => pass(Guard::Mode, mode.as_str()),
     }
 }
 
 fn maintenance(standing: &Standing) -> Verdict {
     match &standing.maintenance {
-        Some(why) => refuse("maintenance", format!("on: {why}"), AGAIN),
-        None => pass("maintenance", "off"),
+        Some(why) => refuse(Guard::Maintenance, format!("on: {why}"), AGAIN),
+        None => pass(Guard::Maintenance, "off"),
     }
 }
 
 fn episode(incident: &Incident) -> Verdict {
     let firing = incident.episodes.values().filter(|s| **s == Status::Firing);
     match firing.count() {
-        0 => refuse("episode", "none of its alerts fires any more", AGAIN),
-        n => pass("episode", format!("{n} of its alerts fire")),
+        0 => refuse(Guard::Episode, "none of its alerts fires any more", AGAIN),
+        n => pass(Guard::Episode, format!("{n} of its alerts fire")),
     }
 }
 
 fn freshness(limits: &Limits, standing: &Standing) -> Verdict {
     let line = limits.max_age;
     match standing.age {
-        _ if line.is_zero() => pass("freshness", "off"),
+        _ if line.is_zero() => pass(Guard::Freshness, "off"),
         Some(age) if age > line => refuse(
-            "freshness",
+            Guard::Freshness,
             format!(
                 "it fires for {}, at most {} is acted upon",
                 words(age),
@@ -206,71 +288,75 @@ fn freshness(limits: &Limits, standing: &Standing) -> Verdict {
             ),
             AGAIN,
         ),
-        Some(age) => pass("freshness", format!("it fires for {}", words(age))),
-        None => pass("freshness", "the source does not say since when"),
+        Some(age) => pass(Guard::Freshness, format!("it fires for {}", words(age))),
+        None => pass(Guard::Freshness, "the source does not say since when"),
     }
 }
 
 fn confirm(look: &Look) -> Verdict {
-    let said = |(name, seen, why): &(String, bool, String)| {
-        let seen = if *seen {
-            "sees it too"
-        } else {
-            "does not see it"
+    let said = |(name, sight, why): &(String, Sight, String)| {
+        let seen = match sight {
+            Sight::Ill => "sees it too",
+            Sight::Well => "does not see it",
+            Sight::Blind => "cannot tell",
         };
         format!("{name} {seen} ({why})")
     };
     let words = look.confirm.iter().map(said).collect::<Vec<_>>().join("; ");
-    match look.confirm.iter().all(|(_, seen, _)| *seen) {
-        _ if look.confirm.is_empty() => pass("confirm", "nothing to confirm it with"),
-        true => pass("confirm", words),
-        false => refuse("confirm", words, Duration::from_secs(5)),
+    match look
+        .confirm
+        .iter()
+        .all(|(_, sight, _)| *sight == Sight::Ill)
+    {
+        _ if look.confirm.is_empty() => pass(Guard::Confirm, "nothing to confirm it with"),
+        true => pass(Guard::Confirm, words),
+        false => refuse(Guard::Confirm, words, Duration::from_secs(5)),
     }
 }
 
 fn busy(look: &Look) -> Verdict {
     match &look.busy {
-        Some(who) => refuse("busy", who.clone(), Duration::from_secs(2)),
-        None => pass("busy", "nobody else is at it"),
+        Some(who) => refuse(Guard::Busy, who.clone(), Duration::from_secs(2)),
+        None => pass(Guard::Busy, "nobody else is at it"),
     }
 }
 
 fn cooldown(limits: &Limits, standing: &Standing) -> Verdict {
     let line = limits.cooldown;
     match standing.target_attempts.iter().min() {
-        _ if line.is_zero() => pass("cooldown", "off"),
+        _ if line.is_zero() => pass(Guard::Cooldown, "off"),
         Some(ago) if *ago < line => {
             let left = line.saturating_sub(*ago);
             refuse(
-                "cooldown",
+                Guard::Cooldown,
                 format!("{} left of {}", words(left), words(line)),
                 left,
             )
         }
         Some(ago) => pass(
-            "cooldown",
+            Guard::Cooldown,
             format!("last attempt on this target {} ago", words(*ago)),
         ),
-        None => pass("cooldown", "no attempt on this target yet"),
+        None => pass(Guard::Cooldown, "no attempt on this target yet"),
     }
 }
 
 /// Waits longer with each attempt of the incident; a fifth up or down by its id, so that a fleet does not act in step.
 fn backoff(incident: &Incident, limits: &Limits, now: &Moment) -> Verdict {
     let (Some(acted), Ok(tries)) = (&incident.acted, u32::try_from(incident.attempts.len())) else {
-        return pass("backoff", "first attempt");
+        return pass(Guard::Backoff, "first attempt");
     };
     let base = doubled(limits.cooldown, tries.saturating_sub(1));
     let wait = base.mul_f64(jitter(incident.id.as_str()));
     let left = wait.saturating_sub(now.since(acted));
     if left.is_zero() {
         pass(
-            "backoff",
+            Guard::Backoff,
             format!("{} waited after {tries} attempts", words(wait)),
         )
     } else {
         refuse(
-            "backoff",
+            Guard::Backoff,
             format!("{} left of {}", words(left), words(wait)),
             left,
         )
@@ -286,7 +372,7 @@ fn jitter(text: &str) -> f64 {
 }
 
 /// Refuses at `most` within the time; tells when the oldest of those falls out of it.
-fn counted(guard: &str, what: &str, line: Option<Count>, ago: &[Duration]) -> Verdict {
+fn counted(guard: Guard, what: &str, line: Option<Count>, ago: &[Duration]) -> Verdict {
     let Some(line) = line else {
         return pass(guard, "off");
     };
@@ -320,7 +406,7 @@ fn storm_line(limits: &Limits) -> Option<Count> {
 
 fn flap(limits: &Limits, standing: &Standing) -> Verdict {
     counted(
-        "flap",
+        Guard::Flap,
         "heals of this target",
         limits.flap,
         &standing.target_heals,
@@ -331,30 +417,30 @@ fn lock(standing: &Standing, incident: &Incident) -> Verdict {
     match &standing.holder {
         // An action goes on beyond what is waited for, or its incident was cancelled and opened anew.
         Some(holder) if *holder == incident.id => refuse(
-            "lock",
+            Guard::Lock,
             "its last attempt is not over yet",
             Duration::from_secs(2),
         ),
         Some(holder) => refuse(
-            "lock",
+            Guard::Lock,
             format!("incident {holder} is at work on {}", incident.target),
             Duration::from_secs(2),
         ),
-        None => pass("lock", "free"),
+        None => pass(Guard::Lock, "free"),
     }
 }
 
 fn action(look: &Look) -> Verdict {
     match &look.action {
-        Ok(_) => pass("action", "its values are in place"),
-        Err(Unseen(why)) => refuse("action", why.clone(), AGAIN),
+        Ok(_) => pass(Guard::Action, "its values are in place"),
+        Err(Unseen(why)) => refuse(Guard::Action, why.clone(), AGAIN),
     }
 }
 
 fn witness(look: &Look) -> Verdict {
     match &look.witness {
-        Ok(_) => pass("witness", "seen"),
-        Err(Unseen(why)) => refuse("witness", why.clone(), AGAIN),
+        Ok(_) => pass(Guard::Witness, "seen"),
+        Err(Unseen(why)) => refuse(Guard::Witness, why.clone(), AGAIN),
     }
 }
 
@@ -363,7 +449,7 @@ fn approval(incident: &Incident, plan: &Plan, look: &Look) -> Verdict {
     let wanted = plan.mode == Mode::Approve || rung.is_some_and(|rung| rung.approve);
     // Observe mode asks nobody: it says what would be done if somebody said yes.
     if !wanted || plan.mode == Mode::Observe {
-        return pass("approval", "not wanted");
+        return pass(Guard::Approval, "not wanted");
     }
     let hash = look
         .action
@@ -372,14 +458,14 @@ fn approval(incident: &Incident, plan: &Plan, look: &Look) -> Verdict {
         .unwrap_or_default();
     match &incident.approval {
         Some(Approval { action, by }) if action == hash => {
-            pass("approval", format!("given by {by}"))
+            pass(Guard::Approval, format!("given by {by}"))
         }
         Some(Approval { by, .. }) => refuse(
-            "approval",
+            Guard::Approval,
             format!("{by} approved another action than would be done now"),
             AGAIN,
         ),
-        None => refuse("approval", "nobody has approved it yet", AGAIN),
+        None => refuse(Guard::Approval, "nobody has approved it yet", AGAIN),
     }
 }
 

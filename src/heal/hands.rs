@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::guards::Look;
 use super::job::Job;
 use super::machine::{After, Outcome};
+use super::sight::Sight;
 use crate::model::moment::Moment;
 
 /// An answer that takes its time.
@@ -24,8 +25,8 @@ pub trait Hands: Send + Sync + 'static {
     fn look(&self, job: Job) -> Later<Look>;
     /// Carries out the action of the rung.
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)>;
-    /// Runs the probes of `verify`: whether all passed, and what they saw.
-    fn probe(&self, job: Job) -> Later<(bool, Value)>;
+    /// Runs the probes of `verify`: how all together look, and what they saw.
+    fn probe(&self, job: Job) -> Later<(Sight, Value)>;
     /// After a restart: what the witness of the open attempt says.
     fn after(&self, job: Job) -> Later<After>;
 }

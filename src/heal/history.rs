@@ -83,6 +83,8 @@ impl Turn for History {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     attempts: usize,
+    /// When the last of them began, in milliseconds of its boot.
+    last: Option<u64>,
     healed: bool,
 }
 
@@ -92,6 +94,7 @@ impl Mark {
     pub fn of(incident: &Incident) -> Self {
         Self {
             attempts: incident.attempts.len(),
+            last: incident.attempts.last().map(|at| at.boot),
             healed: incident.state == State::Healed,
         }
     }
@@ -146,7 +149,10 @@ impl History {
 
     /// Notes what a step made of an incident that was at `before`.
     pub fn stepped(&mut self, incident: &Incident, before: Mark) {
-        for at in incident.attempts.iter().skip(before.attempts) {
+        let now = Mark::of(incident);
+        let again = now.attempts == before.attempts && now.last != before.last;
+        let known = before.attempts.saturating_sub(usize::from(again));
+        for at in incident.attempts.iter().skip(known) {
             self.attempted(incident.target.clone(), incident.playbook.clone(), at);
         }
         if incident.state == State::Healed && !before.healed {

@@ -51,8 +51,17 @@ pub struct Incident {
     pub escalated: bool,
     /// How often the world was asked; an answer to an older question counts for nothing.
     pub asked: u32,
+    /// Its last attempt was not carried out, and is to be made again under its name: the revision by which it was intended.
+    #[serde(default)]
+    pub again: Option<String>,
     /// What a person approved.
     pub approval: Option<Approval>,
+    /// What a person is asked while it waits.
+    #[serde(default)]
+    pub question: Option<Question>,
+    /// How many questions were asked so far.
+    #[serde(default)]
+    pub questions: u32,
     /// The run that is under way, or was last.
     #[serde(default)]
     pub run: Run,
@@ -67,6 +76,19 @@ pub struct Approval {
     pub action: String,
     /// By whom.
     pub by: String,
+}
+
+/// What a person is asked: whether this very action may be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// Its number within the incident, from 1: each action that is asked for, and each time anew, has another.
+    pub number: u32,
+    /// Hash of the rendered action.
+    pub action: String,
+    /// The rendered action.
+    pub shown: Value,
+    /// People were told.
+    pub told: bool,
 }
 
 /// Where an incident stands.
@@ -86,8 +108,6 @@ pub enum State {
         verdicts: Vec<Verdict>,
         /// When they are asked again.
         next: Deadline,
-        /// Hash of the action that would be done, for who approves it.
-        action: Option<String>,
     },
     /// An attempt is on record and about to be made.
     Intent {
@@ -116,6 +136,9 @@ pub enum State {
         /// The last round failed, and that is on record.
         #[serde(default)]
         failed: bool,
+        /// Nothing was seen in the last round that would tell.
+        #[serde(default)]
+        blind: bool,
     },
     /// It is well; it must stay so.
     Probation {
@@ -172,16 +195,19 @@ pub enum Cause {
     UnknownOutcome,
     /// Nobody approved in time, or somebody said no.
     NotApproved,
+    /// An action was done, and nothing can be seen that tells whether it helped.
+    Unproven,
 }
 
 impl Cause {
     /// Every word of [`Cause::as_str`].
-    pub const WORDS: [&'static str; 5] = [
+    pub const WORDS: [&'static str; 6] = [
         "exhausted",
         "flapping",
         "refused",
         "unknown_outcome",
         "not_approved",
+        "unproven",
     ];
 
     /// One word, for labels and records.
@@ -193,6 +219,7 @@ impl Cause {
             Self::Refused { .. } => "refused",
             Self::UnknownOutcome => "unknown_outcome",
             Self::NotApproved => "not_approved",
+            Self::Unproven => "unproven",
         }
     }
 }
@@ -277,10 +304,23 @@ impl Incident {
         })
     }
 
+    /// How a question is named to who answers it: no other question ever has the same name.
+    #[must_use]
+    pub fn token(&self, question: &Question) -> String {
+        format!("{}-{}", self.id, question.number)
+    }
+
     /// The span that tells of its run.
     #[must_use]
     pub fn trace(&self) -> TraceContext {
         self.run.trace(&self.id)
+    }
+
+    /// Whether its next attempt is the last one once more: what was done under its name is known to be nothing, or the same. Another action
+    /// needs another name.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.again.as_ref() == Some(&self.revision)
     }
 
     /// Whether one of its alerts still fires, as far as was told.

@@ -32,7 +32,7 @@ impl Job {
     #[must_use]
     pub fn attempt(&self) -> AttemptId {
         let made = u32::try_from(self.incident.attempts.len()).unwrap_or(u32::MAX);
-        let open = self.incident.state.holds_target();
+        let open = self.incident.state.holds_target() || self.incident.repeats();
         AttemptId {
             incident: self.incident.id.clone(),
             number: if open { made } else { made.saturating_add(1) },

@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::guards::{Look, Standing};
+use super::guards::{Guard, Look, Standing};
 use super::incident::{Approval, Cause, Incident, State};
 use super::plan::{Mode, Plan};
+use super::sight::Sight;
 use crate::journal::Kind;
 use crate::model::alert::{Episode, Status};
 use crate::model::moment::{Deadline, Moment};
+use crate::model::notice::What;
 
 /// How long a look or a round of probes may stay unanswered before it is asked for again.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// An attempt whose driver said nothing this long after its timeout has an unknown outcome.
-pub const MARGIN: Duration = Duration::from_secs(10);
+/// An attempt whose driver said nothing this long after its timeout has an unknown outcome. Longer than a program may take to end
+/// once it was told to.
+pub const MARGIN: Duration = Duration::from_secs(30);
 /// How often an escalated incident is probed for having got well by itself.
 const RECOVERY: Duration = Duration::from_secs(30);
 
@@ -37,8 +40,8 @@ pub enum Event {
     Started(u32, Value),
     /// The action of the attempt of this number is over, one way or the other.
     Done(u32, Outcome, Value),
-    /// A round of probes, as [`Effect::Probe`] asked: its number, whether all passed, what they saw.
-    Probed(u32, bool, Value),
+    /// A round of probes, as [`Effect::Probe`] asked: its number, how all together look, what they saw.
+    Probed(u32, Sight, Value),
     /// nodeward has started again, and this is what the witness of the open attempt says.
     Restarted(After),
     /// An operator approves the action of this hash.
@@ -92,12 +95,6 @@ pub enum Effect {
     Act,
     /// Run the probes of `verify`; answer with [`Event::Probed`] of this number.
     Probe(u32),
-    /// Tell people.
-    Escalate(Cause),
-    /// Tell people that a person must decide.
-    AskApproval,
-    /// Tell those who were told that it is well again.
-    TellRecovered,
 }
 
 /// A line of the journal about this incident.
@@ -116,6 +113,8 @@ pub struct Record {
 pub struct Step {
     /// To be committed together with the incident.
     pub records: Vec<Record>,
+    /// What people are to be told; committed with it too.
+    pub notices: Vec<What>,
     /// To be carried out after that, in order.
     pub effects: Vec<Effect>,
 }
@@ -192,10 +191,10 @@ impl Stepping<'_> {
             Event::Looked(asked, look) => self.looked(asked, look),
             Event::Started(attempt, data) => self.started(attempt, data),
             Event::Done(attempt, outcome, data) if self.is_attempt(attempt) => {
-                self.done(outcome, data);
+                self.ended(outcome, data);
             }
             Event::Done(..) => {}
-            Event::Probed(round, passed, data) => self.probed(round, passed, data),
+            Event::Probed(round, sight, data) => self.probed(round, sight, data),
             Event::Restarted(after) => self.restarted(after),
             Event::Approve(approval) => self.approve(approval),
             Event::Reject(by) => self.reject(&by),
@@ -237,8 +236,10 @@ impl Stepping<'_> {
         }
     }
 
+    /// A yes to something else than was asked is none.
     fn approve(&mut self, approval: Approval) {
-        if !matches!(self.incident.state, State::Waiting { .. }) {
+        let asked = self.incident.question.as_ref();
+        if asked.is_none_or(|asked| asked.action != approval.action) {
             return;
         }
         self.record(
@@ -298,11 +299,12 @@ impl Stepping<'_> {
             return;
         };
         let refusing = verdicts.iter().find(|v| !v.passes);
-        let guard = refusing.map_or_else(|| "confirm".to_owned(), |v| v.guard.clone());
-        if guard == "approval" {
-            self.escalate(Cause::NotApproved, Value::Null);
-        } else {
-            self.escalate(Cause::Refused { guard }, Value::Null);
+        match refusing.map_or(Guard::Confirm, |v| v.guard) {
+            Guard::Approval => self.escalate(Cause::NotApproved, Value::Null),
+            guard => {
+                let guard = guard.as_str().to_owned();
+                self.escalate(Cause::Refused { guard }, Value::Null);
+            }
         }
     }
 }

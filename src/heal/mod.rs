@@ -16,7 +16,7 @@
 //!                anything              v                             │ by itself
 //!                happens           escalated ──> probation ──────────┘
 //!                                  ladder or budget spent, flapping, refused past `max_wait`,
-//!                                  unknown outcome, not approved
+//!                                  unknown outcome, not approved, unproven
 //! ```
 //!
 //! Any open incident can be cancelled by a person; mode off and stale alerts end as suppressed. [`machine`] has the transitions,
@@ -35,6 +35,7 @@ pub mod playbook;
 pub mod reconcile;
 pub mod run;
 pub mod runner;
+pub mod sight;
 pub mod told;
 mod turn;
 pub mod words;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::heal::guards::Verdict;
+use crate::heal::guards::{Guard, Verdict};
 
 /// Each guard with what it said, in lines that begin with `indent`.
 #[must_use]
@@ -92,7 +92,14 @@ fn decision(record: &Value) -> String {
         let text = guard.pointer(at).and_then(Value::as_str);
         text.unwrap_or("?").to_owned()
     };
+    let question = |name: &str| record.pointer("/data/question").and_then(|q| q.get(name));
     match guards.iter().find(|guard| !passes(guard)) {
+        Some(guard) if said(guard, "/guard") == Guard::Approval.as_str() => format!(
+            "the guard approval refuses: {}; nodeward approve {} has it do {}",
+            said(guard, "/value"),
+            question("id").and_then(Value::as_str).unwrap_or("ID"),
+            question("action").map(Value::to_string).unwrap_or_default(),
+        ),
         Some(guard) => format!(
             "the guard {} refuses: {}",
             said(guard, "/guard"),
@@ -101,7 +108,7 @@ fn decision(record: &Value) -> String {
         None => {
             let confirm = guards
                 .iter()
-                .find(|g| said(g, "/guard") == "confirm")
+                .find(|g| said(g, "/guard") == Guard::Confirm.as_str())
                 .map_or_else(String::new, |g| format!("; confirm: {}", said(g, "/value")));
             let would = record.pointer("/data/would");
             let would = would.map_or_else(String::new, |would| format!("; would be done: {would}"));
@@ -142,6 +149,7 @@ fn verify(record: &Value) -> String {
         (Some(Value::Bool(true)), Some(passes), Some(of)) => {
             format!("probe {passes} of {of} in a row passes ({probes})")
         }
+        _ if data("blind").is_some() => format!("nothing can be seen that tells ({probes})"),
         _ => format!("the probe fails ({probes})"),
     }
 }

@@ -2,7 +2,9 @@
 
 mod probing;
 
+use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -13,6 +15,7 @@ use super::incident::State;
 use super::job::Job;
 use super::machine::{After, Outcome};
 use super::playbook::Probe;
+use super::sight::Sight;
 use crate::action::{self, Strength};
 use crate::check::{self, Checks};
 use crate::host::Clock;
@@ -21,8 +24,8 @@ use crate::model::moment::Moment;
 
 /// How long one round of probes may take: it is asked for again after the machine's patience.
 const ROUND: Duration = Duration::from_secs(25);
-/// How long one look may take.
-const LOOK: Duration = Duration::from_secs(20);
+/// How long one look may take; the same.
+const LOOK: Duration = Duration::from_secs(25);
 /// How long one probe may take.
 const PROBE: Duration = Duration::from_secs(10);
 /// Between two probes of one `confirm`.
@@ -77,21 +80,17 @@ impl Hands for World {
     fn look(&self, job: Job) -> Later<Look> {
         let (reach, clock) = (self.reach(), self.clock.clone());
         Box::pin(async move {
-            let late = || {
-                Unseen(format!(
-                    "nothing was seen within {}",
-                    Period::secs(LOOK.as_secs())
-                ))
-            };
-            let looking = look(&reach, &clock, &job);
-            tokio::time::timeout(LOOK, looking)
-                .await
-                .unwrap_or_else(|_| Look {
-                    confirm: Vec::new(),
-                    busy: None,
-                    witness: Err(late()),
-                    action: Err(late()),
-                })
+            let confirm = confirm(&reach, &clock, &job);
+            let action = tokio::time::timeout(LOOK, look(&reach, &job));
+            let (confirm, action) = tokio::join!(confirm, action);
+            let late = || Unseen(late(LOOK).1);
+            let action = action.unwrap_or_else(|_| Look {
+                confirm: Vec::new(),
+                busy: None,
+                witness: Err(late()),
+                action: Err(late()),
+            });
+            Look { confirm, ..action }
         })
     }
 
@@ -114,26 +113,23 @@ impl Hands for World {
         })
     }
 
-    fn probe(&self, job: Job) -> Later<(bool, Value)> {
+    fn probe(&self, job: Job) -> Later<(Sight, Value)> {
         let (reach, clock) = (self.reach(), self.clock.clone());
         Box::pin(async move {
-            let round = async {
-                let mut all = true;
-                let mut seen = Vec::new();
-                for probe in job.playbook.proof() {
-                    let (passed, why) = probing::probe(&reach, &clock, &job, &probe).await;
-                    let (name, value) = probing::name(&probe);
-                    all &= passed;
-                    seen.push(json!({name: value, "passed": passed, "why": why}));
-                }
-                (all, Value::Array(seen))
-            };
-            let late = || {
-                let why = format!("not all was seen within {}", Period::secs(ROUND.as_secs()));
-                (false, json!([{"passed": false, "why": why}]))
-            };
-            let looked = tokio::time::timeout(ROUND, round).await;
-            looked.unwrap_or_else(|_| late())
+            let probes = job.playbook.proof();
+            let round = probes.iter().map(|probe| {
+                let probing = probing::probe(&reach, &clock, &job, probe);
+                tokio::time::timeout(ROUND, probing)
+            });
+            let seen = together(round).await.into_iter().zip(&probes);
+            let seen = seen.map(|(seen, probe)| {
+                let (sight, why) = seen.unwrap_or_else(|_| late(ROUND));
+                let (name, value) = probing::name(probe);
+                let passed = sight == Sight::Well;
+                (sight, json!({name: value, "passed": passed, "why": why}))
+            });
+            let (sights, seen): (Vec<_>, Vec<_>) = seen.unzip();
+            (Sight::all(sights), Value::Array(seen))
         })
     }
 
@@ -195,23 +191,61 @@ pub(super) fn called(asked: &Probe) -> String {
     }
 }
 
-async fn look(reach: &Reach, clock: &Clock, job: &Job) -> Look {
-    let mut confirm = Vec::new();
-    let wanted = job.playbook.confirm.iter();
-    for (asked, fails) in wanted.filter_map(|c| Some((c.asks()?, c.fails))) {
-        let mut seen = (true, String::new());
-        for time in 0..fails {
-            if time > 0 {
-                tokio::time::sleep(BETWEEN).await;
-            }
-            let (passed, why) = probing::probe(reach, clock, job, &asked).await;
-            seen = (!passed, why);
-            if passed {
-                break;
+/// What is said where nothing was seen in time.
+fn late(within: Duration) -> (Sight, String) {
+    let within = Period::secs(within.as_secs());
+    (Sight::Blind, format!("nothing was seen within {within}"))
+}
+
+/// Waits for all of them at once.
+async fn together<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut each: Vec<_> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut ready = true;
+        for (future, output) in each.iter_mut().filter(|(_, output)| output.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(value) => *output = Some(value),
+                Poll::Pending => ready = false,
             }
         }
-        confirm.push((called(&asked), seen.0, seen.1));
-    }
+        if ready {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    each.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// Asks what `confirm` names, all of it at once: as often in a row as it wants, or until it is not ill.
+async fn confirm(reach: &Reach, clock: &Clock, job: &Job) -> Vec<(String, Sight, String)> {
+    let wanted = job.playbook.confirm.iter();
+    let each = wanted.filter_map(|c| Some((c.asks()?, c.fails)));
+    let each = each.map(|(asked, fails)| async move {
+        let asking = async {
+            let mut seen = (Sight::Blind, String::new());
+            for time in 0..fails {
+                if time > 0 {
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                seen = probing::probe(reach, clock, job, &asked).await;
+                if seen.0 != Sight::Ill {
+                    break;
+                }
+            }
+            seen
+        };
+        let seen = tokio::time::timeout(LOOK, asking).await;
+        let (sight, why) = seen.unwrap_or_else(|_| late(LOOK));
+        (called(&asked), sight, why)
+    });
+    together(each).await
+}
+
+/// Looks at the action that is next.
+async fn look(reach: &Reach, job: &Job) -> Look {
+    let confirm = Vec::new();
     let Some(step) = job.rung() else {
         let gone = || Unseen("the ladder has no such rung any more".into());
         return Look {

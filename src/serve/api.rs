@@ -191,7 +191,7 @@ fn not_done(why: &NotDone) -> Response<Bytes> {
     match why {
         NotDone::NoSuch(_) => error(StatusCode::NOT_FOUND, &said),
         NotDone::TooShort(_) => bad(&said),
-        NotDone::State(..) | NotDone::Several(..) | NotDone::Off => {
+        NotDone::State(..) | NotDone::Several(..) | NotDone::Another(..) | NotDone::Off => {
             error(StatusCode::CONFLICT, &said)
         }
         NotDone::Record(_) | NotDone::Ending => later(&said),

@@ -151,7 +151,7 @@ fn it_decides_as_live_does_on_the_same_alert_and_leaves_every_byte_as_it_was() {
     send(&address, &std::fs::read_to_string(alert).unwrap());
     until(&scratch, state, "observed", 1);
     let guards = said_by(&before["incidents"][0]["guards"]);
-    assert_eq!(guards.len(), nodeward::heal::guards::NAMES.len());
+    assert_eq!(guards.len(), nodeward::heal::guards::Guard::ALL.len());
     assert_eq!(guards, decided(&scratch, state));
     let live = said(
         &scratch,

@@ -194,8 +194,8 @@ impl Prober for Asking {
         }
         match self.client.send(request).await {
             Ok(response) => self.options.judge(&response, began.elapsed()),
-            Err(late @ Error::TimedOut { .. }) => Outcome::late(late),
-            Err(error) => Outcome::blind(error.told()),
+            Err(late @ Error::TimedOut { .. }) => Outcome::silent(format!("timed out: {late}")),
+            Err(error) => Outcome::silent(error.told()),
         }
     }
 }

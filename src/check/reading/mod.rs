@@ -187,7 +187,11 @@ impl Reading {
             "values": selected.iter().take(TOLD).map(|(_, value)| value).collect::<Vec<_>>(),
         });
         if selected.is_empty() {
-            return Outcome::failed(format!("{} selects no series", self.metric), facts);
+            let failed = Outcome::failed(format!("{} selects no series", self.metric), facts);
+            return Outcome {
+                blind: true,
+                ..failed
+            };
         }
         if bad.is_empty() {
             return Outcome::passed(told(&selected.iter().collect::<Vec<_>>()), facts);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{After, Effect, MARGIN, Outcome, Stepping};
+use crate::action::Strength;
 use crate::heal::guards::{Look, Verdict};
 use crate::heal::incident::{Cause, State};
 use crate::journal::Kind;
@@ -20,8 +21,12 @@ impl Stepping<'_> {
             return;
         };
         self.decide(verdicts, Value::Null);
-        self.incident.approval = None;
-        self.incident.attempts.push(self.now.clone());
+        let again = self.incident.repeats();
+        let now = self.now.clone();
+        match self.incident.attempts.last_mut() {
+            Some(last) if again => *last = now,
+            _ => self.incident.attempts.push(now),
+        }
         let data = json!({
             "action": rendered.action,
             "hash": rendered.hash,
@@ -30,10 +35,17 @@ impl Stepping<'_> {
             "timeout_ms": u64::try_from(rung.timeout.as_millis()).unwrap_or(u64::MAX),
             "witness": witness,
         });
-        let limit = Deadline::new(self.now.clone(), rung.timeout + MARGIN);
+        let limit = self.limit();
         self.record(Kind::Intent, data);
         self.enter(State::Intent { limit, witness }, Value::Null);
         self.step.effects.push(Effect::Act);
+    }
+
+    /// When the outcome of an attempt that begins now is unknown.
+    fn limit(&self) -> Deadline {
+        let rung = self.plan.rungs.get(self.incident.rung);
+        let timeout = rung.map(|rung| rung.timeout).unwrap_or_default();
+        Deadline::new(self.now.clone(), timeout + MARGIN)
     }
 
     /// Whether it is of the last attempt that something is heard.
@@ -42,12 +54,30 @@ impl Stepping<'_> {
     }
 
     pub(super) fn started(&mut self, attempt: u32, data: Value) {
-        if let State::Intent { limit, witness } = &self.incident.state
+        if let State::Intent { witness, .. } = &self.incident.state
             && self.is_attempt(attempt)
         {
-            let (limit, witness) = (limit.clone(), witness.clone());
+            // From here on: what the record of the intent took is not the action's.
+            let (limit, witness) = (self.limit(), witness.clone());
             self.record(Kind::Started, data);
             self.enter(State::Acting { limit, witness }, Value::Null);
+        }
+    }
+
+    /// What is heard of an attempt's end; on record also if it was given up before.
+    pub(super) fn ended(&mut self, outcome: Outcome, data: Value) {
+        match &mut self.incident.state {
+            State::Intent { .. } | State::Acting { .. } => self.done(outcome, data),
+            state if state.is_open() => {
+                if let State::Verifying { unknown, .. } = state {
+                    *unknown &= outcome == Outcome::Unknown;
+                }
+                self.record(
+                    Kind::Result,
+                    json!({"outcome": outcome.as_str(), "late": true, "detail": data}),
+                );
+            }
+            _ => {}
         }
     }
 
@@ -71,25 +101,7 @@ impl Stepping<'_> {
         match (&self.incident.state, after) {
             (State::Settling { .. }, _) => self.timer(),
             (State::Waiting { .. }, _) => self.ask_again(),
-            (State::Intent { .. }, After::DidNot) if self.is_held() => {
-                self.record(
-                    Kind::Result,
-                    json!({"outcome": "not_done", "detail": {"why": "nodeward ended before it, and now something holds"}}),
-                );
-                self.enter_waiting();
-            }
-            (State::Intent { .. }, After::DidNot) => {
-                let rung = self.plan.rungs.get(self.incident.rung);
-                let timeout = rung.map(|r| r.timeout).unwrap_or_default();
-                self.record(
-                    Kind::State,
-                    json!({"why": "its witness has not changed: it did not happen, it is made now"}),
-                );
-                if let State::Intent { limit, .. } = &mut self.incident.state {
-                    *limit = Deadline::new(self.now.clone(), timeout + MARGIN);
-                }
-                self.step.effects.push(Effect::Act);
-            }
+            (State::Intent { .. }, After::DidNot) => self.not_done(),
             (State::Intent { .. } | State::Acting { .. }, After::Happened) => self.done(
                 Outcome::Done,
                 json!({"why": "its witness has changed while nodeward was away"}),
@@ -110,8 +122,22 @@ impl Stepping<'_> {
         }
     }
 
-    /// Whether nothing disruptive may start, whatever else the guards say.
-    pub(super) fn is_held(&self) -> bool {
-        self.standing.paused.is_some() || self.standing.maintenance.is_some()
+    /// Nothing happened of what was intended. Hours may have passed: the guards are asked as for any attempt.
+    fn not_done(&mut self) {
+        let rung = self.plan.rungs.get(self.incident.rung);
+        let why = match rung.map(|rung| rung.strength) {
+            Some(Strength::Idempotent) => "nodeward ended before it; it may be done again",
+            _ => "nodeward ended before it, and its witness has not changed",
+        };
+        self.record(
+            Kind::Result,
+            json!({"outcome": "not_done", "detail": {"why": why}}),
+        );
+        if self.incident.is_firing() {
+            self.incident.again = Some(self.incident.revision.clone());
+            self.enter_waiting();
+        } else {
+            self.enter(State::ResolvedAlone, Value::Null);
+        }
     }
 }

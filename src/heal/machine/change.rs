@@ -4,8 +4,13 @@ use serde_json::{Value, json};
 
 use super::{Effect, PATIENCE, RECOVERY, Record, Stepping};
 use crate::heal::incident::{Cause, State};
+use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
+use crate::model::notice::What;
+
+/// Why an open incident ends once nothing may be done for it any more.
+pub(super) const OFF: &str = "its playbook is off, or is no more";
 
 impl Stepping<'_> {
     pub(super) fn enter_suppressed(&mut self, reason: &str) {
@@ -19,11 +24,14 @@ impl Stepping<'_> {
     }
 
     pub(super) fn enter_waiting_because(&mut self, why: Value) {
+        if self.plan.mode == Mode::Off {
+            self.enter_suppressed(OFF);
+            return;
+        }
         let state = State::Waiting {
             until: Deadline::new(self.now.clone(), self.plan.limits.max_wait),
             verdicts: Vec::new(),
             next: Deadline::new(self.now.clone(), PATIENCE),
-            action: None,
         };
         self.enter(state, why);
         self.look();
@@ -36,6 +44,7 @@ impl Stepping<'_> {
             next: Deadline::new(self.now.clone(), PATIENCE),
             unknown,
             failed: false,
+            blind: false,
         };
         self.enter(state, Value::Null);
         self.probe();
@@ -69,9 +78,9 @@ impl Stepping<'_> {
     }
 
     pub(super) fn escalate(&mut self, cause: Cause, more: Value) {
-        self.enter_escalated(cause.clone(), more);
+        self.enter_escalated(cause, more);
         self.incident.escalated = true;
-        self.step.effects.push(Effect::Escalate(cause));
+        self.step.notices.push(What::Escalated);
     }
 
     /// Ill again before its recovery was proven: people know already.
@@ -94,6 +103,12 @@ impl Stepping<'_> {
 
     pub(super) fn enter(&mut self, state: State, data: Value) {
         let change = (self.incident.state.as_str(), state.as_str());
+        if !matches!(state, State::Waiting { .. }) {
+            // A yes is to what was asked while it waited, and to nothing after that.
+            self.incident.approval = None;
+            self.incident.question = None;
+            self.incident.again = None;
+        }
         self.incident.state = state;
         self.incident.changed = self.now.clone();
         self.step.records.push(Record {

@@ -2,17 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::{Effect, RECOVERY, Stepping};
+use super::change::OFF;
+use super::{RECOVERY, Stepping};
 use crate::action::Strength;
 use crate::heal::incident::{Cause, State};
+use crate::heal::plan::Mode;
+use crate::heal::sight::Sight;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
+use crate::model::notice::What;
 
 impl Stepping<'_> {
-    pub(super) fn probed(&mut self, asked: u32, passed: bool, data: Value) {
+    pub(super) fn probed(&mut self, asked: u32, sight: Sight, data: Value) {
         if asked != self.incident.asked {
             return;
         }
+        let (passed, sightless) = (sight == Sight::Well, sight == Sight::Blind);
         let now = self.now.clone();
         let proof = self.plan.verify;
         match &mut self.incident.state {
@@ -20,19 +25,21 @@ impl Stepping<'_> {
                 passes,
                 next,
                 failed,
+                blind,
                 ..
             } => {
                 *passes = if passed { *passes + 1 } else { 0 };
                 let (passes, enough) = (*passes, *passes >= proof.pass);
                 // What goes on failing is one record, not one a second.
-                let news = passed || !*failed;
-                *failed = !passed;
+                let news = passed || !*failed || *blind != sightless;
+                (*failed, *blind) = (!passed, sightless);
                 *next = Deadline::new(now, proof.every);
                 if news {
-                    self.record(
-                        Kind::Verify,
-                        json!({"passed": passed, "passes": passes, "of": proof.pass, "probes": data}),
-                    );
+                    let mut data = json!({"passed": passed, "passes": passes, "of": proof.pass, "probes": data});
+                    if let (true, Some(data)) = (sightless, data.as_object_mut()) {
+                        data.insert("blind".into(), true.into());
+                    }
+                    self.record(Kind::Verify, data);
                 }
                 if enough {
                     self.enter_probation(false);
@@ -44,21 +51,31 @@ impl Stepping<'_> {
                 next,
                 recovered,
             } => {
-                *fails = if passed { 0 } else { *fails + 1 };
+                *fails = match sight {
+                    Sight::Well => 0,
+                    Sight::Ill => *fails + 1,
+                    Sight::Blind => *fails,
+                };
                 let over = until.is_over(&now);
                 let (ill, recovered) = (*fails >= proof.pass, *recovered);
                 *next = Deadline::new(now, proof.every);
-                if !passed {
+                if sight == Sight::Ill {
                     self.record(Kind::Verify, json!({"passed": false, "probes": data}));
                 }
-                if ill && recovered {
+                if recovered && (ill || sightless && over) {
                     self.enter_escalated_again(data);
+                } else if sightless && over {
+                    self.escalate(Cause::Unproven, json!({"probes": data}));
                 } else if ill {
                     self.incident.relapses += 1;
                     self.next_rung(json!({"why": "it was ill again in probation"}));
                 } else if passed && over {
                     self.healed();
                 }
+            }
+            // Neither a playbook nor anything that it could be seen by.
+            State::Escalated { .. } if sightless && self.plan.mode == Mode::Off => {
+                self.enter_suppressed(OFF);
             }
             State::Escalated { passes, next, .. } => {
                 *passes = if passed { *passes + 1 } else { 0 };
@@ -75,13 +92,16 @@ impl Stepping<'_> {
 
     /// Verification ended without proof.
     pub(super) fn not_helped(&mut self) {
-        let State::Verifying { unknown, .. } = self.incident.state else {
+        let State::Verifying { unknown, blind, .. } = self.incident.state else {
             return;
         };
         let rung = self.plan.rungs.get(self.incident.rung);
         let weak = rung.is_none_or(|r| r.strength == Strength::Weak);
         if unknown && weak {
             self.escalate(Cause::UnknownOutcome, Value::Null);
+        } else if blind {
+            // It may be well: the next rung would act on what works.
+            self.escalate(Cause::Unproven, Value::Null);
         } else {
             self.next_rung(json!({"why": "it did not help"}));
         }
@@ -108,7 +128,7 @@ impl Stepping<'_> {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.enter(State::Healed, json!({"took_ms": millis}));
         if tell {
-            self.step.effects.push(Effect::TellRecovered);
+            self.step.notices.push(What::Recovered);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The transitions one by one, and all of them at random in [`world`].
 
+mod approval;
+mod attempt;
 mod world;
 
 use std::time::Duration;
@@ -8,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::action::Strength;
-use crate::heal::guards::{self, Rendered, Unseen};
+use crate::heal::guards::{Guard, Rendered, Unseen};
 use crate::heal::plan::{Limits, Proof, Rung};
 use crate::heal::run::Run;
+use crate::heal::sight::Sight;
 use crate::model::alert::Labels;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
@@ -64,7 +67,10 @@ pub(super) fn incident(id: &str, playbook: &str, target: &str, now: &Moment) -> 
         relapses: 0,
         escalated: false,
         asked: 0,
+        again: None,
         approval: None,
+        question: None,
+        questions: 0,
         run: Run::default(),
         state: received(now),
     }
@@ -142,12 +148,23 @@ impl Case {
     }
 
     fn probe(&mut self, second: u64, passed: bool) -> Step {
+        self.sees(second, passed.into())
+    }
+
+    fn sees(&mut self, second: u64, sight: Sight) -> Step {
         let round = self.round();
-        self.at(second, Event::Probed(round, passed, Value::Null))
+        self.at(second, Event::Probed(round, sight, Value::Null))
     }
 
     fn told(&mut self, second: u64, number: u32, status: Status) -> Step {
         self.at(second, Event::Told(episode(number), status))
+    }
+
+    fn cause(&self) -> Cause {
+        match &self.incident.state {
+            State::Escalated { cause, .. } => cause.clone(),
+            other => panic!("it is {}", other.as_str()),
+        }
     }
 
     /// As far as the action's end.
@@ -197,7 +214,7 @@ fn an_answer_to_an_older_round_counts_for_nothing() {
     let mut case = Case::acted(plan(Mode::Auto));
     let old = case.round() - 1;
     for second in 3..6 {
-        case.at(second, Event::Probed(old, true, Value::Null));
+        case.at(second, Event::Probed(old, Sight::Well, Value::Null));
     }
     assert_eq!(case.state(), "verifying");
 }
@@ -208,8 +225,8 @@ fn what_is_heard_late_of_an_earlier_attempt_or_look_counts_for_nothing() {
     let old_look = case.look_with(fine());
     case.at(0, case.look_with(fine()));
     let old_end = case.ended(Outcome::Done, Value::Null);
-    case.at(50, Event::Timer);
-    case.at(80, Event::Timer);
+    case.at(60, Event::Timer);
+    case.at(90, Event::Timer);
     assert_eq!(case.state(), "waiting");
     assert_eq!(case.at(599, old_look), Step::default());
     case.at(600, case.look_with(fine()));
@@ -227,7 +244,8 @@ fn without_proof_the_next_rung_has_its_turn_and_then_people() {
     case.at(601, case.ended(Outcome::Failed, Value::Null));
     let step = case.at(700, Event::Timer);
     assert_eq!(case.state(), "escalated");
-    assert_eq!(step.effects, [Effect::Escalate(Cause::Exhausted)]);
+    assert_eq!(step.notices, [What::Escalated]);
+    assert_eq!(case.cause(), Cause::Exhausted);
 }
 
 #[test]
@@ -239,41 +257,8 @@ fn a_weak_action_of_unknown_outcome_is_never_followed_by_another() {
     case.at(1, Event::Restarted(After::Unknown));
     assert_eq!(case.state(), "verifying");
     let step = case.at(60, Event::Timer);
-    assert_eq!(step.effects, [Effect::Escalate(Cause::UnknownOutcome)]);
-}
-
-#[test]
-fn after_a_crash_the_witness_decides() {
-    for (after, state, acts) in [
-        (After::DidNot, "intent", true),
-        (After::Happened, "verifying", false),
-        (After::Unknown, "verifying", false),
-    ] {
-        let mut case = Case::new(plan(Mode::Auto));
-        case.at(0, case.look_with(fine()));
-        let step = case.at(5, Event::Restarted(after));
-        assert_eq!(case.state(), state, "{after:?}");
-        assert_eq!(step.effects.contains(&Effect::Act), acts, "{after:?}");
-        assert_eq!(case.incident.attempts.len(), 1, "{after:?}");
-    }
-    let mut case = Case::new(plan(Mode::Auto));
-    case.at(0, case.look_with(fine()));
-    case.at(1, case.began(Value::Null));
-    let step = case.at(5, Event::Restarted(After::DidNot));
-    assert!(
-        !step.effects.contains(&Effect::Act),
-        "once started, never again"
-    );
-}
-
-#[test]
-fn the_kill_switch_holds_over_a_restart() {
-    let mut case = Case::new(plan(Mode::Auto));
-    case.at(0, case.look_with(fine()));
-    case.standing.paused = Some("root".into());
-    let step = case.at(5, Event::Restarted(After::DidNot));
-    assert!(!step.effects.contains(&Effect::Act));
-    assert_eq!(case.state(), "waiting");
+    assert_eq!(step.notices, [What::Escalated]);
+    assert_eq!(case.cause(), Cause::UnknownOutcome);
 }
 
 #[test]
@@ -313,50 +298,39 @@ fn observe_mode_decides_and_touches_nothing() {
 }
 
 #[test]
-fn approve_mode_waits_for_a_person_and_for_this_very_action() {
-    let mut case = Case::new(plan(Mode::Approve));
-    let step = case.at(0, case.look_with(fine()));
-    assert_eq!(step.effects, [Effect::AskApproval]);
-    let approve = |action: &str| {
-        Event::Approve(Approval {
-            action: action.into(),
-            by: "ann".into(),
-        })
-    };
-    case.at(1, approve("another"));
-    case.at(2, case.look_with(fine()));
-    assert_eq!(case.state(), "waiting");
-    case.at(3, approve("h"));
-    case.at(4, case.look_with(fine()));
-    assert_eq!(case.state(), "intent");
-    assert_eq!(case.incident.approval, None, "good for one attempt");
-
-    let mut case = Case::new(plan(Mode::Approve));
-    case.at(0, case.look_with(fine()));
-    case.at(1, Event::Reject("bob".into()));
-    assert_eq!(case.state(), "escalated");
-}
-
-#[test]
 fn each_guard_refuses_and_says_why() {
     let minute = 60 * SECOND;
-    type Change = (&'static str, fn(&mut Standing, &mut Look));
-    let changes: [Change; 11] = [
-        ("kill_switch", |s, _| s.paused = Some("ann".into())),
-        ("maintenance", |s, _| s.maintenance = Some("disk".into())),
-        ("confirm", |_, l| {
-            l.confirm = vec![("web".into(), false, "200".into())];
+    type Change = (Guard, fn(&mut Standing, &mut Look));
+    let changes: [Change; 12] = [
+        (Guard::KillSwitch, |s, _| s.paused = Some("ann".into())),
+        (Guard::Maintenance, |s, _| {
+            s.maintenance = Some("disk".into())
         }),
-        ("busy", |_, l| l.busy = Some("systemd restarts it".into())),
-        ("cooldown", |s, _| s.target_attempts = vec![5 * SECOND]),
-        ("budget", |s, _| s.target_attempts = vec![600 * SECOND; 3]),
-        ("playbook_budget", |s, _| {
+        (Guard::Confirm, |_, l| {
+            l.confirm = vec![("web".into(), Sight::Well, "200".into())];
+        }),
+        (Guard::Confirm, |_, l| {
+            let other = ("api".into(), Sight::Ill, "refused".into());
+            l.confirm = vec![other, ("web".into(), Sight::Blind, "gone".into())];
+        }),
+        (Guard::Busy, |_, l| {
+            l.busy = Some("systemd restarts it".into())
+        }),
+        (Guard::Cooldown, |s, _| s.target_attempts = vec![5 * SECOND]),
+        (Guard::Budget, |s, _| {
+            s.target_attempts = vec![600 * SECOND; 3]
+        }),
+        (Guard::PlaybookBudget, |s, _| {
             s.playbook_attempts = vec![600 * SECOND; 3];
         }),
-        ("rate", |s, _| s.node_attempts = vec![SECOND; 10]),
-        ("lock", |s, _| s.holder = Some(IncidentId::new("other"))),
-        ("storm", |s, _| s.node_incidents = vec![SECOND; 21]),
-        ("action", |_, l| l.action = Err(Unseen("no label".into()))),
+        (Guard::Rate, |s, _| s.node_attempts = vec![SECOND; 10]),
+        (Guard::Lock, |s, _| {
+            s.holder = Some(IncidentId::new("other"))
+        }),
+        (Guard::Storm, |s, _| s.node_incidents = vec![SECOND; 21]),
+        (Guard::Action, |_, l| {
+            l.action = Err(Unseen("no label".into()))
+        }),
     ];
     for (guard, change) in changes {
         let mut case = Case::new(plan(Mode::Auto));
@@ -367,14 +341,10 @@ fn each_guard_refuses_and_says_why() {
         let State::Waiting { verdicts, .. } = &case.incident.state else {
             panic!("{guard}");
         };
-        let refusing: Vec<&str> = verdicts
-            .iter()
-            .filter(|v| !v.passes)
-            .map(|v| v.guard.as_str())
-            .collect();
-        assert_eq!(refusing, [guard]);
-        let asked: Vec<&str> = verdicts.iter().map(|v| v.guard.as_str()).collect();
-        assert_eq!(asked, guards::NAMES, "all are evaluated");
+        let refusing = verdicts.iter().filter(|v| !v.passes).map(|v| v.guard);
+        assert_eq!(refusing.collect::<Vec<_>>(), [guard]);
+        let asked: Vec<Guard> = verdicts.iter().map(|v| v.guard).collect();
+        assert_eq!(asked, Guard::ALL, "all are evaluated");
         assert_eq!(step.records[0].kind, Kind::Decision);
         case.at(1801, Event::Timer);
         assert_eq!(case.state(), "escalated", "{guard} past max_wait");
@@ -412,12 +382,12 @@ fn what_recovers_after_escalation_is_told_as_recovered_once() {
     case.probe(62, false);
     let step = case.probe(63, false);
     assert_eq!(case.state(), "escalated");
-    assert!(step.effects.is_empty(), "people know already");
+    assert!(step.notices.is_empty(), "people know already");
     case.probe(90, true);
     case.probe(91, true);
     let step = case.probe(200, true);
     assert_eq!(case.state(), "healed");
-    assert_eq!(step.effects, [Effect::TellRecovered]);
+    assert_eq!(step.notices, [What::Recovered]);
 }
 
 #[test]

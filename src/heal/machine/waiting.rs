@@ -4,17 +4,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Effect, PATIENCE, Stepping};
-use crate::heal::guards::{self, Look, Verdict};
-use crate::heal::incident::{Cause, State};
+use super::change::OFF;
+use super::{PATIENCE, Stepping};
+use crate::heal::guards::{self, Guard, Look, Rendered, Verdict};
+use crate::heal::incident::{Cause, Question, State};
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
+use crate::model::notice::What;
 
 impl Stepping<'_> {
     /// Has the guards look again, if it is for them that the incident waits.
     pub(super) fn ask_again(&mut self) {
         if let State::Waiting { next, .. } = &mut self.incident.state {
+            if self.plan.mode == Mode::Off {
+                self.enter_suppressed(OFF);
+                return;
+            }
             *next = Deadline::new(self.now.clone(), PATIENCE);
             self.look();
         }
@@ -29,22 +35,26 @@ impl Stepping<'_> {
         };
         let verdicts = guards::evaluate(self.incident, self.plan, self.standing, &look, self.now);
         let refusing = verdicts.iter().find(|v| !v.passes);
-        match refusing.map(|v| v.guard.clone()).as_deref() {
+        match refusing.map(|v| v.guard) {
             None if self.plan.mode == Mode::Observe => {
                 let action = look.action.map(|r| r.action).unwrap_or_default();
                 self.decide(&verdicts, json!({"would": action}));
                 self.enter(State::Observed, json!({"would": "act"}));
             }
             None => self.intend(look, &verdicts),
-            Some("flap") => {
+            Some(Guard::Mode) => {
+                self.decide(&verdicts, Value::Null);
+                self.enter_suppressed(OFF);
+            }
+            Some(Guard::Flap) => {
                 self.decide(&verdicts, Value::Null);
                 self.escalate(Cause::Flapping, Value::Null);
             }
-            Some("budget" | "playbook_budget") if !self.incident.attempts.is_empty() => {
+            Some(Guard::Budget | Guard::PlaybookBudget) if !self.incident.attempts.is_empty() => {
                 self.decide(&verdicts, Value::Null);
                 self.escalate(Cause::Exhausted, json!({"spent": "budget"}));
             }
-            Some("freshness") if self.incident.attempts.is_empty() => {
+            Some(Guard::Freshness) if self.incident.attempts.is_empty() => {
                 self.decide(&verdicts, Value::Null);
                 self.enter_suppressed("its alert is older than max_age");
             }
@@ -54,38 +64,60 @@ impl Stepping<'_> {
 
     /// Stays waiting; records what the guards said unless the same ones said so before.
     pub(super) fn wait(&mut self, new: Vec<Verdict>, look: Look) {
-        let names = |verdicts: &[Verdict]| {
+        let refusing = |verdicts: &[Verdict]| {
             let refusing = verdicts.iter().filter(|v| !v.passes);
-            refusing.map(|v| v.guard.clone()).collect::<Vec<_>>()
+            refusing.map(|v| v.guard).collect::<Vec<_>>()
         };
         let hint = new.iter().filter(|v| !v.passes).filter_map(|v| v.again);
         let hint = Duration::from_millis(hint.max().unwrap_or_default());
         let hint = hint.clamp(Duration::from_millis(500), Duration::from_secs(15));
-        let hash = look.action.ok().map(|rendered| rendered.hash);
-        let State::Waiting {
-            verdicts,
-            next,
-            action,
-            ..
-        } = &mut self.incident.state
-        else {
+        let names = refusing(&new);
+        let asks = match look.action {
+            Ok(rendered) if names.contains(&Guard::Approval) => self.ask(rendered),
+            _ => false,
+        };
+        let State::Waiting { verdicts, next, .. } = &mut self.incident.state else {
             return;
         };
-        let news = names(verdicts) != names(&new);
+        let news = refusing(verdicts) != names;
         *next = Deadline::new(self.now.clone(), hint);
-        *action = hash;
         verdicts.clone_from(&new);
-        if news {
+        if news || asks {
             self.decide(&new, Value::Null);
-            if names(&new) == ["approval"] {
-                self.step.effects.push(Effect::AskApproval);
-            }
         }
+        if names == [Guard::Approval]
+            && let Some(question) = &mut self.incident.question
+            && !question.told
+        {
+            question.told = true;
+            self.step.notices.push(What::ApprovalWanted);
+        }
+    }
+
+    /// Puts a question to people, unless this very one stands already; whether it is a new one. A yes to the one before is void.
+    fn ask(&mut self, rendered: Rendered) -> bool {
+        let same = |question: &Question| question.action == rendered.hash;
+        if self.incident.question.as_ref().is_some_and(same) {
+            return false;
+        }
+        self.incident.approval = None;
+        self.incident.questions = self.incident.questions.saturating_add(1);
+        self.incident.question = Some(Question {
+            number: self.incident.questions,
+            action: rendered.hash,
+            shown: rendered.action,
+            told: false,
+        });
+        true
     }
 
     pub(super) fn decide(&mut self, verdicts: &[Verdict], more: Value) {
         let acts = verdicts.iter().all(|v| v.passes);
         let mut data = json!({"act": acts, "rung": self.incident.rung, "guards": verdicts});
+        if let (Some(asked), Some(data)) = (&self.incident.question, data.as_object_mut()) {
+            let question = json!({"id": self.incident.token(asked), "action": asked.shown, "hash": asked.action});
+            data.insert("question".into(), question);
+        }
         if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
             data.extend(more);
         }

@@ -10,6 +10,7 @@ use crate::heal::hands::{Hands, Later, Started};
 use crate::heal::incident::{Incident, State};
 use crate::heal::job::Job;
 use crate::heal::machine::{After, Outcome};
+use crate::heal::sight::Sight;
 use crate::heal::world::called;
 use crate::model::alert::{Alert, Episode, Status};
 use crate::model::moment::Moment;
@@ -132,7 +133,13 @@ impl Hands for Assumed {
         let wanted = job.playbook.confirm.iter();
         let look = Look {
             confirm: wanted
-                .filter_map(|confirm| Some((called(&confirm.asks()?), ill, "assumed".to_owned())))
+                .filter_map(|confirm| {
+                    Some((
+                        called(&confirm.asks()?),
+                        Sight::from(!ill),
+                        "assumed".to_owned(),
+                    ))
+                })
                 .collect(),
             busy: None,
             witness: Ok(None),
@@ -150,7 +157,7 @@ impl Hands for Assumed {
         Box::pin(std::future::ready(done))
     }
 
-    fn probe(&self, job: Job) -> Later<(bool, Value)> {
+    fn probe(&self, job: Job) -> Later<(Sight, Value)> {
         let passed = !self.is_ill(&job.incident);
         let probes = job.playbook.proof().into_iter().map(|probe| {
             let mut seen = serde_json::to_value(probe).unwrap_or_default();
@@ -160,7 +167,7 @@ impl Hands for Assumed {
             }
             seen
         });
-        let probed = (passed, Value::Array(probes.collect()));
+        let probed = (passed.into(), Value::Array(probes.collect()));
         Box::pin(std::future::ready(probed))
     }
 

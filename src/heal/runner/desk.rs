@@ -258,7 +258,10 @@ impl Book {
             relapses: 0,
             escalated: false,
             asked: 0,
+            again: None,
             approval: None,
+            question: None,
+            questions: 0,
             run: Run {
                 number: 0,
                 parent: self.parent,

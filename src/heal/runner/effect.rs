@@ -5,20 +5,20 @@ use super::super::job::Job;
 use super::super::machine::{Effect, Event};
 use crate::telemetry::fault::fault;
 
-/// Has the world do something; ready once `answer` was given all there is to say. None for what the outbox does.
+/// Has the world do something; ready once `answer` was given all there is to say.
 pub(super) fn carry_out(
     hands: &dyn Hands,
     job: Job,
     effect: &Effect,
     answer: impl Fn(Event) + Clone + Send + 'static,
-) -> Option<Later<()>> {
+) -> Later<()> {
     match *effect {
         Effect::Look(asked) => {
             let look = hands.look(job);
-            Some(Box::pin(async move {
+            Box::pin(async move {
                 let look = look.await;
                 answer(Event::Looked(asked, look));
-            }))
+            })
         }
         Effect::Act => {
             let made = job.incident.attempts.len();
@@ -26,21 +26,19 @@ pub(super) fn carry_out(
             let started = answer.clone();
             let started = Box::new(move |data| started(Event::Started(attempt, data)));
             let act = hands.act(job, started);
-            Some(Box::pin(async move {
+            Box::pin(async move {
                 fault("heal.before_effect");
                 let (outcome, data) = act.await;
                 fault("heal.after_effect");
                 answer(Event::Done(attempt, outcome, data));
-            }))
+            })
         }
         Effect::Probe(round) => {
             let probe = hands.probe(job);
-            Some(Box::pin(async move {
-                let (passed, data) = probe.await;
-                answer(Event::Probed(round, passed, data));
-            }))
+            Box::pin(async move {
+                let (sight, data) = probe.await;
+                answer(Event::Probed(round, sight, data));
+            })
         }
-        // These are in the outbox already.
-        Effect::Escalate(_) | Effect::AskApproval | Effect::TellRecovered => None,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Rules;
 use super::book::{Book, Held, Names};
-use crate::heal::guards::{Look, Verdict};
+use crate::heal::guards::{Guard, Look, Verdict};
 use crate::heal::hands::Hands;
 use crate::heal::incident::{Incident, State};
 use crate::heal::intake::Delivery;
@@ -331,7 +331,7 @@ fn would(incident: &Incident, same: bool, job: &Job) -> Would {
         State::Waiting { verdicts, .. } => {
             let mut refusing = verdicts.iter().filter(|v| !v.passes);
             match (refusing.next(), refusing.next()) {
-                (Some(one), None) if one.guard == "approval" => Would::Ask(patience),
+                (Some(one), None) if one.guard == Guard::Approval => Would::Ask(patience),
                 _ => Would::Wait(patience),
             }
         }

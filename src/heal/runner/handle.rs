@@ -40,6 +40,9 @@ pub enum NotDone {
     /// Too little of its id was given.
     #[error("{0:?} is too short for an incident: give at least {LEAST} characters of its id")]
     TooShort(String),
+    /// Another question was asked than is asked now: its name, and the action.
+    #[error("the action has changed: it is now {1}; approve {0} to say yes to it")]
+    Another(String, String),
     /// It is in another state.
     #[error("incident {0} is {1}: that cannot be done now")]
     State(IncidentId, &'static str),

@@ -41,7 +41,7 @@ pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Woul
 pub use handle::{Healing, LOCAL, NotDone};
 pub use recorded::Recorded;
 pub use replay::{Replay, Told};
-pub use summary::{Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
+pub use summary::{Asked, Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, MOST_ALERTS, Ours, Refused};
@@ -133,9 +133,9 @@ pub enum Order {
     },
     /// The end of that.
     MaintenanceOff,
-    /// Approve the action that an incident waits with.
+    /// Approve the action that an incident asks for: by the name of the question, or by the incident's if it asked only one.
     Approve(String),
-    /// Say no to it.
+    /// Say no to it; named in the same way.
     Reject(String),
     /// End an incident.
     Cancel(String),
@@ -412,9 +412,7 @@ impl Runner {
         let answer =
             move |event| drop(answering.send(Mail::Answer(id.clone(), event, hands.now())));
         let attempt = u32::try_from(job.incident.attempts.len()).unwrap_or(u32::MAX);
-        let Some(work) = effect::carry_out(&*self.hands, job, effect, answer.clone()) else {
-            return;
-        };
+        let work = effect::carry_out(&*self.hands, job, effect, answer.clone());
         let work = tokio::spawn(work);
         if *effect == Effect::Act {
             // Whatever happens to who acts, an answer comes: until then the target is held.

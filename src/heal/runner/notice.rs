@@ -4,32 +4,31 @@ use serde_json::json;
 
 use super::book::Book;
 use super::step::entry;
-use crate::heal::incident::{Cause, Incident};
+use crate::heal::incident::{Cause, Incident, State};
 use crate::heal::machine::Record;
 use crate::journal::{Kind, Outgoing};
 use crate::model::moment::Moment;
 use crate::model::notice::{Notice, What};
 use crate::model::severity::Severity;
 
+/// Characters of an action that a line shows.
+const LONGEST: usize = 300;
+
 impl Book {
     /// Puts a notice into the outbox of each notifier that wants it.
-    pub(super) fn tell(
-        &mut self,
-        incident: &Incident,
-        what: What,
-        cause: Option<&Cause>,
-        now: &Moment,
-    ) {
+    pub(super) fn tell(&mut self, incident: &Incident, what: What, now: &Moment) {
+        let cause = match &incident.state {
+            State::Escalated { cause, .. } => Some(cause),
+            _ => None,
+        };
         let severity = match what {
             What::Escalated => incident.severity.max(Severity::Warning),
             What::ApprovalWanted => Severity::Warning,
             What::Recovered => Severity::Info,
         };
         let times = match what {
-            What::ApprovalWanted => incident.attempts.len(),
-            What::Escalated | What::Recovered => {
-                usize::try_from(incident.relapses).unwrap_or_default()
-            }
+            What::ApprovalWanted => incident.questions,
+            What::Escalated | What::Recovered => incident.relapses,
         };
         let notice = Notice {
             id: format!("{}/{}/{times}", incident.id, what.as_str()),
@@ -94,11 +93,24 @@ fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
             let tries = incident.attempts.len();
             format!("{target} could not be healed by {playbook}: {why} ({tries} attempts)")
         }
-        What::ApprovalWanted => format!(
-            "{playbook} wants to act on {target}: nodeward approve {} or nodeward reject {}",
-            incident.id, incident.id
-        ),
+        What::ApprovalWanted => {
+            let asked = incident.question.as_ref();
+            let token = asked.map(|asked| incident.token(asked)).unwrap_or_default();
+            let action = asked.map(|asked| short(&asked.shown)).unwrap_or_default();
+            format!(
+                "{playbook} wants to act on {target}: nodeward approve {token} or nodeward reject {token}; it would do {action}"
+            )
+        }
         What::Recovered => format!("{target} is well again ({playbook})"),
+    }
+}
+
+/// An action in one line that is not too long.
+pub(super) fn short(action: &serde_json::Value) -> String {
+    let text = action.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 
@@ -111,5 +123,6 @@ fn in_words(cause: &Cause) -> String {
             "nobody knows whether the action happened, and it must not happen twice".into()
         }
         Cause::NotApproved => "nobody approved the action".into(),
+        Cause::Unproven => "nothing can be seen that tells whether the action helped".into(),
     }
 }

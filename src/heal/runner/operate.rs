@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::book::{Book, Held, Switches};
 use super::handle::LEAST;
+use super::notice::short;
 use super::{NotDone, Order};
-use crate::heal::incident::{Approval, State};
+use crate::heal::incident::{Approval, Question, State};
 use crate::heal::machine::Event;
 use crate::journal::{Entry, Kind};
 use crate::model::id::IncidentId;
@@ -34,8 +35,12 @@ impl Book {
             Order::MaintenanceOn { reason, until } => Ok(self.maintain(by, &reason, until, now)),
             Order::MaintenanceOff => Ok(self.end_maintenance(by, now)),
             Order::Approve(id) => self.approve(by, &id, now),
-            Order::Reject(id) => {
-                self.end(&id, now, Event::Reject(by.to_owned()), "rejected", |s| {
+            Order::Reject(text) => {
+                let (id, number) = named(&text);
+                if number.is_some() {
+                    self.asked(&text)?;
+                }
+                self.end(id, now, Event::Reject(by.to_owned()), "rejected", |s| {
                     matches!(s, State::Waiting { .. })
                 })
             }
@@ -174,23 +179,31 @@ impl Book {
         }
     }
 
-    fn approve(&mut self, by: &str, id: &str, now: &Moment) -> Result<String, NotDone> {
-        let id = self.meant(id)?;
-        let state = self.held.get(&id).map(|held| &held.incident.state);
-        let Some(State::Waiting {
-            action: Some(action),
-            ..
-        }) = state
-        else {
-            let state = state.map_or("", State::as_str);
-            return Err(NotDone::State(id, state));
-        };
+    fn approve(&mut self, by: &str, text: &str, now: &Moment) -> Result<String, NotDone> {
+        let (id, question) = self.asked(text)?;
         let approval = Approval {
-            action: action.clone(),
+            action: question.action,
             by: by.to_owned(),
         };
         self.step(&id, Event::Approve(approval), now);
         Ok(format!("approved: {id} may act once all other guards pass"))
+    }
+
+    /// The question that is answered: the one of this name, or of this incident if it never asked another. Whoever read one and answers
+    /// after it changed is told so.
+    fn asked(&self, text: &str) -> Result<(IncidentId, Question), NotDone> {
+        let (id, number) = named(text);
+        let id = self.meant(id)?;
+        let incident = self.held.get(&id).map(|held| &held.incident);
+        let incident = incident.ok_or_else(|| NotDone::NoSuch(text.to_owned()))?;
+        let Some(question) = &incident.question else {
+            return Err(NotDone::State(id, incident.state.as_str()));
+        };
+        if number.map_or(incident.questions == 1, |n| n == question.number) {
+            return Ok((id, question.clone()));
+        }
+        let token = incident.token(question);
+        Err(NotDone::Another(token, short(&question.shown)))
     }
 
     fn end(
@@ -211,4 +224,11 @@ impl Book {
             }
         }
     }
+}
+
+/// An incident's name and the number of a question behind it, if there is one.
+fn named(text: &str) -> (&str, Option<u32>) {
+    let parts = text.rsplit_once('-');
+    let number = parts.and_then(|(id, number)| Some((id, number.parse().ok()?)));
+    number.map_or((text, None), |(id, number)| (id, Some(number)))
 }

@@ -16,9 +16,10 @@ use super::{FORGET, Order, Rules, effect};
 use crate::heal::hands::Later;
 use crate::heal::incident::Incident;
 use crate::heal::machine::Effect;
-use crate::journal::Entry;
+use crate::journal::{Entry, Kind};
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
+use crate::model::notice::What;
 
 /// Who approves what waits for a person.
 pub const APPROVER: &str = "rehearsal";
@@ -141,11 +142,16 @@ impl<'a> Replay<'a> {
             for entry in &commit.entries {
                 self.record(entry);
             }
-            if effects.is_empty() {
+            let asks = commit.entries.iter().filter(|entry| asks(entry));
+            let asked: Vec<IncidentId> = asks.filter_map(|e| e.incident.clone()).collect();
+            if effects.is_empty() && asked.is_empty() {
                 break;
             }
             for (id, effect) in effects {
                 self.answer(&id, &effect);
+            }
+            for id in asked {
+                self.approve(&id);
             }
         }
         if self.now.since(&self.forgot) >= FORGET {
@@ -178,23 +184,33 @@ impl<'a> Replay<'a> {
         (self.tell)(Told::Record(self.now.wall, entry));
     }
 
-    fn answer(&mut self, id: &IncidentId, effect: &Effect) {
-        if *effect == Effect::AskApproval {
-            let order = Order::Approve(id.as_str().to_owned());
+    /// Says yes to what is asked.
+    fn approve(&mut self, id: &IncidentId) {
+        let incident = self.book.held.get(id).map(|held| &held.incident);
+        let token = incident.and_then(|i| Some(i.token(i.question.as_ref()?)));
+        if let Some(token) = token {
+            let order = Order::Approve(token);
             drop(self.book.operate(APPROVER, order, &self.now));
         }
+    }
+
+    fn answer(&mut self, id: &IncidentId, effect: &Effect) {
         let Some(job) = self.book.job(id) else {
             return;
         };
         let (answer, answers) = mpsc::channel();
         let answer = move |event| drop(answer.send(event));
-        if let Some(work) = effect::carry_out(&self.world, job, effect, answer) {
-            at_once(work);
-        }
+        at_once(effect::carry_out(&self.world, job, effect, answer));
         for event in answers.try_iter() {
             self.book.step(id, event, &self.now);
         }
     }
+}
+
+/// Whether a record says that a person is asked.
+fn asks(entry: &Entry) -> bool {
+    let what = entry.data.get("what").and_then(Value::as_str);
+    entry.kind == Kind::Notify && what == Some(What::ApprovalWanted.as_str())
 }
 
 /// Runs what waits for nobody.

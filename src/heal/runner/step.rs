@@ -12,7 +12,6 @@ use crate::journal::Entry;
 use crate::model::alert::Status;
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
-use crate::model::notice::What;
 use crate::model::target::Target;
 
 impl Book {
@@ -126,16 +125,10 @@ impl Book {
         for record in step.records {
             self.commit.entries.push(entry(incident, record));
         }
+        for what in step.notices {
+            self.tell(incident, what, now);
+        }
         for effect in step.effects {
-            let told = match &effect {
-                Effect::Escalate(cause) => Some((What::Escalated, Some(cause))),
-                Effect::AskApproval => Some((What::ApprovalWanted, None)),
-                Effect::TellRecovered => Some((What::Recovered, None)),
-                Effect::Look(_) | Effect::Act | Effect::Probe(_) => None,
-            };
-            if let Some((what, cause)) = told {
-                self.tell(incident, what, cause, now);
-            }
             self.effects.push((incident.id.clone(), effect));
         }
     }

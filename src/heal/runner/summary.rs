@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::book::Book;
 use crate::dialect::{Distribution, Exemplar};
-use crate::heal::guards::{STORM, Verdict};
+use crate::heal::guards::{Guard, Verdict};
 use crate::heal::incident::{Incident, State};
 use crate::heal::machine::Step;
 use crate::heal::plan::Mode;
@@ -85,6 +85,9 @@ pub struct Listed {
     pub attempts: usize,
     /// What it waits for: the guards that refuse.
     pub refused_by: Vec<Verdict>,
+    /// What a person is asked, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<Asked>,
 }
 
 impl Listed {
@@ -107,6 +110,11 @@ impl Listed {
             changed: incident.changed.wall,
             attempts: incident.attempts.len(),
             refused_by,
+            question: incident.question.as_ref().map(|asked| Asked {
+                id: incident.token(asked),
+                action: asked.shown.clone(),
+                hash: asked.action.clone(),
+            }),
         }
     }
 }
@@ -114,6 +122,17 @@ impl Listed {
 /// As the journal writes times.
 fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
+}
+
+/// A question to people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Asked {
+    /// Its name, for `approve` and `reject`.
+    pub id: String,
+    /// What would be done.
+    pub action: serde_json::Value,
+    /// Hash of that, as in the journal.
+    pub hash: String,
 }
 
 /// An alert of this machine that fires.
@@ -186,7 +205,10 @@ impl Tally {
         let decided = step.records.iter().any(|r| r.kind == Kind::Decision);
         if let (true, State::Waiting { verdicts, .. }) = (decided, &after.state) {
             for verdict in verdicts.iter().filter(|v| !v.passes) {
-                *self.refusals.entry(verdict.guard.clone()).or_default() += 1;
+                *self
+                    .refusals
+                    .entry(verdict.guard.as_str().into())
+                    .or_default() += 1;
             }
         }
     }
@@ -258,7 +280,7 @@ impl Book {
         let open: Vec<Listed> = open.into_iter().map(Listed::of).collect();
         // It holds back whatever waits, so the oldest too.
         let mut refusals = open.iter().flat_map(|incident| &incident.refused_by);
-        let storm = refusals.find(|verdict| verdict.guard == STORM);
+        let storm = refusals.find(|verdict| verdict.guard == Guard::Storm);
         let storm = storm.map(|verdict| verdict.value.clone());
         Summary {
             node,

@@ -11,10 +11,11 @@ mod outage;
 mod stop;
 
 use super::*;
-use crate::heal::guards::{Look, Rendered};
+use crate::heal::guards::{Guard, Look, Rendered};
 use crate::heal::hands::{Later, Started};
 use crate::heal::job::Job;
 use crate::heal::playbook::Playbook;
+use crate::heal::sight::Sight;
 use crate::host::Clock;
 use crate::journal::{Filter, Options, Reader};
 use crate::model::alert::{Alert, Episode, Labels, Status};
@@ -64,9 +65,9 @@ impl Hands for World {
         Box::pin(async { (Outcome::Done, Value::Null) })
     }
 
-    fn probe(&self, _: Job) -> Later<(bool, Value)> {
+    fn probe(&self, _: Job) -> Later<(Sight, Value)> {
         let well = *self.well.lock().unwrap();
-        Box::pin(async move { (well, Value::Null) })
+        Box::pin(async move { (well.into(), Value::Null) })
     }
 
     fn after(&self, _: Job) -> Later<After> {
@@ -319,7 +320,7 @@ async fn the_kill_switch_and_open_incidents_survive_a_restart() {
     let summary = case
         .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
         .await;
-    assert_eq!(summary.open[0].refused_by[0].guard, "kill_switch");
+    assert_eq!(summary.open[0].refused_by[0].guard, Guard::KillSwitch);
     let directory = case.stop().await;
 
     let case = Case::resume(directory, "auto");
@@ -359,7 +360,7 @@ async fn what_was_healed_and_fires_again_joins_its_incident() {
         .until(|s| !s.open.is_empty() && !s.open[0].refused_by.is_empty())
         .await;
     assert_eq!(summary.open[0].attempts, 1);
-    assert_eq!(summary.open[0].refused_by[0].guard, "cooldown");
+    assert_eq!(summary.open[0].refused_by[0].guard, Guard::Cooldown);
     let id = summary.open[0].id.clone();
     let said = case
         .healing
@@ -387,7 +388,7 @@ async fn a_person_approves_and_is_on_record() {
     let asks = |s: &Summary| {
         s.open
             .iter()
-            .any(|o| o.refused_by.iter().any(|v| v.guard == "approval"))
+            .any(|o| o.refused_by.iter().any(|v| v.guard == Guard::Approval))
     };
     let summary = case.until(asks).await;
     let id = summary.open[0].id.clone();
@@ -406,6 +407,60 @@ async fn a_person_approves_and_is_on_record() {
     assert_eq!(operator["data"]["by"], "ann");
     let notify = lines.iter().find(|l| l["kind"] == "notify").unwrap();
     assert_eq!(notify["data"]["to"], json!(["soc"]));
+}
+
+#[test]
+fn a_yes_to_what_is_asked_no_more_is_told_what_is() {
+    let mut book = Book::new(rules("approve"));
+    let now = World::new().now();
+    let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
+    book.deliver("am", told, false, &now);
+    let id = book.held.keys().next().unwrap().clone();
+    let look = |book: &mut Book, hash: &str| {
+        let asked = book.held[&id].incident.asked;
+        let rendered = Rendered {
+            action: json!({"restart": hash}),
+            hash: hash.into(),
+        };
+        let look = Look {
+            confirm: Vec::new(),
+            busy: None,
+            witness: Ok(None),
+            action: Ok(rendered),
+        };
+        book.step(&id, Event::Looked(asked, look), &now);
+        book.step(&id, Event::Changed, &now);
+    };
+    let approve = |book: &mut Book, text: String| book.operate("ann", Order::Approve(text), &now);
+    assert!(matches!(
+        approve(&mut book, id.to_string()),
+        Err(NotDone::State(..))
+    ));
+    look(&mut book, "one");
+    look(&mut book, "two");
+    for stale in [id.to_string(), format!("{id}-1")] {
+        let refused = approve(&mut book, stale).unwrap_err();
+        let NotDone::Another(token, action) = &refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(*token, format!("{id}-2"));
+        assert_eq!(action, r#"{"restart":"two"}"#);
+    }
+    assert_eq!(book.held[&id].incident.approval, None);
+    let stale = book.operate("ann", Order::Reject(format!("{id}-1")), &now);
+    assert!(matches!(stale, Err(NotDone::Another(..))));
+    let shown = book.summary().open[0].question.clone().unwrap();
+    approve(&mut book, shown.id).unwrap();
+    assert!(book.held[&id].incident.approval.is_some());
+    let (commit, _) = book.take();
+    let told: BTreeSet<String> = commit.outbox.iter().map(|out| out.id.clone()).collect();
+    let wanted = [1, 2].map(|number| format!("{id}/approval_wanted/{number}"));
+    assert_eq!(told, wanted.into());
+    assert!(
+        commit.outbox[1]
+            .body
+            .contains(&format!("nodeward approve {id}-2"))
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dialect::Distribution;
-use crate::heal::guards;
+use crate::heal::guards::Guard;
 use crate::heal::incident::{Cause, State};
 use crate::heal::runner::{NodeState, STAGE_BOUNDS, Summary};
 use crate::model::severity::Severity;
@@ -90,8 +90,11 @@ pub(super) fn escalations(summary: &Summary) -> impl Iterator<Item = ([&str; 2],
 pub(super) fn refusals(summary: &Summary) -> impl Iterator<Item = ([&str; 1], u64)> {
     let counts = &summary.tally.refusals;
     let silent = summary.playbooks.is_empty() && counts.is_empty();
-    let guards = guards::NAMES.into_iter().filter(move |_| !silent);
-    guards.map(|guard| ([guard], counts.get(guard).copied().unwrap_or_default()))
+    let guards = Guard::ALL.into_iter().filter(move |_| !silent);
+    guards.map(|guard| {
+        let many = counts.get(guard.as_str()).copied();
+        ([guard.as_str()], many.unwrap_or_default())
+    })
 }
 
 type Stages = Distribution<{ STAGE_BOUNDS.len() }>;

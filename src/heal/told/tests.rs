@@ -30,6 +30,7 @@ fn summary() -> Summary {
         changed: Timestamp(2),
         attempts: 1,
         refused_by: Vec::new(),
+        question: None,
     };
     let modes = [(web(), Mode::Auto), ("db".to_owned(), Mode::Observe)];
     Summary {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{PROBE, Reach};
+use crate::check::Probed;
 use crate::heal::job::Job;
 use crate::heal::playbook::Probe;
+use crate::heal::sight::Sight;
 use crate::host::Clock;
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
@@ -30,47 +32,56 @@ pub(super) async fn probe(
     clock: &Clock,
     job: &Job,
     probe: &Probe,
-) -> (bool, String) {
+) -> (Sight, String) {
     let deadline = tokio::time::Instant::now() + PROBE;
     let target = &job.incident.target;
     match probe {
         Probe::Check(name) => match reach.checks.probe(name, deadline).await {
-            Some(probed) => (probed.ok, probed.why),
-            None => (false, format!("there is no check {name:?}")),
+            Some(probed) => sight(probed),
+            None => (Sight::Blind, format!("there is no check {name:?}")),
         },
-        Probe::Probe(own) => {
-            let probed = own.once(&reach.probes, deadline).await;
-            (probed.ok, probed.why)
-        }
+        Probe::Probe(own) => sight(own.once(&reach.probes, deadline).await),
         Probe::Command(test) => {
             let attempt = job.attempt();
-            test.run(&reach.action, &job.order(PROBE, &attempt)).await
+            let (passed, why) = test.run(&reach.action, &job.order(PROBE, &attempt)).await;
+            (passed.into(), why)
         }
         Probe::UnitStable(span) => unit(reach, clock, target, span.get()).await,
         Probe::ContainerStable(span) => container(reach, clock, target, span.get()).await,
     }
 }
 
+fn sight(probed: Probed) -> (Sight, String) {
+    let sight = match probed.blind {
+        true => Sight::Blind,
+        false => probed.ok.into(),
+    };
+    (sight, probed.why)
+}
+
 /// Whether a unit is active and has been so for `span`, in one piece.
-async fn unit(reach: &Reach, clock: &Clock, target: &Target, span: Duration) -> (bool, String) {
+async fn unit(reach: &Reach, clock: &Clock, target: &Target, span: Duration) -> (Sight, String) {
     let Target::Unit(unit) = target else {
-        return (false, "the target is no unit".into());
+        return (Sight::Blind, "the target is no unit".into());
     };
     let Some(systemd) = &reach.action.systemd else {
-        return (false, "there is no systemd (subjects.systemd.bus)".into());
+        return (
+            Sight::Blind,
+            "there is no systemd (subjects.systemd.bus)".into(),
+        );
     };
     let state = match systemd.unit_state(unit, PROBE).await {
         Ok(state) => state,
-        Err(error) => return (false, error.to_string()),
+        Err(error) => return (Sight::Blind, error.to_string()),
     };
     let sub = format!("{}/{}", state.active_state, state.sub_state);
     if state.active_state != "active" {
-        return (false, format!("it is {sub} ({})", state.result));
+        return (Sight::Ill, format!("it is {sub} ({})", state.result));
     }
     let long = clock
         .monotonic()
         .saturating_sub(Duration::from_micros(state.changed_at));
-    stood(&sub, long, span)
+    seen(stood(&sub, long, span))
 }
 
 /// Whether a container runs and has done so for `span`, in one piece, and is healthy if it has a health check.
@@ -79,17 +90,21 @@ async fn container(
     clock: &Clock,
     target: &Target,
     span: Duration,
-) -> (bool, String) {
+) -> (Sight, String) {
     let Target::Container(name) = target else {
-        return (false, "the target is no container".into());
+        return (Sight::Blind, "the target is no container".into());
     };
     let Some(engine) = &reach.action.container else {
-        return (false, "no container engine is asked here".into());
+        return (Sight::Blind, "no container engine is asked here".into());
     };
     match engine.inspect(name, PROBE).await {
-        Ok(state) => runs(&state, clock.now().wall, span),
-        Err(error) => (false, error.to_string()),
+        Ok(state) => seen(runs(&state, clock.now().wall, span)),
+        Err(error) => (Sight::Blind, error.to_string()),
     }
+}
+
+fn seen((well, why): (bool, String)) -> (Sight, String) {
+    (well.into(), why)
 }
 
 /// An engine begins with `starting` after each start: that is no health yet.

@@ -59,7 +59,7 @@ fn job(world: &World, keys: Value) -> Job {
         .unwrap()
         .extend(keys.as_object().unwrap().clone());
     let playbook: Playbook = serde_json::from_value(playbook).unwrap();
-    assert_eq!(playbook.faults(&[], &[]), []);
+    assert_eq!(playbook.faults(&["gone"], &[]), []);
     let now = world.now();
     let labels = [("alertname", "Down"), ("name", "api")];
     let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
@@ -80,7 +80,10 @@ fn job(world: &World, keys: Value) -> Job {
             relapses: 0,
             escalated: false,
             asked: 0,
+            again: None,
             approval: None,
+            question: None,
+            questions: 0,
             run: Run::default(),
             state: received(&now),
         },
@@ -96,8 +99,8 @@ async fn programs_and_probes_of_a_playbooks_own_are_asked() {
         {"command": {"argv": ["/bin/echo", "well:", {"from": "name"}]}},
         {"probe": {"reading": {"metric": "node_memory_MemTotal_bytes", "above": "1TiB"}}},
     ]});
-    let (passed, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
-    assert!(passed, "{seen}");
+    let (sight, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
+    assert_eq!(sight, Sight::Well, "{seen}");
     assert_eq!(seen[0]["command"], "/bin/echo");
     assert_eq!(seen[0]["why"], "exit status 0: well: api");
     assert_eq!(seen[1]["probe"], "reading");
@@ -107,8 +110,8 @@ async fn programs_and_probes_of_a_playbooks_own_are_asked() {
         {"command": {"argv": ["/bin/sleep", "1000"], "timeout": "100ms"}},
         {"probe": {"reading": {"metric": "node_memory_MemTotal_bytes", "below": "1TiB"}}},
     ]});
-    let (passed, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
-    assert!(!passed);
+    let (sight, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
+    assert_eq!(sight, Sight::Ill);
     for (index, why) in ["exit status 1", "longer than 100ms", "below 1TiB fails"]
         .into_iter()
         .enumerate()
@@ -130,14 +133,25 @@ async fn what_confirms_must_fail_here_too() {
     let seen: Vec<_> = looked
         .confirm
         .iter()
-        .map(|(name, fails, _)| (&**name, *fails))
+        .map(|(name, sight, _)| (&**name, *sight))
         .collect();
     assert_eq!(
         seen,
         [
-            ("command /bin/false", true),
-            ("command /bin/true", false),
-            ("probe reading", true)
+            ("command /bin/false", Sight::Ill),
+            ("command /bin/true", Sight::Well),
+            ("probe reading", Sight::Ill)
         ]
     );
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_neither_confirms_nor_proves() {
+    let world = world();
+    let confirm = json!([{"check": "gone"}]);
+    let looked = world.look(job(&world, json!({"confirm": confirm}))).await;
+    assert_eq!(looked.confirm[0].1, Sight::Blind, "{looked:?}");
+    let verify = json!({"all": [{"check": "gone"}, {"command": {"argv": ["/bin/true"]}}]});
+    let (sight, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
+    assert_eq!(sight, Sight::Blind, "{seen}");
 }

@@ -46,8 +46,8 @@ pub(super) fn order(verb: Verb, body: &[u8]) -> Result<Order, String> {
             Ok(Order::Resume)
         }
         Verb::Maintenance => maintenance(read(body)?),
-        Verb::Approve => Ok(Order::Approve(incident(body)?)),
-        Verb::Reject => Ok(Order::Reject(incident(body)?)),
+        Verb::Approve => Ok(Order::Approve(question(body)?)),
+        Verb::Reject => Ok(Order::Reject(question(body)?)),
         Verb::Cancel => Ok(Order::Cancel(incident(body)?)),
     }
 }
@@ -90,6 +90,20 @@ fn incident(body: &[u8]) -> Result<String, String> {
     match is_id(&incident) {
         true => Ok(incident),
         false => Err("an incident's id has letters and digits only, at most 64".into()),
+    }
+}
+
+/// An incident, or a question of one: its id, a dash and a number.
+fn question(body: &[u8]) -> Result<String, String> {
+    let About { incident } = read(body)?;
+    let is_number = |text: &str| text.len() <= 10 && text.bytes().all(|b| b.is_ascii_digit());
+    let id = match incident.rsplit_once('-') {
+        Some((id, number)) if is_number(number) => id,
+        _ => &incident,
+    };
+    match is_id(id) {
+        true => Ok(incident),
+        false => Err("this is neither an incident's id, of letters and digits, nor one with a question's number behind a dash".into()),
     }
 }
 
@@ -146,6 +160,10 @@ mod tests {
             good("approve", r#"{"incident": "01JD"}"#),
             Order::Approve("01JD".into())
         );
+        assert_eq!(
+            good("approve", r#"{"incident": "01JD-2"}"#),
+            Order::Approve("01JD-2".into())
+        );
         for (name, body, word) in [
             ("pause", r#"{"reson": "x"}"#, "reson"),
             ("pause", r#"{"reason": "  "}"#, "empty"),
@@ -164,6 +182,8 @@ mod tests {
             ("maintenance", r#"{"on": false, "reason": "x"}"#, "neither"),
             ("cancel", "", "incident"),
             ("cancel", r#"{"incident": "a/b"}"#, "letters"),
+            ("cancel", r#"{"incident": "01JD-2"}"#, "letters"),
+            ("approve", r#"{"incident": "01JD-x"}"#, "letters"),
         ] {
             let wrong = order(verb(name), body.as_bytes()).unwrap_err();
             assert!(wrong.contains(word), "{name} {body}: {wrong}");

@@ -43,8 +43,9 @@ fn follow(book: &mut Book, now: &mut Moment) {
             match effect {
                 Effect::Look(asked) => events.push((id, Event::Looked(asked, seen()))),
                 Effect::Act => events.push((id, Event::Done(1, Outcome::Done, Value::Null))),
-                Effect::Probe(asked) => events.push((id, Event::Probed(asked, true, Value::Null))),
-                _ => {}
+                Effect::Probe(asked) => {
+                    events.push((id, Event::Probed(asked, Sight::Well, Value::Null)))
+                }
             }
         }
         if events.is_empty() {
@@ -216,7 +217,7 @@ impl Hands for Asked {
         Box::pin(std::future::pending())
     }
 
-    fn probe(&self, _: Job) -> Later<(bool, Value)> {
+    fn probe(&self, _: Job) -> Later<(Sight, Value)> {
         Box::pin(std::future::pending())
     }
 

@@ -38,8 +38,8 @@ impl Hands for Handed {
         })
     }
 
-    fn probe(&self, _: Job) -> Later<(bool, Value)> {
-        Box::pin(async { (true, Value::Null) })
+    fn probe(&self, _: Job) -> Later<(Sight, Value)> {
+        Box::pin(async { (Sight::Well, Value::Null) })
     }
 
     fn after(&self, _: Job) -> Later<After> {
