@@ -38,12 +38,13 @@ fn the_kill_switch_holds_over_a_restart() {
 
 #[test]
 fn an_open_incident_whose_playbook_is_turned_off_is_over() {
+    type Next = fn(&Case) -> Event;
     let slow = Plan {
         settle: 10 * SECOND,
         ..plan(Mode::Auto)
     };
     let looked = |case: &Case| case.look_with(fine());
-    let cases: [(Plan, fn(&Case) -> Event); 5] = [
+    let cases: [(Plan, Next); 5] = [
         (plan(Mode::Auto), looked),
         (plan(Mode::Auto), |_| Event::Changed),
         (plan(Mode::Auto), |_| Event::Timer),
