@@ -22,7 +22,7 @@ pub(super) async fn listen(door: Arc<Door>, checks: Arc<Checks>, anew: Arc<Notif
     loop {
         tokio::select! {
             change = changes.recv() => match change {
-                Ok(change) => tell(&door, &mut told, change).await,
+                Ok(change) => tell(&door, &checks, &mut told, change).await,
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(
                         missed,
@@ -40,30 +40,45 @@ pub(super) async fn listen(door: Arc<Door>, checks: Arc<Checks>, anew: Arc<Notif
 /// Tells what stands, and the end of what was told to stand and no longer does.
 async fn catch_up(door: &Door, checks: &Checks, told: &mut BTreeMap<Arc<str>, Change>) {
     let standing = checks.standing();
-    let stands = |change: &Change| {
-        let same = |other: &Change| other.name == change.name && other.since == change.since;
-        standing.iter().any(same)
-    };
+    let stands = |change: &Change| standing.iter().any(|other| same(other, change));
     let over: Vec<Change> = told
         .values()
         .filter(|change| !stands(change))
         .map(Change::over)
         .collect();
     for change in over.into_iter().chain(standing) {
-        tell(door, told, change).await;
+        tell(door, checks, told, change).await;
     }
 }
 
-/// Tells one change, until it is on record or healing ends.
-async fn tell(door: &Door, told: &mut BTreeMap<Arc<str>, Change>, change: Change) {
+/// Tells one change. What could not be put on record is not told later as it was, but as it is then.
+async fn tell(
+    door: &Door,
+    checks: &Checks,
+    told: &mut BTreeMap<Arc<str>, Change>,
+    mut change: Change,
+) {
     while let Some(healing) = door.get() {
         match healing.note(change.alert()).await {
             Err(Refused::Full | Refused::Overloaded) => tokio::time::sleep(AGAIN).await,
             Ok(_) | Err(Refused::Ending) => break,
+        }
+        if !change.up
+            && !checks
+                .standing()
+                .iter()
+                .any(|standing| same(standing, &change))
+        {
+            change = change.over();
         }
     }
     match change.up {
         true => told.remove(&change.name),
         false => told.insert(Arc::clone(&change.name), change),
     };
+}
+
+/// Whether two tell of the same trouble of a check.
+fn same(one: &Change, other: &Change) -> bool {
+    one.name == other.name && one.since == other.since
 }

@@ -32,6 +32,8 @@ const LINGER: Duration = Duration::from_millis(500);
 const HOLD: Duration = Duration::from_secs(60);
 /// How long is waited after a message had to go, or could not be read.
 const AGAIN: Duration = Duration::from_secs(1);
+/// So many that had to go one after the other tell more of the receiver than of themselves.
+const ILL: u32 = 10;
 /// How long the last requests may take once the end has come.
 const LAST: Duration = Duration::from_secs(1);
 /// Items of one request at most.
@@ -137,6 +139,8 @@ impl Tail {
         // Read, and not delivered yet.
         let mut waiting: Vec<Item<T::Told>> = Vec::new();
         let mut read = cursor;
+        // So many in a row had to go.
+        let mut given_up = 0_u32;
         loop {
             let Some(aim) = self.aimed(T::SIGNAL).await else {
                 return;
@@ -185,12 +189,12 @@ impl Tail {
                     Delivered::Refused(Reason::Malformed)
                 }
             };
-            let wait = match delivered {
+            let (over, wait) = match delivered {
                 Delivered::Taken => {
-                    self.most = MOST;
-                    None
+                    (self.most, given_up) = (MOST, 0);
+                    (true, None)
                 }
-                Delivered::Refused(Reason::Unauthorized | Reason::NotFound) => Some(HOLD),
+                Delivered::Refused(Reason::Unauthorized | Reason::NotFound) => (false, Some(HOLD)),
                 // One of them may be to blame: the others go without it.
                 Delivered::Refused(_) if count > 1 => {
                     self.most = count / 2;
@@ -198,22 +202,22 @@ impl Tail {
                 }
                 Delivered::Refused(reason) => {
                     aim.sender.skipped(T::SIGNAL, reason, 1);
-                    None
+                    given_up += 1;
+                    // Where nothing is taken at all, it is the receiver that is wrong, and the records are worth waiting for.
+                    (true, Some(if given_up < ILL { AGAIN } else { HOLD }))
                 }
-                Delivered::Not => Some(AGAIN),
+                Delivered::Not => (false, Some(AGAIN)),
             };
-            match wait {
-                None => {
-                    waiting.drain(..count);
-                    // Items of one record may go in two requests.
-                    cursor = waiting.first().map_or(read, |next| next.seq - 1);
-                    self.keep(T::CURSOR, cursor).await;
-                }
-                Some(wait) => {
-                    if self.pause(wait).await == Woken::End {
-                        return;
-                    }
-                }
+            if over {
+                waiting.drain(..count);
+                // Items of one record may go in two requests.
+                cursor = waiting.first().map_or(read, |next| next.seq - 1);
+                self.keep(T::CURSOR, cursor).await;
+            }
+            if let Some(wait) = wait
+                && self.pause(wait).await == Woken::End
+            {
+                return;
             }
         }
     }

@@ -46,22 +46,23 @@ pub(super) fn all(rules: &Rules) -> BTreeMap<String, Current> {
 }
 
 impl Book {
-    /// Lets an incident go by the playbook as it is now, unless an attempt is under way.
-    pub(super) fn adopt(&mut self, id: &IncidentId) {
+    /// Lets an incident go by the playbook as it is now, unless an attempt is under way; whether that is another one.
+    pub(super) fn adopt(&mut self, id: &IncidentId) -> bool {
         let Some(held) = self.held.change(id) else {
-            return;
+            return false;
         };
         let state = &held.incident.state;
         if state.holds_target() || matches!(state, State::Probation { .. }) || held.resuming {
-            return;
+            return false;
         }
         match self.current.get(&held.incident.playbook) {
             // Not by its revision: that leaves secrets out, and they change as well.
             Some(now) if !Arc::ptr_eq(&now.playbook, &held.current.playbook) => {
                 held.incident.revision.clone_from(&now.revision);
                 held.current = now.clone();
+                true
             }
-            Some(_) => {}
+            Some(_) => false,
             // Its playbook is gone: nothing may be done any more.
             None if held.current.plan.mode != Mode::Off => {
                 let plan = Plan {
@@ -69,8 +70,9 @@ impl Book {
                     ..(*held.current.plan).clone()
                 };
                 held.current.plan = Arc::new(plan);
+                true
             }
-            None => {}
+            None => false,
         }
     }
 

@@ -31,7 +31,11 @@ impl Book {
     }
 
     fn move_on(&mut self, id: &IncidentId, event: Option<Event>, now: &Moment) {
-        self.adopt(id);
+        let event = match (self.adopt(id), event) {
+            // It was seen for the playbook before, which may ask other things and do others.
+            (true, Some(Event::Looked(..) | Event::Probed(..))) => Some(Event::Changed),
+            (_, event) => event,
+        };
         let Some(held) = self.held.change(id) else {
             return;
         };

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 mod crowd;
 mod outage;
+mod reload;
 mod stop;
 
 use super::*;
