@@ -102,7 +102,7 @@ fn print(probed: &[(String, Probed)]) -> Exit {
         let why = words::tame(&probed.why);
         text.push_str(&format!("{name:<width$}  {word:<6}  {took:>10}  {why}\n"));
     }
-    if let Err(exit) = super::print(text.as_bytes()) {
+    if let Err(exit) = super::tell(&text) {
         return exit;
     }
     let failed = probed.iter().filter(|(_, probed)| !probed.ok).count();

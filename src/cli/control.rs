@@ -163,7 +163,7 @@ pub(super) fn status(matches: &ArgMatches) -> Exit {
     if let Some(healing) = state.get("healing").filter(|h| h.is_object()) {
         lines.extend(healed(healing));
     }
-    super::print(format!("{}\n", lines.join("\n")).as_bytes())
+    super::tell(&format!("{}\n", lines.join("\n")))
         .err()
         .unwrap_or(Exit::Fine)
 }

@@ -330,7 +330,7 @@ fn tell(record: Option<&Value>, what: &str) -> Result<(), String> {
         .and_then(|r| r.pointer("/seq"))
         .map(|seq| format!("#{seq}"));
     let line = format!("{time}  {:<4} {what}\n", number.unwrap_or_default());
-    match super::print(line.as_bytes()) {
+    match super::tell(&line) {
         Ok(()) | Err(Exit::Fine) => Ok(()),
         Err(_) => Err("standard output cannot be written".to_owned()),
     }

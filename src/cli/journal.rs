@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::journal::{self, Anchors, Filter, Kind, Reader, Stored, Verified};
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
+use crate::model::terminal;
 
 /// So much is gathered before it is printed.
 const BUFFER: usize = 64 << 10;
@@ -234,7 +235,9 @@ fn show(matches: &ArgMatches) -> Result<(), Exit> {
         incident: Some(id.clone()),
         ..Filter::default()
     };
-    let count = print(&reader, &filter, |stored| told(&stored.line))?;
+    let count = print(&reader, &filter, |stored| {
+        terminal::shown(&told(&stored.line)).into_owned()
+    })?;
     let open = match row {
         Some(row) if row.open => "open",
         Some(_) => "closed",

@@ -26,6 +26,7 @@ use clap::Command;
 pub use exit::Exit;
 
 use crate::app::BadSettings;
+use crate::model::terminal;
 
 const EXAMPLES: &str = "Examples:
   nodeward                                              serve http://127.0.0.1:9100
@@ -110,7 +111,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
 
 /// One line on standard error; nobody there to read it is no failure.
 fn say(line: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{line}"));
+    drop(writeln!(
+        std::io::stderr().lock(),
+        "{}",
+        terminal::shown(line)
+    ));
+}
+
+/// Prints text for people, who may read it on a terminal, to standard output.
+fn tell(text: &str) -> Result<(), Exit> {
+    print(terminal::shown(text).as_bytes())
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is no failure.

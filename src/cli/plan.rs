@@ -132,12 +132,10 @@ fn plan(matches: &ArgMatches) -> Result<(), Exit> {
     });
     runtime.shutdown_background();
     let planned = planned?;
-    let printed = if matches.get_flag("json") {
-        json_of(&planned, now)
-    } else {
-        told::plan(&planned)
-    };
-    super::print(printed.as_bytes())?;
+    match matches.get_flag("json") {
+        true => super::print(json_of(&planned, now).as_bytes())?,
+        false => super::tell(&told::plan(&planned))?,
+    }
     super::say(&told::end(&planned));
     Ok(())
 }

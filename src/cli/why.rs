@@ -42,7 +42,7 @@ fn why(matches: &ArgMatches) -> Result<(), Exit> {
             ControlFlow::Continue(())
         })
         .map_err(|error| super::fail(&error.to_string()))?;
-    super::print(told(&records).as_bytes())?;
+    super::tell(&told(&records))?;
     let state = records.iter().rev().find_map(|r| text(r, "to"));
     super::say(&format!("incident {id}: {}", state.unwrap_or("unknown")));
     Ok(())

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::heal::guards::{Guard, Verdict};
+use crate::model::terminal;
 
 /// Each guard with what it said, in lines that begin with `indent`.
 #[must_use]
@@ -17,8 +18,7 @@ pub fn guards(guards: &[Verdict], indent: &str) -> Vec<String> {
 /// One line of what others wrote: it is not to write on the terminal as it likes.
 #[must_use]
 pub fn tame(text: &str) -> String {
-    let tame = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(tame).collect()
+    terminal::shown(&text.replace(['\n', '\t'], " ")).into_owned()
 }
 
 /// What a record says; nothing where the record beside it says the same.

@@ -11,4 +11,5 @@ pub mod secret;
 pub mod severity;
 pub mod size;
 pub mod target;
+pub mod terminal;
 pub mod trace;

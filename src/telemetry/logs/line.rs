@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::Format;
+use crate::model::terminal::acts;
 
 /// Longest value written, in bytes.
 const LONGEST: usize = 4096;
@@ -230,7 +231,7 @@ fn cut(text: &str) -> String {
 
 /// A logfmt value: bare where that is unambiguous, else as a JSON string.
 fn plain(to: &mut String, text: &str) -> fmt::Result {
-    let harmless = |c: char| !c.is_whitespace() && !matches!(c, '"' | '=' | '\\') && !escaped(c);
+    let harmless = |c: char| !c.is_whitespace() && !matches!(c, '"' | '=' | '\\') && !acts(c);
     if !text.is_empty() && text.chars().all(harmless) {
         to.push_str(text);
         Ok(())
@@ -249,17 +250,10 @@ fn quoted(to: &mut String, text: &str) -> fmt::Result {
             '\n' => to.push_str("\\n"),
             '\r' => to.push_str("\\r"),
             '\t' => to.push_str("\\t"),
-            c if escaped(c) => write!(to, "\\u{:04x}", u32::from(c))?,
+            c if acts(c) => write!(to, "\\u{:04x}", u32::from(c))?,
             c => to.push(c),
         }
     }
     to.push('"');
     Ok(())
-}
-
-/// Control characters, and those that break lines or turn the direction of writing; all of them
-/// fit in four hexadecimal digits.
-fn escaped(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
