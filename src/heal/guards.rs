@@ -175,6 +175,8 @@ pub struct Standing {
 
 /// How often a guard without a better idea is asked again.
 const AGAIN: Duration = Duration::from_secs(15);
+/// What two clocks of one attempt may differ by, before and after a restart.
+const SAME: Duration = Duration::from_secs(1);
 
 fn pass(guard: Guard, value: impl Into<String>) -> Verdict {
     Verdict {
@@ -212,7 +214,7 @@ pub fn evaluate(
         freshness(limits, standing),
         confirm(look),
         busy(look),
-        cooldown(limits, standing),
+        cooldown(incident, limits, standing, now),
         backoff(incident, limits, now),
         counted(
             Guard::Budget,
@@ -321,9 +323,13 @@ fn busy(look: &Look) -> Verdict {
     }
 }
 
-fn cooldown(limits: &Limits, standing: &Standing) -> Verdict {
+fn cooldown(incident: &Incident, limits: &Limits, standing: &Standing, now: &Moment) -> Verdict {
     let line = limits.cooldown;
-    match standing.target_attempts.iter().min() {
+    // An attempt that was not carried out has done nothing to the target.
+    let undone = incident.again.as_ref().and(incident.attempts.last());
+    let undone = undone.map(|at| now.since(at));
+    let done = |ago: &&Duration| undone.is_none_or(|undone| ago.abs_diff(undone) > SAME);
+    match standing.target_attempts.iter().filter(done).min() {
         _ if line.is_zero() => pass(Guard::Cooldown, "off"),
         Some(ago) if *ago < line => {
             let left = line.saturating_sub(*ago);

@@ -181,10 +181,16 @@ impl Book {
                 continue;
             }
             count += 1;
+            let (by, why) = match hook == super::LOCAL {
+                true => ("check", "it is well again, or is no more"),
+                false => (
+                    "reconcile",
+                    "Alertmanager's API listed it no more, twice in a row",
+                ),
+            };
             let data = json!({
                 "ours": true, "hook": hook, "episode": episode, "status": Status::Resolved, "severity": seen.severity,
-                "alertname": seen.name, "by": "reconcile",
-                "why": "Alertmanager's API listed it no more, twice in a row",
+                "alertname": seen.name, "by": by, "why": why,
             });
             self.commit.entries.push(Entry::new(Kind::Alert).data(data));
             let seen = Seen {

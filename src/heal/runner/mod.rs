@@ -309,7 +309,7 @@ impl Runner {
         let mut replies = Vec::new();
         let mut again = Vec::new();
         if !self.begun {
-            self.book.begin(&now);
+            self.book.begin();
         }
         for mail in batch {
             match mail {

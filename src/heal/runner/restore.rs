@@ -13,8 +13,8 @@ use crate::heal::history::History;
 use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
 use crate::journal::{Entry, IncidentRow, Kind, Restored};
-use crate::model::alert::{Episode, Status};
-use crate::model::moment::{Moment, Timestamp};
+use crate::model::alert::Episode;
+use crate::model::moment::Timestamp;
 
 impl Book {
     /// What stood when the process before ended. A row that cannot be read costs itself only, and is said.
@@ -75,8 +75,8 @@ impl Book {
         book
     }
 
-    /// Puts it on record that healing begins. What checks found before is forgotten: they will say so again.
-    pub(super) fn begin(&mut self, now: &Moment) {
+    /// Puts it on record that healing begins.
+    pub(super) fn begin(&mut self) {
         let data = json!({
             "did": "start",
             "version": env!("CARGO_PKG_VERSION"),
@@ -86,15 +86,6 @@ impl Book {
         self.commit
             .entries
             .push(Entry::new(Kind::Config).data(data));
-        let stale = |(episode, seen): &(&Episode, &Seen)| {
-            seen.status == Status::Firing && episode.is_of(super::LOCAL)
-        };
-        let stale = self.episodes.iter().filter(stale);
-        let mut stale: Vec<_> = stale.map(|(e, s)| (e.clone(), s.clone())).collect();
-        stale.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (episode, seen) in stale {
-            self.resolve(&episode, seen, now);
-        }
     }
 }
 
