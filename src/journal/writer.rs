@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
@@ -320,6 +320,7 @@ fn apply(
     now: Timestamp,
 ) -> Result<Applied, CommitError> {
     let mut heads = Vec::with_capacity(commit.entries.len());
+    let mut lines = Vec::with_capacity(commit.entries.len());
     let mut last = head;
     let mut bytes = 0;
     for entry in &commit.entries {
@@ -331,14 +332,26 @@ fn apply(
             seq,
             hash: last.hash.next(&line),
         };
-        let incident = entry.incident.as_ref().map(|id| id.as_str());
-        connection.execute(
-            "INSERT INTO entries (seq, time, kind, incident, line, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![seq, now.0, entry.kind.as_str(), incident, line, last.hash.to_string()],
-        )?;
         bytes += line.len() as u64;
         heads.push(last);
+        lines.push((entry, last, line));
     }
+    each(
+        connection,
+        "INSERT INTO entries (seq, time, kind, incident, line, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        &lines,
+        |insert, (entry, Head { seq, hash }, line)| {
+            let incident = entry.incident.as_ref().map(|id| id.as_str());
+            insert.execute(params![
+                seq,
+                now.0,
+                entry.kind.as_str(),
+                incident,
+                line,
+                hash.to_string()
+            ])
+        },
+    )?;
     state(connection, commit, now)?;
     let mut outbox = Vec::with_capacity(commit.outbox.len());
     for outgoing in &commit.outbox {
@@ -362,45 +375,54 @@ fn apply(
     })
 }
 
+/// Does the same with each row. SQLite reads the statement once, and not at all where there are none.
+fn each<T>(
+    connection: &Connection,
+    sql: &str,
+    rows: &[T],
+    mut execute: impl FnMut(&mut Statement<'_>, &T) -> rusqlite::Result<usize>,
+) -> rusqlite::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut statement = connection.prepare(sql)?;
+    for row in rows {
+        execute(&mut statement, row)?;
+    }
+    Ok(())
+}
+
 /// The state to resume from.
 fn state(connection: &Connection, commit: &Commit, now: Timestamp) -> rusqlite::Result<()> {
-    for (hash, text) in &commit.playbooks {
-        connection.execute(
-            "INSERT INTO playbooks (hash, text, seen) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET seen = ?3",
-            (hash, text, now.0),
-        )?;
-    }
-    for incident in &commit.incidents {
-        connection.execute(
-            "INSERT INTO incidents (id, open, revision, body, changed) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (id) DO UPDATE SET open = ?2, revision = ?3, body = ?4, changed = ?5",
-            params![
-                incident.id.as_str(),
-                incident.open,
-                incident.revision,
-                incident.body,
-                now.0
-            ],
-        )?;
-    }
-    for episode in &commit.episodes {
-        connection.execute(
-            "INSERT INTO episodes (episode, resolved, body, seen) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (episode) DO UPDATE SET resolved = ?2, body = ?3, seen = ?4",
-            params![
-                episode.episode,
-                episode.resolved,
-                episode.body,
-                episode.seen.0
-            ],
-        )?;
-    }
-    for key in &commit.deliveries {
-        connection.execute(
-            "INSERT INTO deliveries (key, seen) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET seen = ?2",
-            (key, now.0),
-        )?;
-    }
+    each(
+        connection,
+        "INSERT INTO playbooks (hash, text, seen) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET seen = ?3",
+        &commit.playbooks,
+        |insert, (hash, text)| insert.execute((hash, text, now.0)),
+    )?;
+    each(
+        connection,
+        "INSERT INTO incidents (id, open, revision, body, changed) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (id) DO UPDATE SET open = ?2, revision = ?3, body = ?4, changed = ?5",
+        &commit.incidents,
+        |insert, row| {
+            let (id, revision) = (row.id.as_str(), &row.revision);
+            insert.execute(params![id, row.open, revision, row.body, now.0])
+        },
+    )?;
+    each(
+        connection,
+        "INSERT INTO episodes (episode, resolved, body, seen) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (episode) DO UPDATE SET resolved = ?2, body = ?3, seen = ?4",
+        &commit.episodes,
+        |insert, row| insert.execute(params![row.episode, row.resolved, row.body, row.seen.0]),
+    )?;
+    each(
+        connection,
+        "INSERT INTO deliveries (key, seen) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET seen = ?2",
+        &commit.deliveries,
+        |insert, key| insert.execute((key, now.0)),
+    )?;
     for (name, value) in &commit.settings {
         match value {
             Some(value) => connection.execute(
