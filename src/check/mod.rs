@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use crate::net::resolve::Resolver;
 use crate::subject::Sampler;
 
-pub use change::Change;
+pub use change::{Change, SOURCE};
 pub use list::{KINDS, Probe};
 pub use options::{Check, Invalid, Options, faults};
 pub use plan::{Plan, Probed};

@@ -10,13 +10,19 @@ use tokio::sync::broadcast::error::RecvError;
 use super::Door;
 use crate::check::{Change, Checks, Health};
 use crate::heal::intake::Refused;
-use crate::heal::runner::LOCAL;
+use crate::heal::runner::{Found, LOCAL};
 use crate::model::alert::Episode;
 
 /// How long an alert waits before it is offered again to a journal that could not be written.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether a check has come to a verdict, as long as an alert of an earlier process waits for it.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Why an alert of an earlier process is over.
+const WELL_OR_GONE: Found = Found {
+    by: LOCAL,
+    why: "it is well again, or is no more",
+};
 
 /// Listens to the checks for as long as they run; `anew`: the playbooks are others now, and what stands is offered to them.
 pub(super) async fn listen(door: Arc<Door>, checks: Arc<Checks>, anew: Arc<Notify>) {
@@ -64,7 +70,7 @@ async fn end(door: &Door, episodes: Vec<Episode>) {
     while !episodes.is_empty()
         && let Some(healing) = door.get()
     {
-        match healing.over(LOCAL, episodes.clone()).await {
+        match healing.over(LOCAL, episodes.clone(), WELL_OR_GONE).await {
             Err(Refused::Full | Refused::Overloaded) => tokio::time::sleep(AGAIN).await,
             Ok(_) | Err(Refused::Ending) => return,
         }

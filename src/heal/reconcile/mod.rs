@@ -20,13 +20,19 @@ use std::time::Duration;
 pub use counts::{Count, Counts};
 
 use super::intake::of_labels;
-use super::runner::Healing;
+use super::runner::{Found, Healing};
 use crate::model::moment::Timestamp;
 use crate::net::backoff::Backoff;
 use crate::net::endpoint::EndpointError;
 use crate::net::resolve::Resolver;
 use crate::peer::alertmanager::{Alertmanager, Error, Options};
 use looks::Looks;
+
+/// Why an alert of Alertmanager is over.
+const LISTED_NO_MORE: Found = Found {
+    by: "reconcile",
+    why: "Alertmanager's API listed it no more, twice in a row",
+};
 
 /// The comparison of one hook with the Alertmanager that sends to it.
 pub struct Reconcile {
@@ -109,7 +115,7 @@ impl Reconcile {
         if over.is_empty() {
             return;
         }
-        match healing.over(&self.hook, over).await {
+        match healing.over(&self.hook, over, LISTED_NO_MORE).await {
             Ok(count) => self.counts.over(&self.hook, count),
             Err(why) => {
                 tracing::warn!(hook = self.hook, %why, "alerts that are over by Alertmanager's API stay: it could not be put on record");

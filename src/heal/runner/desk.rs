@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::book::{Book, Held};
 use super::episodes::Seen;
+use super::handle::Found;
 use crate::heal::incident::Incident;
 use crate::heal::intake::{Accepted, Delivery};
 use crate::heal::machine::{self, Event};
@@ -171,7 +172,13 @@ impl Book {
     }
 
     /// Takes episodes of a hook for over although nobody said so; how many of them fired.
-    pub(super) fn over(&mut self, hook: &str, episodes: &[Episode], now: &Moment) -> u64 {
+    pub(super) fn over(
+        &mut self,
+        hook: &str,
+        episodes: &[Episode],
+        found: Found,
+        now: &Moment,
+    ) -> u64 {
         let mut count = 0;
         for episode in episodes.iter().filter(|e| e.is_of(hook)) {
             let Some(seen) = self.episodes.get(episode).cloned() else {
@@ -181,16 +188,9 @@ impl Book {
                 continue;
             }
             count += 1;
-            let (by, why) = match hook == super::LOCAL {
-                true => ("check", "it is well again, or is no more"),
-                false => (
-                    "reconcile",
-                    "Alertmanager's API listed it no more, twice in a row",
-                ),
-            };
             let data = json!({
                 "ours": true, "hook": hook, "episode": episode, "status": Status::Resolved, "severity": seen.severity,
-                "alertname": seen.name, "by": by, "why": why,
+                "alertname": seen.name, "by": found.by, "why": found.why,
             });
             self.commit.entries.push(Entry::new(Kind::Alert).data(data));
             let seen = Seen {

@@ -11,7 +11,16 @@ use crate::model::alert::{Alert, Episode};
 use crate::model::id::IncidentId;
 
 /// The source of alerts that checks of this machine raise; no hook may have this name.
-pub const LOCAL: &str = "check";
+pub const LOCAL: &str = crate::check::SOURCE;
+
+/// How it was found that alerts are over of which nobody said so, as it stands in their record.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// By what.
+    pub by: &'static str,
+    /// What it saw.
+    pub why: &'static str,
+}
 
 /// What deliveries that wait may weigh together, in KiB: one that weighs more than this comes in alone.
 const ROOM: u32 = 32 << 10;
@@ -115,11 +124,17 @@ impl Healing {
     ///
     /// # Errors
     /// [`Refused`]: nothing of it was taken.
-    pub async fn over(&self, hook: &str, episodes: Vec<Episode>) -> Result<u64, Refused> {
+    pub async fn over(
+        &self,
+        hook: &str,
+        episodes: Vec<Episode>,
+        found: Found,
+    ) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
         let mail = Mail::Over {
             hook: hook.to_owned(),
             episodes,
+            found,
             reply,
         };
         match self.mail.send(mail).await {

@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 pub use assumed::Assume;
 pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would, forecast};
-pub use handle::{Healing, LOCAL, NotDone};
+pub use handle::{Found, Healing, LOCAL, NotDone};
 pub use recorded::Recorded;
 pub use replay::{Replay, Told};
 pub use summary::{Asked, Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
@@ -102,6 +102,7 @@ enum Mail {
     Over {
         hook: String,
         episodes: Vec<Episode>,
+        found: Found,
         reply: oneshot::Sender<Result<u64, Refused>>,
     },
     Operate {
@@ -343,9 +344,10 @@ impl Runner {
                 Mail::Over {
                     hook,
                     episodes,
+                    found,
                     reply,
                 } => {
-                    let count = self.book.over(&hook, &episodes, &now);
+                    let count = self.book.over(&hook, &episodes, found, &now);
                     replies.push(Reply::Over(reply, count));
                 }
                 Mail::Rules(rules) => {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::Options as Http;
 use crate::heal::intake::{Kind, Severities};
+use crate::heal::runner::LOCAL;
 use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::model::severity::Severity;
@@ -240,7 +241,7 @@ impl Options {
                 |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
             if !(1..=LONGEST_NAME).contains(&name.len())
                 || !name.bytes().all(allowed)
-                || name == "check"
+                || name == LOCAL
             {
                 invalid.push(Invalid::Name(name.clone()));
             }
