@@ -29,7 +29,7 @@ pub struct Incident {
     pub revision: String,
     /// What is healed.
     pub target: Target,
-    /// The worst severity its alerts had.
+    /// The worst severity of its alerts that fire.
     pub severity: Severity,
     /// Labels of the alert that opened it.
     pub labels: Labels,
@@ -294,6 +294,36 @@ impl State {
 }
 
 impl Incident {
+    /// A new one, of no alert yet; [`super::machine::open`] takes it out of the state it is made in at once.
+    #[must_use]
+    pub fn new(id: IncidentId, playbook: &str, target: Target, now: &Moment) -> Self {
+        Self {
+            id,
+            playbook: playbook.to_owned(),
+            revision: String::new(),
+            target,
+            severity: Severity::default(),
+            labels: Labels::new(),
+            opened: now.clone(),
+            changed: now.clone(),
+            episodes: BTreeMap::new(),
+            attempts: Vec::new(),
+            acted: None,
+            rung: 0,
+            relapses: 0,
+            escalated: false,
+            asked: 0,
+            again: None,
+            approval: None,
+            question: None,
+            questions: 0,
+            run: Run::default(),
+            state: State::Settling {
+                until: Deadline::new(now.clone(), Duration::ZERO),
+            },
+        }
+    }
+
     /// The attempt that is under way, or was last; none before the first.
     #[must_use]
     pub fn attempt(&self) -> Option<AttemptId> {

@@ -160,14 +160,6 @@ pub fn open(incident: &mut Incident, plan: &Plan, standing: &Standing, now: &Mom
     stepping.step
 }
 
-/// The state a new incident is made with; [`open`] leaves it at once.
-#[must_use]
-pub fn received(now: &Moment) -> State {
-    State::Settling {
-        until: Deadline::new(now.clone(), Duration::ZERO),
-    }
-}
-
 impl Stepping<'_> {
     fn begin(&mut self) {
         let line = self.plan.limits.max_age;

@@ -12,9 +12,7 @@ use super::*;
 use crate::action::Strength;
 use crate::heal::guards::{Guard, Rendered, Unseen};
 use crate::heal::plan::{Limits, Proof, Rung};
-use crate::heal::run::Run;
 use crate::heal::sight::Sight;
-use crate::model::alert::Labels;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
@@ -52,27 +50,9 @@ fn at(seconds: u64) -> Moment {
 
 pub(super) fn incident(id: &str, playbook: &str, target: &str, now: &Moment) -> Incident {
     Incident {
-        id: IncidentId::new(id),
-        playbook: playbook.into(),
-        revision: String::new(),
-        target: target.parse().unwrap(),
         severity: Severity::Critical,
-        labels: Labels::new(),
-        opened: now.clone(),
-        changed: now.clone(),
         episodes: [(episode(1), Status::Firing)].into(),
-        attempts: Vec::new(),
-        acted: None,
-        rung: 0,
-        relapses: 0,
-        escalated: false,
-        asked: 0,
-        again: None,
-        approval: None,
-        question: None,
-        questions: 0,
-        run: Run::default(),
-        state: received(now),
+        ..Incident::new(IncidentId::new(id), playbook, target.parse().unwrap(), now)
     }
 }
 

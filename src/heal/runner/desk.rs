@@ -7,7 +7,7 @@ use super::episodes::Seen;
 use super::handle::Found;
 use crate::heal::incident::Incident;
 use crate::heal::intake::{Accepted, Delivery};
-use crate::heal::machine::{self, Event};
+use crate::heal::machine::Event;
 use crate::heal::run::Run;
 use crate::journal::{Entry, Kind};
 use crate::model::alert::{Alert, Episode, Status};
@@ -249,30 +249,15 @@ impl Book {
         let current = self.current.get(name)?.clone();
         let id = self.names.next();
         let incident = Incident {
-            id: id.clone(),
-            playbook: name.to_owned(),
             revision: current.revision.clone(),
-            target,
             severity: alert.severity,
             labels: alert.labels.clone(),
-            opened: now.clone(),
-            changed: now.clone(),
             episodes: [(alert.episode.clone(), Status::Firing)].into(),
-            attempts: Vec::new(),
-            acted: None,
-            rung: 0,
-            relapses: 0,
-            escalated: false,
-            asked: 0,
-            again: None,
-            approval: None,
-            question: None,
-            questions: 0,
             run: Run {
                 number: 0,
                 parent: self.parent,
             },
-            state: machine::received(now),
+            ..Incident::new(id.clone(), name, target, now)
         };
         self.open(
             Held {

@@ -6,9 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::heal::incident::Incident;
-use crate::heal::machine::received;
 use crate::heal::playbook::Playbook;
-use crate::heal::run::Run;
 use crate::host::{Host, Roots};
 use crate::model::id::IncidentId;
 use crate::model::severity::Severity;
@@ -63,29 +61,12 @@ fn job(world: &World, keys: Value) -> Job {
     let now = world.now();
     let labels = [("alertname", "Down"), ("name", "api")];
     let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let target = playbook.target_of(&labels).unwrap();
     Job {
         incident: Incident {
-            id: IncidentId::new("01JD"),
-            playbook: "api".into(),
-            revision: String::new(),
-            target: playbook.target_of(&labels).unwrap(),
             severity: Severity::Critical,
             labels,
-            opened: now.clone(),
-            changed: now.clone(),
-            episodes: std::collections::BTreeMap::default(),
-            attempts: Vec::new(),
-            acted: None,
-            rung: 0,
-            relapses: 0,
-            escalated: false,
-            asked: 0,
-            again: None,
-            approval: None,
-            question: None,
-            questions: 0,
-            run: Run::default(),
-            state: received(&now),
+            ..Incident::new(IncidentId::new("01JD"), "api", target, &now)
         },
         playbook: Arc::new(playbook),
         stop: crate::action::Stop::never(),
