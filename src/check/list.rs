@@ -2,39 +2,10 @@
 
 use super::Kind;
 
-macro_rules! probes {
-    ($($name:ident: $variant:ident($options:ty) $about:literal;)*) => {
-        /// What is probed: exactly one kind.
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(rename_all = "lowercase")]
-        pub enum Probe {
-            $(#[doc = $about] $variant($options),)*
-        }
+crate::kinds! {
+    /// What is probed: exactly one kind.
+    Probe of Kind;
 
-        /// The kinds there are.
-        pub static KINDS: &[&str] = &[$(stringify!($name)),*];
-
-        impl Probe {
-            /// Its kind, as it stands in the config.
-            #[must_use]
-            pub const fn kind(&self) -> &'static str {
-                match self {
-                    $(Self::$variant(_) => stringify!($name),)*
-                }
-            }
-
-            /// Its options.
-            #[must_use]
-            pub fn options(&self) -> &dyn Kind {
-                match self {
-                    $(Self::$variant(options) => options,)*
-                }
-            }
-        }
-    };
-}
-
-probes! {
     http: Http(super::http::Http) "An HTTP server answers as expected.";
     tcp: Tcp(super::tcp::Tcp) "A TCP port or Unix socket takes a connection.";
     process: Process(super::process::Process) "Enough, and not too many, processes run.";

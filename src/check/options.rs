@@ -8,12 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::Probe;
 use crate::model::alert::Labels;
 use crate::model::duration::Period;
+use crate::model::name::{LONGEST, is_name};
 
 /// The section `checks`: each by its name.
 pub type Options = BTreeMap<String, Check>;
 
-/// Longest name of a check.
-const LONGEST: usize = 64;
 /// The shortest time between two probes of one check.
 const OFTEN: Duration = Duration::from_millis(10);
 
@@ -98,8 +97,7 @@ impl Check {
                 why,
             });
         };
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(allowed) {
+        if !is_name(name) {
             let why = format!(
                 "the name of a check has up to {LONGEST} letters, digits, dots, dashes and underscores"
             );

@@ -3,7 +3,9 @@
 pub mod alert;
 pub mod duration;
 pub mod id;
+pub mod kinds;
 pub mod moment;
+pub mod name;
 pub mod nearest;
 pub mod notice;
 pub mod pattern;

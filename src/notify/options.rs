@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::To;
 use crate::model::duration::Period;
+use crate::model::name::{LONGEST, is_name};
 use crate::model::severity::Severity;
 
 /// The section `notify`: each by its name.
 pub type Options = BTreeMap<String, Notifier>;
 
-/// Longest name of a notifier.
-const LONGEST: usize = 64;
 /// The shortest time for which delivery is tried.
 const SHORTEST: Period = Period::secs(60);
 
@@ -69,8 +68,7 @@ impl Notifier {
                 why,
             });
         };
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(allowed) {
+        if !is_name(name) {
             let why = format!(
                 "the name of a notifier has up to {LONGEST} letters, digits, dots, dashes and underscores"
             );

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::name::{LONGEST, is_name};
 use crate::net::address::Address;
 use crate::net::tls;
 use crate::serve;
 use crate::serve::tokens::Tokens;
 
-/// Longest name of a token: it stands in the journal.
-const LONGEST_NAME: usize = 64;
 /// Who asks the control socket as root goes by this name.
 const ROOT: &str = "root";
 /// A token of fewer characters can be guessed.
@@ -59,7 +58,7 @@ pub enum Role {
 pub enum Invalid {
     /// A name.
     #[error(
-        "a token's name has up to {LONGEST_NAME} letters, digits, dots, dashes and underscores, and is not {ROOT}, which \
+        "a token's name has up to {LONGEST} letters, digits, dots, dashes and underscores, and is not {ROOT}, which \
          the control socket calls its own"
     )]
     Name(String),
@@ -91,11 +90,9 @@ impl Options {
     #[must_use]
     pub fn faults(&self) -> Vec<Invalid> {
         let mut faults = Vec::new();
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
         let mut before: Vec<(&str, &Token)> = Vec::new();
         for (name, token) in &self.tokens {
-            let long = (1..=LONGEST_NAME).contains(&name.len());
-            if !long || !name.bytes().all(allowed) || name == ROOT {
+            if !is_name(name) || name == ROOT {
                 faults.push(Invalid::Name(name.clone()));
             }
             let shares = |other: &Token| token.token_file.share(&other.token_file);
