@@ -1,13 +1,11 @@
 //! Whom a client trusts, and the certificate it shows.
 //!
-//! Owns the settings and the files behind them, which are read when the first connection is made and again when one changed,
-//! on a blocking thread. A server's certificate is always verified: there is no switch that turns it off, since a private
+//! Owns the settings; the files behind them are read when the first connection is made, and again when one changed. A server's certificate is always verified: there is no switch that turns it off, since a private
 //! authority is one line (`ca_file`), and a connection that anybody may answer is worse than one that is plain to see.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
@@ -15,15 +13,12 @@ use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::files::{self, Fault, Stamps};
+use super::files::{self, Fault};
+use super::kept::{Kept, Source};
 use super::{Refusal, provider, roots};
 use crate::net::stream::Stream;
-
-/// Files are looked at no more often than this.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Whom to trust with `https`, and which certificate to show. Files are read again when they change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +72,11 @@ impl Options {
         }
         faults
     }
+}
+
+impl Source for Options {
+    type Made = Arc<ClientConfig>;
+    type Wrong = String;
 
     fn files(&self) -> Vec<PathBuf> {
         let authorities = self.ca_file.clone().or_else(roots::file);
@@ -87,7 +87,7 @@ impl Options {
         authorities.into_iter().chain(own).collect()
     }
 
-    fn load(&self) -> Result<Arc<ClientConfig>, String> {
+    fn make(&self) -> Result<Arc<ClientConfig>, String> {
         let trusted = match &self.ca_file {
             Some(path) => {
                 Arc::new(files::authorities(path).map_err(|why| format!("tls.ca_file: {why}"))?)
@@ -108,31 +108,31 @@ impl Options {
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
+
+    fn changed(&self, made: &Result<Arc<ClientConfig>, String>) {
+        if let Err(why) = made {
+            tracing::error!(
+                "certificates for connections changed and cannot be used, those before stay: {why}"
+            );
+        }
+    }
 }
 
 /// Makes TLS connections as its options say. Cheap to make, reads nothing before it is used; clones share what was read.
-#[derive(Debug, Clone, Default)]
-pub struct Connector(Arc<Inner>);
+#[derive(Debug, Clone)]
+pub struct Connector(Arc<Kept<Options>>);
 
-#[derive(Debug, Default)]
-struct Inner {
-    options: Options,
-    read: Mutex<Option<Read>>,
-}
-
-#[derive(Debug)]
-struct Read {
-    config: Arc<ClientConfig>,
-    stamps: Stamps,
-    looked: Instant,
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
 }
 
 impl Connector {
     /// By these options.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let read = Mutex::default();
-        Self(Arc::new(Inner { options, read }))
+        Self(Arc::new(Kept::new(options)))
     }
 
     /// By these options, or none, for a peer whose certificate is for `name` unless they say otherwise: for one that is
@@ -154,10 +154,11 @@ impl Connector {
         host: &str,
         protocol: Option<&[u8]>,
     ) -> io::Result<Stream> {
-        let name = self.0.options.server_name.as_deref().unwrap_or(host);
+        let name = self.0.source().server_name.as_deref().unwrap_or(host);
         let name = server_name(name).map_err(|why| refused(Refusal::Other(why)))?;
         let config = self
-            .config()
+            .0
+            .get()
             .await
             .map_err(|why| refused(Refusal::Other(why)))?;
         let connector = TlsConnector::from(config);
@@ -167,53 +168,6 @@ impl Connector {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream.into()))),
             Err(error) => Err(Refusal::of(&error).map_or(error, refused)),
         }
-    }
-
-    async fn config(&self) -> Result<Arc<ClientConfig>, String> {
-        if let Some(read) = &*self.read()
-            && read.looked.elapsed() < LOOK
-        {
-            return Ok(Arc::clone(&read.config));
-        }
-        let connector = self.clone();
-        let reading = tokio::task::spawn_blocking(move || connector.look());
-        reading
-            .await
-            .unwrap_or_else(|error| Err(format!("reading certificates: {error}")))
-    }
-
-    /// Reads the files, if that was not done or one changed since; may block.
-    fn look(&self) -> Result<Arc<ClientConfig>, String> {
-        let files = self.0.options.files();
-        let stamps = Stamps::of(files.iter().map(|file| file.as_path() as &Path));
-        let before = self
-            .read()
-            .as_ref()
-            .map(|read| (Arc::clone(&read.config), read.stamps.clone()));
-        let (config, told) = match before {
-            Some((config, seen)) if seen == stamps => (config, None),
-            Some((config, _)) => match self.0.options.load() {
-                Ok(config) => (config, None),
-                Err(why) => (config, Some(why)),
-            },
-            None => (self.0.options.load()?, None),
-        };
-        if let Some(why) = told {
-            tracing::error!(
-                "certificates for connections changed and cannot be used, those before stay: {why}"
-            );
-        }
-        let looked = Instant::now();
-        *self.read() = Some(Read {
-            config: Arc::clone(&config),
-            stamps,
-            looked,
-        });
-        Ok(config)
-    }
-
-    fn read(&self) -> MutexGuard<'_, Option<Read>> {
-        self.0.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -62,11 +62,6 @@ impl Stamps {
         let stamped = paths.into_iter().map(|path| (path.to_owned(), look(path)));
         Self(stamped.collect())
     }
-
-    /// Looks at the same files again; may block.
-    pub(super) fn again(&self) -> Self {
-        Self::of(self.0.iter().map(|(path, _)| path.as_path()))
-    }
 }
 
 /// A certificate with the chain behind it, and its key.

@@ -5,7 +5,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `server` | the certificate of a listener, read again when its files change |
+//! | `server` | the certificate of a listener |
+//! | `kept` | what is made of files, and made anew when one changed |
 //! | `handshake` | taking handshakes: how many, how long, what became of them |
 //! | `client` | whom a client trusts, and its own certificate |
 //! | `roots` | the authorities that the system trusts |
@@ -20,6 +21,7 @@ mod certificate;
 mod client;
 mod files;
 mod handshake;
+mod kept;
 mod refusal;
 mod roots;
 mod server;

@@ -1,12 +1,10 @@
 //! The certificate that a listener shows, and which it asks for.
 //!
-//! Owns the settings and the files behind them. The files are looked at when a connection comes, at most once a second and on a
-//! blocking thread, and read again when one changed; a pair that cannot be used leaves the one before in force. The keys and
-//! the words of the settings are those of `tls_server_config` in the exporters' web configuration file.
+//! Owns the settings; the files behind them are looked at when a connection comes. The keys and the words of the settings are those of `tls_server_config` in the exporters' web configuration file.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -19,16 +17,11 @@ use rustls::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::certificate::{self, Name};
-use super::files::{self, Fault, Stamps};
+use super::files::{self, Fault};
+use super::kept::{Kept, Source};
 use super::provider;
-
-/// Files are looked at no more often than this.
-const LOOK: Duration = Duration::from_secs(1);
-/// Files may lie on what hangs; after this the certificate from before is shown.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The certificate a listener shows, and which it asks for. Files are read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,7 +108,7 @@ impl Options {
             faults.push(Fault::new("max_version", "is older than min_version"));
         }
         if faults.is_empty() {
-            faults.extend(self.load().err());
+            faults.extend(self.make().err());
         }
         faults
     }
@@ -129,13 +122,6 @@ impl Options {
             &self.key_file,
             now.unwrap_or_default().as_secs(),
         )
-    }
-
-    fn files(&self) -> impl Iterator<Item = &Path> {
-        let ca = self.client_ca_file.as_deref();
-        [self.cert_file.as_path(), &self.key_file]
-            .into_iter()
-            .chain(ca)
     }
 
     fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
@@ -174,9 +160,21 @@ impl Options {
             }),
         })
     }
+}
 
-    /// Reads the files.
-    fn load(&self) -> Result<Loaded, Fault> {
+impl Source for Options {
+    type Made = Loaded;
+    type Wrong = Fault;
+
+    fn files(&self) -> Vec<PathBuf> {
+        let pair = [&self.cert_file, &self.key_file];
+        pair.into_iter()
+            .chain(&self.client_ca_file)
+            .cloned()
+            .collect()
+    }
+
+    fn make(&self) -> Result<Loaded, Fault> {
         let key = files::pair(&self.cert_file, &self.key_file)?;
         let not_after = key.cert.first().and_then(certificate::not_after);
         let builder = ServerConfig::builder_with_provider(provider())
@@ -191,6 +189,21 @@ impl Options {
         let config = Arc::new(config);
         Ok(Loaded { config, not_after })
     }
+
+    fn changed(&self, made: &Result<Loaded, Fault>) {
+        let shown = self.cert_file.display();
+        match made {
+            Ok(_) => {
+                tracing::info!("took the changed certificate in {shown}");
+                for warning in self.warnings() {
+                    tracing::warn!("{}", warning.why);
+                }
+            }
+            Err(fault) => tracing::error!(
+                "the certificate in {shown}, its key or its authorities changed and cannot be used, the one before stays: {fault}"
+            ),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -203,17 +216,9 @@ pub(super) struct Loaded {
 /// What a listener needs for handshakes.
 #[derive(Debug)]
 pub struct Server {
-    options: Options,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) loaded: Loaded,
-    stamps: Stamps,
-    looked: Instant,
-    /// Somebody looks at the files now.
-    looking: bool,
+    pub(super) kept: Arc<Kept<Options>>,
+    /// What was read at the start, so that there is something whatever comes.
+    first: Loaded,
 }
 
 impl Server {
@@ -222,70 +227,22 @@ impl Server {
     /// # Errors
     /// Which setting cannot be used, and why.
     pub fn new(options: Options) -> Result<Self, Fault> {
-        let stamps = Stamps::of(options.files());
-        let state = State {
-            loaded: options.load()?,
-            stamps,
-            looked: Instant::now(),
-            looking: false,
-        };
-        let state = Mutex::new(state);
-        Ok(Self { options, state })
+        let kept = Arc::new(Kept::new(options));
+        let first = kept.look()?;
+        Ok(Self { kept, first })
     }
 
     /// When the certificate ends, in Unix seconds.
     #[must_use]
     pub fn not_after(&self) -> Option<u64> {
-        self.state().loaded.not_after
+        let state = self.kept.state();
+        state.as_ref().map_or(&self.first, |s| &s.made).not_after
     }
 
     /// What handshakes go by now.
-    pub(super) async fn config(self: &Arc<Self>) -> Arc<ServerConfig> {
-        if self.is_due() {
-            let server = Arc::clone(self);
-            let looking = tokio::task::spawn_blocking(move || server.look());
-            // Too late and not at all come to the same: what was there before goes on.
-            drop(tokio::time::timeout(PATIENCE, looking).await);
-        }
-        Arc::clone(&self.state().loaded.config)
-    }
-
-    fn is_due(&self) -> bool {
-        let mut state = self.state();
-        let due = !state.looking && state.looked.elapsed() >= LOOK;
-        state.looking |= due;
-        due
-    }
-
-    /// Looks at the files, and reads them if one changed.
-    fn look(&self) {
-        let before = self.state().stamps.clone();
-        let stamps = before.again();
-        let loaded = (stamps != before).then(|| self.options.load());
-        let shown = self.options.cert_file.display();
-        match &loaded {
-            None => {}
-            Some(Ok(_)) => {
-                tracing::info!("took the changed certificate in {shown}");
-                for warning in self.options.warnings() {
-                    tracing::warn!("{}", warning.why);
-                }
-            }
-            Some(Err(fault)) => tracing::error!(
-                "the certificate in {shown}, its key or its authorities changed and cannot be used, the one before stays: {fault}"
-            ),
-        }
-        let mut state = self.state();
-        if let Some(Ok(loaded)) = loaded {
-            state.loaded = loaded;
-        }
-        state.stamps = stamps;
-        state.looked = Instant::now();
-        state.looking = false;
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) async fn config(&self) -> Arc<ServerConfig> {
+        let now = self.kept.get().await;
+        now.unwrap_or_else(|_| self.first.clone()).config
     }
 }
 

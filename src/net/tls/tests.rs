@@ -77,8 +77,8 @@ impl Serve for Relay {
 pub(crate) async fn before(address: &str, options: ServerOptions) -> std::net::SocketAddr {
     let server = Server::new(options).unwrap();
     {
-        let mut state = server.state();
-        let config = Arc::make_mut(&mut state.loaded.config);
+        let mut state = server.kept.state();
+        let config = Arc::make_mut(&mut state.as_mut().unwrap().made.config);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
     serve(Relay(address.to_owned()), server).await.at
