@@ -103,11 +103,18 @@ async fn what_is_to_stop_is_asked_first_and_its_last_words_are_kept() {
 #[tokio::test]
 async fn what_is_to_stop_and_does_not_is_killed() {
     let (stopper, stop) = Stopper::new();
-    let script = "trap '' TERM; while :; do sleep 0.01; done";
-    let run = carry_out("/bin/sh", shell(script), SOON, &stop, |_| ());
+    let directory = tempfile::tempdir().unwrap();
+    let trapped = directory.path().join("trapped");
+    let script = format!(
+        "trap '' TERM; : > {}; while :; do sleep 0.01; done",
+        trapped.display()
+    );
+    let run = carry_out("/bin/sh", shell(&script), SOON, &stop, |_| ());
     let later = async {
         // So that the shell has got as far as its trap.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while !trapped.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         stopper.stop();
     };
     let (outcome, ()) = tokio::join!(run, later);
