@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 mod crowd;
+mod operators;
 mod outage;
 mod reload;
 mod stop;
@@ -45,17 +46,7 @@ impl Hands for World {
     }
 
     fn look(&self, _: Job) -> Later<Look> {
-        Box::pin(async {
-            Look {
-                confirm: Vec::new(),
-                busy: None,
-                witness: Ok(Some(json!(1))),
-                action: Ok(Rendered {
-                    action: json!("restart"),
-                    hash: "h".into(),
-                }),
-            }
-        })
+        Box::pin(async { seen("it") })
     }
 
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
@@ -73,6 +64,19 @@ impl Hands for World {
 
     fn after(&self, _: Job) -> Later<After> {
         Box::pin(async { After::DidNot })
+    }
+}
+
+/// What is seen of an action that nothing stands against, by its name.
+fn seen(action: &str) -> Look {
+    Look {
+        confirm: Vec::new(),
+        busy: None,
+        witness: Ok(Some(json!(1))),
+        action: Ok(Rendered {
+            action: json!({"restart": action}),
+            hash: action.into(),
+        }),
     }
 }
 
@@ -308,45 +312,6 @@ async fn repeats_and_late_firings_change_nothing() {
 }
 
 #[tokio::test]
-async fn the_kill_switch_and_open_incidents_survive_a_restart() {
-    let case = Case::start("auto");
-    case.healing
-        .operate("ann", Order::Pause { reason: None })
-        .await
-        .unwrap();
-    case.healing
-        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
-        .await
-        .unwrap();
-    let summary = case
-        .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
-        .await;
-    assert_eq!(summary.open[0].refused_by[0].guard, Guard::KillSwitch);
-    let directory = case.stop().await;
-
-    let case = Case::resume(directory, "auto");
-    let summary = case
-        .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
-        .await;
-    assert!(summary.paused.as_ref().unwrap().contains("ann"));
-    assert!(case.world.acted.lock().unwrap().is_empty());
-    let known = case
-        .healing
-        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
-        .await
-        .unwrap();
-    assert_eq!(known.repeats, 1, "a delivery is known after a restart");
-    case.healing.operate("ann", Order::Resume).await.unwrap();
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
-    assert_eq!(case.world.acted.lock().unwrap().len(), 1);
-}
-
-#[tokio::test]
 async fn what_was_healed_and_fires_again_joins_its_incident() {
     let case = Case::start("auto");
     let tell = |key, number| {
@@ -377,142 +342,6 @@ async fn what_was_healed_and_fires_again_joins_its_incident() {
     let none = Order::Approve("nobody".into());
     let refused = case.healing.operate("ann", none).await;
     assert!(matches!(refused, Err(NotDone::NoSuch(_))));
-}
-
-#[tokio::test]
-async fn a_person_approves_and_is_on_record() {
-    let case = Case::start("approve");
-    case.healing
-        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
-        .await
-        .unwrap();
-    let asks = |s: &Summary| {
-        s.open
-            .iter()
-            .any(|o| o.refused_by.iter().any(|v| v.guard == Guard::Approval))
-    };
-    let summary = case.until(asks).await;
-    let id = summary.open[0].id.clone();
-    case.healing
-        .operate("ann", Order::Approve(id.to_string()))
-        .await
-        .unwrap();
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
-    let lines = case.lines();
-    let operator = lines.iter().find(|l| l["kind"] == "operator").unwrap();
-    assert_eq!(operator["data"]["by"], "ann");
-    let notify = lines.iter().find(|l| l["kind"] == "notify").unwrap();
-    assert_eq!(notify["data"]["to"], json!(["soc"]));
-}
-
-#[test]
-fn a_yes_to_what_is_asked_no_more_is_told_what_is() {
-    let mut book = Book::new(rules("approve"));
-    let now = World::new().now();
-    let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
-    book.deliver("am", told, false, &now);
-    let id = book.held.keys().next().unwrap().clone();
-    let look = |book: &mut Book, hash: &str| {
-        let asked = book.held[&id].incident.asked;
-        let rendered = Rendered {
-            action: json!({"restart": hash}),
-            hash: hash.into(),
-        };
-        let look = Look {
-            confirm: Vec::new(),
-            busy: None,
-            witness: Ok(None),
-            action: Ok(rendered),
-        };
-        book.step(&id, Event::Looked(asked, look), &now);
-        book.step(&id, Event::Changed, &now);
-    };
-    let approve = |book: &mut Book, text: String| book.operate("ann", Order::Approve(text), &now);
-    assert!(matches!(
-        approve(&mut book, id.to_string()),
-        Err(NotDone::State(..))
-    ));
-    look(&mut book, "one");
-    look(&mut book, "two");
-    for stale in [id.to_string(), format!("{id}-1")] {
-        let refused = approve(&mut book, stale).unwrap_err();
-        let NotDone::Another(token, action) = &refused else {
-            panic!("{refused}");
-        };
-        assert_eq!(*token, format!("{id}-2"));
-        assert_eq!(action, r#"{"restart":"two"}"#);
-    }
-    assert_eq!(book.held[&id].incident.approval, None);
-    let stale = book.operate("ann", Order::Reject(format!("{id}-1")), &now);
-    assert!(matches!(stale, Err(NotDone::Another(..))));
-    let shown = book.summary().open[0].question.clone().unwrap();
-    approve(&mut book, shown.id).unwrap();
-    assert!(book.held[&id].incident.approval.is_some());
-    let (commit, _) = book.take();
-    let told: BTreeSet<String> = commit.outbox.iter().map(|out| out.id.clone()).collect();
-    let wanted = [1, 2].map(|number| format!("{id}/approval_wanted/{number}"));
-    assert_eq!(told, wanted.into());
-    assert!(
-        commit.outbox[1]
-            .body
-            .contains(&format!("nodeward approve {id}-2"))
-    );
-}
-
-#[tokio::test]
-async fn maintenance_ends_when_it_was_told_to_and_that_is_on_record() {
-    let case = Case::start("auto");
-    let on = |until| Order::MaintenanceOn {
-        reason: "disk swap".into(),
-        until,
-    };
-    let ends = Timestamp(Timestamp::now().0 + 300);
-    case.healing.operate("root", on(Some(ends))).await.unwrap();
-    let summary = case.healing.summary();
-    assert_eq!(summary.node, NodeState::Maintenance);
-    assert!(summary.maintenance.as_ref().unwrap().contains("disk swap"));
-    case.healing
-        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
-        .await
-        .unwrap();
-    // What waited for it is healed then.
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
-    assert!(case.healing.summary().maintenance.is_none());
-    let lines = case.lines();
-    let off = lines.iter().find(|l| l["data"]["did"] == "maintenance off");
-    assert_eq!(off.unwrap()["data"]["by"], "its end");
-}
-
-#[tokio::test]
-async fn an_incident_is_named_by_its_end_and_not_by_a_letter() {
-    let case = Case::start("approve");
-    case.healing
-        .deliver("am", delivery(1, vec![alert("here", 1, Status::Firing)]))
-        .await
-        .unwrap();
-    let summary = case
-        .until(|s| s.open.iter().any(|o| !o.refused_by.is_empty()))
-        .await;
-    let id = summary.open[0].id.to_string();
-    assert_eq!(summary.alerts[0].incidents[0].as_str(), id);
-    let short = case
-        .healing
-        .operate("ann", Order::Cancel(id.chars().take(3).collect()))
-        .await;
-    assert!(matches!(short, Err(NotDone::TooShort(_))));
-    let end = Order::Cancel(id.chars().skip(20).collect::<String>().to_lowercase());
-    let said = case.healing.operate("ann", end).await.unwrap();
-    assert!(said.contains(&id), "{said}");
 }
 
 #[tokio::test]

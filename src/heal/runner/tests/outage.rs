@@ -21,18 +21,6 @@ fn guarded(guards: &str) -> Rules {
     rules
 }
 
-pub(super) fn seen() -> Look {
-    Look {
-        confirm: Vec::new(),
-        busy: None,
-        witness: Ok(Some(json!(1))),
-        action: Ok(Rendered {
-            action: json!("restart"),
-            hash: "h".into(),
-        }),
-    }
-}
-
 /// Answers what a book wants of the world until it wants nothing more, and has each turn on record.
 fn follow(book: &mut Book, now: &mut Moment) {
     loop {
@@ -41,7 +29,7 @@ fn follow(book: &mut Book, now: &mut Moment) {
         let mut events = Vec::new();
         for (id, effect) in effects {
             match effect {
-                Effect::Look(asked) => events.push((id, Event::Looked(asked, seen()))),
+                Effect::Look(asked) => events.push((id, Event::Looked(asked, seen("it")))),
                 Effect::Act => events.push((id, Event::Done(1, Outcome::Done, Value::Null))),
                 Effect::Probe(asked) => {
                     events.push((id, Event::Probed(asked, Sight::Well, Value::Null)))
@@ -286,7 +274,7 @@ async fn how_the_world_looked_before_an_outage_is_not_acted_on_after_it() {
         assert_eq!(runner.book.held.len(), 1);
         let look = asked.recv().await.unwrap();
         runner.journal.sql(FULL).await;
-        look.send(seen()).unwrap();
+        look.send(seen("it")).unwrap();
         let answer = runner.answers.recv().await.unwrap();
         runner.turn(vec![answer]).await;
         assert!(runner.stuck && *hands.acted.lock().unwrap() == 0);
@@ -308,7 +296,7 @@ async fn who_looks_after_an_open_attempt_and_goes_wrong_leaves_it_unknown() {
     let now = runner.hands.now();
     runner.book.deliver("am", firing(1, 1), false, &now);
     runner.turn(Vec::new()).await;
-    asked.recv().await.unwrap().send(seen()).unwrap();
+    asked.recv().await.unwrap().send(seen("it")).unwrap();
     let answer = runner.answers.recv().await.unwrap();
     runner.turn(vec![answer]).await;
     drop(runner);
@@ -376,7 +364,7 @@ fn age_and_severity_are_those_of_the_alerts_that_fire() {
     let (id, Effect::Look(asked)) = effects.last().unwrap() else {
         panic!("{effects:?}");
     };
-    book.step(id, Event::Looked(*asked, seen()), &now);
+    book.step(id, Event::Looked(*asked, seen("it")), &now);
     assert!(
         matches!(held(&book).state, State::Intent { .. }),
         "{:?}",

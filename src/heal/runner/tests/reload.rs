@@ -10,18 +10,9 @@ fn what_was_seen_for_the_playbook_before_lets_the_new_one_do_nothing() {
     let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
     book.deliver("am", told, false, &now);
     let id = book.held.keys().next().unwrap().clone();
-    let looked = |book: &mut Book, hash: &str| {
-        let look = Look {
-            confirm: Vec::new(),
-            busy: None,
-            witness: Ok(Some(json!(1))),
-            action: Ok(Rendered {
-                action: json!({"restart": hash}),
-                hash: hash.into(),
-            }),
-        };
+    let looked = |book: &mut Book, action: &str| {
         let asked = book.held[&id].incident.asked;
-        book.step(&id, Event::Looked(asked, look), &now);
+        book.step(&id, Event::Looked(asked, seen(action)), &now);
     };
     let intends = |book: &Book| matches!(book.held[&id].incident.state, State::Intent { .. });
     looked(&mut book, "before");

@@ -20,7 +20,7 @@ impl Hands for Handed {
     }
 
     fn look(&self, _: Job) -> Later<Look> {
-        Box::pin(async { outage::seen() })
+        Box::pin(async { seen("it") })
     }
 
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
