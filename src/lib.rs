@@ -15,6 +15,7 @@
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
 //! | [`peer`] | clients of other programs: systemd, container engines, Alertmanager |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
+//! | [`gate`] | how a pool learns that this node is to be out of it, and that it is back |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |
 //! | [`notify`] | telling people and their systems: in order, at least once, one room a kind of receiver |
 //! | [`heal`] | from an alert to a verified repair: intake, playbooks, the incident machine, guards, the runner |
@@ -70,6 +71,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod dialect;
+pub mod gate;
 pub mod heal;
 pub mod host;
 pub mod journal;

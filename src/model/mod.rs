@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod duration;
+pub mod hold;
 pub mod id;
 pub mod kinds;
 pub mod moment;
