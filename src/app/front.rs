@@ -19,7 +19,8 @@ pub(super) struct Front {
 impl Operator for Front {
     fn state(&self) -> serde_json::Value {
         let healing = self.door.is_open().then(|| self.door.summary());
-        self.status.json(healing.as_deref())
+        self.status
+            .json(healing.as_deref(), self.door.counts().as_ref())
     }
 
     fn checks(&self) -> Vec<(Arc<str>, Check, State)> {

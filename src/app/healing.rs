@@ -26,7 +26,7 @@ use crate::heal::reconcile;
 use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
 use crate::heal::world::{Reach, World};
 use crate::host::Clock;
-use crate::journal::{Journal, Restored};
+use crate::journal::{Counts, Journal, Restored};
 use crate::notify::{self, Notifiers};
 use crate::peer::{container, systemd};
 use reconciling::Reconciling;
@@ -42,6 +42,7 @@ pub struct Door(RwLock<Option<Inside>>);
 struct Inside {
     healing: Healing,
     notifiers: Notifiers,
+    journal: Journal,
     /// Where the journal lies.
     directory: PathBuf,
 }
@@ -68,6 +69,12 @@ impl Door {
     #[must_use]
     pub fn journal(&self) -> Option<PathBuf> {
         self.look(|inside| inside.directory.clone())
+    }
+
+    /// What the journal counted, if there is one.
+    #[must_use]
+    pub fn counts(&self) -> Option<Counts> {
+        self.look(|inside| inside.journal.counts())
     }
 
     /// What there is to see of it; nothing but a healthy node while it is shut.
@@ -246,6 +253,7 @@ impl Heal {
         self.door.set(Some(Inside {
             healing: healing.clone(),
             notifiers: notifiers.clone(),
+            journal: opened.journal.clone(),
             directory: opened.directory.clone(),
         }));
         let anew = Arc::new(Notify::new());

@@ -24,7 +24,7 @@ use super::healing::Heal;
 use super::listeners::Listeners;
 use super::status::Status;
 use super::tail::Aim;
-use super::told::{Hooked, Passive, Pushed, Refused, Reload, Served};
+use super::told::{Hooked, Passive, Pushed, Recorded, Refused, Reload, Served};
 use super::{BadSettings, Flags, House, Settings};
 use crate::check::Checks;
 use crate::dialect::Told;
@@ -199,6 +199,7 @@ impl Running {
             ..Inbox::default()
         };
         let door = Arc::clone(&healing.door);
+        let counts = Arc::clone(&healing.door);
         let told: Vec<Arc<dyn Told>> = vec![
             Arc::clone(&reload) as Arc<dyn Told>,
             Arc::new(Served {
@@ -217,6 +218,7 @@ impl Running {
             Arc::clone(&checks) as Arc<dyn Told>,
             Arc::clone(&healing.door) as Arc<dyn Told>,
             Arc::new(Shown(move || door.summary())),
+            Arc::new(Recorded::new(move || counts.counts())),
         ];
         let (series, desk, asked) = (told.clone(), inbox.clone(), Some(Arc::clone(&api)));
         let house = Arc::new(House::with(&settings, series, desk, asked, None)?);

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::told::Reload;
 use crate::heal::runner::{NodeState, Summary};
+use crate::journal::Counts;
 
 /// The state of the running process.
 #[derive(Debug)]
@@ -47,9 +48,9 @@ impl Status {
         };
     }
 
-    /// The state as JSON, with what there is to see of healing, if it is on; without it, the node is healthy.
+    /// The state as JSON, with what there is to see of healing and of its journal, if it is on; without it, the node is healthy.
     #[must_use]
-    pub fn json(&self, healing: Option<&Summary>) -> serde_json::Value {
+    pub fn json(&self, healing: Option<&Summary>, journal: Option<&Counts>) -> serde_json::Value {
         let last = self.reload.last();
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -68,6 +69,20 @@ impl Status {
                 "last_reload_success_timestamp_seconds": seconds(last.succeeded_at),
             },
             "healing": healing,
+            "journal": journal.map(kept),
         })
     }
+}
+
+/// The journal, for people.
+fn kept(counts: &Counts) -> serde_json::Value {
+    let failing = counts.failing.as_ref();
+    json!({
+        "records": counts.kept,
+        "size_bytes": counts.size,
+        "failing": failing.map(|failing| json!({
+            "since": failing.since.to_string(),
+            "why": failing.why,
+        })),
+    })
 }

@@ -160,6 +160,15 @@ pub(super) fn status(matches: &ArgMatches) -> Exit {
     if state.pointer("/config/last_reload_successful") == Some(&Value::Bool(false)) {
         lines.push("the last reload was refused: see the log, or nodeward validate".into());
     }
+    if state
+        .pointer("/journal/failing")
+        .is_some_and(Value::is_object)
+    {
+        let (since, why) = (text("/journal/failing/since"), text("/journal/failing/why"));
+        lines.push(format!(
+            "nothing can be put on record since {since}, so nothing is healed and webhooks are answered 503: {why}"
+        ));
+    }
     if let Some(healing) = state.get("healing").filter(|h| h.is_object()) {
         lines.extend(healed(healing));
     }

@@ -40,6 +40,18 @@ impl<const B: usize> Default for Distribution<B> {
 }
 
 impl<const B: usize> Distribution<B> {
+    /// Of values that were counted elsewhere: how many fell into each bucket and into none below it, and beyond the last, and their sum.
+    #[must_use]
+    pub const fn of(within: [u64; B], beyond: u64, sum: f64) -> Self {
+        let exemplars = BTreeMap::new();
+        Self {
+            within,
+            beyond,
+            sum,
+            exemplars,
+        }
+    }
+
     /// Counts a value; `bounds` are the upper ones, each part of its bucket, in rising order.
     pub fn add(&mut self, bounds: &[f64; B], value: f64) {
         let mut places = self.within.iter_mut().zip(bounds);

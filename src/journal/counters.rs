@@ -1,6 +1,16 @@
 //! What the journal counts of itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::CommitError;
+use crate::model::moment::Timestamp;
+
+/// Upper bounds of how long a transaction took, in seconds.
+pub const COMMIT_BOUNDS: [f64; 10] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0,
+];
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -16,10 +26,24 @@ pub(super) struct Counters {
     pub pruned: AtomicU64,
     pub undelivered: AtomicU64,
     pub size: AtomicU64,
+    pub kept: AtomicU64,
+    within: [AtomicU64; COMMIT_BOUNDS.len() + 1],
+    /// Microseconds.
+    took: AtomicU64,
+    failing: Mutex<Option<Failing>>,
+}
+
+/// Nothing can be put on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// Since then.
+    pub since: Timestamp,
+    /// Why the last try failed.
+    pub why: Arc<str>,
 }
 
 /// Counts since the start, as of one instant.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counts {
     /// Commits that are durable.
     pub commits: u64,
@@ -43,6 +67,14 @@ pub struct Counts {
     pub undelivered: u64,
     /// Bytes in use in the database file.
     pub size: u64,
+    /// Records that are there.
+    pub kept: u64,
+    /// Transactions by how long they took: up to each of [`COMMIT_BOUNDS`] and beyond the bound before it; the last without a bound.
+    pub within: [u64; COMMIT_BOUNDS.len() + 1],
+    /// Seconds that they took together.
+    pub took: f64,
+    /// Nothing can be put on record, as far as the last try tells.
+    pub failing: Option<Failing>,
 }
 
 impl Counters {
@@ -60,7 +92,42 @@ impl Counters {
             pruned: get(&self.pruned),
             undelivered: get(&self.undelivered),
             size: get(&self.size),
+            kept: get(&self.kept),
+            within: std::array::from_fn(|place| self.within.get(place).map_or(0, get)),
+            took: Duration::from_micros(get(&self.took)).as_secs_f64(),
+            failing: self.failing().clone(),
         }
+    }
+
+    fn failing(&self) -> std::sync::MutexGuard<'_, Option<Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the last try failed.
+    pub fn fails(&self) -> bool {
+        self.failing().is_some()
+    }
+
+    /// Takes note of a transaction that is on the disk.
+    pub fn written(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let place = COMMIT_BOUNDS.iter().position(|bound| seconds <= *bound);
+        if let Some(count) = self.within.get(place.unwrap_or(COMMIT_BOUNDS.len())) {
+            add(count, 1);
+        }
+        add(
+            &self.took,
+            u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        );
+    }
+
+    /// Takes note of whether anything could be put on record.
+    pub fn tried(&self, failed: Option<&CommitError>, now: Timestamp) {
+        let mut failing = self.failing();
+        *failing = failed.map(|error| Failing {
+            since: failing.as_ref().map_or(now, |before| before.since),
+            why: error.to_string().into(),
+        });
     }
 }
 

@@ -63,6 +63,8 @@ impl Journal {
         let restored = restore::read(&connection).map_err(database)?;
         let age = Age::restore(&connection, &clock()).map_err(database)?;
         let counters = Arc::<Counters>::default();
+        let kept = restore::records(&connection).map_err(database)?;
+        add(&counters.kept, kept);
         let (orders, received) = mpsc::unbounded_channel();
         let writer = Writer::new(
             connection,
@@ -135,6 +137,12 @@ impl Journal {
     #[must_use]
     pub fn head(&self) -> watch::Receiver<i64> {
         self.head.clone()
+    }
+
+    /// Whether nothing can be put on record, as far as the last try tells. An empty commit tries anew.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.counters.fails()
     }
 
     /// What was counted since the start.

@@ -30,7 +30,7 @@ mod writer;
 
 pub use chain::{Hash, Head, exported};
 pub use commit::{Commit, Committed, EpisodeRow, IncidentRow, Outgoing, Sent, Undelivered};
-pub use counters::Counts;
+pub use counters::{COMMIT_BOUNDS, Counts, Failing};
 pub use entry::{Entry, Kind};
 pub use error::{CommitError, OpenError, ReadError};
 pub use handle::{Clock, Journal};

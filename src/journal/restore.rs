@@ -98,6 +98,13 @@ pub(super) fn list<T>(
         .collect()
 }
 
+/// How many records there are: there are no gaps.
+pub(super) fn records(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql =
+        "SELECT coalesce((SELECT max(seq) FROM entries) - (SELECT min(seq) FROM entries) + 1, 0)";
+    connection.query_row(sql, (), |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
+}
+
 pub(super) fn settings(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
     let all = list(
         connection,

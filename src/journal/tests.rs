@@ -315,13 +315,33 @@ async fn a_full_disk_is_told_and_over_once_there_is_room() {
     assert_eq!(small.unwrap().seq, 2);
     assert!(matches!(full, Err(CommitError::Full(_))), "{full:?}");
     assert_eq!(journal.counts().full, 1);
+    assert!(!journal.fails(), "the other one was written");
     journal.sql("PRAGMA max_page_count = 4000").await;
     assert_eq!(journal.commit(large()).await.unwrap().seq, 3);
     journal.sql("PRAGMA query_only = ON").await;
-    let refused = journal.commit(Commit::of(entry("x"))).await;
-    assert!(matches!(refused, Err(CommitError::Full(_))), "{refused:?}");
+    for at in [10, 20] {
+        bench.now.fetch_add(10, Ordering::Relaxed);
+        let refused = journal.commit(Commit::of(entry("x"))).await;
+        assert!(
+            matches!(refused, Err(CommitError::Full(_))),
+            "{refused:?} at {at}"
+        );
+    }
+    let failing = journal.counts().failing.unwrap();
+    assert_eq!(failing.since.0, bench.now.load(Ordering::Relaxed) - 10);
+    assert!(failing.why.contains("no room"), "{failing:?}");
+    // Nothing to say is a try all the same.
+    assert!(journal.commit(Commit::default()).await.is_err());
+    assert!(journal.fails());
     journal.sql("PRAGMA query_only = OFF").await;
+    journal.commit(Commit::default()).await.unwrap();
+    assert!(!journal.fails());
     assert_eq!(journal.commit(Commit::of(entry("x"))).await.unwrap().seq, 4);
+    let counts = journal.counts();
+    assert_eq!((counts.kept, counts.entries), (4, 4));
+    assert_eq!(counts.within.iter().sum::<u64>(), counts.transactions);
+    journal.close().await;
+    assert_eq!(bench.open().0.counts().kept, 4);
 }
 
 #[tokio::test]

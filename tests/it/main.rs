@@ -17,6 +17,7 @@ mod crash;
 mod demo;
 mod dependencies;
 mod examples;
+mod full;
 mod generated;
 mod grafana_hook;
 mod healing;

@@ -2,6 +2,7 @@
 
 mod build;
 mod hooked;
+mod journal;
 mod passive;
 mod process;
 mod pushed;
@@ -12,6 +13,7 @@ mod served;
 
 pub use build::Build;
 pub use hooked::Hooked;
+pub use journal::Recorded;
 pub use passive::Passive;
 pub use process::Process;
 pub use pushed::Pushed;
@@ -33,6 +35,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
         crate::check::FAMILIES,
         crate::heal::told::FAMILIES,
         hooked::FAMILIES,
+        journal::FAMILIES,
         crate::notify::FAMILIES,
         passive::FAMILIES,
         process::FAMILIES,
@@ -50,6 +53,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
 pub fn instruments() -> Vec<&'static dyn Named> {
     [
         pushed::INSTRUMENTS,
+        journal::INSTRUMENTS,
         crate::check::INSTRUMENTS,
         crate::notify::INSTRUMENTS,
         crate::heal::told::INSTRUMENTS,
@@ -62,10 +66,15 @@ pub fn keys_of(config: &Config) -> impl Iterator<Item = &'static ItemDescriptor>
     let checks = !config.checks.is_empty();
     let healing = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
     let checks = crate::check::KEYS.iter().filter(move |_| checks);
-    checks.chain(crate::heal::told::KEYS.iter().filter(move |_| healing))
+    let healing = crate::heal::told::KEYS
+        .iter()
+        .chain(journal::KEYS)
+        .filter(move |_| healing);
+    checks.chain(healing)
 }
 
 /// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.
 pub fn keys() -> impl Iterator<Item = &'static ItemDescriptor> {
-    crate::check::KEYS.iter().chain(crate::heal::told::KEYS)
+    let checks = crate::check::KEYS.iter();
+    checks.chain(crate::heal::told::KEYS).chain(journal::KEYS)
 }

@@ -159,7 +159,7 @@ struct Runner {
     ending: bool,
     /// Actions under way in processes of ours.
     acts: HashMap<IncidentId, Stopper>,
-    /// The last turn could not be put on record: what is due stays due, and must not be tried without a pause.
+    /// The last turn could not be put on record: what is due stays due, and is tried again after a pause.
     stuck: bool,
     summary: Arc<std::sync::RwLock<Arc<Summary>>>,
 }
@@ -218,10 +218,8 @@ impl Runner {
         forget.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let mut wake = self.book.wake(&self.hands.now());
-            if !self.begun {
+            if !self.begun || self.stuck {
                 wake = AGAIN;
-            } else if self.stuck {
-                wake = wake.max(AGAIN);
             }
             let mut batch = Vec::new();
             tokio::select! {
@@ -362,14 +360,18 @@ impl Runner {
         }
         let (commit, effects) = self.book.take();
         let tells = !commit.outbox.is_empty();
-        let failed = if commit == Commit::default() {
+        // While nothing can be put on record it is tried with nothing to say, too: whoever looks is told when there is room again.
+        let failed = if commit == Commit::default() && !self.stuck {
             None
         } else {
             self.journal.commit_waiting(commit).await.err()
         };
-        self.stuck = failed.is_some();
+        let stood = std::mem::replace(&mut self.stuck, failed.is_some());
         match failed {
             None => {
+                if stood {
+                    tracing::info!("the journal can be written again: healing goes on");
+                }
                 self.book.keep();
                 self.begun = true;
                 if tells {
@@ -386,7 +388,9 @@ impl Runner {
                 self.stop_cancelled();
             }
             Some(error) => {
-                tracing::error!(%error, "healing stands still: the journal cannot be written (state, journal)");
+                if !stood {
+                    tracing::error!(%error, "healing stands still: the journal cannot be written (state, journal)");
+                }
                 self.book.undo();
                 for reply in replies {
                     reply.send(Some(&error));

@@ -49,6 +49,8 @@ async fn old_records_go_and_their_last_hash_stays() {
     assert_eq!((left.floor.seq, left.floor.hash), (1_200, hashes[1_199]));
     assert_eq!((left.head.seq, left.head.hash), (1_201, new.hash));
     assert_eq!(journal.counts().pruned, 1_200);
+    let kept = u64::try_from(bench.lines().len()).unwrap();
+    assert_eq!(journal.counts().kept, kept);
 
     // Anchors of what was deleted prove nothing and are no fault, as long as a later one is found.
     let mut anchors = Anchors::default();
