@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Ask, Kind, Outcome, Prober, World};
-use crate::net::connect::connect;
+use crate::net::connect::{connect, is_ours};
 use crate::net::endpoint::Place;
 use crate::net::resolve::Resolver;
+use crate::net::tls;
 
 /// A TCP port or Unix socket takes a connection, which is closed at once.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -57,7 +59,25 @@ impl Prober for Connecting {
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 Outcome::silent(format!("timed out: no connection to {place}"))
             }
-            Err(error) => Outcome::silent(format!("cannot connect to {place}: {error}")),
+            Err(error) => {
+                let why = format!("cannot connect to {place}: {error}");
+                match is_ours(&error) {
+                    true => Outcome::blind(why),
+                    false => Outcome::silent(why),
+                }
+            }
         }
+    }
+}
+
+/// Whether TLS can be spoken to `host` from here; else nothing can be said of what answers there.
+pub(super) async fn ready(
+    tls: &tls::Connector,
+    host: &str,
+    deadline: Instant,
+) -> Result<(), Outcome> {
+    match timeout_at(deadline, tls.ready(host)).await {
+        Ok(ready) => ready.map_err(|why| Outcome::blind(format!("cannot speak TLS: {why}"))),
+        Err(_) => Err(Outcome::late("the files of tls were not read")),
     }
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::incident::{Approval, Incident};
 use super::plan::{Count, Limits, Mode, Plan, doubled};
-use super::sight::Sight;
 use crate::model::alert::Status;
 use crate::model::duration::Period;
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
+use crate::model::sight::Sight;
 
 /// A reason not to act. What is said of it elsewhere is its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

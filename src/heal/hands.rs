@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::guards::Look;
 use super::job::Job;
 use super::machine::{After, Outcome};
-use super::sight::Sight;
 use crate::model::moment::Moment;
+use crate::model::sight::Sight;
 
 /// An answer that takes its time.
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;

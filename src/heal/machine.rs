@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::guards::{Guard, Look, Standing};
 use super::incident::{Approval, Cause, Incident, State};
 use super::plan::{Mode, Plan};
-use super::sight::Sight;
 use crate::journal::Kind;
 use crate::model::alert::{Episode, Status};
 use crate::model::moment::{Deadline, Moment};
 use crate::model::notice::What;
+use crate::model::sight::Sight;
 
 /// How long a look or a round of probes may stay unanswered before it is asked for again.
 pub const PATIENCE: Duration = Duration::from_secs(30);

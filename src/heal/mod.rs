@@ -35,7 +35,6 @@ pub mod playbook;
 pub mod reconcile;
 pub mod run;
 pub mod runner;
-pub mod sight;
 pub mod told;
 mod turn;
 pub mod words;

@@ -15,12 +15,12 @@ use super::incident::State;
 use super::job::Job;
 use super::machine::{After, Outcome};
 use super::playbook::Probe;
-use super::sight::Sight;
 use crate::action::{self, Strength};
 use crate::check::{self, Checks};
 use crate::host::Clock;
 use crate::model::duration::Period;
 use crate::model::moment::Moment;
+use crate::model::sight::Sight;
 
 /// How long one round of probes may take: it is asked for again after the machine's patience.
 const ROUND: Duration = Duration::from_secs(25);

@@ -12,6 +12,7 @@ pub mod notice;
 pub mod pattern;
 pub mod secret;
 pub mod severity;
+pub mod sight;
 pub mod size;
 pub mod target;
 pub mod terminal;

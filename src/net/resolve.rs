@@ -44,6 +44,9 @@ pub enum LookupError {
          name servers answer? An IP address in its place needs none"
     )]
     Busy(String),
+    /// It is known, and has no address.
+    #[error("the name {0:?} has no address")]
+    Nowhere(String),
     /// There is no thread to look it up on.
     #[error("the name {0:?} was not looked up: the system gives no thread ({1})")]
     NoThread(String, Arc<io::Error>),

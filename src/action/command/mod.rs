@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::apart::apart;
@@ -21,7 +21,7 @@ use super::{
     Action, Looked, Order, Outcome, Permission, Site, Stop, Strength, Witness, Word, World,
 };
 use crate::model::target::Target;
-use group::{Ended, Group, Run};
+use group::{Ended, Group, NotStarted, Run};
 
 pub use test::Test;
 
@@ -51,6 +51,15 @@ impl Command {
             (Some(Word::Fixed(_)), Some(program)) if program.starts_with('/') => Ok(words),
             _ => Err("argv does not begin with the absolute path of a program".to_owned()),
         }
+    }
+
+    /// The program, and how it is run.
+    fn run(&self, order: &Order<'_>) -> Result<(String, Run), String> {
+        let argv = self.words(order)?;
+        let program = argv.first().cloned().unwrap_or_default();
+        let environment = environment(order).into();
+        let run = Run::new(argv, environment, crate::host::root_alone_can_change);
+        Ok((program, run))
     }
 
     fn mark(&self, order: &Order<'_>) -> Option<PathBuf> {
@@ -137,13 +146,10 @@ impl Action for Command {
         order: &Order<'_>,
         started: impl FnOnce(Value) + Send,
     ) -> Outcome {
-        let argv = match self.words(order) {
-            Ok(argv) => argv,
+        let (program, run) = match self.run(order) {
+            Ok(run) => run,
             Err(why) => return Outcome::failed(why),
         };
-        let program = argv.first().cloned().unwrap_or_default();
-        let environment = environment(order).into();
-        let run = Run::new(argv, environment, crate::host::root_alone_can_change);
         carry_out(&program, run, order.timeout, order.stop, started).await
     }
 
@@ -152,7 +158,59 @@ impl Action for Command {
     }
 }
 
+/// A program that came to an end, or nearly so.
+struct Ran {
+    ended: Ended,
+    /// What it wrote, and how it ended.
+    detail: Value,
+}
+
 /// Runs a program to its end, or until its time is over or it is to stop.
+async fn ran(
+    run: Run,
+    timeout: Duration,
+    stop: &Stop,
+    started: impl FnOnce(Value) + Send,
+) -> Result<Ran, NotStarted> {
+    let until = Instant::now() + timeout;
+    let mut group = Group::start(run, until).await?;
+    started(json!({"pid": group.pid()}));
+    let ended = group.wait(until, stop).await;
+    let output = group.output().await;
+    let mut detail = Map::new();
+    detail.insert("output".into(), output.text().into());
+    detail.insert("dropped".into(), output.dropped().into());
+    match ended {
+        Ended::Exit(code) => drop(detail.insert("exit".into(), code.into())),
+        Ended::Signal(signal) => drop(detail.insert("signal".into(), signal.into())),
+        Ended::Stopped(with) => drop(detail.insert("stopped_with".into(), with.into())),
+        Ended::Stuck => {}
+    }
+    let detail = Value::Object(detail);
+    Ok(Ran { ended, detail })
+}
+
+/// What is said of a program that had not even been started in time.
+fn late(program: &str, timeout: Duration) -> String {
+    format!("{program} had not been started within {timeout:?}: its file system does not answer")
+}
+
+/// What is said of a program's end.
+fn told(program: &str, ended: &Ended, timeout: Duration, stop: &Stop) -> String {
+    let ran = if stop.is_told() {
+        format!("{program} was under way when nodeward ended or its incident was cancelled")
+    } else {
+        format!("{program} ran longer than {timeout:?}")
+    };
+    match ended {
+        Ended::Exit(code) => format!("{program} ended with exit status {code}"),
+        Ended::Signal(signal) => format!("{program} was ended by signal {signal}"),
+        Ended::Stopped(with) => format!("{ran} and was ended with {with}"),
+        Ended::Stuck => format!("{ran}, and SIGKILL did not end it"),
+    }
+}
+
+/// Runs a program for what it does.
 async fn carry_out(
     program: &str,
     run: Run,
@@ -160,60 +218,16 @@ async fn carry_out(
     stop: &Stop,
     started: impl FnOnce(Value) + Send,
 ) -> Outcome {
-    let until = Instant::now() + timeout;
-    let mut group = match Group::start(run, until).await {
-        Ok(group) => group,
-        Err(group::NotStarted::Refused(why)) => return Outcome::failed(why),
-        Err(group::NotStarted::Late) => {
-            return Outcome::unknown(format!(
-                "{program} had not been started within {timeout:?}: its file system does not answer"
-            ));
-        }
+    let Ran { ended, detail } = match ran(run, timeout, stop, started).await {
+        Ok(ran) => ran,
+        Err(NotStarted::Refused(why)) => return Outcome::failed(why),
+        Err(NotStarted::Late) => return Outcome::unknown(late(program, timeout)),
     };
-    started(json!({"pid": group.pid()}));
-    let ended = group.wait(until, stop).await;
-    let output = group.output().await;
-    let mut detail = json!({"output": output.text(), "dropped": output.dropped()});
-    let mut note = |key: &str, value: Value| {
-        if let Some(detail) = detail.as_object_mut() {
-            detail.insert(key.to_owned(), value);
-        }
-    };
-    let ran = if stop.is_told() {
-        format!("{program} was under way when nodeward ended or its incident was cancelled")
-    } else {
-        format!("{program} ran longer than {timeout:?}")
-    };
+    let why = told(program, &ended, timeout, stop);
     match ended {
-        Ended::Exit(0) => {
-            note("exit", 0.into());
-            Outcome::Done(detail)
-        }
-        Ended::Exit(code) => {
-            note("exit", code.into());
-            Outcome::Failed {
-                why: format!("{program} ended with exit status {code}"),
-                detail,
-            }
-        }
-        Ended::Signal(signal) => {
-            note("signal", signal.into());
-            Outcome::Failed {
-                why: format!("{program} was ended by signal {signal}"),
-                detail,
-            }
-        }
-        Ended::Stopped(with) => {
-            note("stopped_with", with.into());
-            Outcome::Unknown {
-                why: format!("{ran} and was ended with {with}"),
-                detail,
-            }
-        }
-        Ended::Stuck => Outcome::Unknown {
-            why: format!("{ran}, and SIGKILL did not end it"),
-            detail,
-        },
+        Ended::Exit(0) => Outcome::Done(detail),
+        Ended::Exit(_) | Ended::Signal(_) => Outcome::Failed { why, detail },
+        Ended::Stopped(_) | Ended::Stuck => Outcome::Unknown { why, detail },
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Command;
-use crate::action::{Action, Order, Outcome, Site, Word, World};
+use super::group::{Ended, NotStarted};
+use super::{Command, Ran, late, ran, told};
+use crate::action::{Action, Order, Site, Word};
 use crate::model::duration::Period;
+use crate::model::sight::Sight;
 
 /// The longest that a round of probes may wait for one program.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -62,17 +64,27 @@ impl Test {
         }
     }
 
-    /// Runs it: whether it says that all is well, and what was seen.
-    pub async fn run(&self, world: &World, order: &Order<'_>) -> (bool, String) {
-        let order = Order {
-            timeout: self.timeout.get(),
-            ..*order
+    /// Runs it: what it says, and what was seen. A program that does not run, or is ended by a signal before it has said anything,
+    /// tells nothing.
+    pub async fn run(&self, order: &Order<'_>) -> (Sight, String) {
+        let timeout = self.timeout.get();
+        let (program, run) = match self.command().run(order) {
+            Ok(run) => run,
+            Err(why) => return (Sight::Blind, why),
         };
-        match self.command().act(world, &order, |_| ()).await {
-            Outcome::Done(detail) => (true, seen("exit status 0".into(), &detail)),
-            Outcome::Failed { why, detail } | Outcome::Unknown { why, detail } => {
-                (false, seen(why, &detail))
+        let Ran { ended, detail } = match ran(run, timeout, order.stop, |_| ()).await {
+            Ok(ran) => ran,
+            Err(NotStarted::Refused(why)) => return (Sight::Blind, why),
+            Err(NotStarted::Late) => return (Sight::Blind, late(&program, timeout)),
+        };
+        let why = told(&program, &ended, timeout, order.stop);
+        match ended {
+            Ended::Exit(0) => (Sight::Well, seen("exit status 0".into(), &detail)),
+            Ended::Signal(_) => (Sight::Blind, seen(why, &detail)),
+            Ended::Stopped(_) | Ended::Stuck if order.stop.is_told() => {
+                (Sight::Blind, seen(why, &detail))
             }
+            Ended::Exit(_) | Ended::Stopped(_) | Ended::Stuck => (Sight::Ill, seen(why, &detail)),
         }
     }
 }

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::action::Stopper;
 use crate::action::tests::{Case, label};
+use crate::model::sight::Sight;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -264,4 +265,54 @@ async fn a_mark_is_a_strong_witness() {
         .witness
         .unwrap();
     assert!(before.is_some() && before != after);
+}
+
+#[tokio::test]
+async fn a_test_says_well_or_ill_only_when_its_program_did() {
+    let case = Case::default();
+    let stopped = Stopper::new();
+    stopped.0.stop();
+    for (argv, stop, sight, says) in [
+        (json!(["/bin/true"]), None, Sight::Well, "exit status 0"),
+        (
+            json!(["/bin/sh", "-c", "exit 127"]),
+            None,
+            Sight::Ill,
+            "exit status 127",
+        ),
+        (
+            json!(["/bin/sleep", "1000"]),
+            None,
+            Sight::Ill,
+            "longer than 1s",
+        ),
+        (
+            json!(["/bin/sh", "-c", "kill -9 $$"]),
+            None,
+            Sight::Blind,
+            "signal 9",
+        ),
+        (
+            json!(["/bin/x", {"from": "other"}]),
+            None,
+            Sight::Blind,
+            "no label",
+        ),
+        (
+            json!(["/bin/sleep", "1000"]),
+            Some(&stopped.1),
+            Sight::Blind,
+            "under way",
+        ),
+    ] {
+        let timeout = if says.contains("1s") { "1s" } else { "10s" };
+        let test: Test = serde_json::from_value(json!({"argv": argv, "timeout": timeout})).unwrap();
+        let mut order = case.order();
+        if let Some(stop) = stop {
+            order.stop = stop;
+        }
+        let (seen, why) = test.run(&order).await;
+        assert_eq!(seen, sight, "{argv}: {why}");
+        assert!(why.contains(says), "{argv}: {why}");
+    }
 }

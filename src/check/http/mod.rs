@@ -13,11 +13,12 @@ use hyper::Method;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::tcp::ready;
 use super::{Ask, Kind, Outcome, Prober, World};
 use crate::model::duration::Period;
 use crate::model::size::Size;
 use crate::net::client::{Client, Error, Limits, Protocol, Request, Response};
-use crate::net::endpoint::Endpoint;
+use crate::net::endpoint::{Endpoint, Place};
 use crate::net::tls;
 
 pub use statuses::Statuses;
@@ -163,14 +164,12 @@ impl Kind for Http {
         for (name, value) in &self.request_headers {
             request = request.header(name, value);
         }
+        let endpoint = self.endpoint()?;
+        let tls = tls::Connector::new(self.tls.clone().unwrap_or_default());
+        let client = Client::new(endpoint, Protocol::Http1, limits, world.resolver.clone());
         Ok(Box::new(Asking {
-            client: Client::new(
-                self.endpoint()?,
-                Protocol::Http1,
-                limits,
-                world.resolver.clone(),
-            )
-            .trusting(tls::Connector::new(self.tls.clone().unwrap_or_default())),
+            client: client.trusting(tls.clone()),
+            tls,
             request,
             options: self.clone(),
         }))
@@ -179,6 +178,7 @@ impl Kind for Http {
 
 struct Asking {
     client: Client,
+    tls: tls::Connector,
     request: Request,
     options: Http,
 }
@@ -186,6 +186,12 @@ struct Asking {
 #[async_trait]
 impl Prober for Asking {
     async fn probe(&self, ask: Ask) -> Outcome {
+        let endpoint = self.client.endpoint();
+        if let (true, Place::Tcp { host, .. }) = (endpoint.is_secure(), endpoint.place())
+            && let Err(blind) = ready(&self.tls, host, ask.deadline).await
+        {
+            return blind;
+        }
         let began = Instant::now();
         let left = ask.deadline.saturating_duration_since(began);
         let mut request = self.request.clone().within(left);
@@ -195,6 +201,7 @@ impl Prober for Asking {
         match self.client.send(request).await {
             Ok(response) => self.options.judge(&response, began.elapsed()),
             Err(late @ Error::TimedOut { .. }) => Outcome::silent(format!("timed out: {late}")),
+            Err(error) if error.is_ours() => Outcome::blind(error.told()),
             Err(error) => Outcome::silent(error.told()),
         }
     }

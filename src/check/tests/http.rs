@@ -149,6 +149,8 @@ async fn a_server_that_hangs_floods_or_breaks_off_fails_in_time() {
         said.why
     );
 
+    assert!(!said.blind, "silence tells how it is");
+
     let slow_head = server(|mut stream, _| async move {
         loop {
             stream.write_all(b"H").await.ok()?;
@@ -191,6 +193,28 @@ async fn a_server_that_hangs_floods_or_breaks_off_fails_in_time() {
     let garbage = saying("SSH-2.0-OpenSSH_9.2\r\n").await;
     let said = probe(json!({"http": {"url": garbage}}), &world).await;
     assert!(!said.ok && said.why.contains("valid HTTP"), "{}", said.why);
+}
+
+#[tokio::test]
+async fn a_name_server_that_hangs_says_nothing_of_the_server() {
+    let (release, hang) = std::sync::mpsc::channel::<()>();
+    let hang = std::sync::Mutex::new(hang);
+    let resolver = Resolver::over(move |_| {
+        hang.lock().unwrap().recv().ok();
+        Ok(Vec::new())
+    });
+    let world = over(Host::default(), resolver);
+    let said = within(
+        SOON,
+        json!({"http": {"url": "http://hangs.invalid/"}}),
+        &world,
+    )
+    .await;
+    assert!(
+        said.blind && said.why.contains("could not be looked up in time"),
+        "{said:?}"
+    );
+    drop(release);
 }
 
 #[tokio::test]
@@ -260,8 +284,25 @@ async fn a_certificate_must_be_for_the_name_and_of_a_trusted_authority() {
         ),
     ] {
         let seen = probe(probed, &world).await;
-        assert!(!seen.ok && seen.why.contains(why), "{seen:?}");
+        assert!(
+            !seen.ok && !seen.blind && seen.why.contains(why),
+            "{seen:?}"
+        );
     }
+    // Here when the config was read, and gone when the first probe needs it.
+    let gone = place.path("gone.pem");
+    std::fs::copy(place.path("ca.pem"), &gone).unwrap();
+    let options = check(json!({"http": {"url": url, "tls": {"ca_file": gone}}}));
+    let options = Options::from([("it".to_owned(), options)]);
+    assert_eq!(faults(&options), []);
+    std::fs::remove_file(&gone).unwrap();
+    let plan = Plan::new(&options, &world).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let seen = plan.probe("it", deadline).await.unwrap();
+    assert!(
+        seen.blind && seen.why.contains("tls.ca_file: cannot read"),
+        "{seen:?}"
+    );
     let bad = check(json!({"http": {"url": "http://x", "tls": {"ca_file": "gone.pem"}}}));
     let bad = faults(&Options::from([("it".to_owned(), bad)]));
     let keys: Vec<_> = bad.iter().map(|fault| fault.keys.join(".")).collect();

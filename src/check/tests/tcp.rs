@@ -14,6 +14,7 @@ async fn a_port_that_somebody_listens_on_passes_though_nobody_accepts() {
     drop(listener);
     let said = probe(json!({"tcp": {"address": address}}), &world()).await;
     assert!(!said.ok && said.why.contains("refused"), "{}", said.why);
+    assert!(!said.blind, "a refusal tells how it is");
 }
 
 #[tokio::test]
@@ -36,10 +37,26 @@ async fn a_full_queue_times_out() {
     )
     .await;
     assert!(
-        !said.ok && said.why.starts_with("timed out"),
+        !said.ok && !said.blind && said.why.starts_with("timed out"),
         "{}",
         said.why
     );
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_looked_up_says_nothing_of_the_service() {
+    let failing = Resolver::over(|_| Err(std::io::Error::other("no name server")));
+    let nowhere = Resolver::over(|_| Ok(Vec::new()));
+    for (resolver, why) in [(failing, "no name server"), (nowhere, "has no address")] {
+        let world = over(Host::default(), resolver);
+        for options in [
+            json!({"tcp": {"address": "web.invalid:80"}}),
+            json!({"http": {"url": "http://web.invalid/"}}),
+        ] {
+            let said = probe(options, &world).await;
+            assert!(said.blind && !said.ok && said.why.contains(why), "{said:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -58,7 +75,7 @@ async fn a_name_server_that_hangs_times_out_and_holds_nobody() {
     )
     .await;
     assert!(
-        !said.ok && said.why.contains("could not be looked up in time"),
+        said.blind && said.why.contains("could not be looked up in time"),
         "{}",
         said.why
     );

@@ -7,10 +7,10 @@ use super::{RECOVERY, Stepping};
 use crate::action::Strength;
 use crate::heal::incident::{Cause, State};
 use crate::heal::plan::Mode;
-use crate::heal::sight::Sight;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
 use crate::model::notice::What;
+use crate::model::sight::Sight;
 
 impl Stepping<'_> {
     pub(super) fn probed(&mut self, asked: u32, sight: Sight, data: Value) {

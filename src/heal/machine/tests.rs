@@ -12,10 +12,10 @@ use super::*;
 use crate::action::Strength;
 use crate::heal::guards::{Guard, Rendered, Unseen};
 use crate::heal::plan::{Limits, Proof, Rung};
-use crate::heal::sight::Sight;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
+use crate::model::sight::Sight;
 
 const SECOND: Duration = Duration::from_secs(1);
 

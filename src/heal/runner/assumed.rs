@@ -10,10 +10,10 @@ use crate::heal::hands::{Hands, Later, Started};
 use crate::heal::incident::{Incident, State};
 use crate::heal::job::Job;
 use crate::heal::machine::{After, Outcome};
-use crate::heal::sight::Sight;
 use crate::heal::world::called;
 use crate::model::alert::{Alert, Episode, Status};
 use crate::model::moment::Moment;
+use crate::model::sight::Sight;
 
 /// What becomes of a target when its action is done. Every action ends well in itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,11 +17,11 @@ use crate::heal::guards::{Guard, Look, Rendered};
 use crate::heal::hands::{Later, Started};
 use crate::heal::job::Job;
 use crate::heal::playbook::Playbook;
-use crate::heal::sight::Sight;
 use crate::host::Clock;
 use crate::journal::{Filter, Options, Reader};
 use crate::model::alert::{Alert, Episode, Labels, Status};
 use crate::model::moment::Moment;
+use crate::model::sight::Sight;
 
 /// A world in which what is acted upon gets well.
 struct World {

@@ -8,10 +8,10 @@ use super::{PROBE, Reach};
 use crate::check::Probed;
 use crate::heal::job::Job;
 use crate::heal::playbook::Probe;
-use crate::heal::sight::Sight;
 use crate::host::Clock;
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
+use crate::model::sight::Sight;
 use crate::model::target::Target;
 use crate::peer::container::Container;
 
@@ -43,8 +43,7 @@ pub(super) async fn probe(
         Probe::Probe(own) => sight(own.once(&reach.probes, deadline).await),
         Probe::Command(test) => {
             let attempt = job.attempt();
-            let (passed, why) = test.run(&reach.action, &job.order(PROBE, &attempt)).await;
-            (passed.into(), why)
+            test.run(&job.order(PROBE, &attempt)).await
         }
         Probe::UnitStable(span) => unit(reach, clock, target, span.get()).await,
         Probe::ContainerStable(span) => container(reach, clock, target, span.get()).await,

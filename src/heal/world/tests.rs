@@ -136,3 +136,25 @@ async fn what_cannot_be_asked_neither_confirms_nor_proves() {
     let (sight, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
     assert_eq!(sight, Sight::Blind, "{seen}");
 }
+
+#[tokio::test]
+async fn a_program_that_does_not_run_is_no_proof_of_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let others = directory.path().join("others-may-write-here");
+    std::os::unix::fs::symlink("/bin/false", &others).unwrap();
+    let world = world();
+    for argv in [
+        json!(["/bin/no-such-program"]),
+        json!(["/etc/passwd"]),
+        json!([others]),
+        // Longer than any command line may be: execve(2) refuses it.
+        json!(["/bin/false", "x".repeat(4 << 20)]),
+    ] {
+        let confirm = json!([{"command": {"argv": argv}, "fails": 3}]);
+        let looked = world.look(job(&world, json!({"confirm": confirm}))).await;
+        assert_eq!(looked.confirm[0].1, Sight::Blind, "{:?}", looked.confirm);
+        let verify = json!({"all": [{"command": {"argv": argv}}]});
+        let (sight, seen) = world.probe(job(&world, json!({"verify": verify}))).await;
+        assert_eq!(sight, Sight::Blind, "{seen}");
+    }
+}

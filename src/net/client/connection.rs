@@ -7,7 +7,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -138,15 +137,15 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Connects to `endpoint` inside `limit`.
+/// Connects to `endpoint` before `deadline`.
 pub(super) async fn open(
     endpoint: &Endpoint,
     protocol: Protocol,
-    limit: Duration,
+    deadline: Instant,
     (resolver, tls): (&Resolver, &Connector),
 ) -> Result<Connection, Error> {
     let peer = || endpoint.to_string();
-    let deadline = Instant::now() + limit;
+    let began = Instant::now();
     let connecting = async {
         let stream = connect(endpoint.place(), deadline, resolver).await?;
         match endpoint.place() {
@@ -167,7 +166,7 @@ pub(super) async fn open(
         Ok(Err(_)) | Err(_) => {
             return Err(Error::TimedOut {
                 peer: peer(),
-                after: limit,
+                after: deadline.saturating_duration_since(began),
             });
         }
     };

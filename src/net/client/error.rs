@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::net::connect::is_ours;
 use crate::net::tls::Refusal;
 
 /// Why there is no whole answer. `peer` is scheme, host and port (or the socket's path) only.
@@ -75,6 +76,16 @@ impl Error {
         match std::error::Error::source(self) {
             Some(source) => format!("{self}: {source}"),
             None => self.to_string(),
+        }
+    }
+
+    /// Whether it failed for want of something on this side, so that it says nothing of the peer ([`is_ours`]).
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => is_ours(source),
+            Self::BadRequest { .. } => true,
+            _ => false,
         }
     }
 

@@ -23,7 +23,7 @@ mod tests;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 pub use error::Error;
 pub use request::Request;
@@ -125,7 +125,8 @@ impl Client {
     /// See [`Error`]; a status of 4xx or 5xx is not one.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
         let whole = request.whole.unwrap_or(self.limits.whole);
-        match timeout(whole, self.exchange(request)).await {
+        let deadline = Instant::now() + whole;
+        match timeout_at(deadline, self.exchange(request, deadline)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 // A shared HTTP/2 connection to a peer that fell silent must not be kept.
@@ -138,7 +139,7 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, request: Request) -> Result<Response, Error> {
+    async fn exchange(&self, request: Request, deadline: Instant) -> Result<Response, Error> {
         let once = request.once;
         let request = request.assemble(&self.endpoint, self.protocol)?;
         let kept = if once { None } else { self.kept_alive().await };
@@ -152,7 +153,8 @@ impl Client {
         let mut connection = connection::open(
             &self.endpoint,
             self.protocol,
-            self.limits.connect,
+            // What is waited for when both end says more than that it took too long.
+            deadline.min(Instant::now() + self.limits.connect),
             (&self.resolver, &self.tls),
         )
         .await?;

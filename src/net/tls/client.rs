@@ -144,6 +144,19 @@ impl Connector {
         Self::new(options)
     }
 
+    /// Reads what is needed to speak to `host`, if it was not read yet, so that what goes wrong afterwards is no lack of this side.
+    ///
+    /// # Errors
+    /// Why nobody can be spoken to: a file that cannot be read, a name that no certificate can have.
+    pub async fn ready(&self, host: &str) -> Result<(), String> {
+        self.name(host)?;
+        self.0.get().await.map(drop)
+    }
+
+    fn name(&self, host: &str) -> Result<ServerName<'static>, String> {
+        server_name(self.0.source().server_name.as_deref().unwrap_or(host))
+    }
+
     /// Speaks TLS on `stream` to `host`, with the one application protocol given (ALPN, RFC 7301), if any.
     ///
     /// # Errors
@@ -154,8 +167,9 @@ impl Connector {
         host: &str,
         protocol: Option<&[u8]>,
     ) -> io::Result<Stream> {
-        let name = self.0.source().server_name.as_deref().unwrap_or(host);
-        let name = server_name(name).map_err(|why| refused(Refusal::Other(why)))?;
+        let name = self
+            .name(host)
+            .map_err(|why| refused(Refusal::Other(why)))?;
         let config = self
             .0
             .get()

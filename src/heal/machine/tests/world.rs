@@ -13,9 +13,9 @@ use crate::action::Strength;
 use crate::heal::history::{History, Mark};
 use crate::heal::incident::{Approval, Incident, State};
 use crate::heal::plan::{Limits, Plan, Rung};
-use crate::heal::sight::Sight;
 use crate::model::alert::{Episode, Status};
 use crate::model::moment::{Moment, Timestamp};
+use crate::model::sight::Sight;
 use crate::model::target::Target;
 
 const TARGETS: [&str; 2] = ["unit:a.service", "unit:b.service"];
