@@ -13,7 +13,7 @@
 //! | [`net`] | HTTP client and server, TLS, acceptor, addresses, names, backoff |
 //! | [`journal`] | the durable, hash-chained record of everything decided and done |
 //! | [`dialect`] | Prometheus, OTLP, Zabbix: each a writer's vocabulary and wire protocol; none knows a subject |
-//! | [`peer`] | clients of other programs: systemd, container engines, Alertmanager |
+//! | [`peer`] | clients of other programs: systemd, container engines, HAProxy, Alertmanager |
 //! | [`subject`] | what is read: the frame, the sampler, and one room a subject |
 //! | [`gate`] | how a pool learns that this node is to be out of it, and that it is back |
 //! | [`action`] | remedies: what is done, and the witness that tells whether it was |

@@ -6,6 +6,7 @@ mod config;
 mod cpu_list;
 mod cpu_stat;
 mod cpuinfo;
+mod haproxy_answer;
 mod hook_alertmanager;
 mod hook_zabbix;
 mod http_request;
@@ -32,6 +33,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("cpu_list", cpu_list::check),
     ("cpu_stat", cpu_stat::check),
     ("cpuinfo", cpuinfo::check),
+    ("haproxy_answer", haproxy_answer::check),
     ("hook_alertmanager", hook_alertmanager::check),
     ("hook_zabbix", hook_zabbix::check),
     ("http_request", http_request::check),

@@ -6,4 +6,5 @@
 
 pub mod alertmanager;
 pub mod container;
+pub mod haproxy;
 pub mod systemd;
