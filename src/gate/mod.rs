@@ -10,6 +10,8 @@
 //!        weight grows    (on probation: in again with a small share, if the pool gives one)
 //! ```
 
+pub mod haproxy_runtime;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

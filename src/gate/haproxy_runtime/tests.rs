@@ -1,0 +1,313 @@
+use super::memory::{Memory, Step};
+use super::*;
+use crate::gate::Say;
+use crate::peer::haproxy::{Admin, State, Weight};
+
+const MAINT: u32 = 1;
+const DISABLED: u32 = 4;
+const DRAIN: u32 = 8;
+
+fn server(name: &str) -> Server {
+    Server {
+        name: name.into(),
+        admin: Admin(0),
+        up: true,
+        weight: 100,
+        initial_weight: 100,
+        backup: false,
+        sessions: 0,
+        total: 0,
+        check: Some(true),
+    }
+}
+
+/// A HAProxy that does as 2.6 was seen to do.
+struct World {
+    server: Server,
+    memory: Memory,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            server: server("a"),
+            memory: Memory::default(),
+        }
+    }
+
+    fn with(mask: u32) -> Self {
+        let mut world = Self::new();
+        world.server.admin = Admin(mask);
+        world
+    }
+
+    fn set(&mut self, state: State) {
+        let config = self.server.admin.0 & DISABLED;
+        self.server.admin = Admin(
+            config
+                | match state {
+                    State::Ready => 0,
+                    State::Drain => DRAIN,
+                    State::Maint => MAINT,
+                },
+        );
+    }
+
+    fn happens(&mut self, step: Step) {
+        match step {
+            Step::State(state) => self.set(state),
+            Step::Weight(Weight::Percent(percent)) => {
+                self.server.weight = self.server.initial_weight * u64::from(percent) / 100;
+            }
+            Step::Weight(Weight::Absolute(weight)) => self.server.weight = u64::from(weight),
+        }
+    }
+
+    /// What is heard of it; the first answers are lost, as often as said.
+    fn tell_losing(&mut self, say: Say, lifts: bool, lost: usize) -> Heard {
+        let wanted = Wanted {
+            say,
+            lifts,
+            why: String::new(),
+        };
+        for left in (0..=lost).rev() {
+            let found = self.server.clone();
+            let Some(steps) = self.memory.steps(&found, &wanted) else {
+                return Heard::Foreign;
+            };
+            let mut whole = true;
+            for step in steps {
+                self.memory.sends(step, &found);
+                self.happens(step);
+                if left > 0 {
+                    whole = false;
+                    break;
+                }
+                self.memory.sent(step);
+            }
+            if whole {
+                self.memory.told(&found, &wanted);
+            }
+        }
+        Heard::Yes
+    }
+
+    fn tell(&mut self, say: Say, lifts: bool) -> Heard {
+        self.tell_losing(say, lifts, 0)
+    }
+
+    fn mask(&self) -> u32 {
+        self.server.admin.0
+    }
+
+    /// nodeward starts anew; HAProxy stays.
+    fn restart(&mut self) {
+        self.memory = Memory::default();
+    }
+}
+
+#[test]
+fn what_nodeward_placed_is_lifted() {
+    for lost in [0, 1, 2] {
+        let mut world = World::new();
+        assert_eq!(world.tell_losing(Say::Drain, false, lost), Heard::Yes);
+        assert_eq!(world.mask(), DRAIN);
+        assert_eq!(world.tell_losing(Say::Out, true, lost), Heard::Yes);
+        assert_eq!(world.mask(), MAINT);
+        assert!(!world.memory.is_foreign(&world.server));
+        assert_eq!(world.tell_losing(Say::In(100), true, lost), Heard::Yes);
+        assert_eq!((world.mask(), world.server.weight), (0, 100));
+    }
+}
+
+#[test]
+fn what_an_operator_placed_is_left() {
+    for mask in [MAINT, DRAIN, MAINT | DISABLED] {
+        for say in [Say::Drain, Say::Out, Say::In(10), Say::In(100)] {
+            for lifts in [false, true] {
+                let mut world = World::with(mask);
+                // It has done its part here before; the rest is another's.
+                world.memory.told(
+                    &server("a"),
+                    &Wanted {
+                        say: Say::In(100),
+                        lifts: true,
+                        why: String::new(),
+                    },
+                );
+                let asks = lifts || !matches!(say, Say::In(_));
+                let heard = if asks { Heard::Foreign } else { Heard::Yes };
+                assert_eq!(world.tell(say, lifts), heard, "{mask} {say:?} {lifts}");
+                assert_eq!((world.mask(), world.server.weight), (mask, 100));
+                assert!(world.memory.is_foreign(&world.server));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_operator_placed_before_the_first_hold_is_left_too() {
+    for mask in [MAINT, DRAIN, MAINT | DISABLED] {
+        let mut world = World::with(mask);
+        assert_eq!(world.tell(Say::In(100), false), Heard::Yes);
+        assert_eq!(world.tell(Say::Drain, false), Heard::Foreign);
+        assert_eq!(world.mask(), mask);
+    }
+}
+
+#[test]
+fn an_operator_takes_over_while_the_node_is_held() {
+    // (what nodeward says, what the operator sets)
+    for (say, state, mask) in [
+        (Say::Drain, State::Maint, MAINT),
+        (Say::Out, State::Drain, DRAIN),
+    ] {
+        let mut world = World::new();
+        world.tell(say, false);
+        world.set(state);
+        assert_eq!(world.tell(say, true), Heard::Foreign);
+        assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+        assert_eq!(world.mask(), mask);
+    }
+    // After the end, while it is still told.
+    let mut world = World::new();
+    world.tell(Say::Out, false);
+    world.tell(Say::In(100), true);
+    world.set(State::Maint);
+    assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+    assert_eq!(world.mask(), MAINT);
+}
+
+#[test]
+fn a_haproxy_that_forgot_is_told_again() {
+    let mut world = World::new();
+    world.tell(Say::Out, false);
+    world.set(State::Ready);
+    assert_eq!(world.tell(Say::Out, true), Heard::Yes);
+    assert_eq!(world.mask(), MAINT);
+    world.tell(Say::In(100), true);
+    assert_eq!(world.mask(), 0);
+}
+
+#[test]
+fn a_haproxy_that_was_loaded_anew_with_the_server_disabled_keeps_it_so() {
+    let mut world = World::new();
+    world.tell(Say::Out, false);
+    world.server.admin = Admin(MAINT | DISABLED);
+    assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+    assert_eq!(world.mask(), MAINT | DISABLED);
+    world.restart();
+    assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+}
+
+#[test]
+fn what_the_process_before_placed_is_taken_over() {
+    for say in [Say::Drain, Say::Out] {
+        for lost in [0, 1] {
+            let mut world = World::new();
+            world.tell(say, false);
+            world.restart();
+            assert_eq!(world.tell_losing(Say::Out, true, lost), Heard::Yes);
+            assert_eq!(world.mask(), MAINT);
+            assert_eq!(world.tell_losing(Say::In(100), true, lost), Heard::Yes);
+            assert_eq!(world.mask(), 0);
+        }
+    }
+    // Its ramp was cut short, and the server is still in maintenance.
+    for lost in [0, 1, 2] {
+        let mut world = World::with(MAINT);
+        world.server.weight = 10;
+        assert_eq!(world.tell_losing(Say::In(20), true, lost), Heard::Yes);
+        assert_eq!((world.mask(), world.server.weight), (0, 20));
+        assert_eq!(world.tell(Say::In(100), true), Heard::Yes);
+        assert_eq!((world.mask(), world.server.weight), (0, 100));
+    }
+}
+
+#[test]
+fn a_share_is_one_of_the_weight_that_was_found() {
+    let mut world = World::new();
+    world.server.weight = 50;
+    world.tell(Say::Drain, false);
+    assert_eq!(world.server.weight, 50);
+    for (percent, weight) in [(10, 5), (50, 25), (99, 49)] {
+        assert_eq!(world.tell(Say::In(percent), true), Heard::Yes);
+        assert_eq!((world.mask(), world.server.weight), (0, weight));
+    }
+    // Out again in between: it is still known.
+    world.tell(Say::Out, true);
+    world.tell(Say::In(100), true);
+    assert_eq!((world.mask(), world.server.weight), (0, 50));
+    // What an operator sets after that is theirs.
+    world.server.weight = 70;
+    world.tell(Say::In(100), true);
+    assert_eq!(world.server.weight, 70);
+}
+
+#[test]
+fn the_weight_comes_before_the_traffic() {
+    let mut world = World::new();
+    world.tell(Say::Out, false);
+    let wanted = Wanted {
+        say: Say::In(10),
+        lifts: true,
+        why: String::new(),
+    };
+    let steps = world.memory.steps(&world.server, &wanted).unwrap();
+    let expected = [Step::Weight(Weight::Percent(10)), Step::State(State::Ready)];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn healthy_others_are_those_that_get_sessions() {
+    let of = |name: &str, change: fn(&mut Server)| {
+        let mut server = server(name);
+        change(&mut server);
+        server
+    };
+    let ours = of("a", |_| {});
+    let others = |list: &[Server]| {
+        let mut all = vec![ours.clone()];
+        all.extend_from_slice(list);
+        seen(&all, &ours).healthy_others
+    };
+    let up = of("b", |_| {});
+    let down = of("c", |one| one.up = false);
+    let drained = of("d", |one| one.admin = Admin(DRAIN));
+    let weightless = of("e", |one| one.weight = 0);
+    let backup = of("f", |one| one.backup = true);
+    let another = of("g", |one| one.backup = true);
+    assert_eq!(others(&[]), 0);
+    assert_eq!(others(&[up.clone(), down.clone(), drained, weightless]), 1);
+    assert_eq!(others(&[up, backup.clone()]), 1);
+    assert_eq!(others(&[down.clone(), backup.clone(), another]), 1);
+    assert_eq!(others(&[down]), 0);
+    // As a backup ours gets sessions only while it is alone.
+    let ours = of("a", |one| one.backup = true);
+    assert!(!seen(&[ours.clone(), server("b")], &ours).takes_traffic);
+    assert!(seen(&[ours.clone(), backup], &ours).takes_traffic);
+}
+
+#[test]
+fn options_say_what_is_wrong_with_them() {
+    let options = |text: &str| serde_json::from_str::<HaproxyRuntime>(text).unwrap();
+    let good = options(r#"{"socket": "unix:/run/a.sock", "backend": "web", "server": "web-1"}"#);
+    let resolver = crate::net::resolve::Resolver::default();
+    let gates = good.gates(&resolver).unwrap();
+    assert_eq!(
+        gates[0].name(),
+        "haproxy_runtime:web/web-1@unix:/run/a.sock"
+    );
+    let two = r#"{"sockets": ["unix:/a", "lb:9999"], "backend": "web", "server": "web-1"}"#;
+    assert_eq!(options(two).gates(&resolver).unwrap().len(), 2);
+    let wrong = r#"{"socket": "/run/a", "sockets": ["unix:/a", "unix:/a"], "backend": "a b", "server": ""}"#;
+    let faults = options(wrong).faults();
+    let keys: Vec<_> = faults.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(
+        keys,
+        ["sockets", "socket", "sockets.1", "backend", "server"]
+    );
+    let none = options(r#"{"backend": "web", "server": "web-1"}"#);
+    assert_eq!(none.faults().len(), 1);
+    assert!(none.gates(&resolver).is_err());
+}
