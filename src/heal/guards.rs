@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::incident::{Approval, Incident};
 use super::plan::{Count, Limits, Mode, Plan, doubled};
+use crate::gate::View;
 use crate::model::alert::Status;
 use crate::model::duration::Period;
 use crate::model::id::IncidentId;
@@ -53,11 +54,13 @@ pub enum Guard {
     Witness,
     /// A person has not said yes to this very action.
     Approval,
+    /// Too few others of the pool would be left.
+    MinHealthy,
 }
 
 impl Guard {
     /// Every guard, in the order in which they are asked and reported.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::KillSwitch,
         Self::Mode,
         Self::Maintenance,
@@ -76,6 +79,7 @@ impl Guard {
         Self::Action,
         Self::Witness,
         Self::Approval,
+        Self::MinHealthy,
     ];
 
     /// Its word in records, metrics and commands.
@@ -100,6 +104,7 @@ impl Guard {
             Self::Action => "action",
             Self::Witness => "witness",
             Self::Approval => "approval",
+            Self::MinHealthy => "min_healthy",
         }
     }
 }
@@ -135,6 +140,19 @@ pub struct Look {
     pub witness: Result<Option<Value>, Unseen>,
     /// Exactly what would be done, and its hash; or why nothing can be.
     pub action: Result<Rendered, Unseen>,
+    /// The pool that is to be left first, if one is; or why it cannot be.
+    pub pool: Option<Result<Leaving, Unseen>>,
+}
+
+/// A pool that is to be left, as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaving {
+    /// So many others must get traffic; none: it does not mind.
+    pub min_healthy: Option<u32>,
+    /// Who gets traffic, or why nobody knows.
+    pub view: Result<View, Unseen>,
+    /// How long leaving may take.
+    pub within: Duration,
 }
 
 /// Why something could not be looked at.
@@ -245,6 +263,7 @@ pub fn evaluate(
         action(look),
         witness(look),
         approval(incident, plan, look),
+        min_healthy(incident, plan, look),
     ]
 }
 
@@ -457,6 +476,11 @@ fn approval(incident: &Incident, plan: &Plan, look: &Look) -> Verdict {
     if !wanted || plan.mode == Mode::Observe {
         return pass(Guard::Approval, "not wanted");
     }
+    // A rung that asks is asked for once the node is out: meanwhile nobody is served badly.
+    let before = plan.leaves(incident).is_some_and(|leave| !leave.rung);
+    if before && plan.mode != Mode::Approve {
+        return pass(Guard::Approval, "not wanted to leave a pool");
+    }
     let hash = look
         .action
         .as_ref()
@@ -473,6 +497,55 @@ fn approval(incident: &Incident, plan: &Plan, look: &Look) -> Verdict {
         ),
         None => refuse(Guard::Approval, "nobody has approved it yet", AGAIN),
     }
+}
+
+/// What is not known counts as too few.
+fn min_healthy(incident: &Incident, plan: &Plan, look: &Look) -> Verdict {
+    let held = |pool: &str| format!("{pool}: this incident has the node out already");
+    let Some(leave) = plan.leaves(incident) else {
+        let held = incident.held().next().map(held);
+        let value = held.unwrap_or_else(|| "no pool is left for it".to_owned());
+        return pass(Guard::MinHealthy, value);
+    };
+    let pool = leave.pool;
+    if incident.held().any(|held| held == pool) {
+        return pass(Guard::MinHealthy, held(pool));
+    }
+    let refuse = |why: String| refuse(Guard::MinHealthy, why, Duration::from_secs(5));
+    let leaving = match &look.pool {
+        Some(Ok(leaving)) => leaving,
+        Some(Err(Unseen(why))) => return refuse(format!("{pool}: {why}")),
+        None => return refuse(format!("{pool}: nobody looked")),
+    };
+    match (leaving.min_healthy, &leaving.view) {
+        (None, Err(_)) => pass(Guard::MinHealthy, format!("{pool}: it sets none")),
+        (None, Ok(view)) => pass(
+            Guard::MinHealthy,
+            format!("{pool}: {}; it sets none", healthy(view)),
+        ),
+        (Some(need), Err(Unseen(why))) => refuse(format!(
+            "{pool}: how many are healthy is not known, need {need} after leaving: refused ({why})"
+        )),
+        (Some(need), Ok(view)) => {
+            let words = format!("{pool}: {}, need {need} after leaving", healthy(view));
+            // A pool without a server is one that is not seen.
+            if view.servers > 0 && view.healthy_others >= need {
+                pass(Guard::MinHealthy, words)
+            } else {
+                refuse(format!("{words}: refused"))
+            }
+        }
+    }
+}
+
+fn healthy(view: &View) -> String {
+    let healthy = view.healthy_others + u32::from(view.takes_traffic);
+    let out = if view.takes_traffic {
+        ""
+    } else {
+        ", this one not"
+    };
+    format!("healthy {healthy} of {}{out}", view.servers)
 }
 
 /// A length of time for people: whole seconds, or milliseconds below one.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::guards::Look;
 use super::job::Job;
@@ -23,6 +23,11 @@ pub trait Hands: Send + Sync + 'static {
     fn now(&self) -> Moment;
     /// Looks at everything the guards want to know about the rung that is next.
     fn look(&self, job: Job) -> Later<Look>;
+    /// Waits until the node is out of a pool that is held, or until that has not worked out in its time; whether it is out, and what is known.
+    fn isolate(&self, pool: &str) -> Later<(bool, Value)> {
+        let why = format!("there is no way to leave {pool} here");
+        Box::pin(std::future::ready((false, json!({"why": why}))))
+    }
     /// Carries out the action of the rung.
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)>;
     /// Runs the probes of `verify`: how all together look, and what they saw.

@@ -62,11 +62,40 @@ pub struct Incident {
     /// How many questions were asked so far.
     #[serde(default)]
     pub questions: u32,
+    /// The pools it has, or had, the node leave.
+    #[serde(default)]
+    pub pools: BTreeMap<String, Left>,
+    /// How long it may wait: longer than one stretch of waiting where it left a pool, or looked whether it got well by itself, between two.
+    #[serde(default)]
+    pub patience: Option<Deadline>,
     /// The run that is under way, or was last.
     #[serde(default)]
     pub run: Run,
     /// Where it stands.
     pub state: State,
+}
+
+/// What became of a hold that an incident placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// It stands.
+    Held,
+    /// A person took it back; it is not placed again.
+    TakenBack,
+}
+
+/// What is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// That an attempt helped.
+    #[default]
+    Attempt,
+    /// That it helped to leave a pool.
+    Isolation,
+    /// That it got well by itself, while the node is out of a pool.
+    Itself,
 }
 
 /// A person's yes to one very action.
@@ -109,6 +138,15 @@ pub enum State {
         /// When they are asked again.
         next: Deadline,
     },
+    /// The node is on its way out of a pool: no attempt, but before one, or in the place of one.
+    Isolating {
+        /// Which.
+        pool: String,
+        /// It is a rung of the ladder; else it comes before that.
+        rung: bool,
+        /// How long it may take.
+        limit: Deadline,
+    },
     /// An attempt is on record and about to be made.
     Intent {
         /// When it was recorded, and how long it may take.
@@ -131,6 +169,9 @@ pub enum State {
         passes: u32,
         /// When the next round is due.
         next: Deadline,
+        /// What.
+        #[serde(default)]
+        of: Verified,
         /// Nobody knows whether the action happened.
         unknown: bool,
         /// The last round failed, and that is on record.
@@ -150,6 +191,9 @@ pub enum State {
         next: Deadline,
         /// Whether it got well by itself after it was escalated.
         recovered: bool,
+        /// Whether it got well by itself before that.
+        #[serde(default)]
+        alone: bool,
     },
     /// People were told.
     Escalated {
@@ -231,6 +275,7 @@ impl State {
         match self {
             Self::Settling { .. } => "settling",
             Self::Waiting { .. } => "waiting",
+            Self::Isolating { .. } => "isolating",
             Self::Intent { .. } => "intent",
             Self::Acting { .. } => "acting",
             Self::Verifying { .. } => "verifying",
@@ -245,9 +290,10 @@ impl State {
     }
 
     /// Every word of [`State::as_str`] that an open incident can have.
-    pub const OPEN: [&'static str; 7] = [
+    pub const OPEN: [&'static str; 8] = [
         "settling",
         "waiting",
+        "isolating",
         "intent",
         "acting",
         "verifying",
@@ -288,7 +334,12 @@ impl State {
     pub const fn holds_target(&self) -> bool {
         matches!(
             self,
-            Self::Intent { .. } | Self::Acting { .. } | Self::Verifying { .. }
+            Self::Intent { .. }
+                | Self::Acting { .. }
+                | Self::Verifying {
+                    of: Verified::Attempt,
+                    ..
+                }
         )
     }
 }
@@ -317,6 +368,8 @@ impl Incident {
             approval: None,
             question: None,
             questions: 0,
+            pools: BTreeMap::new(),
+            patience: None,
             run: Run::default(),
             state: State::Settling {
                 until: Deadline::new(now.clone(), Duration::ZERO),
@@ -351,6 +404,18 @@ impl Incident {
     #[must_use]
     pub fn repeats(&self) -> bool {
         self.again.as_ref() == Some(&self.revision)
+    }
+
+    /// The pools that it holds the node out of.
+    pub fn held(&self) -> impl Iterator<Item = &str> {
+        let held = self.pools.iter().filter(|(_, left)| **left == Left::Held);
+        held.map(|(pool, _)| pool.as_str())
+    }
+
+    /// Whether it holds the node out of a pool.
+    #[must_use]
+    pub fn is_isolated(&self) -> bool {
+        self.held().next().is_some()
     }
 
     /// Whether one of its alerts still fires, as far as was told.
@@ -389,7 +454,9 @@ impl Incident {
             State::Waiting { until, next, .. } | State::Verifying { until, next, .. } => {
                 Some(next.left(now).min(until.left(now)))
             }
-            State::Intent { limit, .. } | State::Acting { limit, .. } => Some(limit.left(now)),
+            State::Isolating { limit, .. }
+            | State::Intent { limit, .. }
+            | State::Acting { limit, .. } => Some(limit.left(now)),
             State::Probation { next, .. } | State::Escalated { next, .. } => Some(next.left(now)),
             _ => None,
         }
@@ -399,14 +466,16 @@ impl Incident {
     pub(super) fn rebase(&mut self, now: &Moment) {
         let waits: [Option<&mut Deadline>; 2] = match &mut self.state {
             State::Settling { until } => [Some(until), None],
-            State::Intent { limit, .. } | State::Acting { limit, .. } => [Some(limit), None],
+            State::Isolating { limit, .. }
+            | State::Intent { limit, .. }
+            | State::Acting { limit, .. } => [Some(limit), None],
             State::Waiting { until, next, .. }
             | State::Verifying { until, next, .. }
             | State::Probation { until, next, .. } => [Some(until), Some(next)],
             State::Escalated { next, .. } => [Some(next), None],
             _ => [None, None],
         };
-        for wait in waits.into_iter().flatten() {
+        for wait in waits.into_iter().flatten().chain(&mut self.patience) {
             *wait = wait.rebased(now);
         }
     }

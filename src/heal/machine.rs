@@ -40,6 +40,8 @@ pub enum Event {
     Started(u32, Value),
     /// The action of the attempt of this number is over, one way or the other.
     Done(u32, Outcome, Value),
+    /// The node is out of the pool, as [`Effect::Isolate`] of this number asked, or that did not work out in time; what is known of it.
+    Isolated(u32, bool, Value),
     /// A round of probes, as [`Effect::Probe`] asked: its number, how all together look, what they saw.
     Probed(u32, Sight, Value),
     /// nodeward has started again, and this is what the witness of the open attempt says.
@@ -48,8 +50,10 @@ pub enum Event {
     Approve(Approval),
     /// An operator says no.
     Reject(String),
-    /// An operator ends it.
-    Cancel(String),
+    /// An operator ends it; whether the pools it left are rejoined.
+    Cancel(String, bool),
+    /// An operator takes back its hold of a pool: which, and who.
+    Rejoin(String, String),
 }
 
 /// How an action went.
@@ -91,6 +95,8 @@ pub enum After {
 pub enum Effect {
     /// Run `confirm`, look at peers and the witness of this rung; answer with [`Event::Looked`] of this number.
     Look(u32),
+    /// Have the node leave the pool that the state names, and wait until it is out; answer with [`Event::Isolated`] of this number.
+    Isolate(u32),
     /// Carry out this rung's action; answer with [`Event::Started`] and [`Event::Done`].
     Act,
     /// Run the probes of `verify`; answer with [`Event::Probed`] of this number.
@@ -108,11 +114,37 @@ pub struct Record {
     pub data: Value,
 }
 
+/// What becomes of the hold that the incident has on a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holding {
+    /// It is placed.
+    Place {
+        /// On which pool.
+        pool: String,
+        /// Why, for people.
+        why: String,
+    },
+    /// What it is for is on probation, or not any more.
+    Ease {
+        /// On which pool.
+        pool: String,
+        /// Whether it is.
+        easing: bool,
+    },
+    /// It is lifted.
+    Lift {
+        /// On which pool.
+        pool: String,
+    },
+}
+
 /// What a step leads to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Step {
     /// To be committed together with the incident.
     pub records: Vec<Record>,
+    /// What becomes of its holds; committed with it too.
+    pub holds: Vec<Holding>,
     /// What people are to be told; committed with it too.
     pub notices: Vec<What>,
     /// To be carried out after that, in order.
@@ -181,6 +213,10 @@ impl Stepping<'_> {
             Event::Timer => self.timer(),
             Event::Changed => self.ask_again(),
             Event::Looked(asked, look) => self.looked(asked, look),
+            Event::Isolated(asked, complete, data) if asked == self.incident.asked => {
+                self.isolated(complete, &data);
+            }
+            Event::Isolated(..) => {}
             Event::Started(attempt, data) => self.started(attempt, data),
             Event::Done(attempt, outcome, data) if self.is_attempt(attempt) => {
                 self.ended(outcome, data);
@@ -190,7 +226,8 @@ impl Stepping<'_> {
             Event::Restarted(after) => self.restarted(after),
             Event::Approve(approval) => self.approve(approval),
             Event::Reject(by) => self.reject(&by),
-            Event::Cancel(by) => self.cancel(by),
+            Event::Cancel(by, release) => self.cancel(by, release),
+            Event::Rejoin(pool, by) => self.rejoin(&pool, &by),
         }
     }
 
@@ -201,10 +238,19 @@ impl Stepping<'_> {
         }
         match &self.incident.state {
             State::Settling { .. } | State::Waiting { .. } if !self.incident.is_firing() => {
-                self.enter(State::ResolvedAlone, Value::Null);
+                self.resolved();
             }
             state if !state.is_open() && status == Status::Firing => self.reopen(),
             _ => {}
+        }
+    }
+
+    /// None of its alerts fires any more, and nothing is under way.
+    fn resolved(&mut self) {
+        if self.incident.is_isolated() {
+            self.verify_itself();
+        } else {
+            self.enter(State::ResolvedAlone, Value::Null);
         }
     }
 
@@ -249,10 +295,17 @@ impl Stepping<'_> {
         }
     }
 
-    fn cancel(&mut self, by: String) {
+    fn cancel(&mut self, by: String, release: bool) {
         if self.incident.state.is_open() {
-            self.record(Kind::Operator, json!({"did": "cancel", "by": by}));
+            let mut data = json!({"did": "cancel", "by": by});
+            if let (true, Some(data)) = (release, data.as_object_mut()) {
+                data.insert("release".into(), true.into());
+            }
+            self.record(Kind::Operator, data);
             self.enter(State::Cancelled { by }, Value::Null);
+            if release {
+                self.lift_all();
+            }
         }
     }
 
@@ -266,6 +319,12 @@ impl Stepping<'_> {
                 } else if next.is_over(&now) {
                     self.ask_again();
                 }
+            }
+            State::Isolating { limit, .. } if limit.is_over(&now) => {
+                self.isolated(
+                    false,
+                    &json!({"why": "nothing was heard of it within its time"}),
+                );
             }
             State::Intent { limit, .. } | State::Acting { limit, .. } if limit.is_over(&now) => {
                 self.done(
@@ -291,7 +350,11 @@ impl Stepping<'_> {
             return;
         };
         let refusing = verdicts.iter().find(|v| !v.passes);
-        match refusing.map_or(Guard::Confirm, |v| v.guard) {
+        let silent = match self.incident.is_firing() {
+            true => Guard::Confirm,
+            false => Guard::Episode,
+        };
+        match refusing.map_or(silent, |v| v.guard) {
             Guard::Approval => self.escalate(Cause::NotApproved, Value::Null),
             guard => {
                 let guard = guard.as_str().to_owned();
@@ -303,6 +366,7 @@ impl Stepping<'_> {
 
 mod attempt;
 mod change;
+mod isolation;
 mod proof;
 mod waiting;
 

@@ -4,19 +4,22 @@
 //!   alert
 //!     │                resolved (no attempt was made, or between two)
 //!     v              ┌──────────────────────────────────────────────> resolved_alone
-//!  settling ──> waiting <───────────────┐ fires again within `quiet`, or
-//!   (for:)       │   │ ^               │ ill again: the next rung
-//!                │   │ └─ a guard      │
-//!     observe:   │   │    refuses      │
-//!     observed <─┘   │ all pass        │
-//!                    v                 │
-//!                 intent ──> acting ──> verifying ──> probation ──> healed
-//!                on record   (the      │  passes in    stays well    ^
-//!                before      effect)   │  a row                      │ it got well
-//!                anything              v                             │ by itself
-//!                happens           escalated ──> probation ──────────┘
-//!                                  ladder or budget spent, flapping, refused past `max_wait`,
-//!                                  unknown outcome, not approved, unproven
+//!  settling ──> waiting <───────────────┐ fires again within `quiet`,       ^
+//!   (for:)       │ │ │ ^               │ or ill again: the next rung       │ it got well by itself
+//!                │ │ │ └─ a guard      │                                   │ while the node was out
+//!     observe:   │ │ │    refuses      │ out: the guards anew              │
+//!     observed <─┘ │ └──> isolating ───┴───────────────────┐               │
+//!                  │      a hold: the pool  a rung of      │               │
+//!                  │ all  is left           its own        v               │
+//!                  │ pass                              verifying           │
+//!                  v                                       │               │
+//!               intent ──> acting ──> verifying ──> probation ─────────────┴──> healed
+//!              on record   (the      │  passes in    stays well;    ^   the hold is lifted
+//!              before      effect)   │  a row        the hold eases │
+//!              anything              v                              │ it got well
+//!              happens           escalated ──> probation ───────────┘ by itself
+//!                                ladder or budget spent, flapping, refused past `max_wait`,
+//!                                unknown outcome, not approved, unproven; a hold stays
 //! ```
 //!
 //! Any open incident can be cancelled by a person; mode off and stale alerts end as suppressed. [`machine`] has the transitions,

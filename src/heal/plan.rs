@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::incident::Incident;
 use crate::action::Strength;
 
 /// How far a playbook may go.
@@ -98,6 +99,8 @@ pub struct Rung {
     pub approve: bool,
     /// Whether the ladder ends here if it did not help.
     pub last: bool,
+    /// The pool that this rung has the node leave, in place of an action.
+    pub isolates: Option<String>,
 }
 
 /// How it is proven that an action helped.
@@ -109,6 +112,8 @@ pub struct Proof {
     pub every: Duration,
     /// How long it may take.
     pub deadline: Duration,
+    /// Whether probation goes on until no alert of it fires any more.
+    pub resolved: bool,
 }
 
 /// A playbook as the machine sees it.
@@ -120,6 +125,8 @@ pub struct Plan {
     pub settle: Duration,
     /// The guards' lines.
     pub limits: Limits,
+    /// The pool that the node leaves before the first rung.
+    pub isolate: Option<String>,
     /// The ladder; at least one rung.
     pub rungs: Vec<Rung>,
     /// The proof.
@@ -134,6 +141,26 @@ impl Plan {
     pub fn probation_after(&self, relapses: u32) -> Duration {
         doubled(self.probation, relapses).max(self.probation)
     }
+
+    /// The pool that the node is to leave before anything else is done for an incident.
+    #[must_use]
+    pub fn leaves(&self, incident: &Incident) -> Option<Leave<'_>> {
+        let before = self.isolate.as_deref();
+        if let Some(pool) = before.filter(|pool| !incident.pools.contains_key(*pool)) {
+            return Some(Leave { pool, rung: false });
+        }
+        let pool = self.rungs.get(incident.rung)?.isolates.as_deref()?;
+        Some(Leave { pool, rung: true })
+    }
+}
+
+/// A pool to be left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave<'a> {
+    /// Which.
+    pub pool: &'a str,
+    /// It is the rung itself; else it comes before the ladder.
+    pub rung: bool,
 }
 
 /// The longest wait that doubling leads to.

@@ -87,6 +87,7 @@ impl Hands for World {
             let action = action.unwrap_or_else(|_| Look {
                 confirm: Vec::new(),
                 busy: None,
+                pool: None,
                 witness: Err(late()),
                 action: Err(late()),
             });
@@ -251,6 +252,7 @@ async fn look(reach: &Reach, job: &Job) -> Look {
         return Look {
             confirm,
             busy: None,
+            pool: None,
             witness: Err(gone()),
             action: Err(gone()),
         };
@@ -262,6 +264,7 @@ async fn look(reach: &Reach, job: &Job) -> Look {
     Look {
         confirm,
         busy: looked.busy,
+        pool: None,
         witness: looked.witness.map(|w| w.map(|w| w.0)).map_err(Unseen),
         action,
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{After, Effect, MARGIN, Outcome, Stepping};
 use crate::action::Strength;
 use crate::heal::guards::{Look, Verdict};
-use crate::heal::incident::{Cause, State};
+use crate::heal::incident::{Cause, State, Verified};
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
 
@@ -93,7 +93,7 @@ impl Stepping<'_> {
             json!({"outcome": outcome.as_str(), "detail": data}),
         );
         self.incident.acted = Some(self.now.clone());
-        self.enter_verifying(outcome == Outcome::Unknown);
+        self.enter_verifying(outcome == Outcome::Unknown, Verified::Attempt);
     }
 
     pub(super) fn restarted(&mut self, after: After) {
@@ -110,8 +110,14 @@ impl Stepping<'_> {
                 Outcome::Unknown,
                 json!({"why": "nodeward ended before its outcome was on record"}),
             ),
-            (State::Verifying { unknown, .. }, _) => self.enter_verifying(*unknown),
-            (State::Probation { recovered, .. }, _) => self.enter_probation(*recovered),
+            (State::Isolating { .. }, _) => self.isolate_again(),
+            (State::Verifying { unknown, of, .. }, _) => self.enter_verifying(*unknown, *of),
+            (
+                State::Probation {
+                    recovered, alone, ..
+                },
+                _,
+            ) => self.enter_probation(*recovered, *alone),
             (State::Escalated { .. }, _) => {
                 if let State::Escalated { next, .. } = &mut self.incident.state {
                     *next = Deadline::new(self.now.clone(), Duration::ZERO);
@@ -137,7 +143,7 @@ impl Stepping<'_> {
             self.incident.again = Some(self.incident.revision.clone());
             self.enter_waiting();
         } else {
-            self.enter(State::ResolvedAlone, Value::Null);
+            self.resolved();
         }
     }
 }

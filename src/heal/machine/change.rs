@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Effect, PATIENCE, RECOVERY, Record, Stepping};
-use crate::heal::incident::{Cause, State};
+use crate::heal::guards::Guard;
+use crate::heal::incident::{Cause, State, Verified};
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
@@ -19,17 +20,32 @@ impl Stepping<'_> {
         self.enter(State::Suppressed { reason }, data);
     }
 
+    /// Its playbook is off, or is no more. An incident that holds the node out of a pool is no end: whoever sees to that now is a person.
+    pub(super) fn enter_off(&mut self) {
+        if !self.incident.is_isolated() {
+            self.enter_suppressed(OFF);
+        } else if !matches!(self.incident.state, State::Escalated { .. }) {
+            self.escalate_refused(Guard::Mode);
+        }
+    }
+
+    pub(super) fn escalate_refused(&mut self, guard: Guard) {
+        let guard = guard.as_str().to_owned();
+        self.escalate(Cause::Refused { guard }, Value::Null);
+    }
+
     pub(super) fn enter_waiting(&mut self) {
         self.enter_waiting_because(Value::Null);
     }
 
     pub(super) fn enter_waiting_because(&mut self, why: Value) {
         if self.plan.mode == Mode::Off {
-            self.enter_suppressed(OFF);
+            self.enter_off();
             return;
         }
+        let fresh = || Deadline::new(self.now.clone(), self.plan.limits.max_wait);
         let state = State::Waiting {
-            until: Deadline::new(self.now.clone(), self.plan.limits.max_wait),
+            until: self.incident.patience.clone().unwrap_or_else(fresh),
             verdicts: Vec::new(),
             next: Deadline::new(self.now.clone(), PATIENCE),
         };
@@ -37,11 +53,12 @@ impl Stepping<'_> {
         self.look();
     }
 
-    pub(super) fn enter_verifying(&mut self, unknown: bool) {
+    pub(super) fn enter_verifying(&mut self, unknown: bool, of: Verified) {
         let state = State::Verifying {
             until: Deadline::new(self.now.clone(), self.plan.verify.deadline),
             passes: 0,
             next: Deadline::new(self.now.clone(), PATIENCE),
+            of,
             unknown,
             failed: false,
             blind: false,
@@ -50,16 +67,17 @@ impl Stepping<'_> {
         self.probe();
     }
 
-    pub(super) fn enter_probation(&mut self, recovered: bool) {
+    pub(super) fn enter_probation(&mut self, recovered: bool, alone: bool) {
         let span = self.plan.probation_after(self.incident.relapses);
         let state = State::Probation {
             until: Deadline::new(self.now.clone(), span),
             fails: 0,
             next: Deadline::new(self.now.clone(), self.plan.verify.every),
             recovered,
+            alone,
         };
         if span.is_zero() {
-            self.healed();
+            self.well(alone);
         } else {
             self.enter(state, Value::Null);
         }
@@ -103,12 +121,27 @@ impl Stepping<'_> {
 
     pub(super) fn enter(&mut self, state: State, data: Value) {
         let change = (self.incident.state.as_str(), state.as_str());
-        if !matches!(state, State::Waiting { .. }) {
+        if !matches!(
+            state,
+            State::Waiting { .. } | State::Isolating { rung: false, .. }
+        ) {
             // A yes is to what was asked while it waited, and to nothing after that.
             self.incident.approval = None;
             self.incident.question = None;
             self.incident.again = None;
         }
+        self.incident.patience = match &state {
+            State::Waiting { until, .. } => Some(until.clone()),
+            State::Verifying {
+                of: Verified::Itself,
+                ..
+            }
+            | State::Probation { alone: true, .. } => self.incident.patience.take(),
+            _ => None,
+        };
+        let eased = matches!(self.incident.state, State::Probation { .. });
+        let eases = matches!(state, State::Probation { .. });
+        let proven = matches!(state, State::Healed | State::ResolvedAlone);
         self.incident.state = state;
         self.incident.changed = self.now.clone();
         self.step.records.push(Record {
@@ -116,6 +149,12 @@ impl Stepping<'_> {
             change: Some(change),
             data,
         });
+        if proven {
+            self.lift_all();
+            self.incident.pools.clear();
+        } else if eased != eases {
+            self.ease(eases);
+        }
     }
 
     pub(super) fn record(&mut self, kind: Kind, data: Value) {

@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::change::OFF;
 use super::{RECOVERY, Stepping};
 use crate::action::Strength;
-use crate::heal::incident::{Cause, State};
+use crate::heal::incident::{Cause, State, Verified};
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
 use crate::model::notice::What;
 use crate::model::sight::Sight;
+
+/// Why a probation that is over proves nothing, where that is asked for.
+const FIRES: &str = "its alert still fires";
 
 impl Stepping<'_> {
     pub(super) fn probed(&mut self, asked: u32, sight: Sight, data: Value) {
@@ -20,16 +22,19 @@ impl Stepping<'_> {
         let (passed, sightless) = (sight == Sight::Well, sight == Sight::Blind);
         let now = self.now.clone();
         let proof = self.plan.verify;
+        let unresolved = self.plan.verify.resolved && self.incident.is_firing();
         match &mut self.incident.state {
             State::Verifying {
                 passes,
                 next,
+                of,
                 failed,
                 blind,
                 ..
             } => {
                 *passes = if passed { *passes + 1 } else { 0 };
                 let (passes, enough) = (*passes, *passes >= proof.pass);
+                let alone = *of == Verified::Itself;
                 // What goes on failing is one record, not one a second.
                 let news = passed || !*failed || *blind != sightless;
                 (*failed, *blind) = (!passed, sightless);
@@ -42,7 +47,7 @@ impl Stepping<'_> {
                     self.record(Kind::Verify, data);
                 }
                 if enough {
-                    self.enter_probation(false);
+                    self.enter_probation(false, alone);
                 }
             }
             State::Probation {
@@ -50,6 +55,7 @@ impl Stepping<'_> {
                 fails,
                 next,
                 recovered,
+                alone,
             } => {
                 *fails = match sight {
                     Sight::Well => 0,
@@ -57,33 +63,46 @@ impl Stepping<'_> {
                     Sight::Blind => *fails,
                 };
                 let over = until.is_over(&now);
-                let (ill, recovered) = (*fails >= proof.pass, *recovered);
+                let (ill, recovered, alone) = (*fails >= proof.pass, *recovered, *alone);
+                let longest = until.span().saturating_add(self.plan.limits.max_wait);
                 *next = Deadline::new(now, proof.every);
                 if sight == Sight::Ill {
                     self.record(Kind::Verify, json!({"passed": false, "probes": data}));
                 }
-                if recovered && (ill || sightless && over) {
+                let fires = over && passed && unresolved;
+                let fires_on = fires && self.now.since(&self.incident.changed) > longest;
+                if recovered && (ill || sightless && over || fires_on) {
                     self.enter_escalated_again(data);
+                } else if fires_on && alone {
+                    self.escalate(Cause::Unproven, json!({"why": FIRES}));
+                } else if fires_on {
+                    self.next_rung(json!({"why": FIRES}));
                 } else if sightless && over {
                     self.escalate(Cause::Unproven, json!({"probes": data}));
                 } else if ill {
                     self.incident.relapses += 1;
-                    self.next_rung(json!({"why": "it was ill again in probation"}));
-                } else if passed && over {
-                    self.healed();
+                    let why = json!({"why": "it was ill again in probation"});
+                    if alone {
+                        // Nothing was tried that could have failed.
+                        self.enter_waiting_because(why);
+                    } else {
+                        self.next_rung(why);
+                    }
+                } else if passed && over && !fires {
+                    self.well(alone);
                 }
             }
             // Neither a playbook nor anything that it could be seen by.
             State::Escalated { .. } if sightless && self.plan.mode == Mode::Off => {
-                self.enter_suppressed(OFF);
+                self.enter_off();
             }
             State::Escalated { passes, next, .. } => {
                 *passes = if passed { *passes + 1 } else { 0 };
-                let enough = *passes >= proof.pass;
+                let enough = *passes >= proof.pass && !unresolved;
                 let every = if passed { proof.every } else { RECOVERY };
                 *next = Deadline::new(now, every.max(proof.every));
                 if enough {
-                    self.enter_probation(true);
+                    self.enter_probation(true, false);
                 }
             }
             _ => {}
@@ -92,9 +111,16 @@ impl Stepping<'_> {
 
     /// Verification ended without proof.
     pub(super) fn not_helped(&mut self) {
-        let State::Verifying { unknown, blind, .. } = self.incident.state else {
+        let State::Verifying {
+            unknown, blind, of, ..
+        } = self.incident.state
+        else {
             return;
         };
+        if of == Verified::Itself {
+            self.enter_waiting_because(json!({"why": "it has not got well by itself"}));
+            return;
+        }
         let rung = self.plan.rungs.get(self.incident.rung);
         let weak = rung.is_none_or(|r| r.strength == Strength::Weak);
         if unknown && weak {
@@ -122,7 +148,12 @@ impl Stepping<'_> {
         }
     }
 
-    pub(super) fn healed(&mut self) {
+    /// It is well, and that is proven.
+    pub(super) fn well(&mut self, alone: bool) {
+        if alone {
+            self.enter(State::ResolvedAlone, Value::Null);
+            return;
+        }
         let tell = self.incident.escalated;
         let took = self.now.since(&self.incident.opened);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

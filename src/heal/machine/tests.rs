@@ -2,6 +2,7 @@
 
 mod approval;
 mod attempt;
+mod isolation;
 mod world;
 
 use std::time::Duration;
@@ -25,16 +26,19 @@ pub(super) fn plan(mode: Mode) -> Plan {
         strength: Strength::Strong,
         approve: false,
         last: false,
+        isolates: None,
     };
     Plan {
         mode,
         settle: Duration::ZERO,
         limits: Limits::default(),
+        isolate: None,
         rungs: vec![rung.clone(), rung],
         verify: Proof {
             pass: 2,
             every: SECOND,
             deadline: 20 * SECOND,
+            resolved: false,
         },
         probation: 60 * SECOND,
     }
@@ -64,6 +68,7 @@ pub(super) fn fine() -> Look {
     Look {
         confirm: Vec::new(),
         busy: None,
+        pool: None,
         witness: Ok(Some(json!("before"))),
         action: Ok(Rendered {
             action: json!({"restart": "web.service"}),

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::change::OFF;
 use super::{PATIENCE, Stepping};
 use crate::heal::guards::{self, Guard, Look, Rendered, Verdict};
 use crate::heal::incident::{Cause, Question, State};
@@ -12,13 +11,14 @@ use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
 use crate::model::notice::What;
+use crate::model::sight::Sight;
 
 impl Stepping<'_> {
     /// Has the guards look again, if it is for them that the incident waits.
     pub(super) fn ask_again(&mut self) {
         if let State::Waiting { next, .. } = &mut self.incident.state {
             if self.plan.mode == Mode::Off {
-                self.enter_suppressed(OFF);
+                self.enter_off();
                 return;
             }
             *next = Deadline::new(self.now.clone(), PATIENCE);
@@ -34,17 +34,41 @@ impl Stepping<'_> {
             return;
         };
         let verdicts = guards::evaluate(self.incident, self.plan, self.standing, &look, self.now);
+        let plan = self.plan;
+        let leave = plan.leaves(self.incident);
+        let isolated = self.incident.is_isolated();
+        let is_well = |guard: Guard| verdicts.iter().any(|v| v.guard == guard && !v.passes);
+        let seen_well = look
+            .confirm
+            .iter()
+            .any(|(_, sight, _)| *sight == Sight::Well);
         let refusing = verdicts.iter().find(|v| !v.passes);
         match refusing.map(|v| v.guard) {
+            // The node is not left outside by a playbook that must not touch anything.
+            None if self.plan.mode == Mode::Observe && isolated => {
+                self.decide(&verdicts, Value::Null);
+                self.escalate_refused(Guard::Mode);
+            }
             None if self.plan.mode == Mode::Observe => {
                 let action = look.action.map(|r| r.action).unwrap_or_default();
-                self.decide(&verdicts, json!({"would": action}));
+                let isolates = leave.filter(|leave| !leave.rung);
+                let more = match isolates {
+                    Some(leave) => json!({"would": action, "isolate": leave.pool}),
+                    None => json!({"would": action}),
+                };
+                self.decide(&verdicts, more);
                 self.enter(State::Observed, json!({"would": "act"}));
             }
-            None => self.intend(look, &verdicts),
+            None => match leave {
+                Some(leave) => self.isolate(leave, &look, &verdicts),
+                None => self.intend(look, &verdicts),
+            },
             Some(Guard::Mode) => {
                 self.decide(&verdicts, Value::Null);
-                self.enter_suppressed(OFF);
+                self.enter_off();
+            }
+            Some(_) if isolated && (is_well(Guard::Episode) || seen_well) => {
+                self.look_whether_it_is_well(verdicts, look);
             }
             Some(Guard::Flap) => {
                 self.decide(&verdicts, Value::Null);
@@ -54,11 +78,26 @@ impl Stepping<'_> {
                 self.decide(&verdicts, Value::Null);
                 self.escalate(Cause::Exhausted, json!({"spent": "budget"}));
             }
-            Some(Guard::Freshness) if self.incident.attempts.is_empty() => {
+            Some(Guard::Freshness) if self.incident.attempts.is_empty() && !isolated => {
                 self.decide(&verdicts, Value::Null);
                 self.enter_suppressed("its alert is older than max_age");
             }
             Some(_) => self.wait(verdicts, look),
+        }
+    }
+
+    /// It may have got well by itself: that is looked at now and then, for as long as it may wait at all.
+    fn look_whether_it_is_well(&mut self, verdicts: Vec<Verdict>, look: Look) {
+        let over = match &self.incident.state {
+            State::Waiting { until, .. } => until.is_over(self.now),
+            _ => return,
+        };
+        if over {
+            self.wait(verdicts, look);
+            self.waited_too_long();
+        } else {
+            self.decide(&verdicts, Value::Null);
+            self.verify_itself();
         }
     }
 

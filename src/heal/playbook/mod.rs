@@ -319,16 +319,19 @@ impl Playbook {
             strength: step.action.strength(),
             approve: step.approve,
             last: step.on_fail == OnFail::Stop,
+            isolates: None,
         };
         Plan {
             mode: self.mode,
             settle: self.settle.get(),
             limits: self.guards.limits(),
+            isolate: None,
             rungs: self.ladder.iter().map(rung).collect(),
             verify: Proof {
                 pass: self.verify.pass,
                 every: self.verify.every.get(),
                 deadline: self.verify.deadline.get(),
+                resolved: false,
             },
             probation: self.probation.get(),
         }

@@ -142,6 +142,7 @@ impl Hands for Assumed {
                 })
                 .collect(),
             busy: None,
+            pool: None,
             witness: Ok(None),
             action: match job.rung() {
                 Some(step) => job.rendered(step),

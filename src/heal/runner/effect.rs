@@ -1,6 +1,7 @@
 //! What a step wants of the world, and how the world's answers come back as events.
 
 use super::super::hands::{Hands, Later};
+use super::super::incident::State;
 use super::super::job::Job;
 use super::super::machine::{Effect, Event};
 use crate::telemetry::fault::fault;
@@ -18,6 +19,17 @@ pub(super) fn carry_out(
             Box::pin(async move {
                 let look = look.await;
                 answer(Event::Looked(asked, look));
+            })
+        }
+        Effect::Isolate(asked) => {
+            let pool = match &job.incident.state {
+                State::Isolating { pool, .. } => pool.as_str(),
+                _ => "",
+            };
+            let isolate = hands.isolate(pool);
+            Box::pin(async move {
+                let (complete, data) = isolate.await;
+                answer(Event::Isolated(asked, complete, data));
             })
         }
         Effect::Act => {

@@ -47,7 +47,7 @@ impl Book {
             Order::Cancel(id) => self.end(
                 &id,
                 now,
-                Event::Cancel(by.to_owned()),
+                Event::Cancel(by.to_owned(), false),
                 "cancelled",
                 State::is_open,
             ),

@@ -72,6 +72,7 @@ fn seen(action: &str) -> Look {
     Look {
         confirm: Vec::new(),
         busy: None,
+        pool: None,
         witness: Ok(Some(json!(1))),
         action: Ok(Rendered {
             action: json!({"restart": action}),
@@ -258,6 +259,7 @@ fn what_could_not_be_put_on_record_was_never_counted() {
         let look = Look {
             confirm: Vec::new(),
             busy: None,
+            pool: None,
             witness: Ok(None),
             action: Err(crate::heal::guards::Unseen("no label".into())),
         };

@@ -1,7 +1,7 @@
 //! A small world with a clock of its own: incidents driven at random, with crashes at every point, duplicates, reordering and
 //! jumps of the wall clock. What must always hold is asserted after each step, and in the end every incident must end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,16 +10,22 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::{fine, plan};
 use crate::action::Strength;
+use crate::gate::View;
+use crate::heal::guards::{Leaving, Unseen};
 use crate::heal::history::{History, Mark};
 use crate::heal::incident::{Approval, Incident, State};
 use crate::heal::plan::{Limits, Plan, Rung};
 use crate::model::alert::{Episode, Status};
+use crate::model::hold::{Hold, Holds, Owner};
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::sight::Sight;
 use crate::model::target::Target;
 
 const TARGETS: [&str; 2] = ["unit:a.service", "unit:b.service"];
 const PLAYBOOKS: [&str; 2] = ["p", "q"];
+const POOL: &str = "web";
+/// So many others must stay.
+const NEED: u32 = 2;
 
 /// What can happen next.
 #[derive(Debug, Clone)]
@@ -36,7 +42,14 @@ enum Op {
     Pause(bool),
     Maintain(bool),
     Approve,
-    Cancel(usize),
+    /// Whether the pools are rejoined.
+    Cancel(usize, bool),
+    /// How many others of the pool get traffic; none: nobody knows.
+    Pool(Option<u32>),
+    /// An operator holds the pool, or lifts that.
+    Hold(bool),
+    /// An operator takes back the hold of an incident.
+    Rejoin(usize),
     /// The service of a target gets well or ill by itself.
     Turn(usize, bool),
     /// What it is seen by is gone, or there again.
@@ -64,7 +77,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(Op::Pause),
         1 => any::<bool>().prop_map(Op::Maintain),
         1 => Just(Op::Approve),
-        1 => (0..4usize).prop_map(Op::Cancel),
+        1 => (0..4usize, any::<bool>()).prop_map(|(i, release)| Op::Cancel(i, release)),
+        2 => prop::option::weighted(0.8, 0..4u32).prop_map(Op::Pool),
+        1 => any::<bool>().prop_map(Op::Hold),
+        1 => (0..4usize).prop_map(Op::Rejoin),
         2 => (0..2usize, any::<bool>()).prop_map(|(t, well)| Op::Turn(t, well)),
         1 => (0..2usize, any::<bool>()).prop_map(|(t, blind)| Op::Blind(t, blind)),
         1 => (0..2usize, modes()).prop_map(|(p, mode)| Op::Mode(p, mode)),
@@ -97,6 +113,13 @@ struct World {
     escalated: HashMap<usize, u32>,
     boots: u32,
     told: HashSet<(usize, usize, u8)>,
+    /// How many others of the pool get traffic.
+    healthy: Option<u32>,
+    holds: Holds,
+    /// The last effect on each target, and the last round of probes of each incident that passed: what came first has the lower number.
+    clock: u64,
+    touched: [u64; 2],
+    passed: HashMap<usize, u64>,
 }
 
 impl World {
@@ -121,6 +144,11 @@ impl World {
             escalated: HashMap::new(),
             boots: 0,
             told: HashSet::new(),
+            healthy: Some(2),
+            holds: Holds::default(),
+            clock: 0,
+            touched: [0; 2],
+            passed: HashMap::new(),
         }
     }
 
@@ -202,6 +230,7 @@ impl World {
             }
             assert!(self.well[self.target(at)], "what is ill is not healed");
         }
+        self.hold(at, &incident, &step);
         assert!(
             incident.attempts.len() >= self.incidents[at].attempts.len(),
             "attempts are never forgotten"
@@ -221,6 +250,80 @@ impl World {
                 self.incidents.iter().filter(at_work).count() <= 1,
                 "one attempt at a time on a target"
             );
+        }
+    }
+
+    /// Does to the holds what a step says, and looks at what must hold of them.
+    fn hold(&mut self, at: usize, incident: &Incident, step: &Step) {
+        let owner = Owner::Incident(incident.id.clone());
+        let operators = |holds: &Holds| {
+            let held = holds.get(POOL).map(|held| held.holds.clone());
+            let operators = held.unwrap_or_default().into_iter();
+            operators
+                .filter(|(owner, _)| matches!(owner, Owner::Operator(_)))
+                .collect::<Vec<_>>()
+        };
+        let before = operators(&self.holds);
+        let was = &self.incidents[at];
+        for holding in &step.holds {
+            match holding {
+                Holding::Place { pool, why } => {
+                    assert!(
+                        self.healthy.is_some_and(|healthy| healthy >= NEED),
+                        "no isolation with {:?} others",
+                        self.healthy
+                    );
+                    assert!(
+                        !self.paused && !self.maintained && incident.is_firing(),
+                        "no isolation while held, or of what is over"
+                    );
+                    assert_eq!(was.attempts, incident.attempts, "it is no attempt");
+                    let hold = Hold {
+                        why: why.clone(),
+                        since: self.now.wall,
+                        easing: false,
+                    };
+                    let foreign = BTreeSet::new();
+                    self.holds.place(pool, owner.clone(), hold, foreign);
+                }
+                Holding::Ease { pool, easing } => {
+                    assert!(self.holds.ease(pool, &owner, *easing), "it is held");
+                }
+                Holding::Lift { pool } => {
+                    assert!(self.holds.lift(pool, &owner).is_some(), "it is held");
+                    let by_operator = step.records.iter().any(|r| r.kind == Kind::Operator);
+                    if !by_operator {
+                        assert!(
+                            incident.state == State::Healed
+                                || incident.state == State::ResolvedAlone
+                        );
+                        let span = self.plan(at).probation_after(was.relapses);
+                        let full = self.now.since(&was.changed) >= span || self.boots > 0;
+                        let probation = matches!(was.state, State::Probation { .. });
+                        assert!(span.is_zero() || probation && full, "a full probation");
+                        let touched = self.touched[self.target(at)];
+                        assert!(
+                            self.passed.get(&at) > Some(&touched),
+                            "proven after the last effect"
+                        );
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            operators(&self.holds),
+            before,
+            "whose hold it is not, lifts none"
+        );
+        let hold = self.holds.get(POOL).and_then(|held| held.holds.get(&owner));
+        assert_eq!(hold.is_some(), incident.is_isolated(), "{incident:?}");
+        let eases = matches!(incident.state, State::Probation { .. });
+        assert!(hold.is_none_or(|hold| hold.easing == eases));
+        if matches!(
+            incident.state,
+            State::Healed | State::ResolvedAlone | State::Observed
+        ) {
+            assert!(hold.is_none(), "no hold outlives its incident");
         }
     }
 
@@ -274,7 +377,14 @@ impl World {
                 let mut look = fine();
                 look.witness = Ok(Some(json!(self.witness[target])));
                 look.confirm = vec![("probe".into(), seen, String::new())];
+                look.pool = Some(Ok(self.leaving()));
                 self.step(at, Event::Looked(*asked, look));
+            }
+            Out::Asked(Effect::Isolate(asked)) => {
+                // 3: it is lost.
+                if how != 3 {
+                    self.step(at, Event::Isolated(*asked, how == 0, Value::Null));
+                }
             }
             Out::Asked(Effect::Act) => {
                 if !matches!(self.incidents[at].state, State::Intent { .. }) {
@@ -307,6 +417,7 @@ impl World {
                     }
                 }
                 self.witness[target] += 1;
+                self.touch(target);
                 self.done.push(Done {
                     attempt,
                     target: target_name,
@@ -324,8 +435,31 @@ impl World {
                 self.pending.push((at, Out::Under(number, outcome)));
             }
             Out::Asked(Effect::Probe(round)) => {
+                self.clock += 1;
+                if seen == Sight::Well && *round == self.incidents[at].asked {
+                    self.passed.insert(at, self.clock);
+                }
                 self.step(at, Event::Probed(*round, seen, Value::Null));
             }
+        }
+    }
+
+    fn touch(&mut self, target: usize) {
+        self.clock += 1;
+        self.touched[target] = self.clock;
+    }
+
+    fn leaving(&self) -> Leaving {
+        let view = self.healthy.map(|healthy| View {
+            servers: healthy + 1,
+            healthy_others: healthy,
+            takes_traffic: true,
+            ..View::default()
+        });
+        Leaving {
+            min_healthy: Some(NEED),
+            view: view.ok_or_else(|| Unseen("refused".into())),
+            within: Duration::from_secs(20),
         }
     }
 
@@ -384,6 +518,7 @@ impl World {
                         && self.done.iter().all(|d| d.attempt != attempt)
                     {
                         self.witness[target] += 1;
+                        self.touch(target);
                         self.done.push(Done {
                             attempt,
                             target: self.incidents[at].target.clone(),
@@ -410,11 +545,31 @@ impl World {
                     self.step(at, Event::Approve(approval));
                 }
             }
-            Op::Cancel(which) => {
+            Op::Cancel(which, release) => {
                 if !self.incidents.is_empty() {
                     let at = which % self.incidents.len();
-                    self.step(at, Event::Cancel("ann".into()));
+                    self.step(at, Event::Cancel("ann".into(), *release));
                 }
+            }
+            Op::Rejoin(which) => {
+                if !self.incidents.is_empty() {
+                    let at = which % self.incidents.len();
+                    self.step(at, Event::Rejoin(POOL.into(), "ann".into()));
+                }
+            }
+            Op::Pool(healthy) => self.healthy = *healthy,
+            Op::Hold(true) => {
+                let hold = Hold {
+                    why: "patch".into(),
+                    since: self.now.wall,
+                    easing: false,
+                };
+                let owner = Owner::Operator("ann".into());
+                self.holds.place(POOL, owner, hold, BTreeSet::new());
+            }
+            Op::Hold(false) => {
+                drop(self.holds.lift(POOL, &Owner::Operator("ann".into())));
+                self.holds.heard(POOL);
             }
             Op::Turn(target, well) => self.well[*target] = *well,
             Op::Blind(target, blind) => self.blind[*target] = *blind,
@@ -466,36 +621,44 @@ fn plans() -> impl Strategy<Value = Plan> {
                     1 => Just(Strength::Idempotent)
                 ],
                 any::<bool>(),
+                prop::bool::weighted(0.2),
             ),
             1..4,
         ),
         prop_oneof![Just(0u64), Just(60)],
         any::<bool>(),
+        any::<bool>(),
+        prop::bool::weighted(0.2),
     )
-        .prop_map(|(mode, settle, rungs, probation, loose)| {
-            let mut plan = plan(mode);
-            plan.settle = Duration::from_secs(settle);
-            plan.rungs = rungs
-                .into_iter()
-                .map(|(strength, approve)| Rung {
-                    timeout: Duration::from_secs(30),
-                    strength,
-                    approve: approve && mode == Mode::Approve,
-                    last: false,
-                })
-                .collect();
-            plan.probation = Duration::from_secs(probation);
-            if loose {
-                plan.limits = Limits {
-                    budget: None,
-                    flap: None,
-                    storm: None,
-                    rate: None,
-                    ..Limits::default()
-                };
-            }
-            plan
-        })
+        .prop_map(
+            |(mode, settle, rungs, probation, loose, isolate, resolved)| {
+                let mut plan = plan(mode);
+                plan.settle = Duration::from_secs(settle);
+                plan.rungs = rungs
+                    .into_iter()
+                    .map(|(strength, approve, isolates)| Rung {
+                        timeout: Duration::from_secs(30),
+                        strength,
+                        approve: approve && mode == Mode::Approve,
+                        last: false,
+                        isolates: isolates.then(|| POOL.to_owned()),
+                    })
+                    .collect();
+                plan.probation = Duration::from_secs(probation);
+                plan.isolate = isolate.then(|| POOL.to_owned());
+                plan.verify.resolved = resolved;
+                if loose {
+                    plan.limits = Limits {
+                        budget: None,
+                        flap: None,
+                        storm: None,
+                        rate: None,
+                        ..Limits::default()
+                    };
+                }
+                plan
+            },
+        )
 }
 
 proptest! {

@@ -30,6 +30,9 @@ fn follow(book: &mut Book, now: &mut Moment) {
         for (id, effect) in effects {
             match effect {
                 Effect::Look(asked) => events.push((id, Event::Looked(asked, seen("it")))),
+                Effect::Isolate(asked) => {
+                    events.push((id, Event::Isolated(asked, true, Value::Null)))
+                }
                 Effect::Act => events.push((id, Event::Done(1, Outcome::Done, Value::Null))),
                 Effect::Probe(asked) => {
                     events.push((id, Event::Probed(asked, Sight::Well, Value::Null)))
