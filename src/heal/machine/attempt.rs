@@ -64,11 +64,11 @@ impl Stepping<'_> {
         }
     }
 
-    /// What is heard of an attempt's end; on record also if it was given up before.
+    /// What is heard of an attempt's end; on record also if it was given up before, or its incident is over.
     pub(super) fn ended(&mut self, outcome: Outcome, data: Value) {
         match &mut self.incident.state {
             State::Intent { .. } | State::Acting { .. } => self.done(outcome, data),
-            state if state.is_open() => {
+            state => {
                 if let State::Verifying { unknown, .. } = state {
                     *unknown &= outcome == Outcome::Unknown;
                 }
@@ -77,7 +77,6 @@ impl Stepping<'_> {
                     json!({"outcome": outcome.as_str(), "late": true, "detail": data}),
                 );
             }
-            _ => {}
         }
     }
 

@@ -81,7 +81,7 @@ async fn a_cancelled_action_is_told_to_end_and_holds_its_target_until_it_has() {
     let (case, long) = acting().await;
     let id = case.healing.summary().open[0].id.to_string();
     case.healing
-        .operate("ann", Order::Cancel(id))
+        .operate("ann", Order::Cancel(id.clone()))
         .await
         .unwrap();
     long.told.notified().await;
@@ -103,6 +103,19 @@ async fn a_cancelled_action_is_told_to_end_and_holds_its_target_until_it_has() {
     })
     .await;
     assert_eq!(*long.begun.lock().unwrap(), 2);
+    // What became of it is told of the incident that began it, although that is over.
+    let lines = case.lines();
+    let of_first = |line: &&Value| line["incident"] == json!(id);
+    let kinds: Vec<_> = lines.iter().filter(of_first).collect();
+    let cancelled = kinds.iter().position(|line| line["to"] == "cancelled");
+    let result = kinds.iter().position(|line| line["kind"] == "result");
+    assert!(cancelled.is_some() && cancelled < result, "{kinds:?}");
+    let result = kinds[result.unwrap()];
+    assert_eq!(
+        result["data"],
+        json!({"outcome": "unknown", "late": true, "detail": {"stopped_with": "SIGTERM"}})
+    );
+    assert_eq!(result["attempt"], json!(format!("{id}-1")));
 }
 
 #[tokio::test]
