@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::guards::Verdict;
+use super::plan::Mode;
 use super::run::Run;
 use crate::model::alert::{Episode, Labels, Status};
 use crate::model::id::{AttemptId, IncidentId};
@@ -17,6 +18,11 @@ use crate::model::trace::TraceContext;
 
 /// Episodes an incident remembers; the oldest resolved ones go first.
 const EPISODES: usize = 256;
+
+/// Why an incident ends before anything is decided: nothing is to be.
+pub(super) const MODE_OFF: &str = "the playbook's mode is off";
+/// Why an open incident ends once nothing may be done for it any more.
+pub(super) const OFF: &str = "its playbook is off, or is no more";
 
 /// One problem: a playbook and a target. What is here is all the machine needs to go on after a crash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -329,6 +335,16 @@ impl State {
         matches!(self, Self::Healed | Self::ResolvedAlone | Self::Observed)
     }
 
+    /// The mode of its playbook that ended it, if that did: one that may go further takes it up anew.
+    #[must_use]
+    pub fn held_back_by(&self) -> Option<Mode> {
+        match self {
+            Self::Observed => Some(Mode::Observe),
+            Self::Suppressed { reason } if [MODE_OFF, OFF].contains(&&**reason) => Some(Mode::Off),
+            _ => None,
+        }
+    }
+
     /// Whether an attempt is under way: no other may begin on the same target.
     #[must_use]
     pub const fn holds_target(&self) -> bool {
@@ -422,6 +438,12 @@ impl Incident {
     #[must_use]
     pub fn is_firing(&self) -> bool {
         self.episodes.values().any(|s| *s == Status::Firing)
+    }
+
+    /// Whether it ended because its playbook may not go as far as `mode`, and its trouble still stands.
+    #[must_use]
+    pub fn is_raised_by(&self, mode: Mode) -> bool {
+        self.is_firing() && self.state.held_back_by().is_some_and(|by| mode > by)
     }
 
     /// Notes what an alert server said of an episode; whether that was news. What was resolved once stays so.

@@ -52,6 +52,18 @@ impl Job {
         }
     }
 
+    /// Whether every value that its playbook takes from an alert is there and allowed.
+    #[must_use]
+    pub fn has_its_values(&self) -> bool {
+        let rungs = self.playbook.ladder.iter();
+        let labels = &self.incident.labels;
+        rungs.clone().all(|step| self.rendered(step).is_ok())
+            && self
+                .playbook
+                .words()
+                .all(|word| word.resolve(labels).is_ok())
+    }
+
     /// The action of a rung with all its values in place. What the hash of an approval is over: the action without the name of the attempt.
     ///
     /// # Errors

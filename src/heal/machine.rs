@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::guards::{Guard, Look, Standing};
-use super::incident::{Approval, Cause, Incident, State};
+use super::incident::{Approval, Cause, Incident, MODE_OFF, State};
 use super::plan::{Mode, Plan};
 use crate::journal::Kind;
 use crate::model::alert::{Episode, Status};
@@ -32,7 +32,7 @@ pub enum Event {
     Told(Episode, Status),
     /// Time has passed.
     Timer,
-    /// Something that guards look at has changed.
+    /// Something that guards look at has changed, or the playbook.
     Changed,
     /// The world was looked at, as [`Effect::Look`] of this number asked.
     Looked(u32, Look),
@@ -196,7 +196,7 @@ impl Stepping<'_> {
     fn begin(&mut self) {
         let line = self.plan.limits.max_age;
         if self.plan.mode == Mode::Off {
-            self.enter_suppressed("the playbook's mode is off");
+            self.enter_suppressed(MODE_OFF);
         } else if !line.is_zero() && self.standing.age.is_some_and(|age| age > line) {
             self.enter_suppressed("its alert is older than max_age");
         } else if self.plan.settle.is_zero() {
@@ -211,6 +211,11 @@ impl Stepping<'_> {
         match event {
             Event::Told(episode, status) => self.told(&episode, status),
             Event::Timer => self.timer(),
+            // Its playbook may go further than when it ended.
+            Event::Changed if self.incident.is_raised_by(self.plan.mode) => {
+                self.incident.run = self.incident.run.next();
+                self.begin();
+            }
             Event::Changed => self.ask_again(),
             Event::Looked(asked, look) => self.looked(asked, look),
             Event::Isolated(asked, complete, data) if asked == self.incident.asked => {

@@ -4,14 +4,11 @@ use serde_json::{Value, json};
 
 use super::{Effect, PATIENCE, RECOVERY, Record, Stepping};
 use crate::heal::guards::Guard;
-use crate::heal::incident::{Cause, State, Verified};
+use crate::heal::incident::{Cause, OFF, State, Verified};
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
 use crate::model::notice::What;
-
-/// Why an open incident ends once nothing may be done for it any more.
-pub(super) const OFF: &str = "its playbook is off, or is no more";
 
 impl Stepping<'_> {
     pub(super) fn enter_suppressed(&mut self, reason: &str) {

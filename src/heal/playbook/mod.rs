@@ -267,6 +267,16 @@ impl Playbook {
         confirm.chain(verify)
     }
 
+    /// The words of the programs that it looks with.
+    pub fn words(&self) -> impl Iterator<Item = &Word> {
+        let confirm = self.confirm.iter().filter_map(|c| c.command.as_ref());
+        let verify = self.verify.all.iter().filter_map(|probe| match probe {
+            Probe::Command(test) => Some(test),
+            _ => None,
+        });
+        confirm.chain(verify).flat_map(|test| &test.argv)
+    }
+
     /// What nodeward must be allowed for all that it may do.
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {

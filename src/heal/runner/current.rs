@@ -14,6 +14,7 @@ use crate::heal::playbook::Playbook;
 use crate::journal::{Entry, Kind};
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
+use crate::model::target::Target;
 
 /// A playbook as it is now.
 #[derive(Debug, Clone)]
@@ -87,5 +88,20 @@ impl Book {
         *self.current.change() = all(&rules);
         *self.rules.change() = rules;
         self.step_each(Held::is_waiting, &Event::Changed, now);
+        self.raise(now);
+    }
+
+    /// Takes up anew what ended because its playbook might not go as far as it may now.
+    pub(super) fn raise(&mut self, now: &Moment) {
+        let raised = |(key, id): (&(String, Target), &IncidentId)| {
+            let mode = self.current.get(&key.0)?.plan.mode;
+            let incident = &self.held.get(id)?.incident;
+            incident.is_raised_by(mode).then(|| id.clone())
+        };
+        let mut raised: Vec<IncidentId> = self.latest.iter().filter_map(raised).collect();
+        raised.sort_unstable();
+        for id in raised {
+            self.step(&id, Event::Changed, now);
+        }
     }
 }

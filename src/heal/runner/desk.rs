@@ -1,12 +1,16 @@
 //! Deliveries: what is ours, what is new, and which playbook takes it.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::book::{Book, Held};
 use super::episodes::Seen;
 use super::handle::Found;
-use crate::heal::incident::Incident;
+use crate::action::Stop;
+use crate::heal::incident::{Incident, State};
 use crate::heal::intake::{Accepted, Delivery};
+use crate::heal::job::Job;
 use crate::heal::machine::Event;
 use crate::heal::run::Run;
 use crate::journal::{Entry, Kind};
@@ -226,6 +230,33 @@ impl Book {
             .collect()
     }
 
+    /// Takes the values of an alert where those that an incident has can never be used and these can; not while an attempt is under way.
+    fn take_values(&mut self, id: &IncidentId, alert: &Alert) -> bool {
+        let Some(held) = self.held.get(id) else {
+            return false;
+        };
+        let incident = &held.incident;
+        let is_fixed = held.holds_target() || matches!(incident.state, State::Probation { .. });
+        if is_fixed || incident.labels == alert.labels {
+            return false;
+        }
+        let now = self.current.get(&incident.playbook);
+        let mut job = Job {
+            incident: incident.clone(),
+            playbook: Arc::clone(&now.unwrap_or(&held.current).playbook),
+            stop: Stop::never(),
+        };
+        if job.has_its_values() {
+            return false;
+        }
+        job.incident.labels.clone_from(&alert.labels);
+        let usable = job.has_its_values();
+        if usable && let Some(held) = self.held.change(id) {
+            held.incident.labels = job.incident.labels;
+        }
+        usable
+    }
+
     /// The incident of a playbook and a target: the open one, the one that has just ended, or a new one.
     fn join_or_open(
         &mut self,
@@ -242,7 +273,11 @@ impl Book {
             let joins = held.incident.state.is_open()
                 || (now.since(&held.incident.changed) < quiet && held.incident.state.reopens());
             if joins {
+                let news = self.take_values(&id, alert);
                 self.step(&id, Event::Told(alert.episode.clone(), Status::Firing), now);
+                if news {
+                    self.step(&id, Event::Changed, now);
+                }
                 return Some(id);
             }
         }

@@ -1,16 +1,21 @@
 //! Time: what is due, and what is long over.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::book::{Book, Held};
 use crate::heal::incident::Incident;
 use crate::heal::machine::Event;
+use crate::heal::plan::Mode;
+use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
 
 /// The longest sleep: nothing is due, or so late that it may be looked at again before.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long a closed incident is kept in memory beside its playbook's quiet time.
 const KEPT: Duration = Duration::from_secs(600);
+/// Closed incidents kept beyond that because their playbook may go further one day; as many as come back at a start.
+const HELD_BACK: usize = 1_000;
 
 impl Book {
     /// Steps incidents whose time has come; if they are many, the rest are due in the next turn.
@@ -60,7 +65,14 @@ impl Book {
                 && !h.holds_target()
                 && now.since(&h.incident.changed) > kept
         };
-        self.held.prune(|_, held| !over(held));
+        // The newest of those that a reload may take up anew stay as long as their alerts fire.
+        let held_back = |h: &&Held| over(h) && h.incident.is_raised_by(Mode::Auto);
+        let held_back = self.held.values().filter(held_back);
+        let mut held_back: Vec<IncidentId> = held_back.map(|h| h.incident.id.clone()).collect();
+        held_back.sort_unstable();
+        let held_back: HashSet<IncidentId> = held_back.into_iter().rev().take(HELD_BACK).collect();
+        self.held
+            .prune(|id, held| !over(held) || held_back.contains(id));
         let held = &self.held;
         self.latest.prune(|_, id| held.contains_key(id));
     }

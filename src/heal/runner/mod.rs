@@ -308,7 +308,7 @@ impl Runner {
         let mut replies = Vec::new();
         let mut again = Vec::new();
         if !self.begun {
-            self.book.begin();
+            self.book.begin(&now);
         }
         for mail in batch {
             match mail {

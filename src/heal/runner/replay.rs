@@ -91,7 +91,7 @@ impl<'a> Replay<'a> {
                 // What cannot be done here was done to an incident of then.
                 drop(self.book.operate(&by, order, &self.now));
             }
-            Recorded::Start => self.book.begin(),
+            Recorded::Start => self.book.begin(&self.now),
         }
         self.turn();
     }

@@ -14,7 +14,7 @@ use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
 use crate::journal::{Entry, IncidentRow, Kind, Restored};
 use crate::model::alert::Episode;
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Moment, Timestamp};
 
 impl Book {
     /// What stood when the process before ended. A row that cannot be read costs itself only, and is said.
@@ -76,7 +76,7 @@ impl Book {
     }
 
     /// Puts it on record that healing begins.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, now: &Moment) {
         let data = json!({
             "did": "start",
             "version": env!("CARGO_PKG_VERSION"),
@@ -86,6 +86,7 @@ impl Book {
         self.commit
             .entries
             .push(Entry::new(Kind::Config).data(data));
+        self.raise(now);
     }
 }
 
