@@ -163,6 +163,14 @@ pub trait Action {
     /// What its witness is worth.
     fn strength(&self) -> Strength;
 
+    /// Whether what it is done with on this machine would do, looked at as the attempt would.
+    ///
+    /// # Errors
+    /// Why it would be refused; a sentence.
+    fn ready(&self) -> impl Future<Output = Result<(), String>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Looks at what the action would change, and changes nothing.
     fn look(&self, world: &World, order: &Order<'_>) -> impl Future<Output = Looked> + Send;
 
@@ -207,6 +215,14 @@ macro_rules! actions {
             #[must_use]
             pub fn strength(&self) -> Strength {
                 match self { $(Self::$name(it) => Action::strength(it),)* }
+            }
+
+            /// See [`Action::ready`].
+            ///
+            /// # Errors
+            /// As there.
+            pub async fn ready(&self) -> Result<(), String> {
+                match self { $(Self::$name(it) => Action::ready(it).await,)* }
             }
 
             /// See [`Action::look`].

@@ -8,6 +8,7 @@ use crate::check;
 use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
 use crate::heal::plan::Mode;
+use crate::host;
 use crate::net::tls;
 use crate::subject::Invalid;
 
@@ -111,6 +112,7 @@ impl Settings {
             let found = tls.iter().flat_map(tls::ServerOptions::warnings);
             warnings.extend(found.map(|found| format!("{section}.tls.{found}")));
         }
+        warnings.extend(programs(&config));
         for name in &flags.lacking {
             warnings.push(format!(
                 "--collector.{name}: nodeward has no such subject yet"
@@ -180,6 +182,22 @@ pub(super) fn wrong_probes<'a>(
     wrong
 }
 
+/// Programs that would not be run as they are now. They may still come, or change: a package may be installed after its config.
+fn programs(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (name, playbook) in &config.playbooks {
+        for (key, program) in playbook.programs() {
+            if let Err(why) = host::root_alone_can_change(Path::new(program)) {
+                warnings.push(format!(
+                    "playbooks.{name}.{key}: {program} would not be run: {why}"
+                ));
+            }
+        }
+    }
+    warnings.dedup();
+    warnings
+}
+
 /// A playbook that acts without asking and that a hook may start.
 fn armed<'a>(config: &'a Config, hook: &str) -> Option<&'a str> {
     let allowed = config.hooks.named.get(hook)?.playbooks.as_ref();
@@ -225,6 +243,19 @@ mod tests {
             ..Flags::default()
         };
         assert_eq!(resolve(nothing, &socket, None).unwrap().warnings.len(), 1);
+    }
+
+    #[test]
+    fn programs_that_would_not_be_run_are_warned_of_since_they_may_come() {
+        let text = "hooks: {am: {kind: alertmanager}}\nplaybooks:\n  p:\n    match: {alertname: Down}\n    target: node\n    ladder:\n      \
+                    - do: {command: {argv: [/bin/true]}}\n      - do: {command: {argv: [/bin/no-such-program]}}\n    \
+                    verify: {all: [{command: {argv: [/etc/passwd]}}]}\n";
+        let settings = resolve(text, &Flags::default(), None).unwrap();
+        let said = settings.warnings.iter();
+        let said: Vec<_> = said.filter(|said| said.contains("playbooks")).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("playbooks.p.ladder: /bin/no-such-program would not be run: "));
+        assert!(said[1].starts_with("playbooks.p.verify: /etc/passwd would not be run: "));
     }
 
     #[test]

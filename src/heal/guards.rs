@@ -48,7 +48,7 @@ pub enum Guard {
     Lock,
     /// Incidents on the node.
     Storm,
-    /// A value of the action is missing or not allowed.
+    /// A value of the action is missing or not allowed, or its program would not be run.
     Action,
     /// What will prove the action cannot be read.
     Witness,

@@ -259,7 +259,10 @@ async fn look(reach: &Reach, job: &Job) -> Look {
     };
     let attempt = job.attempt();
     let order = job.order(step.timeout.get(), &attempt);
-    let action = job.rendered(step);
+    let action = match (job.rendered(step), step.action.ready().await) {
+        (Ok(_), Err(why)) => Err(Unseen(why)),
+        (action, _) => action,
+    };
     let looked = step.action.look(&reach.action, &order).await;
     Look {
         confirm,

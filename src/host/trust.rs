@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 const LINKS: usize = 40;
 
 /// Whether root alone can change what runs when `path` is executed: the file, each link on the way to it and every directory
-/// above are root's, and none but a link is writable by a group or by others.
+/// above are root's, and none but a link is writable by a group or by others. And whether we may execute it.
 ///
 /// # Errors
-/// What somebody else could change, and how.
+/// What somebody else could change, and how; or why it cannot be executed.
 pub fn root_alone_can_change(path: &Path) -> Result<(), String> {
     if !path.is_absolute() {
         return Err(format!("{} is no absolute path", path.display()));
@@ -44,11 +44,11 @@ pub fn root_alone_can_change(path: &Path) -> Result<(), String> {
             at = here;
         }
     }
-    if is_program {
-        Ok(())
-    } else {
-        Err(format!("{} is no file that can be executed", at.display()))
+    if !is_program {
+        return Err(format!("{} is no file that can be executed", at.display()));
     }
+    rustix::fs::access(&at, rustix::fs::Access::EXEC_OK)
+        .map_err(|e| format!("{} may not be executed here: {e}", at.display()))
 }
 
 /// The parts of a path, the last first.

@@ -8,7 +8,7 @@ mod group;
 mod output;
 mod test;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,9 +62,22 @@ impl Command {
         Ok((program, run))
     }
 
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        program(&self.argv)
+    }
+
     fn mark(&self, order: &Order<'_>) -> Option<PathBuf> {
         let directory = self.witness.as_ref()?;
         Some(directory.join(order.attempt.to_string()))
+    }
+}
+
+fn program(argv: &[Word]) -> &str {
+    match argv.first() {
+        Some(Word::Fixed(program)) => program,
+        _ => "",
     }
 }
 
@@ -120,6 +133,15 @@ impl Action for Command {
             Some(_) => Strength::Strong,
             None => Strength::Weak,
         }
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        let program = self.program().to_owned();
+        let looked = apart("program", move |_| {
+            let trusted = crate::host::root_alone_can_change(Path::new(&program));
+            trusted.map_err(|why| format!("{program} would not be run: {why}"))
+        });
+        looked.await.flatten()
     }
 
     async fn look(&self, world: &World, order: &Order<'_>) -> Looked {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::group::{Ended, NotStarted};
-use super::{Command, Ran, late, ran, told};
+use super::{Command, Ran, late, program, ran, told};
 use crate::action::{Action, Order, Site, Word};
 use crate::model::duration::Period;
 use crate::model::sight::Sight;
@@ -58,10 +58,7 @@ impl Test {
     /// The program, for people.
     #[must_use]
     pub fn program(&self) -> &str {
-        match self.argv.first() {
-            Some(Word::Fixed(program)) => program,
-            _ => "",
-        }
+        program(&self.argv)
     }
 
     /// Runs it: what it says, and what was seen. A program that does not run, or is ended by a signal before it has said anything,

@@ -17,6 +17,7 @@ pub use matcher::{Matcher, Miss};
 pub use proof::{Confirm, Probe, Verify};
 
 use super::plan::{Mode, Plan, Proof, Rung};
+use crate::action::command::Test;
 use crate::action::{Do, Permission, Site, Word};
 use crate::check;
 use crate::model::alert::{Alert, Labels};
@@ -267,14 +268,30 @@ impl Playbook {
         confirm.chain(verify)
     }
 
-    /// The words of the programs that it looks with.
-    pub fn words(&self) -> impl Iterator<Item = &Word> {
-        let confirm = self.confirm.iter().filter_map(|c| c.command.as_ref());
+    /// The programs that it looks with, each with the key below which it stands.
+    fn tests(&self) -> impl Iterator<Item = (&'static str, &Test)> {
+        let confirm = self.confirm.iter();
+        let confirm = confirm.filter_map(|c| Some(("confirm", c.command.as_ref()?)));
         let verify = self.verify.all.iter().filter_map(|probe| match probe {
-            Probe::Command(test) => Some(test),
+            Probe::Command(test) => Some(("verify", test)),
             _ => None,
         });
-        confirm.chain(verify).flat_map(|test| &test.argv)
+        confirm.chain(verify)
+    }
+
+    /// The words of the programs that it looks with.
+    pub fn words(&self) -> impl Iterator<Item = &Word> {
+        self.tests().flat_map(|(_, test)| &test.argv)
+    }
+
+    /// Every program that it may run, with the key below which it stands.
+    pub fn programs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let rungs = self.ladder.iter().filter_map(|step| match &step.action {
+            Do::Command(command) => Some(("ladder", command.program())),
+            _ => None,
+        });
+        let tests = self.tests().map(|(key, test)| (key, test.program()));
+        rungs.chain(tests)
     }
 
     /// What nodeward must be allowed for all that it may do.

@@ -127,6 +127,28 @@ async fn what_confirms_must_fail_here_too() {
 }
 
 #[tokio::test]
+async fn a_program_that_would_not_be_run_is_no_action_before_the_attempt() {
+    let world = world();
+    let directory = tempfile::tempdir().unwrap();
+    let changeable = directory.path().join("repair");
+    std::fs::copy("/bin/true", &changeable).unwrap();
+    let changeable = changeable.to_str().unwrap();
+    for (program, why) in [
+        ("/bin/no-such-program", "cannot be looked at"),
+        ("/etc/passwd", "no file that can be executed"),
+        (changeable, "would not be run"),
+        ("/bin/true", ""),
+    ] {
+        let ladder = json!([{"do": {"command": {"argv": [program]}}}]);
+        let looked = world.look(job(&world, json!({"ladder": ladder}))).await;
+        match looked.action {
+            Ok(rendered) => assert_eq!((program, why), ("/bin/true", ""), "{rendered:?}"),
+            Err(said) => assert!(!why.is_empty() && said.0.contains(why), "{said:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_neither_confirms_nor_proves() {
     let world = world();
     let confirm = json!([{"check": "gone"}]);

@@ -107,7 +107,7 @@ fn an_incident_takes_its_values_from_the_newest_alert_that_has_them() {
         playbook.ladder = serde_json::from_str(ladder).unwrap();
     }
     let (mut book, now) = (Book::new(rules), World::new().now());
-    let mut tell = |book: &mut Book, number: u8, disk: Option<&str>| {
+    let tell = |book: &mut Book, number: u8, disk: Option<&str>| {
         let mut told = alert("here", number.into(), Status::Firing);
         told.labels
             .extend(disk.map(|disk| ("disk".to_owned(), disk.to_owned())));
