@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use hyper::header::DATE;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::model::alert::Labels;
 use crate::model::moment::Timestamp;
@@ -23,6 +24,7 @@ use crate::net::client::{self, Client, Limits, Protocol, Request, Response};
 use crate::net::credentials::{Basic, bearer};
 use crate::net::endpoint::{Endpoint, EndpointError};
 use crate::net::resolve::Resolver;
+use crate::net::tls;
 
 pub use options::Options;
 
@@ -90,10 +92,23 @@ pub struct Alertmanager {
     authorization: Option<Secret>,
 }
 
-#[derive(Deserialize)]
+/// Who it is: another process differs in one of these at least.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Status {
     /// When it started, whatever the name says.
     uptime: String,
+    #[serde(default)]
+    cluster: Cluster,
+    #[serde(default)]
+    version_info: Value,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+struct Cluster {
+    /// What it is called among its members; none where it has none.
+    #[serde(default)]
+    name: String,
 }
 
 impl Alertmanager {
@@ -107,12 +122,14 @@ impl Alertmanager {
             response: ANSWER,
             ..Limits::default()
         };
+        let connector = tls::Connector::new(options.tls.clone().unwrap_or_default());
         let of = |url: &String| {
             let endpoint: Endpoint = url.parse()?;
             let client = |path| {
                 let endpoint = endpoint.below(path)?;
                 let resolver = resolver.clone();
-                Ok(Client::new(endpoint, Protocol::Http1, limits, resolver))
+                Ok(Client::new(endpoint, Protocol::Http1, limits, resolver)
+                    .trusting(connector.clone()))
             };
             let token = options.bearer_token_file.as_ref().map(bearer);
             Ok(Self {
@@ -129,12 +146,21 @@ impl Alertmanager {
     /// # Errors
     /// [`Error`]: nothing is known.
     pub async fn list(&self) -> Result<Listing, Error> {
+        let (before, _) = self.get::<Status>(&self.status).await?;
         let (alerts, _) = self.get::<Vec<Listed>>(&self.alerts).await?;
         if alerts.iter().any(|alert| alert.fingerprint.is_empty()) {
             return Err(self.unexpected("an alert without a fingerprint"));
         }
-        // Asked after the list: if it was started anew in between, it is young, and its list counts for nothing.
-        let (Status { uptime }, answer) = self.get(&self.status).await?;
+        // Behind one address there may be several who take turns. The list is between the first two questions, and a third makes the
+        // number of turns odd and even: whoever answered the list of two or more is asked who it is.
+        let (after, _) = self.get::<Status>(&self.status).await?;
+        let (last, answer) = self.get::<Status>(&self.status).await?;
+        if before != after || after != last {
+            return Err(self.unexpected(
+                "several of it answer in turn, or it was started anew meanwhile; api.urls must name each member, not an address that stands for all",
+            ));
+        }
+        let uptime = last.uptime;
         let started = Timestamp::parse(&uptime)
             .ok_or_else(|| self.unexpected(format!("its uptime is {uptime:?}")))?;
         Ok(Listing {

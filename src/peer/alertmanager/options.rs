@@ -7,6 +7,7 @@ use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::net::credentials::{Basic, is_token};
 use crate::net::endpoint::Endpoint;
+use crate::net::tls;
 
 /// Most members of one cluster.
 const MOST: usize = 16;
@@ -26,6 +27,9 @@ pub struct Options {
     /// The name and password that are sent instead.
     #[serde(default)]
     pub basic: Option<Basic>,
+    /// Whom to trust with `https://`, and which certificate to show. Files are read again when they change.
+    #[serde(default)]
+    pub tls: Option<tls::ClientOptions>,
     /// How often it is asked, a fifth more or less: `1s` to `1d`. Default: 5m.
     #[serde(default = "five_minutes")]
     pub every: Period,
@@ -47,11 +51,15 @@ impl Options {
         if self.urls.is_empty() || self.urls.len() > MOST {
             faults.push(("urls", format!("from 1 to {MOST} are needed")));
         }
+        let mut secure = false;
         for url in &self.urls {
-            if let Err(why) = url.parse::<Endpoint>() {
-                faults.push(("urls", why.to_string()));
+            match url.parse::<Endpoint>() {
+                Ok(endpoint) => secure |= endpoint.is_secure(),
+                Err(why) => faults.push(("urls", why.to_string())),
             }
         }
+        let found = self.tls.iter().flat_map(|tls| tls.faults(secure));
+        faults.extend(found.map(|fault| (fault.key, fault.why)));
         if !self.bearer_token_file.as_ref().is_none_or(is_token) {
             let why = "the token in it has characters other than visible ASCII";
             faults.push(("bearer_token_file", why.into()));

@@ -20,6 +20,8 @@ pub(crate) struct Script {
     pub alerts: String,
     /// Seconds it has run by its own clock.
     pub up: i64,
+    /// The same of others behind the same address, who take turns with it.
+    pub others: Vec<i64>,
     /// Bytes of the list that are sent before it hangs up; all if there are no more.
     pub cut: usize,
 }
@@ -31,6 +33,7 @@ impl Script {
             kind: "application/json",
             alerts: format!("[{}]", alerts.join(",")),
             up: 3600,
+            others: Vec::new(),
             cut: usize::MAX,
         }
     }
@@ -53,6 +56,7 @@ impl Fake {
         };
         let (script, asked) = (Arc::clone(&fake.script), Arc::clone(&fake.asked));
         tokio::spawn(async move {
+            let mut turn = 0;
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.unwrap() > 0
@@ -60,12 +64,15 @@ impl Fake {
                 }
                 let head = String::from_utf8(head).unwrap();
                 let now = script.lock().unwrap().clone();
+                let members = now.others.len() + 1;
+                let member = turn % members;
+                turn += 1;
+                let up = [&[now.up], &*now.others].concat()[member];
                 let body = if head.starts_with("GET /am/api/v2/status ") {
                     // Its clock is years behind ours: only its own two times say how long it has run.
-                    let started =
-                        Timestamp::parse("2001-09-09T01:46:40Z").unwrap().0 - now.up * 1000;
+                    let started = Timestamp::parse("2001-09-09T01:46:40Z").unwrap().0 - up * 1000;
                     format!(
-                        r#"{{"cluster":{{"status":"ready"}},"uptime":"{}"}}"#,
+                        r#"{{"cluster":{{"name":"01KB{member}","peers":[],"status":"ready"}},"uptime":"{}","versionInfo":{{"version":"0.25.0"}}}}"#,
                         Timestamp(started)
                     )
                 } else {
@@ -112,7 +119,24 @@ async fn lists_what_it_has_and_how_long_it_has_run_by_its_own_clock() {
     assert_eq!(listing.alerts[0].labels["instance"], "n0");
     let asked = fake.asked.lock().unwrap();
     assert!(asked[0].contains("authorization: Basic bm9kZXdhcmQ6eA=="));
-    assert_eq!(asked.len(), 2);
+    assert_eq!(asked.len(), 4);
+}
+
+#[tokio::test]
+async fn a_list_of_one_with_the_age_of_another_is_none() {
+    for others in [vec![5], vec![3600], vec![5, 3600], vec![5, 3600, 7]] {
+        let script = Script {
+            others: others.clone(),
+            ..Script::listing(&[ALERT])
+        };
+        let fake = Fake::start(script).await;
+        let error = client(&fake.options()).list().await.unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("api.urls must name each member"),
+            "{others:?}: {said}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -207,14 +231,22 @@ async fn a_list_beyond_all_measure_is_not_read() {
 fn faults_name_the_key_they_are_about_and_no_secret() {
     let options: Options = serde_json::from_value(serde_json::json!({
         "urls": ["nowhere"], "bearer_token_file": "two words",
-        "basic": {"username": "a:b", "password_file": "x"}, "every": "10ms", "settle": "2d",
+        "basic": {"username": "a:b", "password_file": "x"}, "every": "10ms", "settle": "2d", "tls": {"key_file": "/no/key"},
     }))
     .unwrap();
     let faults = options.faults();
     let keys: Vec<_> = faults.iter().map(|(key, _)| *key).collect();
     assert_eq!(
         keys,
-        ["urls", "bearer_token_file", "basic", "every", "settle"]
+        [
+            "urls",
+            "tls",
+            "tls.key_file",
+            "bearer_token_file",
+            "basic",
+            "every",
+            "settle"
+        ]
     );
     assert!(!format!("{faults:?}").contains("words"));
 }
