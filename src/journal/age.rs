@@ -35,26 +35,26 @@ impl Age {
         let kept: Option<String> = connection
             .query_row(kept, [NAME], |row| row.get(0))
             .optional()?;
-        let kept = kept.and_then(|text| serde_json::from_str(&text).ok());
-        let (time, at) = match kept {
+        let (time, at, steady) = match kept.and_then(|text| read(&text)) {
             Some(kept) => kept,
             None => {
                 let newest = "SELECT time FROM entries ORDER BY seq DESC LIMIT 1";
                 let newest: Option<i64> = connection
                     .query_row(newest, (), |row| row.get(0))
                     .optional()?;
-                (newest.map_or(now.wall, Timestamp), now.clone())
+                let time = newest.map_or(now.wall, Timestamp);
+                (time, now.clone(), now.clone())
             }
+        };
+        // The wall clock of another boot tells nothing of how much time has passed.
+        let of_this_boot = |moment: Moment| match moment.boot_id == now.boot_id {
+            true => moment,
+            false => now.clone(),
         };
         Ok(Self {
             time,
-            // The wall clock of another boot tells nothing of how much time has passed.
-            at: if at.boot_id == now.boot_id {
-                at
-            } else {
-                now.clone()
-            },
-            steady: now.clone(),
+            at: of_this_boot(at),
+            steady: of_this_boot(steady),
             said: false,
         })
     }
@@ -83,13 +83,21 @@ impl Age {
 
     /// Keeps it for the next process.
     pub(super) fn keep(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let text = serde_json::to_string(&(self.time, &self.at)).unwrap_or_default();
+        let text = serde_json::to_string(&(self.time, &self.at, &self.steady)).unwrap_or_default();
         connection.execute(
             "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
             (NAME, text),
         )?;
         Ok(())
     }
+}
+
+/// What was kept; of before it was kept since when the clock runs evenly, from then on.
+fn read(text: &str) -> Option<(Timestamp, Moment, Moment)> {
+    serde_json::from_str(text).ok().or_else(|| {
+        let (time, at): (Timestamp, Moment) = serde_json::from_str(text).ok()?;
+        Some((time, at.clone(), at))
+    })
 }
 
 fn later(time: Timestamp, span: Duration) -> Timestamp {
@@ -143,6 +151,38 @@ mod tests {
         assert_eq!(look(10, 20), 10);
         assert_eq!(look(1020, 25), 1020);
         assert_eq!(look(1050, 55), 1050);
+    }
+
+    #[test]
+    fn a_clock_runs_evenly_over_restarts_within_a_boot() {
+        let connection = Connection::open_in_memory().unwrap();
+        let tables = "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL); \
+                      CREATE TABLE entries (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL)";
+        connection.execute_batch(tables).unwrap();
+        age(1000, &at(1000, 5, "a")).keep(&connection).unwrap();
+        // The clock is set, and nodeward is started anew every hour.
+        let look = |wall, boot, id| {
+            let now = at(wall, boot, id);
+            let mut age = Age::restore(&connection, &now).unwrap();
+            let told = age.look(&now).0 / HOUR;
+            age.keep(&connection).unwrap();
+            told
+        };
+        for hour in 1..=24 {
+            assert_eq!(look(90_000 + hour, 5 + hour, "a"), 1000 + hour);
+        }
+        assert_eq!(look(90_025, 30, "a"), 90_025);
+        // Another boot begins anew: how long it took to come nobody knows.
+        for hour in 0..24 {
+            assert_eq!(look(200_000 + hour, hour, "b"), 90_025 + hour);
+        }
+        assert_eq!(look(200_024, 24, "b"), 200_024);
+        // As it was kept before.
+        let old = serde_json::to_string(&(Timestamp(0), at(200_024, 24, "b"))).unwrap();
+        let old = (NAME, old);
+        let update = "UPDATE settings SET value = ?2 WHERE name = ?1";
+        connection.execute(update, old).unwrap();
+        assert_eq!(look(200_025, 25, "b"), 1);
     }
 
     #[test]

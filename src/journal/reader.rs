@@ -141,6 +141,20 @@ impl Reader {
         Ok(restore::floor(&self.connection)?)
     }
 
+    /// Has `read` see the journal as it was at one instant, whatever is written meanwhile. To be short: until it is over the writer
+    /// cannot clear its log.
+    ///
+    /// # Errors
+    /// What `read` fails with, or beginning failed.
+    pub fn at_once<T>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        // Ended when it is dropped; there is nothing to commit.
+        let _instant = self.connection.unchecked_transaction()?;
+        read(self)
+    }
+
     /// Hands over records in order until `each` has enough, and says how many it handed over.
     ///
     /// # Errors

@@ -302,6 +302,46 @@ async fn one_that_fails_takes_no_other_of_its_group_with_it() {
 }
 
 #[tokio::test]
+async fn what_is_read_at_once_is_of_one_instant() {
+    let bench = Bench::new();
+    let (journal, _) = bench.open();
+    journal.commit(Commit::of(entry("first"))).await.unwrap();
+    let reader = Reader::open(&bench.path()).unwrap();
+    let all = |reader: &Reader| {
+        let mut count = 0;
+        let each = &mut |_: &Stored| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        reader.entries(&Filter::default(), each).unwrap();
+        (
+            reader.head().unwrap().seq,
+            reader.floor().unwrap().seq,
+            count,
+        )
+    };
+    let writer = journal.clone();
+    reader
+        .at_once(|reader| {
+            assert_eq!(all(reader), (1, 0, 1));
+            let written = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                runtime.unwrap().block_on(async {
+                    writer.commit(Commit::of(entry("second"))).await.unwrap();
+                    writer.sql("DELETE FROM entries WHERE seq = 1; INSERT INTO floor VALUES (1, 1, 'x')").await;
+                });
+            });
+            written.join().unwrap();
+            assert_eq!(all(reader), (1, 0, 1));
+            Ok(())
+        })
+        .unwrap();
+    // The hash of the floor is no matter here.
+    let count = reader.entries(&Filter::default(), &mut |_| ControlFlow::Continue(()));
+    assert_eq!((reader.head().unwrap().seq, count.unwrap()), (2, 1));
+}
+
+#[tokio::test]
 async fn a_full_disk_is_told_and_over_once_there_is_room() {
     let bench = Bench::new();
     let (journal, _) = bench.open();

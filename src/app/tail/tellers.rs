@@ -49,22 +49,25 @@ pub(super) trait Teller: Default + Send + 'static {
 
     /// Reads records after one, a bounded part of them. Blocks for the disk.
     fn read(&mut self, reader: &Reader, after: i64) -> Result<Part<Self::Told>, ReadError> {
-        let floor = reader.floor()?.seq;
-        let missed = u64::try_from(floor - after).unwrap_or(0);
         let mut records = Vec::new();
         let mut bytes = 0;
         let filter = Filter {
             after,
             ..Filter::default()
         };
-        reader.entries(&filter, &mut |stored| {
-            bytes += stored.line.len() + OVERHEAD;
-            records.push(stored.clone());
-            match bytes < AT_ONCE {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
+        // At one instant: what is deleted in between would be neither read nor counted.
+        let floor = reader.at_once(|reader| {
+            reader.entries(&filter, &mut |stored| {
+                bytes += stored.line.len() + OVERHEAD;
+                records.push(stored.clone());
+                match bytes < AT_ONCE {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            })?;
+            Ok(reader.floor()?.seq)
         })?;
+        let missed = u64::try_from(floor - after).unwrap_or(0);
         let mut part = Part {
             items: Vec::new(),
             last: records.last().map_or(after.max(floor), |record| record.seq),
