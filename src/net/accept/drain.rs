@@ -12,9 +12,9 @@ pub struct Drain {
 
 /// The one that says it.
 #[derive(Debug)]
-pub(super) struct Starter(watch::Sender<bool>);
+pub(in crate::net) struct Starter(watch::Sender<bool>);
 
-pub(super) fn pair() -> (Starter, Drain) {
+pub(in crate::net) fn pair() -> (Starter, Drain) {
     let (sender, receiver) = watch::channel(false);
     (
         Starter(sender),
@@ -26,7 +26,7 @@ pub(super) fn pair() -> (Starter, Drain) {
 }
 
 impl Starter {
-    pub(super) fn start(&self) {
+    pub(in crate::net) fn start(&self) {
         self.0.send_replace(true);
     }
 }

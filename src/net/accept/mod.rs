@@ -14,7 +14,7 @@
 //! counters share one cap.
 
 mod counters;
-mod drain;
+pub(in crate::net) mod drain;
 #[cfg(test)]
 mod tests;
 

@@ -9,42 +9,54 @@
 //!              └─ busy      └─ not_tls, incompatible, certificate, closed, timeout: counted, logged now and then, closed
 //! ```
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificate::Certificate;
 use super::refusal::Refusal;
 use super::server::Server;
-use crate::net::accept::{Drain, Serve};
+use crate::net::accept::{Drain, Serve, drain};
 use crate::net::stream::{Peer, Stream};
 use crate::net::tally::Tally;
 
 /// From accepting to the end of a handshake.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Handshakes under way at one time, over all listeners; half of what a listener may have open.
+/// Handshakes under way at one time on a listener: half of what may be open, so that one that is flooded takes no other's room.
 const MOST: usize = 256;
 
 /// What a listener speaks, to be changed while it is open: TLS, or nothing but what is above it.
+///
+/// Connections that were made under something else end after the answer that is under way: who may come in is decided when one is
+/// made, and a client may keep one for ever.
 #[derive(Debug, Clone, Default)]
-pub struct Slot(Arc<RwLock<Option<Arc<Server>>>>);
+pub struct Slot(Arc<watch::Sender<Option<Arc<Server>>>>);
 
 impl Slot {
-    /// Speaks this from the next connection on.
+    /// Speaks this from the next connection on. One of the same settings leaves everything as it is.
     pub fn set(&self, server: Option<Arc<Server>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = server;
+        self.0.send_if_modified(|now| {
+            let same = match (&*now, &server) {
+                (Some(now), Some(server)) => now.is_as(server),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                *now = server;
+            }
+            !same
+        });
     }
 
     /// What is spoken now.
     #[must_use]
     pub fn get(&self) -> Option<Arc<Server>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.borrow().clone()
     }
 }
 
@@ -81,7 +93,6 @@ pub const FAILURES: [(Failure, &str); 7] = [
 /// What became of handshakes; plain numbers that the app tells as series.
 #[derive(Debug, Default)]
 pub struct Counters {
-    under_way: AtomicUsize,
     /// Handshakes that were completed.
     pub done: Tally,
     failed: [Tally; FAILURES.len()],
@@ -105,31 +116,16 @@ impl Counters {
             }),
         }
     }
-
-    fn enter(self: &Arc<Self>) -> Option<UnderWay> {
-        let more = |now: usize| (now < MOST).then_some(now + 1);
-        let entered = self
-            .under_way
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        entered.ok().map(|_| UnderWay(Arc::clone(self)))
-    }
 }
 
-/// One handshake in [`Counters::under_way`].
-struct UnderWay(Arc<Counters>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Serves what `slot` says it should be spoken to.
+/// Serves the connections of one listener as `slot` says it should be spoken to.
 #[derive(Debug)]
 pub struct Handshakes<S> {
     inner: Arc<S>,
     slot: Slot,
     counters: Arc<Counters>,
+    /// Room for handshakes.
+    room: Semaphore,
 }
 
 impl<S: Serve> Handshakes<S> {
@@ -139,20 +135,28 @@ impl<S: Serve> Handshakes<S> {
             inner,
             slot,
             counters,
+            room: Semaphore::new(MOST),
         }
     }
 
-    async fn shake(&self, server: &Arc<Server>, stream: Stream, peer: Peer) -> Option<Stream> {
-        let Some(_place) = self.counters.enter() else {
+    /// The stream behind the handshake, and what that went by.
+    async fn shake(
+        &self,
+        server: &Server,
+        stream: Stream,
+        peer: Peer,
+    ) -> Option<(Stream, Arc<ServerConfig>)> {
+        let Ok(_place) = self.room.try_acquire() else {
             let why = format_args!("{MOST} others are under way").to_string();
             self.counters.note(Failure::Busy, peer, &why);
             return None;
         };
         let shaking = async {
-            let acceptor = TlsAcceptor::from(server.config().await);
-            acceptor.accept(stream).await
+            let config = server.config().await;
+            let acceptor = TlsAcceptor::from(Arc::clone(&config));
+            acceptor.accept(stream).await.map(|stream| (stream, config))
         };
-        let stream = match timeout(LONGEST, shaking).await {
+        let (stream, config) = match timeout(LONGEST, shaking).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 let refused = Refusal::of(&error);
@@ -176,27 +180,44 @@ impl<S: Serve> Handshakes<S> {
             }
         };
         self.counters.done.add();
-        Some(Stream::Tls(Box::new(stream.into())))
+        Some((Stream::Tls(Box::new(stream.into())), config))
     }
 }
 
 impl<S: Serve> Serve for Handshakes<S> {
     async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, drain: Drain) {
-        let server = match peer {
-            Peer::Tcp(_) => self.slot.get(),
+        if let Peer::Unix { .. } = peer {
             // Only this machine reaches it, and the kernel says who it is.
-            Peer::Unix { .. } => None,
-        };
-        let stream = match server {
-            None => Some(stream),
+            return Arc::clone(&self.inner).serve(stream, peer, drain).await;
+        }
+        let mut spoken = self.slot.0.subscribe();
+        let server = spoken.borrow_and_update().clone();
+        let (stream, shaken) = match server {
+            None => (stream, None),
             Some(server) => tokio::select! {
-                stream = self.shake(&server, stream, peer) => stream,
-                () = drain.clone().on() => None,
+                shaken = self.shake(&server, stream, peer) => match shaken {
+                    Some((stream, config)) => (stream, Some((server, config))),
+                    None => return,
+                },
+                () = drain.clone().on() => return,
             },
         };
-        if let Some(stream) = stream {
-            Arc::clone(&self.inner).serve(stream, peer, drain).await;
+        let outdated = async {
+            match &shaken {
+                Some((server, config)) => server.outdated(config).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (end, ends) = drain::pair();
+        let mut serving = pin!(Arc::clone(&self.inner).serve(stream, peer, ends));
+        tokio::select! {
+            () = &mut serving => return,
+            () = drain.on() => {}
+            _ = spoken.changed() => {}
+            () = outdated => {}
         }
+        end.start();
+        serving.await;
     }
 }
 

@@ -3,8 +3,8 @@
 //! ```text
 //!  get ── made, and looked at within a second ──────────────────────────────────────> it
 //!    └── nobody looks? ── stamps on a blocking thread ── another file? ── make ──┬──> the new one
-//!              └─ somebody does, or it takes long: what was made before          └─ cannot be used: the one before
-//! ```
+//!              └─ somebody does, or it takes long: what was made before          └─ cannot be used: the one before,
+//! ```                                                                                    and read again at the next look
 //!
 //! One look at a time: files that lie on what hangs hold one thread, however many connections come meanwhile.
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use super::files::Stamps;
@@ -34,7 +34,7 @@ pub(super) trait Source: Send + Sync + 'static {
     /// Reads them; blocks.
     fn make(&self) -> Result<Self::Made, Self::Wrong>;
 
-    /// They have changed, and this came of it: a place for what is to be said.
+    /// They have changed, and this came of it: a place for what is to be said. Of the same fault once.
     fn changed(&self, made: &Result<Self::Made, Self::Wrong>);
 }
 
@@ -44,13 +44,18 @@ pub(super) struct Kept<S: Source> {
     source: S,
     state: Mutex<Option<State<S::Made>>>,
     turn: Arc<Semaphore>,
+    /// Told whenever something else was made.
+    anew: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 pub(super) struct State<M> {
     pub(super) made: M,
+    /// The files that it was made of.
     stamps: Stamps,
     looked: Instant,
+    /// Why they could not be used when they were read last, if they have changed since.
+    wrong: Option<String>,
 }
 
 impl<S: Source> Kept<S> {
@@ -60,7 +65,13 @@ impl<S: Source> Kept<S> {
             source,
             state: Mutex::new(None),
             turn: Arc::new(Semaphore::new(1)),
+            anew: watch::Sender::new(()),
         }
+    }
+
+    /// Hears whenever something else was made.
+    pub(super) fn anew(&self) -> watch::Receiver<()> {
+        self.anew.subscribe()
     }
 
     /// Where it is read from.
@@ -114,25 +125,40 @@ impl<S: Source> Kept<S> {
     pub(super) fn look(&self) -> Result<S::Made, S::Wrong> {
         let files = self.source.files();
         let stamps = Stamps::of(files.iter().map(PathBuf::as_path));
-        let before = self.state().as_ref().map(|state| {
-            let same = state.stamps == stamps;
-            (state.made.clone(), same)
-        });
-        let made = match before {
-            Some((made, true)) => made,
-            Some((made, false)) => {
-                let new = self.source.make();
-                self.source.changed(&new);
-                new.unwrap_or(made)
+        let looked = Instant::now();
+        if let Some(state) = self.state().as_mut().filter(|s| s.stamps == stamps) {
+            (state.looked, state.wrong) = (looked, None);
+            return Ok(state.made.clone());
+        }
+        let made = self.source.make();
+        let mut state = self.state();
+        let (Some(before), Err(wrong)) = (state.as_mut(), &made) else {
+            let changed = state.is_some();
+            let made = made?;
+            *state = Some(State {
+                made: made.clone(),
+                stamps,
+                looked,
+                wrong: None,
+            });
+            drop(state);
+            if changed {
+                self.source.changed(&Ok(made.clone()));
+                self.anew.send_replace(());
             }
-            None => self.source.make()?,
+            return Ok(made);
         };
-        *self.state() = Some(State {
-            made: made.clone(),
-            stamps,
-            looked: Instant::now(),
-        });
-        Ok(made)
+        // Read again at the next look: it may be no fault of the files that they could not be read.
+        before.looked = looked;
+        let wrong = wrong.to_string();
+        let said = before.wrong.as_ref() == Some(&wrong);
+        before.wrong = Some(wrong);
+        let stays = before.made.clone();
+        drop(state);
+        if !said {
+            self.source.changed(&made);
+        }
+        Ok(stays)
     }
 
     fn made(&self) -> Option<S::Made> {
@@ -177,6 +203,60 @@ mod tests {
         }
 
         fn changed(&self, _: &Result<String, std::io::Error>) {}
+    }
+
+    /// Made of a file while it may be read.
+    struct Fickle {
+        file: PathBuf,
+        may: AtomicU32,
+        said: Mutex<Vec<String>>,
+    }
+
+    impl Source for Fickle {
+        type Made = String;
+        type Wrong = String;
+
+        fn files(&self) -> Vec<PathBuf> {
+            vec![self.file.clone()]
+        }
+
+        fn make(&self) -> Result<String, String> {
+            match self.may.load(Ordering::SeqCst) {
+                0 => Err("too many open files".into()),
+                _ => std::fs::read_to_string(&self.file).map_err(|error| error.to_string()),
+            }
+        }
+
+        fn changed(&self, made: &Result<String, String>) {
+            let said = made.clone().unwrap_or_else(|wrong| wrong);
+            self.said.lock().unwrap().push(said);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_read_again_although_it_has_not_changed_since() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("it");
+        std::fs::write(&file, "old").unwrap();
+        let kept = Kept::new(Fickle {
+            file: file.clone(),
+            may: AtomicU32::new(1),
+            said: Mutex::default(),
+        });
+        let may = |may| kept.source().may.store(may, Ordering::SeqCst);
+        assert_eq!(kept.look().unwrap(), "old");
+        std::fs::write(&file, "newer").unwrap();
+        may(0);
+        for _ in 0..3 {
+            assert_eq!(kept.look().unwrap(), "old");
+        }
+        may(1);
+        assert_eq!(kept.look().unwrap(), "newer");
+        // What is as it was is not read at all.
+        may(0);
+        assert_eq!(kept.look().unwrap(), "newer");
+        let said = kept.source().said.lock().unwrap().clone();
+        assert_eq!(said, ["too many open files", "newer"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::{self, Name};
 use super::files::{self, Fault};
-use super::kept::{Kept, Source};
+use super::kept::{Kept, Source, State};
 use super::provider;
 
 /// The certificate a listener shows, and which it asks for. Files are read again when they change.
@@ -237,6 +237,20 @@ impl Server {
     pub fn not_after(&self) -> Option<u64> {
         let state = self.kept.state();
         state.as_ref().map_or(&self.first, |s| &s.made).not_after
+    }
+
+    /// Whether it is made of the same settings as another, whose files it reads again by itself.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.kept.source() == other.kept.source()
+    }
+
+    /// Waits until handshakes go by something else than this. Cancel-safe.
+    pub(super) async fn outdated(&self, config: &Arc<ServerConfig>) {
+        let current = |state: &State<Loaded>| Arc::ptr_eq(&state.made.config, config);
+        let mut anew = self.kept.anew();
+        let other = |_: &()| !self.kept.state().as_ref().is_none_or(current);
+        // An error means that nothing is made any more, which is an end as well.
+        anew.wait_for(other).await.ok();
     }
 
     /// What handshakes go by now.

@@ -45,12 +45,16 @@ async fn listen(options: ServerOptions) -> Listening {
 }
 
 async fn serve<S: Serve>(service: S, server: Server) -> Listening {
+    beside(service, server, Arc::default()).await
+}
+
+/// One of several listeners that are counted together.
+async fn beside<S: Serve>(service: S, server: Server, counters: Arc<Counters>) -> Listening {
     let bound = Bound::to(&"127.0.0.1:0".parse().unwrap(), &Resolver::default()).await;
     let bound = bound.unwrap();
     let at = bound.local().unwrap();
     let slot = Slot::default();
     slot.set(Some(Arc::new(server)));
-    let counters = Arc::<Counters>::default();
     let service = Handshakes::new(Arc::new(service), slot.clone(), Arc::clone(&counters));
     tokio::spawn(accept::accept(
         bound,
@@ -459,6 +463,93 @@ async fn who_says_nothing_is_waited_for_so_long_and_among_so_many() {
     listening.failed(Failure::Timeout).await;
     let connector = Connector::new(place.trusting());
     listening.ask(&connector, "localhost").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flooded_listener_takes_no_room_of_another() {
+    let place = Place::new();
+    let server = || Server::new(place.serving(&place.authority.issue(&["localhost"]))).unwrap();
+    let flooded = beside(Echo, server(), Arc::default()).await;
+    let other = beside(Echo, server(), Arc::clone(&flooded.counters)).await;
+    let mut silent = Vec::new();
+    while flooded.counters.failed(Failure::Busy) == 0 {
+        silent.push(TcpStream::connect(flooded.at).await.unwrap());
+        tokio::task::yield_now().await;
+    }
+    let connector = Connector::new(place.trusting());
+    other.ask(&connector, "localhost").await.unwrap();
+}
+
+/// Repeats what it reads, until it is told to come to its end.
+struct Patient;
+
+impl Serve for Patient {
+    async fn serve(self: Arc<Self>, mut stream: Stream, _: Peer, drain: Drain) {
+        loop {
+            let read = tokio::select! {
+                read = stream.read_u8() => read,
+                () = drain.clone().on() => break,
+            };
+            let Ok(byte) = read else { return };
+            stream.write_all(&[byte]).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        stream.shutdown().await.ok();
+    }
+}
+
+/// Whether a connection still has answers.
+async fn answers(stream: &mut Stream) -> bool {
+    stream.write_all(b"x").await.is_ok() && stream.read_u8().await.is_ok()
+}
+
+#[tokio::test]
+async fn a_connection_ends_once_other_tls_is_spoken_and_not_before() {
+    let place = Place::new();
+    let options = place.serving(&place.authority.issue(&["localhost"]));
+    let server = |options: &ServerOptions| Arc::new(Server::new(options.clone()).unwrap());
+    let listening = serve(Patient, Server::new(options.clone()).unwrap()).await;
+    let plain = || async { Stream::Tcp(TcpStream::connect(listening.at).await.unwrap()) };
+    let connector = Connector::new(place.trusting());
+    let secure = || async {
+        let stream = connector.connect(plain().await, "localhost", Some(b"http/1.1"));
+        let mut stream = stream.await.unwrap();
+        assert!(answers(&mut stream).await);
+        stream
+    };
+
+    let mut kept = secure().await;
+    listening.slot.set(Some(server(&options)));
+    assert!(answers(&mut kept).await, "the same again is no change");
+    let asking = ServerOptions {
+        client_ca_file: Some(place.path("ca.pem")),
+        client_auth_type: Some(ClientAuth::VerifyClientCertIfGiven),
+        ..options.clone()
+    };
+    listening.slot.set(Some(server(&asking)));
+    assert!(kept.read_u8().await.is_err());
+
+    // A file of its settings is another one.
+    let mut kept = secure().await;
+    let others = Authority::new("others");
+    std::fs::write(
+        place.path("ca.pem"),
+        format!("{}{}", place.authority.pem, others.pem),
+    )
+    .unwrap();
+    a_second_later().await;
+    let mut next = secure().await;
+    assert!(kept.read_u8().await.is_err());
+    assert!(answers(&mut next).await, "it was made under what is spoken");
+
+    listening.slot.set(None);
+    assert!(next.read_u8().await.is_err());
+    let mut kept = plain().await;
+    assert!(answers(&mut kept).await);
+    listening.slot.set(None);
+    assert!(answers(&mut kept).await);
+    listening.slot.set(Some(server(&options)));
+    assert!(kept.read_u8().await.is_err());
 }
 
 async fn a_second_later() {
