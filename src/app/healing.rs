@@ -316,6 +316,7 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
     let notifiers = notifiers.map(|(name, notifier)| (name.clone(), notifier.min_severity));
     Rules {
         playbooks: config.playbooks.clone(),
+        checks: config.checks.clone(),
         ours: house.ours.clone(),
         hooks: hooks.collect(),
         config: format!("{:016x}", settings.fingerprint),

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::plan::{Plan, Planned, Probed};
 use super::schedule::Schedule;
 use super::track::{Health, Last, State, Track};
-use super::{Change, Check};
+use super::{Change, Check, World};
 use crate::model::moment::Timestamp;
 
 /// Changes kept for a listener that is slow; it is told when it missed some, and looks at [`Checks::standing`] then.
@@ -144,6 +144,29 @@ impl Checks {
             Arc::clone(&running.entries.get(name)?.planned)
         };
         Some(planned.probe(deadline, Duration::ZERO).await)
+    }
+
+    /// The same of a check as it is here, whether or not it runs so, or at all.
+    pub async fn probe_as(
+        &self,
+        name: &str,
+        check: &Check,
+        world: &World,
+        deadline: Instant,
+    ) -> Probed {
+        let same = {
+            let running = self.running();
+            let entry = running.entries.get(name);
+            let same = entry.filter(|entry| entry.planned.check == *check);
+            same.map(|entry| Arc::clone(&entry.planned))
+        };
+        match same {
+            Some(planned) => planned.probe(deadline, Duration::ZERO).await,
+            None => {
+                let deadline = deadline.min(Instant::now() + check.timeout.get());
+                check.probe.once(world, deadline).await
+            }
+        }
     }
 
     /// Alerts as they are raised and end, from now on.

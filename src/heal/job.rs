@@ -7,6 +7,7 @@ use super::guards::{Rendered, Unseen};
 use super::incident::Incident;
 use super::playbook::{Playbook, Step};
 use crate::action::{Order, Stop};
+use crate::check;
 use crate::journal::Hash;
 use crate::model::id::AttemptId;
 
@@ -17,6 +18,8 @@ pub struct Job {
     pub incident: Incident,
     /// The playbook it goes by.
     pub playbook: Arc<Playbook>,
+    /// The checks that the playbook names, as they were when it was taken.
+    pub checks: Arc<check::Options>,
     /// Says that its action is to end.
     pub stop: Stop,
 }

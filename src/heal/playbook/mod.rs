@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::journal::Hash;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub use guards::{Guards, Times, Wait};
 pub use matcher::{Matcher, Miss};
@@ -24,6 +25,9 @@ use crate::model::alert::{Alert, Labels};
 use crate::model::duration::Period;
 use crate::model::target::{NotATarget, Target};
 use proof::SETTLED;
+
+/// Where a revision keeps the checks that its playbook names; no key of a playbook.
+const CHECKS: &str = "checks";
 
 /// All playbooks, by name.
 pub type Options = BTreeMap<String, Playbook>;
@@ -364,11 +368,41 @@ impl Playbook {
         }
     }
 
-    /// Its JSON text and the hash of that: which revision of it this is.
+    /// Those of these checks that it names.
     #[must_use]
-    pub fn revision(&self) -> (String, String) {
-        let text = serde_json::to_string(self).unwrap_or_default();
+    pub fn own_checks(&self, checks: &check::Options) -> check::Options {
+        let confirm = self.confirm.iter().filter_map(|c| c.check.as_ref());
+        let verify = self.verify.all.iter().filter_map(|probe| match probe {
+            Probe::Check(name) => Some(name),
+            _ => None,
+        });
+        let named = confirm.chain(verify);
+        named
+            .filter_map(|name| Some((name.clone(), checks.get(name)?.clone())))
+            .collect()
+    }
+
+    /// The JSON text of it and of the checks that it names, and the hash of that: which revision of it this is.
+    #[must_use]
+    pub fn revision(&self, checks: &check::Options) -> (String, String) {
+        let mut whole = serde_json::to_value(self).unwrap_or_default();
+        if let (false, Some(whole)) = (checks.is_empty(), whole.as_object_mut()) {
+            whole.insert(CHECKS.into(), json!(checks));
+        }
+        let text = whole.to_string();
         (Hash::ZERO.next(&text).to_string(), text)
+    }
+
+    /// A revision, read back; none if it is none.
+    #[must_use]
+    pub fn of_revision(text: &str) -> Option<(Self, check::Options)> {
+        let mut whole: Value = serde_json::from_str(text).ok()?;
+        let checks = whole.as_object_mut()?.remove(CHECKS);
+        let checks = checks.map(serde_json::from_value).transpose().ok()?;
+        Some((
+            serde_json::from_value(whole).ok()?,
+            checks.unwrap_or_default(),
+        ))
     }
 }
 

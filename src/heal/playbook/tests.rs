@@ -169,11 +169,23 @@ fn guards_are_written_as_people_write_them() {
 
 #[test]
 fn another_text_is_another_revision() {
-    let (hash, text) = restart().revision();
+    let none = check::Options::default();
+    let (hash, text) = restart().revision(&none);
     assert_eq!(read(&text).unwrap(), restart());
     let mut other = restart();
     other.probation = Period::secs(1);
-    assert_ne!(other.revision().0, hash);
+    assert_ne!(other.revision(&none).0, hash);
+    let check = r#"{"web": {"probe": {"process": {"name": "web"}}, "every": "1h"}}"#;
+    let mut checks: check::Options = serde_json::from_str(check).unwrap();
+    let (with, text) = restart().revision(&checks);
+    assert_ne!(with, hash);
+    assert_eq!(
+        Playbook::of_revision(&text),
+        Some((restart(), checks.clone()))
+    );
+    checks.get_mut("web").unwrap().every = Period::secs(1);
+    assert_ne!(restart().revision(&checks).0, with);
+    assert_eq!(Playbook::of_revision("[]"), None);
 }
 
 #[test]
@@ -205,7 +217,7 @@ fn each_proof_says_what_is_wrong_with_it_and_where() {
         ],
         "{faults:?}"
     );
-    let (_, text) = playbook.revision();
+    let (_, text) = playbook.revision(&check::Options::default());
     assert_eq!(read(&text).unwrap(), playbook);
 }
 

@@ -189,6 +189,7 @@ impl Book {
         Some(Job {
             incident: held.incident.clone(),
             playbook: Arc::clone(&held.current.playbook),
+            checks: Arc::clone(&held.current.checks),
             stop: Stop::never(),
         })
     }

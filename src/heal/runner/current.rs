@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Rules;
 use super::book::{Book, Held};
+use crate::check;
 use crate::heal::incident::State;
 use crate::heal::machine::Event;
 use crate::heal::plan::{Mode, Plan};
@@ -21,15 +22,20 @@ use crate::model::target::Target;
 pub(super) struct Current {
     pub(super) playbook: Arc<Playbook>,
     pub(super) plan: Arc<Plan>,
+    /// The checks that it names, as they were when it was taken.
+    pub(super) checks: Arc<check::Options>,
     pub(super) revision: String,
     /// Shared, like the rest: there may be thousands of incidents, and it lists every name that it takes.
     pub(super) text: Arc<str>,
 }
 
 impl Current {
-    pub(super) fn new(playbook: Playbook) -> Self {
-        let (revision, text) = playbook.revision();
+    /// With those of these checks that it names.
+    pub(super) fn new(playbook: Playbook, checks: &check::Options) -> Self {
+        let checks = playbook.own_checks(checks);
+        let (revision, text) = playbook.revision(&checks);
         Self {
+            checks: Arc::new(checks),
             plan: Arc::new(playbook.plan()),
             playbook: Arc::new(playbook),
             revision,
@@ -42,7 +48,7 @@ impl Current {
 pub(super) fn all(rules: &Rules) -> BTreeMap<String, Current> {
     let playbooks = rules.playbooks.iter();
     playbooks
-        .map(|(name, p)| (name.clone(), Current::new(p.clone())))
+        .map(|(name, p)| (name.clone(), Current::new(p.clone(), &rules.checks)))
         .collect()
 }
 

@@ -241,9 +241,11 @@ impl Book {
             return false;
         }
         let now = self.current.get(&incident.playbook);
+        let now = now.unwrap_or(&held.current);
         let mut job = Job {
             incident: incident.clone(),
-            playbook: Arc::clone(&now.unwrap_or(&held.current).playbook),
+            playbook: Arc::clone(&now.playbook),
+            checks: Arc::clone(&now.checks),
             stop: Stop::never(),
         };
         if job.has_its_values() {

@@ -48,6 +48,7 @@ use super::intake::{Accepted, Delivery, MOST_ALERTS, Ours, Refused};
 use super::machine::{After, Effect, Event, Outcome, PATIENCE};
 use super::playbook;
 use crate::action::Stopper;
+use crate::check;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::alert::Episode;
 use crate::model::id::IncidentId;
@@ -72,6 +73,8 @@ const FORGET: Duration = Duration::from_secs(60);
 pub struct Rules {
     /// The playbooks.
     pub playbooks: playbook::Options,
+    /// The checks; those that a playbook names are part of its revision.
+    pub checks: check::Options,
     /// Which alerts are this machine's.
     pub ours: Ours,
     /// Which playbooks a hook may trigger; a hook that is not here may trigger all.

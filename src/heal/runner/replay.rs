@@ -241,6 +241,7 @@ mod tests {
         Rules {
             playbooks: [("web".to_owned(), playbook)].into(),
             ours: Ours::new(&BTreeMap::new(), ["here"], []),
+            checks: BTreeMap::new(),
             hooks: BTreeMap::new(),
             config: String::new(),
             node: "here".into(),

@@ -113,8 +113,8 @@ fn current(
     }
     let kept = playbooks
         .get(&incident.revision)
-        .and_then(|text| serde_json::from_str::<Playbook>(text).ok())
-        .map(Current::new);
+        .and_then(|text| Playbook::of_revision(text))
+        .map(|(playbook, checks)| Current::new(playbook, &checks));
     let current = kept.or_else(|| now.cloned());
     if current.is_none() && incident.state.is_open() {
         tracing::error!(incident = %incident.id, "the playbook of an open incident is lost; it is left alone");

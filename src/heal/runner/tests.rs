@@ -97,6 +97,7 @@ fn rules(mode: &str) -> Rules {
     Rules {
         playbooks: [("web-down".to_owned(), playbook)].into(),
         ours: Ours::new(&BTreeMap::new(), ["here"], []),
+        checks: BTreeMap::new(),
         hooks: BTreeMap::new(),
         config: mode.into(),
         node: "here".into(),

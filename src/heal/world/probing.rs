@@ -36,10 +36,19 @@ pub(super) async fn probe(
     let deadline = tokio::time::Instant::now() + PROBE;
     let target = &job.incident.target;
     match probe {
-        Probe::Check(name) => match reach.checks.probe(name, deadline).await {
-            Some(probed) => sight(probed),
-            None => (Sight::Blind, format!("there is no check {name:?}")),
-        },
+        Probe::Check(name) => {
+            // An open attempt goes by the checks that it began with, whatever a reload makes of them.
+            let probed = match job.checks.get(name) {
+                Some(check) => {
+                    let probing = reach.checks.probe_as(name, check, &reach.probes, deadline);
+                    Some(probing.await)
+                }
+                // Of a revision that was kept without them.
+                None => reach.checks.probe(name, deadline).await,
+            };
+            let none = || (Sight::Blind, format!("there is no check {name:?}"));
+            probed.map_or_else(none, sight)
+        }
         Probe::Probe(own) => sight(own.once(&reach.probes, deadline).await),
         Probe::Command(test) => {
             let attempt = job.attempt();

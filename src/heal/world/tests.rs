@@ -47,6 +47,11 @@ fn world() -> World {
 
 /// An incident of a playbook with these keys, about a container.
 fn job(world: &World, keys: Value) -> Job {
+    job_with(world, keys, &["gone"])
+}
+
+/// The same where there are these checks.
+fn job_with(world: &World, keys: Value, checks: &[&str]) -> Job {
     let mut playbook = json!({
         "match": {"alertname": "Down", "name": {"in": ["api"]}},
         "target": {"container": {"from": "name"}},
@@ -57,7 +62,7 @@ fn job(world: &World, keys: Value) -> Job {
         .unwrap()
         .extend(keys.as_object().unwrap().clone());
     let playbook: Playbook = serde_json::from_value(playbook).unwrap();
-    assert_eq!(playbook.faults(&["gone"], &[]), []);
+    assert_eq!(playbook.faults(checks, &[]), []);
     let now = world.now();
     let labels = [("alertname", "Down"), ("name", "api")];
     let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
@@ -69,6 +74,7 @@ fn job(world: &World, keys: Value) -> Job {
             ..Incident::new(IncidentId::new("01JD"), "api", target, &now)
         },
         playbook: Arc::new(playbook),
+        checks: Arc::default(),
         stop: crate::action::Stop::never(),
     }
 }
@@ -124,6 +130,31 @@ async fn what_confirms_must_fail_here_too() {
             ("probe reading", Sight::Ill)
         ]
     );
+}
+
+#[tokio::test]
+async fn a_check_is_probed_as_it_was_when_the_playbook_was_taken() {
+    let world = world();
+    let memory = |above: &str| {
+        let reading = json!({"metric": "node_memory_MemTotal_bytes", "above": above});
+        let checks = json!({"memory": {"probe": {"reading": reading}, "every": "1h"}});
+        serde_json::from_value::<check::Options>(checks).unwrap()
+    };
+    let wanted = json!({"all": [{"check": "memory"}]});
+    let keys = json!({"verify": wanted, "confirm": [{"check": "memory"}]});
+    let mut job = job_with(&world, keys, &["memory"]);
+    // What runs under its name is another one by now, or nothing does.
+    for running in [memory("1"), memory("2TiB"), check::Options::default()] {
+        let reach = world.reach();
+        let plan = check::Plan::new(&running, &reach.probes).unwrap();
+        reach.checks.change(&plan);
+        for (above, sight) in [("1", Sight::Ill), ("1TiB", Sight::Well)] {
+            job.checks = Arc::new(memory(above));
+            let (seen, why) = world.probe(job.clone()).await;
+            assert_eq!(seen, sight, "{above}: {why}");
+            assert_eq!(world.look(job.clone()).await.confirm[0].1, sight);
+        }
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,47 @@ fn what_was_seen_for_the_playbook_before_lets_the_new_one_do_nothing() {
     assert!(book.held[&id].incident.asked > asked);
 }
 
+/// Rules under which the proof is a check that is made every so often.
+fn checked(every: &str) -> Rules {
+    let mut rules = rules("auto");
+    for playbook in rules.playbooks.values_mut() {
+        let verify = r#"{"all": [{"check": "web"}], "pass": 1, "every": "1h", "deadline": "2h"}"#;
+        playbook.verify = serde_json::from_str(verify).unwrap();
+    }
+    let check = json!({"probe": {"process": {"name": "web"}}, "every": every});
+    rules.checks = serde_json::from_value(json!({"web": check, "other": check})).unwrap();
+    rules.config = every.into();
+    rules
+}
+
+#[tokio::test]
+async fn an_open_attempt_goes_by_the_checks_it_began_with() {
+    let before = checked("10s").checks["web"].clone();
+    let mut book = Book::new(checked("10s"));
+    let now = World::new().now();
+    let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
+    book.deliver("am", told, false, &now);
+    look(&mut book, &now);
+    let id = book.held.keys().next().unwrap().clone();
+    let checks = |book: &Book| book.job(&id).unwrap().checks;
+    book.change_rules(checked("20s"), &now);
+    assert_eq!(state(&book), "intent");
+    assert_eq!(checks(&book)["web"], before);
+    assert_eq!(checks(&book).len(), 1, "those that it names");
+    // And in the next process, which has another config.
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(directory.path(), &Options::default()).unwrap();
+    journal.commit(book.take().0).await.unwrap();
+    journal.close().await;
+    let (_, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
+    let mut book = Book::restore(checked("30s"), restored);
+    assert_eq!(checks(&book)["web"], before);
+    // What comes after it goes by what is in force then.
+    book.step(&id, Event::Restarted(After::DidNot), &now);
+    book.step(&id, Event::Changed, &now);
+    assert_eq!(checks(&book)["web"], checked("30s").checks["web"]);
+}
+
 /// The state of the one incident there is.
 fn state(book: &Book) -> &'static str {
     let mut held = book.held.values();
