@@ -1,6 +1,6 @@
 //! What tests of healing share: a service on which effects are counted, alerts, and the journal read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -13,18 +13,25 @@ use crate::program::{Scratch, output};
 /// Only ever used up by a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A service of somebody else: well whenever it is asked, and it counts what is done to it.
+/// A service of somebody else, which counts what is done to it: below `/sick/NAME` it is ill until somebody posts to `/cure/NAME`, and
+/// well wherever else it is asked.
 pub struct Service {
     pub address: String,
-    effects: Arc<Mutex<BTreeMap<String, usize>>>,
+    done: Arc<Mutex<Done>>,
+}
+
+#[derive(Default)]
+struct Done {
+    effects: BTreeMap<String, usize>,
+    cured: BTreeSet<String>,
 }
 
 impl Service {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let effects = Arc::<Mutex<BTreeMap<String, usize>>>::default();
-        let counted = Arc::clone(&effects);
+        let done = Arc::<Mutex<Done>>::default();
+        let counted = Arc::clone(&done);
         // It goes with the process of the test.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -32,16 +39,16 @@ impl Service {
                 std::thread::spawn(move || serve(stream, &counted));
             }
         });
-        Self { address, effects }
+        Self { address, done }
     }
 
     /// How often each `Idempotency-Key` came.
     pub fn effects(&self) -> BTreeMap<String, usize> {
-        self.effects.lock().unwrap().clone()
+        self.done.lock().unwrap().effects.clone()
     }
 }
 
-fn serve(mut stream: TcpStream, counted: &Mutex<BTreeMap<String, usize>>) {
+fn serve(mut stream: TcpStream, counted: &Mutex<Done>) {
     let mut asked = Vec::new();
     let mut part = [0; 4096];
     while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -51,15 +58,26 @@ fn serve(mut stream: TcpStream, counted: &Mutex<BTreeMap<String, usize>>) {
         }
     }
     let asked = String::from_utf8_lossy(&asked).into_owned();
+    let mut counted = counted.lock().unwrap();
+    let path = asked.split(' ').nth(1).unwrap_or_default();
+    let ill = path
+        .strip_prefix("/sick/")
+        .is_some_and(|name| !counted.cured.contains(name));
     if asked.starts_with("POST ") {
+        counted
+            .cured
+            .extend(path.strip_prefix("/cure/").map(str::to_owned));
         let key = asked
             .lines()
             .find_map(|line| line.strip_prefix("idempotency-key: "));
         let key = key.unwrap_or("none").to_owned();
-        *counted.lock().unwrap().entry(key).or_default() += 1;
+        *counted.effects.entry(key).or_default() += 1;
     }
+    drop(counted);
+    let status = if ill { "503 Ill" } else { "200 OK" };
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     // Whoever asked may have been killed.
-    drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+    drop(stream.write_all(answer.as_bytes()));
 }
 
 /// A config with one playbook for the alerts of [`body`]: its action is counted by the service, whose check is the proof.
@@ -84,17 +102,61 @@ pub fn config(mode: &str, service: &Service, targets: usize) -> String {
     .to_string()
 }
 
+/// A config with a playbook for each of so many targets, with the guards that are there by default: the probe that confirms fails until the
+/// target is cured. That of the last one passes, so nothing may be done to it.
+pub fn guarded(service: &Service, targets: usize) -> String {
+    let url = format!("http://{}", service.address);
+    let last = targets - 1;
+    let place = |number: usize| match number == last {
+        true => "health".to_owned(),
+        false => format!("sick/{}", name(number)),
+    };
+    let check = |number: usize| {
+        let probe =
+            json!({"http": {"url": format!("{url}/{}", place(number)), "keep_alive": false}});
+        (name(number), json!({"probe": probe, "every": "1h"}))
+    };
+    let playbook = |number: usize| {
+        let name = name(number);
+        let cure = format!("{url}/cure/{name}");
+        let playbook = json!({
+            "mode": "auto",
+            "match": {"alertname": "Broken", "service": {"in": [name]}},
+            "target": {"service": {"from": "service"}},
+            "confirm": [{"check": name, "fails": 2}],
+            "ladder": [{"do": {"http": {"url": cure, "allow_loopback": true}}, "timeout": "10s"}],
+            "verify": {"all": [{"check": name}], "pass": 2, "every": "50ms", "deadline": "5s"},
+            "probation": "200ms",
+        });
+        (name, playbook)
+    };
+    let numbers = || 0..targets;
+    json!({
+        "http": {"listen": ["127.0.0.1:0"]},
+        "node": {"match": {"instance": ["here"]}},
+        "hooks": {"alertmanager": {}},
+        "checks": numbers().map(check).collect::<serde_json::Map<_, _>>(),
+        "playbooks": numbers().map(playbook).collect::<serde_json::Map<_, _>>(),
+    })
+    .to_string()
+}
+
 fn name(number: usize) -> String {
     format!("s{number}")
 }
 
 /// What Alertmanager 0.25 posts for these alerts, each of a target of its own.
 pub fn body(alerts: &[usize]) -> String {
+    body_since(alerts, "2026-11-22T16:38:47.198Z")
+}
+
+/// The same of alerts that began then.
+pub fn body_since(alerts: &[usize], began: &str) -> String {
     let alerts: Vec<Value> = alerts.iter().map(|number| json!({
         "status": "firing",
         "labels": {"alertname": "Broken", "instance": "here", "service": name(*number), "severity": "critical"},
         "annotations": {"summary": "It answers no more"},
-        "startsAt": "2026-11-22T16:38:47.198Z",
+        "startsAt": began,
         "endsAt": "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1",
         "fingerprint": format!("{number:016x}"),
