@@ -10,6 +10,7 @@ mod checks;
 mod collector;
 mod containers;
 mod hang;
+mod haproxy;
 mod heal_told;
 mod healing;
 mod hosts;
@@ -74,6 +75,9 @@ const TESTS: &[&[PeerTest]] = &[
     heal_told::TESTS,
     traces::TESTS,
     rsyslog::TESTS,
+    haproxy::RUNTIME,
+    haproxy::GATE,
+    haproxy::LEDGER,
 ];
 
 fn main() -> ExitCode {

@@ -36,6 +36,7 @@ pub enum Peer {
     Systemd,
     Unshare,
     Rsyslogd,
+    Haproxy,
     /// Python with grpcio and opentelemetry-proto.
     OtlpPython,
     /// Not a program: the kernel's FUSE device.
@@ -69,6 +70,7 @@ impl Peer {
             Self::Systemd => "systemd",
             Self::Unshare => "unshare",
             Self::Rsyslogd => "rsyslogd",
+            Self::Haproxy => "haproxy",
             Self::OtlpPython => "otlp-python",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",
