@@ -11,12 +11,15 @@
 //! ```
 
 pub mod haproxy_runtime;
+mod ledger;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
 use tokio::time::Instant;
+
+pub use ledger::Tally;
 
 /// What a pool is to be told of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
