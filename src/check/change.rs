@@ -91,13 +91,36 @@ impl Change {
             } else {
                 Status::Firing
             },
-            severity: match labels.get("severity").map(String::as_str) {
-                Some("critical" | "page") => Severity::Critical,
-                _ => Severity::Warning,
-            },
+            severity: Severity::of_word(labels.get("severity").map(String::as_str)),
             starts_at: Some(self.since),
             labels,
             annotations,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_word_of_its_label_means_what_it_means_from_an_alert_server() {
+        for (word, severity) in [
+            (None, Severity::Critical),
+            (Some("page"), Severity::Critical),
+            (Some("none"), Severity::Info),
+            (Some("ticket"), Severity::Warning),
+        ] {
+            let mut check = json!({"probe": {"tcp": {"address": "x:1"}}, "critical": true});
+            if let Some(word) = word {
+                check["alert"] = json!({"severity": word});
+            }
+            let check: Check = serde_json::from_value(check).unwrap();
+            let (since, why) = (Timestamp::now(), String::new());
+            let change = Change::new(&"web".into(), &check, false, since, why);
+            assert_eq!(change.alert().severity, severity, "{word:?}");
         }
     }
 }

@@ -112,7 +112,10 @@ fn playbooks(config: &Config, cross: &mut Cross<'_>) {
             }
         }
     }
-    let checks: Vec<&str> = config.checks.keys().map(String::as_str).collect();
+    let checks = config.checks.iter();
+    let checks: Vec<_> = checks
+        .map(|(name, check)| (name.as_str(), check.timeout))
+        .collect();
     let notifiers: Vec<&str> = config.notify.keys().map(String::as_str).collect();
     for (name, playbook) in &config.playbooks {
         for (keys, why) in playbook.faults(&checks, &notifiers) {

@@ -14,7 +14,7 @@ use super::hands::{Hands, Later, Started};
 use super::incident::State;
 use super::job::Job;
 use super::machine::{After, Outcome};
-use super::playbook::Probe;
+use super::playbook::{BETWEEN, Probe, ROUND, share};
 use crate::action::{self, Strength};
 use crate::check::{self, Checks};
 use crate::host::Clock;
@@ -22,14 +22,8 @@ use crate::model::duration::Period;
 use crate::model::moment::Moment;
 use crate::model::sight::Sight;
 
-/// How long one round of probes may take: it is asked for again after the machine's patience.
-const ROUND: Duration = Duration::from_secs(25);
 /// How long one look may take; the same.
 const LOOK: Duration = Duration::from_secs(25);
-/// How long one probe may take.
-const PROBE: Duration = Duration::from_secs(10);
-/// Between two probes of one `confirm`.
-const BETWEEN: Duration = Duration::from_millis(200);
 
 /// The real world.
 pub struct World {
@@ -119,7 +113,7 @@ impl Hands for World {
         Box::pin(async move {
             let probes = job.playbook.proof();
             let round = probes.iter().map(|probe| {
-                let probing = probing::probe(&reach, &clock, &job, probe);
+                let probing = probing::probe(&reach, &clock, &job, probe, share(1));
                 tokio::time::timeout(ROUND, probing)
             });
             let seen = together(round).await.into_iter().zip(&probes);
@@ -230,7 +224,7 @@ async fn confirm(reach: &Reach, clock: &Clock, job: &Job) -> Vec<(String, Sight,
                 if time > 0 {
                     tokio::time::sleep(BETWEEN).await;
                 }
-                seen = probing::probe(reach, clock, job, &asked).await;
+                seen = probing::probe(reach, clock, job, &asked, share(fails)).await;
                 if seen.0 != Sight::Ill {
                     break;
                 }

@@ -6,9 +6,6 @@ use super::Kind;
 use crate::model::alert::Labels;
 use crate::model::severity::Severity;
 
-/// Words that say that nothing is wrong: `none` is what the alert that always fires (Watchdog) has.
-const MILD: [&str; 4] = ["info", "information", "informational", "none"];
-
 /// Which words of a label mean which severity; any other word, or no label, is a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Severities {
@@ -21,16 +18,15 @@ impl Severities {
     /// 5); info, information, informational and none are mild.
     #[must_use]
     pub fn of(kind: Kind) -> Self {
-        let bad: &[&str] = match kind {
-            Kind::Alertmanager | Kind::Grafana => &["critical", "page"],
-            Kind::Zabbix => &["critical", "page", "high", "disaster"],
+        let more: &[&str] = match kind {
+            Kind::Alertmanager | Kind::Grafana => &[],
+            Kind::Zabbix => &["high", "disaster"],
         };
-        let bad = bad.iter().map(|word| (*word, Severity::Critical));
-        let mild = MILD.iter().map(|word| (*word, Severity::Info));
+        let more = more.iter().map(|word| (*word, Severity::Critical));
+        let words = Severity::words().chain(more);
         Self {
             label: "severity".into(),
-            words: bad
-                .chain(mild)
+            words: words
                 .map(|(word, severity)| (word.to_owned(), severity))
                 .collect(),
         }

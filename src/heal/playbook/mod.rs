@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 pub use guards::{Guards, Times, Wait};
 pub use matcher::{Matcher, Miss};
-pub use proof::{Confirm, Probe, Verify};
+pub use proof::{BETWEEN, Checked, Confirm, Probe, ROUND, Verify, share};
 
 use super::plan::{Mode, Plan, Proof, Rung};
 use crate::action::command::Test;
@@ -146,7 +146,7 @@ pub type Fault = (Vec<String>, String);
 impl Playbook {
     /// What is wrong with it: what its types do not show. `checks` and `notifiers` are the names there are.
     #[must_use]
-    pub fn faults(&self, checks: &[&str], notifiers: &[&str]) -> Vec<Fault> {
+    pub fn faults(&self, checks: &[Checked<'_>], notifiers: &[&str]) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |keys: &[&str], why: String| {
             faults.push((keys.iter().map(|k| (*k).to_owned()).collect(), why));

@@ -23,7 +23,8 @@ pub struct Confirm {
     /// A program that ends with another exit status than 0. It must only look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Test>,
-    /// How often it must fail in a row. Default: 1.
+    /// How often it must fail in a row. All of it must end within 25s, also if each takes its whole `timeout`; a probe of its own gets
+    /// its share of them, at most 10s. Default: 1.
     #[serde(default = "once")]
     #[schemars(range(min = 1, max = 10))]
     pub fails: u32,
@@ -92,6 +93,25 @@ pub enum Probe {
     Command(Test),
 }
 
+/// How long all that one `confirm` asks, or one round of `verify`, may take: it is asked for again after the machine's patience.
+pub const ROUND: Duration = Duration::from_secs(25);
+/// How long one probe may take that has no time of its own.
+const PROBE: Duration = Duration::from_secs(10);
+/// Between two probes of one `confirm`.
+pub const BETWEEN: Duration = Duration::from_millis(200);
+/// What a probe takes beside its own time, to be given up or to be reaped.
+const MARGIN: Duration = Duration::from_millis(400);
+
+/// How long each of several probes may take that have no time of their own and are made one after the other within a round.
+pub fn share(probes: u32) -> Duration {
+    let apart = (BETWEEN + MARGIN) * probes.saturating_sub(1);
+    let share = ROUND.saturating_sub(apart + MARGIN) / probes.max(1);
+    share.min(PROBE)
+}
+
+/// A check as far as a playbook cares: its name, and how long a probe of it may take.
+pub type Checked<'a> = (&'a str, Period);
+
 /// How long a unit or a container must run in one piece if the playbook does not say.
 pub(super) const SETTLED: Period = Period::secs(10);
 
@@ -104,16 +124,48 @@ impl Probe {
         }
     }
 
+    /// How long it may take by what the config says, if it says so.
+    fn takes(&self, checks: &[Checked<'_>]) -> Option<Period> {
+        match self {
+            Self::Check(name) => {
+                let check = checks.iter().find(|(known, _)| known == name);
+                check.map(|(_, timeout)| *timeout)
+            }
+            Self::Command(test) => Some(test.timeout),
+            Self::UnitStable(_) | Self::ContainerStable(_) | Self::Probe(_) => None,
+        }
+    }
+
+    /// Why `probes` of it, one after the other, might not end within a round.
+    fn too_long(&self, probes: u32, checks: &[Checked<'_>]) -> Option<String> {
+        let each = self.takes(checks)?;
+        let all = each.get().saturating_add(MARGIN + BETWEEN);
+        if all.saturating_mul(probes).saturating_sub(BETWEEN) <= ROUND {
+            return None;
+        }
+        Some(match probes {
+            1 => format!(
+                "a probe that takes its whole timeout of {each} does not end within {ROUND:?}, after which nothing is seen: give the check a shorter one"
+            ),
+            _ => format!(
+                "{probes} probes that take their whole timeout of {each} do not end within {ROUND:?}, after which nothing is seen: ask for fewer, or give a shorter timeout"
+            ),
+        })
+    }
+
     /// What is wrong with it, with the keys below its own.
-    fn faults(&self, site: &Site<'_>, checks: &[&str]) -> Vec<Fault> {
+    fn faults(&self, site: &Site<'_>, checks: &[Checked<'_>]) -> Vec<Fault> {
         let own = |why: String| vec![(Vec::new(), why)];
         let needs = |what: &str, kind: &str| match site.target == kind {
             true => Vec::new(),
             false => own(format!("{what} needs a target that is a {kind}")),
         };
         match self {
-            Self::Check(name) if checks.contains(&name.as_str()) => Vec::new(),
-            Self::Check(name) => own(unknown("check", name, checks)),
+            Self::Check(name) if checks.iter().any(|(known, _)| known == name) => Vec::new(),
+            Self::Check(name) => {
+                let known: Vec<&str> = checks.iter().map(|(known, _)| *known).collect();
+                own(unknown("check", name, &known))
+            }
             Self::UnitStable(_) => needs("unit_stable", "unit"),
             Self::ContainerStable(_) => needs("container_stable", "container"),
             Self::Probe(probe) => {
@@ -137,7 +189,7 @@ impl Probe {
 }
 
 /// What is wrong with `confirm`, with the keys below it.
-pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, checks: &[&str]) -> Vec<Fault> {
+pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, checks: &[Checked<'_>]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (index, wanted) in confirm.iter().enumerate() {
         let at = |mut keys: Vec<String>| {
@@ -148,18 +200,22 @@ pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, checks: &[&str]) -> 
             let why = "exactly one of check, probe and command is needed";
             faults.push((at(Vec::new()), why.to_owned()));
         }
-        for (keys, why) in wanted.asks().iter().flat_map(|p| p.faults(site, checks)) {
-            faults.push((at(keys), why));
+        if let Some(asked) = wanted.asks() {
+            let found = asked.faults(site, checks).into_iter();
+            faults.extend(found.map(|(keys, why)| (at(keys), why)));
+            let long = asked.too_long(wanted.fails, checks);
+            faults.extend(long.map(|why| (at(vec!["fails".to_owned()]), why)));
         }
     }
     faults
 }
 
 /// What is wrong with `verify.all`, with the keys below it.
-pub(super) fn all(probes: &[Probe], site: &Site<'_>, checks: &[&str]) -> Vec<Fault> {
+pub(super) fn all(probes: &[Probe], site: &Site<'_>, checks: &[Checked<'_>]) -> Vec<Fault> {
     let each = probes.iter().enumerate();
     let each = each.flat_map(|(index, probe)| {
-        let faults = probe.faults(site, checks).into_iter();
+        let long = probe.too_long(1, checks).map(|why| (Vec::new(), why));
+        let faults = probe.faults(site, checks).into_iter().chain(long);
         faults.map(move |(mut keys, why)| {
             keys.insert(0, index.to_string());
             (keys, why)

@@ -132,7 +132,7 @@ fn says_everything_that_is_wrong_at_once() {
             "confirm": [{"check": "wbe"}], "escalate": ["oncal"]}"#,
     )
     .unwrap();
-    let faults = playbook.faults(&["web"], &["oncall"]);
+    let faults = playbook.faults(&[("web", Period::secs(3))], &["oncall"]);
     let all = faults
         .iter()
         .map(|(keys, why)| format!("{}: {why}", keys.join(".")))
@@ -147,6 +147,40 @@ fn says_everything_that_is_wrong_at_once() {
         "did you mean \"oncall\"",
     ] {
         assert!(all.contains(wanted), "{wanted} in\n{all}");
+    }
+}
+
+#[test]
+fn what_is_asked_in_a_row_must_end_within_a_round() {
+    let wrong = |confirm: &str, verify: &str, timeout: u64| -> Vec<String> {
+        let playbook = format!(
+            r#"{{"match": {{"alertname": "Down"}}, "target": {{"unit": "a.service"}}, "ladder": [{{"do": {{"systemd": "restart"}}}}],
+                "confirm": [{confirm}], "verify": {{"all": [{verify}, {{"unit_stable": "1s"}}]}}}}"#
+        );
+        let checks = [("web", Period::secs(timeout))];
+        let faults = read(&playbook).unwrap().faults(&checks, &[]);
+        faults.into_iter().map(|(keys, _)| keys.join(".")).collect()
+    };
+    let check = |fails: u32| format!(r#"{{"check": "web", "fails": {fails}}}"#);
+    let web = r#"{"check": "web"}"#;
+    assert_eq!(wrong(&check(6), web, 3), Vec::<String>::new());
+    assert_eq!(wrong(&check(10), web, 3), ["confirm.0.fails"]);
+    assert_eq!(wrong(&check(1), web, 24), Vec::<String>::new());
+    assert_eq!(
+        wrong(&check(1), web, 25),
+        ["confirm.0.fails", "verify.all.0"]
+    );
+    let command = |fails: u32| {
+        format!(r#"{{"command": {{"argv": ["/bin/x"], "timeout": "10s"}}, "fails": {fails}}}"#)
+    };
+    assert_eq!(wrong(&command(2), web, 3), Vec::<String>::new());
+    assert_eq!(wrong(&command(3), web, 3), ["confirm.0.fails"]);
+    // A probe of its own has its share, however often it must fail.
+    let own = r#"{"probe": {"tcp": {"address": "x:1"}}, "fails": 10}"#;
+    assert_eq!(wrong(own, web, 3), Vec::<String>::new());
+    for probes in 1..=10 {
+        let all = share(probes) * probes + BETWEEN * (probes - 1);
+        assert!(all < ROUND && share(probes) > Duration::from_secs(1));
     }
 }
 
@@ -200,7 +234,7 @@ fn each_proof_says_what_is_wrong_with_it_and_where() {
             ]}}"#,
     )
     .unwrap();
-    let faults = playbook.faults(&["web"], &[]);
+    let faults = playbook.faults(&[("web", Period::secs(3))], &[]);
     let keys: Vec<_> = faults.iter().map(|(keys, _)| keys.join(".")).collect();
     assert_eq!(
         keys,

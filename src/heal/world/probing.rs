@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{PROBE, Reach};
+use super::Reach;
 use crate::check::Probed;
 use crate::heal::job::Job;
-use crate::heal::playbook::Probe;
+use crate::heal::playbook::{Probe, ROUND};
 use crate::host::Clock;
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
@@ -26,18 +26,20 @@ pub(super) fn name(probe: &Probe) -> (&'static str, Value) {
     }
 }
 
-/// Probes once: whether all is well, and what was seen.
+/// Probes once: whether all is well, and what was seen. What has no time of its own has `share`.
 pub(super) async fn probe(
     reach: &Reach,
     clock: &Clock,
     job: &Job,
     probe: &Probe,
+    share: Duration,
 ) -> (Sight, String) {
-    let deadline = tokio::time::Instant::now() + PROBE;
+    let now = tokio::time::Instant::now();
     let target = &job.incident.target;
     match probe {
         Probe::Check(name) => {
             // An open attempt goes by the checks that it began with, whatever a reload makes of them.
+            let deadline = now + ROUND;
             let probed = match job.checks.get(name) {
                 Some(check) => {
                     let probing = reach.checks.probe_as(name, check, &reach.probes, deadline);
@@ -49,13 +51,13 @@ pub(super) async fn probe(
             let none = || (Sight::Blind, format!("there is no check {name:?}"));
             probed.map_or_else(none, sight)
         }
-        Probe::Probe(own) => sight(own.once(&reach.probes, deadline).await),
+        Probe::Probe(own) => sight(own.once(&reach.probes, now + share).await),
         Probe::Command(test) => {
             let attempt = job.attempt();
-            test.run(&job.order(PROBE, &attempt)).await
+            test.run(&job.order(share, &attempt)).await
         }
-        Probe::UnitStable(span) => unit(reach, clock, target, span.get()).await,
-        Probe::ContainerStable(span) => container(reach, clock, target, span.get()).await,
+        Probe::UnitStable(span) => unit(reach, clock, target, span.get(), share).await,
+        Probe::ContainerStable(span) => container(reach, clock, target, span.get(), share).await,
     }
 }
 
@@ -68,7 +70,13 @@ fn sight(probed: Probed) -> (Sight, String) {
 }
 
 /// Whether a unit is active and has been so for `span`, in one piece.
-async fn unit(reach: &Reach, clock: &Clock, target: &Target, span: Duration) -> (Sight, String) {
+async fn unit(
+    reach: &Reach,
+    clock: &Clock,
+    target: &Target,
+    span: Duration,
+    within: Duration,
+) -> (Sight, String) {
     let Target::Unit(unit) = target else {
         return (Sight::Blind, "the target is no unit".into());
     };
@@ -78,7 +86,7 @@ async fn unit(reach: &Reach, clock: &Clock, target: &Target, span: Duration) -> 
             "there is no systemd (subjects.systemd.bus)".into(),
         );
     };
-    let state = match systemd.unit_state(unit, PROBE).await {
+    let state = match systemd.unit_state(unit, within).await {
         Ok(state) => state,
         Err(error) => return (Sight::Blind, error.to_string()),
     };
@@ -98,6 +106,7 @@ async fn container(
     clock: &Clock,
     target: &Target,
     span: Duration,
+    within: Duration,
 ) -> (Sight, String) {
     let Target::Container(name) = target else {
         return (Sight::Blind, "the target is no container".into());
@@ -105,7 +114,7 @@ async fn container(
     let Some(engine) = &reach.action.container else {
         return (Sight::Blind, "no container engine is asked here".into());
     };
-    match engine.inspect(name, PROBE).await {
+    match engine.inspect(name, within).await {
         Ok(state) => seen(runs(&state, clock.now().wall, span)),
         Err(error) => (Sight::Blind, error.to_string()),
     }
