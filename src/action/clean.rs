@@ -10,7 +10,6 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::apart::apart;
 use super::{Action, Looked, Order, Outcome, Permission, Site, Strength, World};
 use crate::host::{self, Sweep, Swept};
 use crate::model::duration::Period;
@@ -160,7 +159,7 @@ impl Action for Clean {
         let until = Instant::now() + order.timeout;
         let (clean, host) = (self.clone(), Arc::clone(&world.host));
         let state = world.state.clone();
-        let work = apart("clean", move |wanted| {
+        let work = host::apart("clean", move |wanted| {
             let go_on = || wanted.is() && Instant::now() < until;
             clean.carry_out(&host, state.as_deref(), &go_on)
         });

@@ -13,7 +13,6 @@
 //!
 //! A new kind is a room that implements [`Action`] and a line in the list below.
 
-mod apart;
 pub mod clean;
 pub mod command;
 pub mod container;

@@ -3,6 +3,7 @@
 //! No other layer opens a path of the machine. It knows no subject and no dialect: it gives bytes,
 //! names and system facts.
 
+mod apart;
 mod calls;
 mod clock;
 mod file;
@@ -13,10 +14,12 @@ mod own;
 pub mod parse;
 mod pass;
 mod pids;
+pub mod program;
 mod roots;
 mod sweep;
 mod trust;
 
+pub use apart::{Wanted, apart};
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use clock::Clock;
 pub use file::{Files, ReadError};

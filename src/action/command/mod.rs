@@ -4,8 +4,6 @@
 //! have changed. The surprising decision: it is a weak witness, and so never run again after a crash, unless the program itself
 //! leaves a mark before it acts.
 
-mod group;
-mod output;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -13,20 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::apart::apart;
 use super::{
     Action, Looked, Order, Outcome, Permission, Site, Stop, Strength, Witness, Word, World,
 };
+use crate::host::apart;
+use crate::host::program::{self, Ended, NotStarted, Ran, Run, WORDS};
 use crate::model::target::Target;
-use group::{Ended, Group, NotStarted, Run};
 
 pub use test::Test;
-
-/// Most words of a command line.
-const WORDS: usize = 64;
 
 /// A program and its arguments. Its environment holds only `NODEWARD_ATTEMPT`, `NODEWARD_INCIDENT`, `NODEWARD_TARGET` and
 /// `NODEWARD_PLAYBOOK`; its working directory is `/`, its standard input empty.
@@ -53,13 +48,8 @@ impl Command {
         }
     }
 
-    /// The program, and how it is run.
-    fn run(&self, order: &Order<'_>) -> Result<(String, Run), String> {
-        let argv = self.words(order)?;
-        let program = argv.first().cloned().unwrap_or_default();
-        let environment = environment(order).into();
-        let run = Run::new(argv, environment, crate::host::root_alone_can_change);
-        Ok((program, run))
+    fn run(&self, order: &Order<'_>) -> Result<Run, String> {
+        Ok(Run::new(self.words(order)?, environment(order).into()))
     }
 
     /// The program.
@@ -93,16 +83,16 @@ fn environment(order: &Order<'_>) -> [(&'static str, String); 4] {
 impl Action for Command {
     fn check(&self, site: &Site<'_>) -> Vec<String> {
         let mut wrong = Vec::new();
-        match self.argv.first() {
-            Some(Word::Fixed(program)) if program.starts_with('/') => {}
-            Some(Word::Fixed(program)) => wrong.push(format!(
-                "argv begins with {program:?}; write the program's absolute path"
-            )),
-            Some(Word::Label(_)) => wrong.push(
+        let first = self.argv.first().map(|word| match word {
+            Word::Fixed(program) => Some(program.as_str()),
+            Word::Label(_) => None,
+        });
+        match first {
+            Some(None) => wrong.push(
                 "argv begins with a label's value; the program itself must be written out"
                     .to_owned(),
             ),
-            None => wrong.push("argv is empty; it begins with the program's path".to_owned()),
+            first => wrong.extend(program::fault(first.flatten())),
         }
         if self.argv.len() > WORDS {
             wrong.push(format!("argv has more than {WORDS} words"));
@@ -168,11 +158,10 @@ impl Action for Command {
         order: &Order<'_>,
         started: impl FnOnce(Value) + Send,
     ) -> Outcome {
-        let (program, run) = match self.run(order) {
-            Ok(run) => run,
-            Err(why) => return Outcome::failed(why),
-        };
-        carry_out(&program, run, order.timeout, order.stop, started).await
+        match self.run(order) {
+            Ok(run) => carry_out(run, order.timeout, order.stop, started).await,
+            Err(why) => Outcome::failed(why),
+        }
     }
 
     fn permissions(&self, _: &Target) -> Vec<Permission> {
@@ -180,73 +169,33 @@ impl Action for Command {
     }
 }
 
-/// A program that came to an end, or nearly so.
-struct Ran {
-    ended: Ended,
-    /// What it wrote, and how it ended.
-    detail: Value,
-}
-
-/// Runs a program to its end, or until its time is over or it is to stop.
-async fn ran(
-    run: Run,
-    timeout: Duration,
-    stop: &Stop,
-    started: impl FnOnce(Value) + Send,
-) -> Result<Ran, NotStarted> {
-    let until = Instant::now() + timeout;
-    let mut group = Group::start(run, until).await?;
-    started(json!({"pid": group.pid()}));
-    let ended = group.wait(until, stop).await;
-    let output = group.output().await;
-    let mut detail = Map::new();
-    detail.insert("output".into(), output.text().into());
-    detail.insert("dropped".into(), output.dropped().into());
-    match ended {
-        Ended::Exit(code) => drop(detail.insert("exit".into(), code.into())),
-        Ended::Signal(signal) => drop(detail.insert("signal".into(), signal.into())),
-        Ended::Stopped(with) => drop(detail.insert("stopped_with".into(), with.into())),
-        Ended::Stuck => {}
-    }
-    let detail = Value::Object(detail);
-    Ok(Ran { ended, detail })
-}
-
-/// What is said of a program that had not even been started in time.
-fn late(program: &str, timeout: Duration) -> String {
-    format!("{program} had not been started within {timeout:?}: its file system does not answer")
-}
-
-/// What is said of a program's end.
-fn told(program: &str, ended: &Ended, timeout: Duration, stop: &Stop) -> String {
-    let ran = if stop.is_told() {
-        format!("{program} was under way when nodeward ended or its incident was cancelled")
+/// What is said of a program that we ended.
+fn cut(timeout: Duration, stop: &Stop) -> String {
+    if stop.is_told() {
+        "was under way when nodeward ended or its incident was cancelled".to_owned()
     } else {
-        format!("{program} ran longer than {timeout:?}")
-    };
-    match ended {
-        Ended::Exit(code) => format!("{program} ended with exit status {code}"),
-        Ended::Signal(signal) => format!("{program} was ended by signal {signal}"),
-        Ended::Stopped(with) => format!("{ran} and was ended with {with}"),
-        Ended::Stuck => format!("{ran}, and SIGKILL did not end it"),
+        format!("ran longer than {timeout:?}")
     }
 }
 
 /// Runs a program for what it does.
 async fn carry_out(
-    program: &str,
     run: Run,
     timeout: Duration,
     stop: &Stop,
     started: impl FnOnce(Value) + Send,
 ) -> Outcome {
-    let Ran { ended, detail } = match ran(run, timeout, stop, started).await {
+    let program = run.program().to_owned();
+    let until = Instant::now() + timeout;
+    let begun = |pid: u32| started(json!({"pid": pid}));
+    let ran = match Ran::of(run, until, stop.told(), begun).await {
         Ok(ran) => ran,
-        Err(NotStarted::Refused(why)) => return Outcome::failed(why),
-        Err(NotStarted::Late) => return Outcome::unknown(late(program, timeout)),
+        Err(late @ NotStarted::Late) => return Outcome::unknown(late.told(&program, timeout)),
+        Err(refused) => return Outcome::failed(refused.told(&program, timeout)),
     };
-    let why = told(program, &ended, timeout, stop);
-    match ended {
+    let detail = ran.detail();
+    let why = ran.ended.told(&program, &cut(timeout, stop));
+    match ran.ended {
         Ended::Exit(0) => Outcome::Done(detail),
         Ended::Exit(_) | Ended::Signal(_) => Outcome::Failed { why, detail },
         Ended::Stopped(_) | Ended::Stuck => Outcome::Unknown { why, detail },

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use tokio::time::Instant;
 
-use super::group::{Ended, NotStarted};
-use super::{Command, Ran, late, program, ran, told};
+use super::{Command, cut, program};
 use crate::action::{Action, Order, Site, Word};
+use crate::host::program::{Ended, Ran};
 use crate::model::duration::Period;
 use crate::model::sight::Sight;
 
 /// The longest that a round of probes may wait for one program.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Characters of its last line of output that are told.
-const TOLD: usize = 200;
 
 /// A program, run as the action `command` runs one, of which exit status 0 says that all is well. It runs again and again, in
 /// observe mode too, so it must be cheap and change nothing.
@@ -65,37 +63,25 @@ impl Test {
     /// tells nothing.
     pub async fn run(&self, order: &Order<'_>) -> (Sight, String) {
         let timeout = self.timeout.get();
-        let (program, run) = match self.command().run(order) {
+        let run = match self.command().run(order) {
             Ok(run) => run,
             Err(why) => return (Sight::Blind, why),
         };
-        let Ran { ended, detail } = match ran(run, timeout, order.stop, |_| ()).await {
+        let program = run.program().to_owned();
+        let until = Instant::now() + timeout;
+        let ran = match Ran::of(run, until, order.stop.told(), |_| ()).await {
             Ok(ran) => ran,
-            Err(NotStarted::Refused(why)) => return (Sight::Blind, why),
-            Err(NotStarted::Late) => return (Sight::Blind, late(&program, timeout)),
+            Err(none) => return (Sight::Blind, none.told(&program, timeout)),
         };
-        let why = told(&program, &ended, timeout, order.stop);
-        match ended {
-            Ended::Exit(0) => (Sight::Well, seen("exit status 0".into(), &detail)),
-            Ended::Signal(_) => (Sight::Blind, seen(why, &detail)),
-            Ended::Stopped(_) | Ended::Stuck if order.stop.is_told() => {
-                (Sight::Blind, seen(why, &detail))
-            }
-            Ended::Exit(_) | Ended::Stopped(_) | Ended::Stuck => (Sight::Ill, seen(why, &detail)),
-        }
-    }
-}
-
-/// With the last line that it wrote.
-fn seen(why: String, detail: &Value) -> String {
-    let output = detail.get("output").and_then(Value::as_str);
-    let last = output.unwrap_or_default().lines().rev();
-    let last = last.map(str::trim).find(|line| !line.is_empty());
-    match last {
-        Some(line) => {
-            let plain = line.chars().filter(|c| !c.is_control()).take(TOLD);
-            format!("{why}: {}", plain.collect::<String>())
-        }
-        None => why,
+        let why = match ran.ended {
+            Ended::Exit(0) => "exit status 0".to_owned(),
+            ended => ended.told(&program, &cut(timeout, order.stop)),
+        };
+        let sight = match ran.ended {
+            // It was us, and not what it looked at.
+            Ended::Stopped(_) | Ended::Stuck if order.stop.is_told() => Sight::Blind,
+            ended => ended.sight(),
+        };
+        (sight, ran.output.behind(&why))
     }
 }

@@ -9,17 +9,14 @@ const SOON: Duration = Duration::from_secs(60);
 
 fn shell(script: &str) -> Run {
     let argv = ["/bin/sh", "-c", script].map(str::to_owned).into();
-    Run::new(argv, environment(&Case::default().order()).into(), |_| {
+    Run::if_allowed(argv, environment(&Case::default().order()).into(), |_| {
         Ok(())
     })
 }
 
 async fn ran(script: &str, timeout: Duration) -> (Outcome, Vec<Value>) {
     let mut started = Vec::new();
-    let outcome = carry_out("/bin/sh", shell(script), timeout, &Stop::never(), |v| {
-        started.push(v)
-    })
-    .await;
+    let outcome = carry_out(shell(script), timeout, &Stop::never(), |v| started.push(v)).await;
     (outcome, started)
 }
 
@@ -65,10 +62,10 @@ async fn exit_status_signal_and_both_outputs_are_told() {
 #[tokio::test]
 async fn the_environment_holds_four_names_and_nothing_of_ours() {
     let argv = vec!["/usr/bin/env".to_owned()];
-    let run = Run::new(argv, environment(&Case::default().order()).into(), |_| {
+    let run = Run::if_allowed(argv, environment(&Case::default().order()).into(), |_| {
         Ok(())
     });
-    let outcome = carry_out("/usr/bin/env", run, SOON, &Stop::never(), |_| ()).await;
+    let outcome = carry_out(run, SOON, &Stop::never(), |_| ()).await;
     let Outcome::Done(detail) = outcome else {
         panic!("{outcome:?}");
     };
@@ -90,7 +87,7 @@ async fn what_is_to_stop_is_asked_first_and_its_last_words_are_kept() {
     let (stopper, stop) = Stopper::new();
     let script = "trap 'echo tidied; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let started = |_| stopper.stop();
-    let outcome = carry_out("/bin/sh", shell(script), SOON, &stop, started).await;
+    let outcome = carry_out(shell(script), SOON, &stop, started).await;
     let Outcome::Unknown { why, detail } = outcome else {
         panic!("{outcome:?}");
     };
@@ -110,7 +107,7 @@ async fn what_is_to_stop_and_does_not_is_killed() {
         "trap '' TERM; : > {}; while :; do sleep 0.01; done",
         trapped.display()
     );
-    let run = carry_out("/bin/sh", shell(&script), SOON, &stop, |_| ());
+    let run = carry_out(shell(&script), SOON, &stop, |_| ());
     let later = async {
         // So that the shell has got as far as its trap.
         while !trapped.exists() {
@@ -153,15 +150,9 @@ async fn what_a_command_leaves_in_its_group_ends_with_it() {
 async fn a_program_that_nobody_waits_for_any_more_is_killed_and_reaped() {
     let (tell, told) = tokio::sync::oneshot::channel();
     let run = tokio::spawn(async move {
-        carry_out(
-            "/bin/sh",
-            shell("sleep 1000"),
-            SOON,
-            &Stop::never(),
-            |pid| {
-                tell.send(pid["pid"].to_string()).unwrap();
-            },
-        )
+        carry_out(shell("sleep 1000"), SOON, &Stop::never(), |pid| {
+            tell.send(pid["pid"].to_string()).unwrap();
+        })
         .await
     });
     let pid = told.await.unwrap();

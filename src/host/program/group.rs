@@ -13,6 +13,7 @@ use std::io::PipeReader;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
+use std::pin::pin;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,11 +21,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::output::Output;
-use crate::action::Stop;
+use crate::host::root_alone_can_change;
 
 /// How long a program may take to end after SIGTERM, and the kernel after SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -32,15 +33,36 @@ const GRACE: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(1);
 
 /// What to run.
-pub(super) struct Run {
+pub struct Run {
     argv: Vec<String>,
     environment: Vec<(&'static str, String)>,
     may: fn(&Path) -> Result<(), String>,
+    /// Only held.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl NotStarted {
+    /// The reason, for people.
+    #[must_use]
+    pub fn told(self, program: &str, timeout: Duration) -> String {
+        match self {
+            Self::Refused(why) => why,
+            Self::Late => format!(
+                "{program} had not been started within {timeout:?}: its file system does not answer"
+            ),
+        }
+    }
 }
 
 impl Run {
-    /// The program `argv` begins with, if `may` has nothing against it.
-    pub(super) fn new(
+    /// The program that `argv` begins with, if root alone could have changed it. Its environment is these variables and no others.
+    #[must_use]
+    pub fn new(argv: Vec<String>, environment: Vec<(&'static str, String)>) -> Self {
+        Self::if_allowed(argv, environment, root_alone_can_change)
+    }
+
+    /// The same, if `may` has nothing against it.
+    pub(crate) fn if_allowed(
         argv: Vec<String>,
         environment: Vec<(&'static str, String)>,
         may: fn(&Path) -> Result<(), String>,
@@ -49,7 +71,21 @@ impl Run {
             argv,
             environment,
             may,
+            _turn: None,
         }
+    }
+
+    /// Holds a permit until the program has ended and was reaped, however long that takes, or it is sure that it does not run.
+    #[must_use]
+    pub fn holding(self, turn: OwnedSemaphorePermit) -> Self {
+        let _turn = Some(turn);
+        Self { _turn, ..self }
+    }
+
+    /// The program's path.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
     }
 
     fn start(&self) -> Result<(Child, PipeReader), String> {
@@ -74,7 +110,8 @@ impl Run {
 }
 
 /// Why a program does not run.
-pub(super) enum NotStarted {
+#[derive(Debug)]
+pub enum NotStarted {
     /// It surely does not.
     Refused(String),
     /// It had not been started in time; if it is later, it is killed at once.
@@ -82,7 +119,8 @@ pub(super) enum NotStarted {
 }
 
 /// How it ended.
-pub(super) enum Ended {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
     /// By itself, with this status.
     Exit(i32),
     /// By a signal that was not ours.
@@ -132,7 +170,7 @@ impl Drop for Unwanted {
 }
 
 /// A program that runs. Dropping it kills its group.
-pub(super) struct Group {
+pub struct Group {
     shared: Unwanted,
     pid: u32,
     ended: oneshot::Receiver<ExitStatus>,
@@ -144,7 +182,10 @@ type Start = Result<(u32, PipeReader), String>;
 
 impl Group {
     /// Starts it, on a thread that stays with it.
-    pub(super) async fn start(run: Run, until: Instant) -> Result<Self, NotStarted> {
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn start(run: Run, until: Instant) -> Result<Self, NotStarted> {
         let refused = |why: String| NotStarted::Refused(why);
         let shared = Unwanted(Shared::default());
         let (tell_start, start) = oneshot::channel();
@@ -153,7 +194,7 @@ impl Group {
         std::thread::Builder::new()
             .name("nodeward-command".to_owned())
             .stack_size(256 << 10)
-            .spawn(move || attend(&run, &theirs, tell_start, tell_end))
+            .spawn(move || attend(run, &theirs, tell_start, tell_end))
             .map_err(|e| refused(format!("no thread could be started for it: {e}")))?;
         let (pid, reader) = match timeout_at(until, start).await {
             Ok(Ok(start)) => start.map_err(refused)?,
@@ -171,12 +212,14 @@ impl Group {
     }
 
     /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Waits for its end; ends it itself after `until`, or once it is to stop.
-    pub(super) async fn wait(&mut self, until: Instant, stop: &Stop) -> Ended {
+    pub async fn wait(&mut self, until: Instant, stop: impl Future<Output = ()>) -> Ended {
+        let mut stop = pin!(stop);
         let mut buffer = Vec::with_capacity(8 << 10);
         let mut next = until;
         let mut sent = None;
@@ -191,7 +234,7 @@ impl Group {
                     (Err(_), None) => Ended::Stuck,
                 },
                 () = read(&mut self.reader, &mut buffer, &mut self.output) => {}
-                () = stop.told(), if sent.is_none() && next == until => next = Instant::now(),
+                () = &mut stop, if sent.is_none() && next == until => next = Instant::now(),
                 () = sleep_until(next) => {
                     let signal = match sent {
                         None => ("SIGTERM", Signal::TERM),
@@ -207,7 +250,7 @@ impl Group {
     }
 
     /// What it wrote.
-    pub(super) async fn output(mut self) -> Output {
+    pub async fn output(mut self) -> Output {
         let mut buffer = Vec::with_capacity(8 << 10);
         let rest = async {
             while self.reader.is_some() {
@@ -234,14 +277,17 @@ async fn read(reader: &mut Option<pipe::Receiver>, buffer: &mut Vec<u8>, output:
 
 /// The thread's whole life.
 fn attend(
-    run: &Run,
+    run: Run,
     shared: &Shared,
     tell_start: oneshot::Sender<Start>,
     tell_end: oneshot::Sender<ExitStatus>,
 ) {
     let (mut child, reader) = match run.start() {
         Ok(started) => started,
-        Err(why) => return drop(tell_start.send(Err(why))),
+        Err(why) => {
+            drop(run);
+            return drop(tell_start.send(Err(why)));
+        }
     };
     let id = child.id();
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
@@ -262,7 +308,10 @@ fn attend(
         signal_group(&state, Signal::KILL);
         state.group = None;
     }
-    if let Ok(status) = child.wait() {
+    let status = child.wait();
+    // Whoever hears of the end may start the next at once.
+    drop(run);
+    if let Ok(status) = status {
         tell_end.send(status).ok();
     }
 }

@@ -7,9 +7,12 @@ const HEAD: usize = 16 << 10;
 /// Bytes kept of the end.
 const TAIL: usize = 48 << 10;
 
+/// Characters of the last line that are told.
+const TOLD: usize = 200;
+
 /// At most 64 KiB of what was written.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub struct Output {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     dropped: u64,
@@ -28,18 +31,36 @@ impl Output {
     }
 
     /// Bytes left out of the middle.
-    pub(super) fn dropped(&self) -> u64 {
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
     /// As text; what is no UTF-8 is replaced.
-    pub(super) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut bytes = self.head.clone();
         if self.dropped > 0 {
             bytes.extend_from_slice(format!("\n[{} bytes left out]\n", self.dropped).as_bytes());
         }
         bytes.extend(&self.tail);
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Output {
+    /// `why`, with the last line that says anything: its first 200 characters, without control characters.
+    #[must_use]
+    pub fn behind(&self, why: &str) -> String {
+        let text = self.text();
+        let mut lines = text.lines().rev().map(str::trim);
+        match lines.find(|line| !line.is_empty()) {
+            Some(line) => {
+                let plain = line.chars().filter(|c| !c.is_control()).take(TOLD);
+                format!("{why}: {}", plain.collect::<String>())
+            }
+            None => why.to_owned(),
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use tokio::sync::oneshot;
 
 /// Tells work that nobody waits for it any more.
 #[derive(Clone, Default)]
-pub(super) struct Wanted(Arc<AtomicBool>);
+pub struct Wanted(Arc<AtomicBool>);
 
 impl Wanted {
     /// Whether somebody still waits.
-    pub(super) fn is(&self) -> bool {
+    #[must_use]
+    pub fn is(&self) -> bool {
         !self.0.load(Ordering::Relaxed)
     }
 }
@@ -26,8 +27,11 @@ impl Drop for Unwanted {
 
 /// Runs `work` on a thread of its own and waits for it; the thread is told when the future is dropped.
 ///
-/// A thread each, and not a pool: an action is rare, and one that hangs must not hold up what has nothing to do with it.
-pub(super) async fn apart<T: Send + 'static>(
+/// A thread each, and not a pool: what is done so is rare, and what hangs must not hold up what has nothing to do with it.
+///
+/// # Errors
+/// When there is no thread for it, or it panicked.
+pub async fn apart<T: Send + 'static>(
     name: &str,
     work: impl FnOnce(&Wanted) -> T + Send + 'static,
 ) -> Result<T, String> {
