@@ -1,8 +1,8 @@
 //! Checks: local probes of services, run on a schedule, and what became of them.
 //!
 //! Owns the kinds of probes (one room each), the schedule, the state of each check and its series. It heals nothing and
-//! decides nothing: who listens to [`Checks::changes`] does. A probe changes nothing in the world, never follows a
-//! redirect, and reads the machine only through the subjects, so that ten checks cost one reading.
+//! decides nothing: who listens to [`Checks::changes`] does. A probe changes nothing in the world that lasts and never follows a
+//! redirect. What subjects read it reads through them, so that ten checks cost one reading.
 //!
 //! ```text
 //!  options ─> Plan ─> Checks: one task ── due ──> probe (≤ timeout) ──> Track: rise, fall, for ──> Change
@@ -11,6 +11,7 @@
 //!
 //! Adding a kind is one room and one line in [`list`]: the config key, its documentation and the schema follow.
 
+mod certificate;
 mod change;
 pub mod http;
 mod list;
@@ -93,6 +94,8 @@ pub struct Outcome {
     pub facts: serde_json::Value,
     /// Nothing was seen that would tell: a failure of the check all the same, but no proof that what it looks at is ill.
     pub blind: bool,
+    /// When the first of the certificates ends that were seen, in seconds of the epoch.
+    pub certificate_end: Option<u64>,
 }
 
 impl Outcome {
@@ -105,6 +108,7 @@ impl Outcome {
             why,
             facts,
             blind: false,
+            certificate_end: None,
         }
     }
 
@@ -117,6 +121,7 @@ impl Outcome {
             why,
             facts,
             blind: false,
+            certificate_end: None,
         }
     }
 

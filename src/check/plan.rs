@@ -30,6 +30,8 @@ pub struct Probed {
     pub facts: serde_json::Value,
     /// Nothing was seen that would tell how it is.
     pub blind: bool,
+    /// When the first of the certificates ends that were seen, in seconds of the epoch.
+    pub certificate_end: Option<u64>,
 }
 
 impl Probed {
@@ -40,6 +42,7 @@ impl Probed {
             took: began.elapsed(),
             facts: outcome.facts,
             blind: outcome.blind,
+            certificate_end: outcome.certificate_end,
         }
     }
 }

@@ -205,12 +205,19 @@ impl Entry {
     /// Takes a probe into account, and logs and tells what it changed.
     fn record(&self, probed: Probed, changes: &broadcast::Sender<Change>) {
         let Planned { name, check, .. } = &*self.planned;
-        let Probed { ok, why, took, .. } = probed;
+        let Probed {
+            ok,
+            why,
+            took,
+            certificate_end,
+            ..
+        } = probed;
         let last = Last {
             at: Timestamp::now(),
             ok,
             why: why.clone(),
             took,
+            certificate_end,
         };
         let turn = self.track().record(check, last, Instant::now());
         match turn.health {

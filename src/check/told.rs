@@ -14,12 +14,14 @@ use crate::subject::ItemDescriptor;
 crate::families! { Checks:
     UP gauge "nodeward_check_up" ["check"] "Whether a check holds (1) or not (0); absent until enough probes were made";
     DURATION gauge "nodeward_check_duration_seconds" ["check"] "How long the last probe of a check took";
+    EXPIRY gauge "nodeward_check_certificate_expiry_timestamp_seconds" ["check"] "When the first of the certificates ends that a check was shown last, in Unix seconds; absent before and without TLS";
     CHANGED gauge "nodeward_check_last_change_timestamp_seconds" ["check"] "When a check went up or down last, in Unix seconds";
 }
 
 crate::instruments! { Checks:
     IS_UP gauge int "nodeward.check.up" "1" ["check"] "Whether a check holds (1) or not (0)";
     TOOK gauge double "nodeward.check.duration" "s" ["check"] "How long the last probe of a check took";
+    ENDS_AT gauge int "nodeward.check.certificate_expiry" "s" ["check"] "When the first of the certificates ends that a check was shown last, in Unix seconds";
     CHANGED_AT gauge double "nodeward.check.last_change" "s" ["check"] "When a check went up or down last, in Unix seconds";
 }
 
@@ -31,6 +33,11 @@ pub static KEYS: &[ItemDescriptor] = &[
         help: "Whether a check holds: 1, or 0",
     },
     ItemDescriptor {
+        name: "nodeward.check.certificate_expiry",
+        parameters: &["name"],
+        help: "When the first of the certificates ends that a check was shown last, in Unix seconds",
+    },
+    ItemDescriptor {
         name: "nodeward.check.discovery",
         parameters: &[],
         help: "Checks, for low-level discovery: {#CHECK}, {#KIND}, {#CRITICAL}, {#DESCRIPTION}",
@@ -38,6 +45,7 @@ pub static KEYS: &[ItemDescriptor] = &[
 ];
 
 const NO_SUCH: Unsupported = Unsupported::new("There is no such check.");
+const UNSEEN: Unsupported = Unsupported::new("It was shown no certificate yet.");
 const UNKNOWN: Unsupported = Unsupported::new("Not enough probes were made yet.");
 
 fn up(state: &State) -> Option<bool> {
@@ -79,6 +87,12 @@ impl Told for Checks {
                 samples.push([name], took);
             }
         });
+        let mut samples = page.family(&EXPIRY);
+        self.look(|name, _, state| {
+            if let Some(end) = state.certificate_end {
+                samples.push([name], end);
+            }
+        });
         let mut samples = page.family(&CHANGED);
         self.look(|name, _, state| {
             if let Some(changed) = changed(state) {
@@ -103,6 +117,13 @@ impl Told for Checks {
             }
         });
         drop(points);
+        let mut points = batch.instrument(&ENDS_AT);
+        self.look(|name, _, state| {
+            if let Some(end) = state.certificate_end {
+                points.push([name], end);
+            }
+        });
+        drop(points);
         let mut points = batch.instrument(&CHANGED_AT);
         self.look(|name, _, state| {
             if let Some(changed) = changed(state) {
@@ -113,12 +134,20 @@ impl Told for Checks {
 
     fn zabbix(&self, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
         Some(match (key.name(), key.count()) {
-            ("nodeward.check", 0) => Err(Unsupported::invalid_parameter(1)),
+            ("nodeward.check" | "nodeward.check.certificate_expiry", 0) => {
+                Err(Unsupported::invalid_parameter(1))
+            }
             ("nodeward.check", 1) => match self.state(key.param(0)) {
                 None => Err(NO_SUCH),
                 Some(state) => up(&state).map(|up| u64::from(up).into()).ok_or(UNKNOWN),
             },
-            ("nodeward.check", _) => Err(Unsupported::TOO_MANY),
+            ("nodeward.check.certificate_expiry", 1) => match self.state(key.param(0)) {
+                None => Err(NO_SUCH),
+                Some(state) => state.certificate_end.map(Into::into).ok_or(UNSEEN),
+            },
+            ("nodeward.check" | "nodeward.check.certificate_expiry", _) => {
+                Err(Unsupported::TOO_MANY)
+            }
             ("nodeward.check.discovery", 0) => {
                 let mut found = Vec::new();
                 self.look(|name, check, _| {

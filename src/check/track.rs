@@ -51,6 +51,9 @@ pub struct State {
     pub failing_since: Option<Timestamp>,
     /// Whether its alert stands: it is down, and has been failing for its `for`.
     pub alerting: bool,
+    /// When the first of the certificates ends that were shown last, in seconds of the epoch. It stays while a service shows none: one
+    /// whose certificate has ended, too.
+    pub certificate_end: Option<u64>,
     /// The last probe.
     pub last: Option<Last>,
 }
@@ -66,6 +69,8 @@ pub struct Last {
     pub why: String,
     /// How long it took.
     pub took: Duration,
+    /// When the first of the certificates ends that it was shown, in seconds of the epoch.
+    pub certificate_end: Option<u64>,
 }
 
 /// The state, and what only the schedule needs.
@@ -95,6 +100,7 @@ impl Track {
                 fails: 0,
                 failing_since: None,
                 alerting: false,
+                certificate_end: None,
                 last: None,
             },
             failing: None,
@@ -107,6 +113,7 @@ impl Track {
         let before = state.health;
         let (at, ok) = (last.at, last.ok);
         let mut turn = Turn::default();
+        state.certificate_end = last.certificate_end.or(state.certificate_end);
         state.last = Some(last);
         if ok {
             state.fails = 0;
@@ -166,6 +173,7 @@ mod tests {
         let (mut track, start) = (Track::new(Timestamp(0)), Instant::now());
         let each = probes.chars().zip(1u32..).map(|(probe, second)| {
             let last = Last {
+                certificate_end: None,
                 at: Timestamp(i64::from(second) * 1000),
                 ok: probe == '.',
                 why: String::new(),

@@ -166,6 +166,7 @@ impl Unit {
             why,
             facts,
             blind,
+            certificate_end: None,
         }
     }
 }

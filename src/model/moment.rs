@@ -26,6 +26,12 @@ impl Timestamp {
         Self(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 
+    /// Whole seconds of the epoch; 0 before it.
+    #[must_use]
+    pub fn seconds(self) -> u64 {
+        u64::try_from(self.0 / 1000).unwrap_or_default()
+    }
+
     /// Reads RFC 3339 text, such as alert servers send.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -38,6 +38,15 @@ impl Stream {
         }
     }
 
+    /// All certificates that the other end has shown; the first was verified.
+    #[must_use]
+    pub fn chain(&self) -> Option<tls::Chain> {
+        match self {
+            Self::Tls(stream) => tls::peer_chain(stream),
+            Self::Tcp(_) | Self::Early(_) | Self::Unix(_) => None,
+        }
+    }
+
     /// Whether closing it says less than ending it: TLS has a word for its end, without which the rest may have been cut off.
     pub(super) fn has_farewell(&self) -> bool {
         matches!(self, Self::Tls(_))

@@ -3,6 +3,7 @@
 //! A redirect is an answer like any other and is never followed. The connection is kept between scheduled probes, unless
 //! the options say otherwise; a probe that heals or verifies makes its own.
 
+mod header;
 mod statuses;
 
 use std::collections::BTreeMap;
@@ -10,19 +11,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hyper::Method;
+use hyper::body::Bytes;
 use serde_json::json;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::tcp::ready;
-use super::{Ask, Kind, Outcome, Prober, World};
+use super::tcp::{ready, slow};
+use super::{Ask, Kind, Outcome, Prober, World, certificate};
 use crate::model::duration::Period;
+use crate::model::moment::Timestamp;
+use crate::model::pattern::Pattern;
 use crate::model::size::Size;
 use crate::net::client::{Client, Error, Limits, Protocol, Request, Response};
 use crate::net::endpoint::{Endpoint, Place};
 use crate::net::tls;
 
+pub use header::Header;
 pub use statuses::Statuses;
 
+/// The longest body that an expression is held against at once.
+const SHORT: usize = 8 << 10;
 /// Longest part of a header that is told.
 const TOLD: usize = 200;
 
@@ -44,12 +52,20 @@ pub struct Http {
     /// The statuses that pass: a number, a range such as `200-299`, or a list of both. A redirect is not followed.
     #[serde(default)]
     pub expect: Statuses,
-    /// Headers that the answer must have with exactly these values, by name.
+    /// Headers of the answer, by name: a text for exactly this value, `{matches: EXPRESSION}` for one that a regular expression matches
+    /// anywhere, `{present: true}` for any value, `{present: false}` for a header that must not be there.
     #[serde(default)]
-    pub response_headers: BTreeMap<String, String>,
+    pub response_headers: BTreeMap<String, Header>,
     /// What must stand somewhere in the body, as it is sent; no body is unpacked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
+    /// A regular expression that must match somewhere in the body, as it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_matches: Option<Pattern>,
+    /// With `https`, a certificate that ends sooner than this fails: each that the server sends counts, and not the authority that is
+    /// trusted here. Each probe then makes a connection of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires_in: Option<Period>,
     /// An answer that takes longer than this fails, though it is complete; connecting included. Default: only the check's
     /// `timeout` counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,24 +142,34 @@ impl Kind for Http {
                     .iter()
                     .flat_map(|tls| tls.faults(endpoint.is_secure()));
                 faults.extend(found.map(|fault| (fault.key, fault.why)));
+                let secure = endpoint.is_secure();
+                faults.extend(certificate::fault(self.certificate_expires_in, secure));
             }
         }
-        for (key, headers) in [
-            ("request_headers", &self.request_headers),
-            ("response_headers", &self.response_headers),
-        ] {
-            let bad = headers
-                .iter()
-                .filter(|(name, value)| !is_header(name, value));
-            faults.extend(
-                bad.map(|(name, _)| (key, format!("{name:?} is no header, or its value is none"))),
-            );
-        }
-        if self.method == Verb::Head && self.body_contains.is_some() {
-            faults.push((
-                "body_contains",
-                "an answer to HEAD has no body; use method: GET".into(),
-            ));
+        let asked = self.request_headers.iter();
+        let asked = asked.map(|(name, value)| ("request_headers", name, value.as_str()));
+        let told = self.response_headers.iter().map(|(name, header)| {
+            let value = match header {
+                Header::Equals(value) => value.as_str(),
+                Header::Matches(_) | Header::Present(_) => "",
+            };
+            ("response_headers", name, value)
+        });
+        let bad = asked
+            .chain(told)
+            .filter(|(_, name, value)| !is_header(name, value));
+        faults.extend(
+            bad.map(|(key, name, _)| (key, format!("{name:?} is no header, or its value is none"))),
+        );
+        let of_body = [
+            ("body_contains", self.body_contains.is_some()),
+            ("body_matches", self.body_matches.is_some()),
+        ];
+        for (key, _) in of_body.into_iter().filter(|(_, given)| *given) {
+            if self.method == Verb::Head {
+                let why = "an answer to HEAD has no body; use method: GET";
+                faults.push((key, why.into()));
+            }
         }
         faults
     }
@@ -158,7 +184,7 @@ impl Kind for Http {
             "user-agent",
             concat!("nodeward/", env!("CARGO_PKG_VERSION")),
         );
-        if !self.keep_alive {
+        if !self.keep_alive || self.certificate_expires_in.is_some() {
             request = request.header("connection", "close").at_most_once();
         }
         for (name, value) in &self.request_headers {
@@ -199,7 +225,10 @@ impl Prober for Asking {
             request = request.at_most_once();
         }
         match self.client.send(request).await {
-            Ok(response) => self.options.judge(&response, began.elapsed()),
+            Ok(response) => {
+                let took = began.elapsed();
+                self.options.judge(&response, took).await
+            }
             Err(late @ Error::TimedOut { .. }) => Outcome::silent(format!("timed out: {late}")),
             Err(error) if error.is_ours() => Outcome::blind(error.told()),
             Err(error) => Outcome::silent(error.told()),
@@ -208,16 +237,23 @@ impl Prober for Asking {
 }
 
 impl Http {
-    fn judge(&self, response: &Response, took: Duration) -> Outcome {
+    async fn judge(&self, response: &Response, took: Duration) -> Outcome {
         let status = response.status.as_u16();
         let facts = json!({"status": status, "body_bytes": response.body.len()});
-        match self.fault(response, took) {
+        let fault = match self.fault(response) {
+            None => self.unmatched(&response.body).await,
+            fault => fault,
+        };
+        let outcome = match fault {
             Some(why) => Outcome::failed(why, facts),
             None => Outcome::passed(format!("status {status}"), facts),
-        }
+        };
+        let (line, now) = (self.certificate_expires_in, Timestamp::now().seconds());
+        let judged = certificate::judged(outcome, response.chain.as_deref(), line, now);
+        slow(judged, self.slower_than, took)
     }
 
-    fn fault(&self, response: &Response, took: Duration) -> Option<String> {
+    fn fault(&self, response: &Response) -> Option<String> {
         let status = response.status.as_u16();
         if !self.expect.contains(status) {
             let to = response
@@ -230,29 +266,34 @@ impl Http {
                 to.unwrap_or_default()
             ));
         }
-        for (name, value) in &self.response_headers {
-            let mut all = response.headers.get_all(name.as_str()).iter();
-            if !all.any(|has| has.as_bytes() == value.as_bytes()) {
-                let has = response.header(name).map(cut);
-                return Some(match has {
-                    Some(has) => format!("header {name} is {has:?} where {value:?} is expected"),
-                    None => format!("header {name} is missing"),
-                });
-            }
+        let mut headers = self.response_headers.iter();
+        if let Some(why) = headers.find_map(|(name, header)| header.fault(name, response)) {
+            return Some(why);
         }
-        if let Some(part) = &self.body_contains
-            && !contains(&response.body, part.as_bytes())
-        {
-            return Some(format!(
+        match &self.body_contains {
+            Some(part) if !contains(&response.body, part.as_bytes()) => Some(format!(
                 "{part:?} is not in the body of {} bytes",
                 response.body.len()
-            ));
+            )),
+            _ => None,
         }
-        let slow = self
-            .slower_than
-            .map(Period::get)
-            .filter(|line| took > *line);
-        slow.map(|line| format!("took {took:.1?}, which is more than {line:?}"))
+    }
+
+    /// Why the body does not match, if it must and does not.
+    async fn unmatched(&self, body: &Bytes) -> Option<String> {
+        let pattern = self.body_matches.as_ref()?;
+        let matched = if body.len() <= SHORT {
+            pattern.matches(&String::from_utf8_lossy(body))
+        } else {
+            // A long one costs more than the runtime's thread has time for.
+            let (pattern, body) = (pattern.clone(), body.clone());
+            let matching = move || pattern.matches(&String::from_utf8_lossy(&body));
+            spawn_blocking(matching).await.unwrap_or(false)
+        };
+        (!matched).then(|| {
+            let length = body.len();
+            format!("{pattern:?} matches nothing in the body of {length} bytes")
+        })
     }
 }
 

@@ -75,6 +75,30 @@ async fn status_headers_and_body_are_what_is_judged() {
             Some("header content-type is \"text/plain\""),
         ),
         (
+            json!({"response_headers": {"content-type": {"matches": "^text/"}, "x-a": {"present": false}}}),
+            None,
+        ),
+        (
+            json!({"response_headers": {"content-type": {"present": true}}, "body_matches": "^all +w.ll$"}),
+            None,
+        ),
+        (
+            json!({"response_headers": {"content-type": {"matches": "^image/"}}}),
+            Some("where a match of /^image// is expected"),
+        ),
+        (
+            json!({"response_headers": {"content-type": {"present": false}}}),
+            Some("where no such header is expected"),
+        ),
+        (
+            json!({"response_headers": {"x-a": {"present": true}}}),
+            Some("header x-a is missing"),
+        ),
+        (
+            json!({"body_matches": "^well"}),
+            Some("/^well/ matches nothing in the body of 8 bytes"),
+        ),
+        (
             json!({"response_headers": {"x-a": "1"}}),
             Some("header x-a is missing"),
         ),
@@ -303,8 +327,59 @@ async fn a_certificate_must_be_for_the_name_and_of_a_trusted_authority() {
         seen.blind && seen.why.contains("tls.ca_file: cannot read"),
         "{seen:?}"
     );
+    let line = |line: &str| {
+        let tls = tls(Some("web.example"));
+        json!({"http": {"url": url, "tls": tls, "certificate_expires_in": line}})
+    };
+    let seen = probe(line("14d"), &world).await;
+    assert!(seen.ok && seen.certificate_end.is_some(), "{seen:?}");
+    let ends = seen.certificate_end;
+    let seen = probe(line("3650d"), &world).await;
+    assert_eq!(seen.certificate_end, ends);
     let bad = check(json!({"http": {"url": "http://x", "tls": {"ca_file": "gone.pem"}}}));
     let bad = faults(&Options::from([("it".to_owned(), bad)]));
     let keys: Vec<_> = bad.iter().map(|fault| fault.keys.join(".")).collect();
     assert_eq!(keys, ["probe.http.tls", "probe.http.tls.ca_file"]);
+}
+
+#[tokio::test]
+async fn a_long_body_is_held_against_an_expression_too() {
+    let url = server(|mut stream, _| async move {
+        let body = format!("{}end", "x".repeat(100_000));
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.ok()?;
+        stream.write_all(body.as_bytes()).await.ok()?;
+        Some(stream)
+    })
+    .await;
+    for (pattern, ok) in [("xend$", true), ("yend$", false)] {
+        let options = json!({"http": {"url": url, "body_matches": pattern}});
+        let seen = probe(options, &world()).await;
+        assert_eq!(seen.ok, ok, "{seen:?}");
+    }
+}
+
+#[test]
+fn a_header_is_read_and_written_in_each_form_and_no_other() {
+    for text in [
+        r#""text/plain""#,
+        r#"{"matches":"^text/"}"#,
+        r#"{"present":true}"#,
+        r#"{"present":false}"#,
+    ] {
+        let header: crate::check::http::Header = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&header).unwrap(), text);
+    }
+    for bad in [
+        "{}",
+        "1",
+        r#"{"matches":"("}"#,
+        r#"{"absent":true}"#,
+        r#"{"present":true,"matches":"x"}"#,
+    ] {
+        assert!(
+            serde_json::from_str::<crate::check::http::Header>(bad).is_err(),
+            "{bad}"
+        );
+    }
 }

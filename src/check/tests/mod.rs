@@ -4,6 +4,7 @@ mod http;
 mod machine;
 mod running;
 mod tcp;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

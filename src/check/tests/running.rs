@@ -15,6 +15,8 @@ type Script = fn(usize) -> Fake;
 
 enum Fake {
     Pass,
+    /// As a service that shows a certificate which ends then.
+    Shown(u64),
     Fail,
     Take(u64),
     Hang,
@@ -38,6 +40,10 @@ impl Prober for Scripted {
         );
         let outcome = match (self.script)(nth) {
             Fake::Pass => Outcome::passed("fine", json!({})),
+            Fake::Shown(end) => Outcome {
+                certificate_end: Some(end),
+                ..Outcome::passed("fine", json!({}))
+            },
             Fake::Fail => Outcome::blind("broken"),
             Fake::Take(millis) => {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -277,4 +283,37 @@ async fn checks_are_told_once_they_are_known() {
     let bad = json!({"{#CHECK}": "bad", "{#KIND}": "tcp", "{#CRITICAL}": "1", "{#DESCRIPTION}": "say \"x\""});
     assert_eq!(found[0], bad);
     assert_eq!(found.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_certificate_is_told_until_another_is_seen() {
+    let script: Script = |nth| match nth {
+        0 => Fake::Shown(4_000_000_000),
+        4 => Fake::Shown(5_000_000_000),
+        _ => Fake::Fail,
+    };
+    let checks = Checks::default();
+    let (plan, _) = planned("web", json!({}), script);
+    checks.change(&plan);
+    let ask = || {
+        let key = Key::parse("nodeward.check.certificate_expiry[web]").unwrap();
+        match checks.zabbix(&key).unwrap() {
+            Ok(value) => value.into_string(),
+            Err(why) => why.to_string(),
+        }
+    };
+    assert_eq!(ask(), "It was shown no certificate yet.");
+    let name = "nodeward_check_certificate_expiry_timestamp_seconds";
+    for (millis, end) in [
+        (100, "4000000000"),
+        (3_000, "4000000000"),
+        (2_000, "5000000000"),
+    ] {
+        pass(millis).await;
+        assert_eq!(ask(), end);
+        let page = page(&checks);
+        let line = page.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.rsplit(' ').next()).unwrap();
+        assert_eq!(value.parse::<f64>(), end.parse(), "{page}");
+    }
 }

@@ -21,7 +21,7 @@ use super::{Error, Protocol};
 use crate::net::connect::connect;
 use crate::net::endpoint::{Endpoint, Place};
 use crate::net::resolve::Resolver;
-use crate::net::tls::Connector;
+use crate::net::tls::{Chain, Connector};
 use crate::net::watched::{Watch, Watched};
 
 /// Bounds hyper's buffers, and with them the head of an answer: 64 KiB.
@@ -32,6 +32,7 @@ pub(super) struct Connection {
     sender: Sender,
     heard: Arc<Heard>,
     driver: Arc<Driver>,
+    chain: Option<Arc<Chain>>,
 }
 
 /// What came back on a connection so far.
@@ -88,6 +89,7 @@ impl Connection {
                 sender: Sender::Http2(sender.clone()),
                 heard: Arc::clone(&self.heard),
                 driver: Arc::clone(&self.driver),
+                chain: self.chain.clone(),
             }),
         }
     }
@@ -125,7 +127,9 @@ impl Connection {
                 }
             }),
         };
-        response::whole(answer?, limit).await
+        let response = response::whole(answer?, limit).await?;
+        let chain = self.chain.clone();
+        Ok(Response { chain, ..response })
     }
 }
 
@@ -170,6 +174,7 @@ pub(super) async fn open(
             });
         }
     };
+    let chain = stream.chain().map(Arc::new);
     let heard = Arc::new(Heard::default());
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&heard)));
     let broken = |source| Error::Closed {
@@ -206,5 +211,6 @@ pub(super) async fn open(
         sender,
         heard,
         driver: Arc::new(Driver(task.abort_handle())),
+        chain,
     })
 }

@@ -1,5 +1,6 @@
 //! What a peer answered, whole, and how gRPC says its outcome in it.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::body::{Body, Bytes, Incoming};
@@ -11,6 +12,7 @@ use http_body_util::BodyExt;
 use super::connection::Failure;
 use super::error::Cause;
 use crate::net::gathered::Gathered;
+use crate::net::tls::Chain;
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Response {
     pub body: Bytes,
     /// Fields after the body; empty for most peers, the outcome for gRPC.
     pub trailers: HeaderMap,
+    /// The certificates that the peer has shown when the connection was made; none without TLS.
+    pub chain: Option<Arc<Chain>>,
 }
 
 /// The outcome of a gRPC call (gRPC over HTTP/2, "Responses").
@@ -107,6 +111,7 @@ pub(super) async fn whole(
         headers: head.headers,
         body: body.into(),
         trailers,
+        chain: None,
     })
 }
 

@@ -111,6 +111,65 @@ impl Certificate {
     }
 }
 
+/// The certificates that a peer has shown, its own first, as far as their ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// How many it has shown.
+    count: usize,
+    first: Option<End>,
+}
+
+/// The end of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The second of the epoch after which it is not valid any more.
+    pub at: u64,
+    /// Its place in the chain, from 0 on; 0 is the peer's own.
+    pub position: usize,
+    names: String,
+}
+
+impl Chain {
+    pub(super) fn new(shown: &[CertificateDer<'static>]) -> Self {
+        let ends = shown.iter().enumerate().filter_map(|(position, der)| {
+            let names = Certificate(der.clone()).names();
+            let at = not_after(der)?;
+            Some(End {
+                at,
+                position,
+                names,
+            })
+        });
+        Self {
+            count: shown.len(),
+            first: ends.min_by_key(|end| end.at),
+        }
+    }
+
+    /// The certificate that ends before all others, whether it is needed or merely sent along; none if none can be read.
+    #[must_use]
+    pub const fn first_end(&self) -> Option<&End> {
+        self.first.as_ref()
+    }
+
+    /// Which certificate an end is of, and when that is, for people.
+    #[must_use]
+    pub fn told(&self, end: &End) -> String {
+        let names = match end.names.as_str() {
+            "" => String::new(),
+            names => format!(" ({names})"),
+        };
+        let at = super::refusal::time(end.at);
+        match end.position {
+            0 => format!("its certificate{names} ends on {at}"),
+            position => {
+                let (nth, of) = (position + 1, self.count);
+                format!("certificate {nth} of the {of} that it sends{names} ends on {at}")
+            }
+        }
+    }
+}
+
 /// Whether one of `allowed` is a name in a certificate.
 pub(super) fn is_one_of(der: &CertificateDer<'_>, allowed: &[Name]) -> bool {
     let Ok(certificate) = EndEntityCert::try_from(der) else {

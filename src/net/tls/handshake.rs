@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Chain};
 use super::refusal::Refusal;
 use super::server::Server;
 use crate::net::accept::{Drain, Serve, drain};
@@ -226,4 +226,10 @@ pub(in crate::net) fn peer_certificate(stream: &super::Stream) -> Option<Certifi
     let (_, session) = stream.get_ref();
     let first = session.peer_certificates()?.first()?;
     Some(Certificate::new(first.clone()))
+}
+
+/// All certificates that the peer of a stream has shown.
+pub(in crate::net) fn peer_chain(stream: &super::Stream) -> Option<Chain> {
+    let (_, session) = stream.get_ref();
+    session.peer_certificates().map(Chain::new)
 }

@@ -30,11 +30,11 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 
-pub use certificate::{Certificate, Name};
+pub use certificate::{Certificate, Chain, End, Name};
 pub use client::{Connector, Options as ClientOptions};
 pub use files::Fault;
-pub(super) use handshake::peer_certificate;
 pub use handshake::{Counters, FAILURES, Failure, Handshakes, Slot};
+pub(super) use handshake::{peer_certificate, peer_chain};
 pub use refusal::Refusal;
 pub use server::{ClientAuth, Options as ServerOptions, Server, Version};
 
