@@ -19,6 +19,7 @@ mod netlink;
 mod otlp_answer;
 mod process_stat;
 mod reading_selector;
+mod recorded_hashes;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -46,6 +47,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("otlp_answer", otlp_answer::check),
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),
+    ("recorded_hashes", recorded_hashes::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),

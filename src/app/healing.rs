@@ -28,7 +28,7 @@ use crate::heal::world::{Reach, World};
 use crate::host::Clock;
 use crate::journal::{Counts, Journal, Restored};
 use crate::notify::{self, Notifiers};
-use crate::peer::{container, systemd};
+use crate::peer::systemd;
 use reconciling::Reconciling;
 
 /// How long notifiers may take to end when a reload turns healing off.
@@ -342,7 +342,7 @@ pub fn reach(
     let action = action::World {
         // An address that cannot be parsed was refused with the config.
         systemd: systemd.ok().map(Arc::new),
-        container: Some(Arc::new(container::Engine::new(&config.container))),
+        container: Some(Arc::clone(&house.probes.container)),
         resolver: house.resolver.clone(),
         state: state.map(Path::to_path_buf),
         host,

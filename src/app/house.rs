@@ -13,6 +13,7 @@ use crate::dialect::zabbix::passive;
 use crate::heal::intake::Ours;
 use crate::host::{Host, Identity, Own};
 use crate::net::resolve::Resolver;
+use crate::peer::container::Engine;
 use crate::serve::hooks::{Hooks, Inbox};
 use crate::serve::{Access, Api, View};
 use crate::subject::{Machine, Sampler, Snapshot};
@@ -110,6 +111,7 @@ impl House {
         let world = World {
             sampler: Arc::clone(&sampler),
             resolver: resolver.clone(),
+            container: Arc::new(Engine::new(&config.container)),
         };
         let checks =
             Plan::new(&config.checks, &world).map_err(|wrong| settings.wrong_checks(&wrong))?;

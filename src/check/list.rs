@@ -6,6 +6,10 @@ crate::kinds! {
     /// What is probed: exactly one kind.
     Probe of Kind;
 
+    command: Command(super::command::Command) "A program ends with exit status 0.";
+    container: Container(super::container::Container) "A container runs, and is healthy if it must be.";
+    directory: Directory(super::directory::Directory) "A directory is there, has room, and takes what is written.";
+    file: File(super::file::File) "A file is there, and is what it should be: its hash, size and age.";
     http: Http(super::http::Http) "An HTTP server answers as expected.";
     tcp: Tcp(super::tcp::Tcp) "A TCP port or Unix socket takes a connection.";
     process: Process(super::process::Process) "Enough, and not too many, processes run.";

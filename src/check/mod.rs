@@ -13,6 +13,10 @@
 
 mod certificate;
 mod change;
+pub mod command;
+pub mod container;
+pub mod directory;
+pub mod file;
 pub mod http;
 mod list;
 mod options;
@@ -36,6 +40,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::net::resolve::Resolver;
+use crate::peer::container::Engine;
 use crate::subject::Sampler;
 
 pub use change::{Change, SOURCE};
@@ -53,6 +58,8 @@ pub struct World {
     pub sampler: Arc<Sampler>,
     /// Looks up names.
     pub resolver: Resolver,
+    /// Asks the container engine.
+    pub container: Arc<Engine>,
 }
 
 /// The options of one kind of probe.

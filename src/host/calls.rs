@@ -14,9 +14,12 @@
 use std::any::Any;
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::apart::apart;
 
 /// Threads for calls that can hang, at most.
 pub const THREADS: usize = 4;
@@ -52,18 +55,36 @@ pub struct CallCounters {
     pub refused_total: AtomicU64,
 }
 
-/// The threads for calls that can hang, and what is parked on them.
-#[derive(Default)]
+/// The threads for calls that can hang, and what is parked on them. Clones share them.
+#[derive(Clone, Default)]
 pub struct Calls {
     pool: Arc<Pool>,
 }
 
-#[derive(Default)]
 struct Pool {
+    most: usize,
     state: Mutex<PoolState>,
     wake: Condvar,
     taken: Condvar,
     counters: Arc<CallCounters>,
+}
+
+impl Pool {
+    fn new(most: usize, counters: Arc<CallCounters>) -> Self {
+        Self {
+            most,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            taken: Condvar::new(),
+            counters,
+        }
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new(THREADS, Arc::default())
+    }
 }
 
 #[derive(Default)]
@@ -148,6 +169,34 @@ impl Calls {
     #[must_use]
     pub fn counters(&self) -> &Arc<CallCounters> {
         &self.pool.counters
+    }
+
+    /// At most so many other threads, for calls that count among these.
+    #[must_use]
+    pub fn beside(&self, most: usize) -> Self {
+        let counters = Arc::clone(self.counters());
+        let pool = Arc::new(Pool::new(most, counters));
+        Self { pool }
+    }
+
+    /// Calls `call` for one path, and waits for the result until `limit` without blocking who awaits it.
+    pub async fn one<T, F>(
+        &self,
+        what: &'static str,
+        path: &Path,
+        limit: Instant,
+        call: F,
+    ) -> Called<T>
+    where
+        T: Send + Any,
+        F: Fn(&Path) -> T + Send + Sync + 'static,
+    {
+        let (calls, key) = (self.clone(), Key::from(path.as_os_str()));
+        let waiting = apart(what, move |_| {
+            calls.each(what, vec![key], limit, move |key| call(Path::new(key)))
+        });
+        let called = waiting.await.ok().and_then(|mut called| called.pop());
+        called.unwrap_or(Called::Busy)
     }
 
     /// Calls `call` for each key, in order, and waits for the results until `limit`.
@@ -274,7 +323,7 @@ impl Pool {
             }
             state.queue.retain(|queued| !Arc::ptr_eq(queued, &work));
         }
-        if state.threads >= THREADS {
+        if state.threads >= self.most {
             return false;
         }
         let pool = Arc::clone(self);

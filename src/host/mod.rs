@@ -6,6 +6,7 @@
 mod apart;
 mod calls;
 mod clock;
+mod directory;
 mod file;
 mod identity;
 mod netlink;
@@ -15,6 +16,7 @@ pub mod parse;
 mod pass;
 mod pids;
 pub mod program;
+mod regular;
 mod roots;
 mod sweep;
 mod trust;
@@ -22,6 +24,7 @@ mod trust;
 pub use apart::{Wanted, apart};
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use clock::Clock;
+pub use directory::{Directory, Left};
 pub use file::{Files, ReadError};
 pub use identity::{Identity, boot_time};
 pub use netlink::{Dump, Message, attributes, messages};
@@ -29,15 +32,31 @@ pub use network::{InterfaceAddress, interface_addresses};
 pub use own::{Own, OwnUsage, USER_HZ, own_mounts};
 pub use pass::{Pass, Text};
 pub use pids::{PidBuffers, Pids, has_ended};
+pub use regular::{Found, Hashed, Regular, Stamp, open_regular};
 pub use roots::{Root, Roots};
 pub use sweep::{Sweep, Swept, sweep};
 pub use trust::root_alone_can_change;
 
+/// Threads for calls that take long by nature, at most.
+const LONG: usize = 2;
+
 /// One machine, live or captured.
-#[derive(Default)]
 pub struct Host {
     roots: Roots,
     calls: Calls,
+    long: Calls,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let calls = Calls::default();
+        let long = calls.beside(LONG);
+        Self {
+            roots: Roots::default(),
+            calls,
+            long,
+        }
+    }
 }
 
 impl Host {
@@ -46,7 +65,7 @@ impl Host {
     pub fn new(roots: Roots) -> Self {
         Self {
             roots,
-            calls: Calls::default(),
+            ..Self::default()
         }
     }
 
@@ -73,6 +92,12 @@ impl Host {
     #[must_use]
     pub fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// The threads for calls that take long by nature, such as hashing a file, so that they do not take those of the others.
+    #[must_use]
+    pub fn long_calls(&self) -> &Calls {
+        &self.long
     }
 
     /// Whether a path names something, a link included.

@@ -123,6 +123,7 @@ async fn what_is_switched_off_cannot_be_probed() {
     let world = World {
         sampler: Arc::new(Sampler::start(&subjects, &machine, None).unwrap()),
         resolver: Resolver::default(),
+        container: Arc::new(Engine::new(&Default::default())),
     };
     let options = [
         (

@@ -1,5 +1,8 @@
 //! Probes against real peers, and the running checks against a paused clock.
 
+mod command;
+mod container;
+mod files;
 mod http;
 mod machine;
 mod running;
@@ -29,6 +32,7 @@ fn over(host: Host, resolver: Resolver) -> World {
     World {
         sampler: Arc::new(sampler),
         resolver,
+        container: Arc::new(Engine::new(&Default::default())),
     }
 }
 

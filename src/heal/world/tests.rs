@@ -11,6 +11,7 @@ use crate::host::{Host, Roots};
 use crate::model::id::IncidentId;
 use crate::model::severity::Severity;
 use crate::net::resolve::Resolver;
+use crate::peer::container::Engine;
 use crate::subject::{Machine, Sampler};
 
 /// Hands over a captured machine.
@@ -40,6 +41,7 @@ fn world() -> World {
         probes: check::World {
             sampler: Arc::new(sampler),
             resolver,
+            container: Arc::new(Engine::new(&Default::default())),
         },
     };
     World::new(Clock::new(), reach)
@@ -62,11 +64,8 @@ fn job_with(world: &World, keys: Value, checks: &[&str]) -> Job {
         .unwrap()
         .extend(keys.as_object().unwrap().clone());
     let playbook: Playbook = serde_json::from_value(playbook).unwrap();
-<<<<<<< HEAD
-    assert_eq!(playbook.faults(checks, &[]), []);
-=======
-    assert_eq!(playbook.faults(&[("gone", Period::secs(3))], &[]), []);
->>>>>>> 763e3a4 (Read severities in one place, and refuse proofs that cannot end in time)
+    let checks: Vec<_> = checks.iter().map(|name| (*name, Period::secs(3))).collect();
+    assert_eq!(playbook.faults(&checks, &[]), []);
     let now = world.now();
     let labels = [("alertname", "Down"), ("name", "api")];
     let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
