@@ -4,14 +4,14 @@
 //! yet another thread costs as much as writing a page of a small machine.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::held::AnyWant;
-use super::lane::{Ask, Wanted};
+use super::lane::{Ask, Handle, Wanted};
 use super::{Missing, Part};
 
 /// What one asker wants of the lanes.
@@ -53,7 +53,7 @@ impl Gather {
     /// there by the deadline is missing. None if `finish` panics.
     pub async fn ask<T: Send + 'static>(
         self,
-        lanes: &[SyncSender<Ask>],
+        lanes: &[Handle],
         age: Duration,
         deadline: Instant,
         finish: impl FnOnce(Vec<Part>) -> T + Send + 'static,
@@ -76,7 +76,7 @@ impl Gather {
             if wants.is_empty() {
                 continue;
             }
-            let asked = lane.try_send(Ask {
+            let asked = lane.asks.try_send(Ask {
                 wants,
                 age,
                 deadline,

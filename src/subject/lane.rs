@@ -4,8 +4,8 @@
 //! arrives while it reads waits for the next round: an age of 0 means read after it was asked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::counters::SamplerCounters;
@@ -42,10 +42,50 @@ pub(super) struct Ask {
     pub gathering: Arc<Gathering>,
 }
 
+/// A running lane, as who asks sees it.
+#[derive(Clone)]
+pub(super) struct Handle {
+    /// Where asks go; the lane ends when nobody has this any more.
+    pub asks: SyncSender<Ask>,
+    latest: Arc<[Latest]>,
+}
+
+impl Handle {
+    /// What was read of a slot at most `age` ago, if it covers `want`: for that the lane need not wake.
+    pub fn latest(&self, slot: usize, age: Duration, want: &dyn AnyWant) -> Option<Part> {
+        self.latest.get(slot)?.fitting(age, want)
+    }
+}
+
+/// What was read last of a slot.
+#[derive(Default)]
+struct Latest(Mutex<Option<Taken>>);
+
+struct Taken {
+    at: Instant,
+    want: Box<dyn AnyWant>,
+    part: Part,
+}
+
+impl Latest {
+    /// It, if it is of at most this age and covers what is wanted. An age of zero wants what is read from now on.
+    fn fitting(&self, age: Duration, want: &dyn AnyWant) -> Option<Part> {
+        if age.is_zero() {
+            return None;
+        }
+        let taken = self.lock();
+        let fits = |taken: &&Taken| taken.at.elapsed() <= age && taken.want.covers(want);
+        taken.as_ref().filter(fits).map(|taken| taken.part.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Taken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Slot {
     name: &'static str,
     run: Box<dyn Run>,
-    last: Option<(Instant, Box<dyn AnyWant>, Part)>,
     quarantined: bool,
 }
 
@@ -53,23 +93,24 @@ struct Lane {
     host: Arc<Host>,
     files: Files,
     slots: Vec<Slot>,
+    latest: Arc<[Latest]>,
     counters: Arc<SamplerCounters>,
 }
 
-/// Starts a lane; it ends when the sender is dropped.
+/// Starts a lane; it ends when its handles are dropped.
 pub(super) fn start(
     name: &str,
     host: Arc<Host>,
     subjects: Vec<Reader>,
     counters: Arc<SamplerCounters>,
-) -> std::io::Result<SyncSender<Ask>> {
+) -> std::io::Result<Handle> {
     let (asks, waiting) = sync_channel(WAITING);
+    let latest: Arc<[Latest]> = subjects.iter().map(|_| Latest::default()).collect();
     let slots = subjects
         .into_iter()
         .map(|(name, run)| Slot {
             name,
             run,
-            last: None,
             quarantined: false,
         })
         .collect();
@@ -77,13 +118,14 @@ pub(super) fn start(
         host,
         files: Files::default(),
         slots,
+        latest: Arc::clone(&latest),
         counters,
     };
     std::thread::Builder::new()
         .name(format!("read-{name}"))
         .stack_size(512 << 10)
         .spawn(move || lane.serve(&waiting))?;
-    Ok(asks)
+    Ok(Handle { asks, latest })
 }
 
 impl Lane {
@@ -112,7 +154,7 @@ impl Lane {
         let deadline = deadline.unwrap_or_else(Instant::now);
         let mut pass = Pass::new(&self.host, &mut self.files, deadline);
         let mut parts = Vec::with_capacity(self.slots.len());
-        for (at, slot) in self.slots.iter_mut().enumerate() {
+        for ((at, slot), latest) in self.slots.iter_mut().enumerate().zip(&*self.latest) {
             let wants = || {
                 asks.iter().flat_map(move |ask| {
                     ask.wants
@@ -125,12 +167,13 @@ impl Lane {
                 parts.push(None);
                 continue;
             };
-            if let Some((taken, had, part)) = &slot.last
-                && wants().all(|(age, want)| {
-                    age > Duration::ZERO && taken.elapsed() <= age && had.covers(want.as_ref())
-                })
+            let fitting = |(age, want): (Duration, &Box<dyn AnyWant>)| latest.fitting(age, &**want);
+            if let Some(part) = wants()
+                .map(fitting)
+                .collect::<Option<Vec<_>>>()
+                .and_then(|mut all| all.pop())
             {
-                parts.push(Some(part.clone()));
+                parts.push(Some(part));
                 continue;
             }
             let mut want = first.boxed();
@@ -138,7 +181,11 @@ impl Lane {
                 want.merge(more.as_ref());
             }
             let part = slot.read(&mut pass, want.as_ref(), &self.counters);
-            slot.last = Some((Instant::now(), want, part.clone()));
+            *latest.lock() = Some(Taken {
+                at: Instant::now(),
+                want,
+                part: part.clone(),
+            });
             parts.push(Some(part));
         }
         parts

@@ -4,7 +4,6 @@
 //! async and never blocks. Dropping the sampler ends its threads once they come back.
 
 use std::collections::HashMap;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +11,7 @@ use super::counters::SamplerCounters;
 use super::gathering::Gather;
 use super::held::{AnyWant, Face, Way};
 use super::history::{Kept, SERIES};
-use super::lane::{self, Ask};
+use super::lane;
 use super::{Absent, Args, Asker, Held, History, Invalid, Machine, Missing, Options};
 use super::{Part, Ring, Said, Snapshot, Subject};
 use crate::dialect::zabbix::answer::Unsupported;
@@ -45,7 +44,7 @@ struct Place {
 pub struct Sampler {
     host: Arc<Host>,
     places: Vec<Place>,
-    lanes: Vec<SyncSender<Ask>>,
+    lanes: Vec<lane::Handle>,
     history: Mutex<History>,
     counters: Arc<SamplerCounters>,
 }
@@ -115,7 +114,7 @@ impl Sampler {
     }
 
     /// The lane that reads just what `lane` of `places` is to read, with the same options.
-    fn lane_of(&self, places: &[Place], lane: usize) -> Option<SyncSender<Ask>> {
+    fn lane_of(&self, places: &[Place], lane: usize) -> Option<lane::Handle> {
         let wanted: Vec<_> = places.iter().filter(|p| p.lane == lane).collect();
         let first = wanted.first()?;
         let here = self
@@ -261,8 +260,14 @@ impl Sampler {
         deadline: Instant,
     ) -> Result<Arc<dyn Held>, Missing> {
         loop {
-            let parts = self.take(vec![(at, want())], age, deadline).await;
-            match parts.into_iter().next().map(|part| part.held) {
+            let held = match self.latest(at, age, &*want()) {
+                Some(part) => Some(part.held),
+                None => {
+                    let parts = self.take(vec![(at, want())], age, deadline).await;
+                    parts.into_iter().next().map(|part| part.held)
+                }
+            };
+            match held {
                 Some(Err(Missing::Busy)) if Instant::now() + AGAIN < deadline => {
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -270,6 +275,13 @@ impl Sampler {
                 None => return Err(Missing::Late),
             }
         }
+    }
+
+    /// What was read of the subject at this place at most `age` ago, and covers `want`.
+    fn latest(&self, at: usize, age: Duration, want: &dyn AnyWant) -> Option<Part> {
+        let place = self.places.get(at)?;
+        let lane = self.lanes.get(place.lane)?;
+        lane.latest(place.slot, age, want)
     }
 
     async fn take(
@@ -320,7 +332,10 @@ impl Sampler {
         let (want, way) = place.face.ask(item, key)?;
         match way {
             Way::Now => {
-                let parts = self.take(vec![(at, want)], KEY_AGE, deadline).await;
+                let parts = match self.latest(at, KEY_AGE, &*want) {
+                    Some(part) => vec![part],
+                    None => self.take(vec![(at, want)], KEY_AGE, deadline).await,
+                };
                 match parts.into_iter().next().map(|part| part.held) {
                     Some(Ok(held)) => held.say(item, key),
                     Some(Err(Missing::Late)) | None => Err(Unsupported::TIMED_OUT),
