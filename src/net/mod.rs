@@ -11,6 +11,7 @@
 //! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
 //! | [`bind`] | listening sockets |
 //! | [`resolve`] | names to addresses, on threads of its own |
+//! | [`allow`] | who may ask: addresses, networks, names |
 //! | [`accept`] | taking connections: cap, trouble, drain; shared by HTTP and Zabbix |
 //! | [`server`] | the HTTP/1.1 server |
 //! | [`tls`] | certificates, keys and handshakes, both ways |
@@ -22,6 +23,7 @@
 
 pub mod accept;
 pub mod address;
+pub mod allow;
 pub mod backoff;
 pub mod bind;
 pub mod client;

@@ -6,13 +6,11 @@
 //! | [`key`] | the grammar of item keys |
 //! | [`answer`] | values, the standard error texts, and the trait of whoever knows values |
 //! | [`agent`] | the keys about the agent itself |
-//! | [`allow`] | who may ask |
 //! | [`passive`] | listening, and the conversation with a server that asks |
 //!
 //! It knows no subject: which other keys exist, each subject declares for itself.
 
 pub mod agent;
-pub mod allow;
 pub mod answer;
 pub mod key;
 pub mod packet;

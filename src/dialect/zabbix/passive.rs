@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::agent::Agent;
-use super::allow::AllowList;
 use super::answer::{Answers, Unsupported};
 use super::key::Key;
 use super::packet::{self, HEADER, Limits, NotRead};
+use crate::net::allow::AllowList;
 use crate::net::resolve::Resolver;
 
 mod listen;

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::dialect::zabbix::allow::{AllowList, BadEntry};
 use crate::model::duration::Period;
 use crate::net::address::{Address, AddressError};
+use crate::net::allow::{AllowList, BadEntry};
 
 /// Passive checks of the Zabbix agent protocol: nodeward listens and a Zabbix server or proxy asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ pub enum Invalid {
     #[error("server is empty, so nobody could ask; list the addresses of your Zabbix servers")]
     NoServer,
     /// A bad entry of `server`.
-    #[error(transparent)]
+    #[error("server {0}")]
     Server(#[from] BadEntry),
     /// `timeout` out of range.
     #[error("timeout {0} is out of range; it may be from 1s to 10m")]

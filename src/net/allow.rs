@@ -1,4 +1,4 @@
-//! Who may ask: the `server` list of addresses, networks and names.
+//! Who may ask: a list of addresses, networks and names.
 //!
 //! Owns the matching of a peer's address and the cache of names. It never closes a connection and
 //! sees no packet. Without TLS this list is the only thing between a key and the network.
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::net::resolve::Resolver;
+use super::resolve::Resolver;
 
 /// How long a looked-up name is taken as it is.
 const FRESH: Duration = Duration::from_secs(60);
@@ -30,10 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEntry {
     /// Nothing stands there.
-    #[error("an entry of the server list is empty; remove it")]
+    #[error("an entry of the list is empty; remove it")]
     Empty,
     /// `/33`, `/x`, or nothing behind the slash.
-    #[error("server {entry:?}: the part behind the slash must be a number from 0 to {most}")]
+    #[error("{entry:?}: the part behind the slash must be a number from 0 to {most}")]
     Prefix {
         /// The entry as written.
         entry: String,
@@ -41,22 +41,22 @@ pub enum BadEntry {
         most: u8,
     },
     /// A slash behind something that is no address.
-    #[error("server {0:?}: only an IP address can have a prefix length")]
+    #[error("{0:?}: only an IP address can have a prefix length")]
     NoNetwork(String),
     /// Digits and dots or colons that are no address: no name server knows them.
     #[error(
-        "server {0:?} is no IP address: one has four numbers from 0 to 255, as in 10.0.0.5, or is \
+        "{0:?} is no IP address: one has four numbers from 0 to 255, as in 10.0.0.5, or is \
          written as in fd00::5"
     )]
     Address(String),
     /// An address and a port, or brackets: a peer's port is never looked at.
-    #[error("server {0:?}: write the address alone, without brackets or a port")]
+    #[error("{0:?}: write the address alone, without brackets or a port")]
     Port(String),
     /// Several entries in one.
-    #[error("server {0:?}: write each address as an entry of its own")]
+    #[error("{0:?}: write each address as an entry of its own")]
     Several(String),
     /// Neither an address nor a host name.
-    #[error("server {0:?} is no IP address, network or host name")]
+    #[error("{0:?} is no IP address, network or host name")]
     Name(String),
 }
 
@@ -296,7 +296,7 @@ impl Name {
         };
         let found = found.map(canonical);
         if let Err(error) = &found {
-            tracing::debug!(name = self.host, %error, "could not look up a Zabbix server");
+            tracing::debug!(name = self.host, %error, "could not look up who may ask");
         }
         self.lock().settle(found.ok(), Instant::now());
         self.done.notify_waiters();
