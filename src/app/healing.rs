@@ -20,6 +20,7 @@ use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{Metrics, Signal};
 use crate::dialect::prometheus::{Declared, Out};
+use crate::gate::Pools;
 use crate::heal::hands::Hands;
 use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
 use crate::heal::reconcile;
@@ -159,6 +160,8 @@ pub(super) struct Heal {
     pub(super) door: Arc<Door>,
     /// What asking alert servers found.
     pub(super) reconciled: Arc<reconcile::Counts>,
+    /// The pools, whether healing is on or not.
+    pub(super) pools: Pools,
     reconciling: Reconciling,
     alive: Option<Alive>,
 }
@@ -215,6 +218,7 @@ impl Heal {
     ) {
         let config = &settings.config;
         let rules = rules(settings, house);
+        self.pools.change(&house.pools);
         // Before whatever wants a check probed: what there is no check of cannot be confirmed.
         checks.change(&house.checks);
         if let Some(alive) = &self.alive {

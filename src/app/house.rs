@@ -10,6 +10,7 @@ use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
 use crate::dialect::zabbix::passive;
+use crate::gate;
 use crate::heal::intake::Ours;
 use crate::host::{Host, Identity, Own};
 use crate::net::resolve::Resolver;
@@ -28,6 +29,8 @@ pub struct House {
     pub identity: Identity,
     /// Looks up every name that the config holds.
     pub resolver: Resolver,
+    /// The pools, ready to be driven.
+    pub pools: gate::Plan,
     /// What probes reach.
     pub probes: World,
     /// Which alerts are its own.
@@ -115,6 +118,11 @@ impl House {
         };
         let checks =
             Plan::new(&config.checks, &world).map_err(|wrong| settings.wrong_checks(&wrong))?;
+        let reach = gate::World {
+            resolver: resolver.clone(),
+        };
+        let pools =
+            gate::Plan::new(&config.pools, &reach).map_err(|wrong| settings.wrong_pools(&wrong))?;
         let wrong = super::settings::wrong_probes(config, &world);
         if !wrong.is_empty() {
             return Err(settings.wrong_keys(&wrong));
@@ -129,6 +137,7 @@ impl House {
         Ok(Self {
             view: Arc::new(view),
             checks,
+            pools,
             probes: world,
             identity,
             resolver,

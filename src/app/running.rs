@@ -216,6 +216,7 @@ impl Running {
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
             Arc::clone(&checks) as Arc<dyn Told>,
+            Arc::new(healing.pools.clone()),
             Arc::clone(&healing.door) as Arc<dyn Told>,
             Arc::new(Shown(move || door.summary())),
             Arc::new(Recorded::new(move || counts.counts())),

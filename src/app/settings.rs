@@ -7,6 +7,7 @@ use super::{Flags, control};
 use crate::check;
 use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
+use crate::gate;
 use crate::heal::plan::Mode;
 use crate::host;
 use crate::net::tls;
@@ -155,6 +156,17 @@ impl Settings {
             let mut path = vec!["checks", &wrong.check];
             path.extend(&wrong.keys);
             (path, wrong.why.clone())
+        });
+        self.wrong_keys(&wrong.collect::<Vec<_>>())
+    }
+
+    /// Pools whose gates cannot work here, at their places in the files.
+    #[must_use]
+    pub fn wrong_pools(&self, wrong: &[gate::Invalid]) -> BadSettings {
+        let wrong = wrong.iter().map(|wrong| {
+            let gate = wrong.keys.last().map_or("", String::as_str);
+            let why = format!("{gate}: {}", wrong.why);
+            (vec!["pools", &wrong.pool, "gates"], why)
         });
         self.wrong_keys(&wrong.collect::<Vec<_>>())
     }

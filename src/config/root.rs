@@ -18,7 +18,7 @@ use crate::journal;
 use crate::peer::container;
 use crate::serve::{api, hooks};
 use crate::telemetry::logs;
-use crate::{check, notify, serve, subject};
+use crate::{check, gate, notify, serve, subject};
 
 /// The whole config file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,9 @@ pub struct Config {
     /// Local probes of services, each by a name of up to 64 letters, digits, dots, dashes and underscores: what is probed,
     /// how often, and what its failing means.
     pub checks: check::Options,
+    /// The pools of load balancers that this node takes traffic in, each by a name of up to 64 letters, digits, dots, dashes and
+    /// underscores: how they are told that it is to be out, and how it leaves and comes back.
+    pub pools: gate::Options,
     /// What is done about alerts, each playbook by a name: which alerts, what is healed, how, and how it is proven.
     pub playbooks: playbook::Options,
     /// The container engine that actions speak to.
@@ -77,6 +80,7 @@ pub const ORDER: &[&str] = &[
     "zabbix",
     "otlp",
     "checks",
+    "pools",
     "playbooks",
     "container",
     "notify",

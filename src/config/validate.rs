@@ -12,6 +12,7 @@ use super::tree::{Entry, Path, Step, Value};
 use crate::check;
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
+use crate::gate;
 use crate::heal::runner::LOCAL;
 use crate::model::nearest::nearest;
 use crate::net::address::Address;
@@ -58,6 +59,7 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     }
     state(config, cross);
     checks(config, cross);
+    pools(config, cross);
     playbooks(config, cross);
     notifiers(config, cross);
     listeners(config, cross);
@@ -94,6 +96,25 @@ fn checks(config: &Config, cross: &mut Cross<'_>) {
     }
 }
 
+fn pools(config: &Config, cross: &mut Cross<'_>) {
+    for invalid in gate::faults(&config.pools) {
+        let start = Path::of(&["pools"]).key(&invalid.pool);
+        cross.fault(&below(start, &invalid.keys), invalid.why);
+    }
+}
+
+/// The path of keys below another, places in lists by their number.
+fn below(start: Path, keys: &[impl AsRef<str>]) -> Path {
+    keys.iter()
+        .fold(start, |mut path, key| match key.as_ref().parse() {
+            Ok(index) => {
+                path.0.push(Step::Index(index));
+                path
+            }
+            Err(_) => path.key(key.as_ref()),
+        })
+}
+
 fn playbooks(config: &Config, cross: &mut Cross<'_>) {
     for (name, hook) in &config.hooks.named {
         let path = Path::of(&["hooks"]).key(name);
@@ -120,14 +141,7 @@ fn playbooks(config: &Config, cross: &mut Cross<'_>) {
     for (name, playbook) in &config.playbooks {
         for (keys, why) in playbook.faults(&checks, &notifiers) {
             let start = Path::of(&["playbooks"]).key(name);
-            let path = keys.iter().fold(start, |mut path, key| match key.parse() {
-                Ok(index) => {
-                    path.0.push(Step::Index(index));
-                    path
-                }
-                Err(_) => path.key(key),
-            });
-            cross.fault(&path, why);
+            cross.fault(&below(start, &keys), why);
         }
     }
 }
@@ -239,25 +253,33 @@ fn listeners(config: &Config, cross: &mut Cross<'_>) {
         ("api", &config.api.listen),
         ("zabbix", &config.zabbix.listen),
     ];
-    for (section, addresses) in lists {
-        for (index, text) in addresses.iter().enumerate() {
-            let path = Cross::item(&[section, "listen"], index);
-            let address = match text.parse::<Address>() {
-                Ok(address) => address,
-                Err(error) => {
-                    cross.fault(&path, error);
-                    continue;
-                }
-            };
-            // Port 0 is another free port each time.
-            if text.ends_with(":0") {
+    let sections = lists.iter().flat_map(|(section, addresses)| {
+        let each = addresses.iter().enumerate();
+        each.map(|(index, text)| (Cross::item(&[section, "listen"], index), text.as_str()))
+    });
+    let gates = config.pools.iter().flat_map(|(name, pool)| {
+        let start = Path::of(&["pools"]).key(name);
+        let each = pool.listens();
+        each.map(move |(keys, text)| (below(start.clone(), &keys), text))
+    });
+    for (path, text) in sections.chain(gates) {
+        let address = match text.parse::<Address>() {
+            Ok(address) => address,
+            // Its own section's fault, which a gate has said.
+            Err(_) if path.0.len() > 3 => continue,
+            Err(error) => {
+                cross.fault(&path, error);
                 continue;
             }
-            match taken.get(&one_spelling(&address)) {
-                Some(first) => cross.fault(&path, format_args!("{text:?} is {first} already")),
-                None => {
-                    taken.insert(one_spelling(&address), path);
-                }
+        };
+        // Port 0 is another free port each time.
+        if text.ends_with(":0") {
+            continue;
+        }
+        match taken.get(&one_spelling(&address)) {
+            Some(first) => cross.fault(&path, format_args!("{text:?} is {first} already")),
+            None => {
+                taken.insert(one_spelling(&address), path);
             }
         }
     }

@@ -94,6 +94,7 @@ impl Gate for Balancer {
     }
 
     async fn tell(&self, wanted: &Wanted, deadline: Instant) -> Result<Heard, String> {
+        self.memory().wants(wanted);
         let (_, ours) = self.look(deadline).await.map_err(|e| e.to_string())?;
         let steps = self.memory().steps(&ours, wanted);
         let Some(steps) = steps else {

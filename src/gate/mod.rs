@@ -10,16 +10,70 @@
 //!        weight grows    (on probation: in again with a small share, if the pool gives one)
 //! ```
 
+mod drive;
+pub mod haproxy_agent;
 pub mod haproxy_runtime;
 mod ledger;
+mod list;
+mod options;
+mod plan;
+mod pool;
+mod pools;
+mod teller;
+mod told;
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::net::address::Address;
+use crate::net::resolve::Resolver;
+use crate::net::stream::Stream;
+
 pub use ledger::Tally;
+pub use list::{KINDS, Way};
+pub use options::{Invalid, Options, Pool, Then, faults};
+pub use plan::Plan;
+pub use pools::{Event, GateStanding, Isolated, Pools, Standing};
+pub use told::{FAMILIES, INSTRUMENTS, KEYS as ITEMS};
+
+#[cfg(test)]
+mod tests;
+
+/// What gates reach the world through.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Looks up names.
+    pub resolver: Resolver,
+}
+
+/// The options of one kind of gate.
+pub trait Kind: Send + Sync {
+    /// What is wrong with them that their types do not show: the key each is about (empty: all of them; `a.b`: b within a,
+    /// `a.1`: the second item of a), and why.
+    fn faults(&self) -> Vec<(String, String)>;
+
+    /// The gates: one for each load balancer that nodeward speaks to, so that what is known of one is not taken for another; one in
+    /// all where the load balancers ask. Opens nothing.
+    ///
+    /// # Errors
+    /// What cannot work in this world, in words that name the setting to change.
+    fn gates(&self, world: &World) -> Result<Vec<Arc<dyn Gate>>, String>;
+
+    /// Whether it sees servers and sessions of the pool.
+    fn sees(&self) -> bool {
+        false
+    }
+
+    /// The addresses it listens on.
+    fn listens(&self) -> &[String] {
+        &[]
+    }
+}
 
 /// What a pool is to be told of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +91,8 @@ pub enum Say {
 pub struct Wanted {
     /// What the pool is told.
     pub say: Say,
-    /// nodeward itself had the node out before: what it placed there may be lifted. Without this, `In` takes back nothing.
+    /// nodeward itself had the node out before, in this process or the one before: what it placed there may be lifted, and is no other's.
+    /// Without this, `In` takes back nothing. A gate that knows better, for one load balancer of several, goes by what it knows.
     pub lifts: bool,
     /// Why, for whoever looks at the load balancer: one short line of printable ASCII.
     pub why: String,
@@ -66,16 +121,34 @@ pub trait Gate: Send + Sync {
     /// Why it could not be told, in words that name the setting to look at.
     async fn tell(&self, wanted: &Wanted, deadline: Instant) -> Result<Heard, String>;
 
+    /// What load balancers ask, if it listens.
+    fn asked(&self) -> Option<&dyn Asked> {
+        None
+    }
+
     /// What can be seen of the pool through it; nothing if that is not its nature.
     fn sees(&self) -> Option<&dyn Sees> {
         None
     }
 }
 
+/// A gate that load balancers ask. Who binds its sockets has it serve their connections.
+#[async_trait]
+pub trait Asked: Send + Sync {
+    /// Where it listens.
+    fn listens(&self) -> &[Address];
+
+    /// Serves one connection of one of these, in bounded time.
+    async fn serve(&self, at: &Address, stream: Stream, peer: IpAddr);
+
+    /// How often it was asked since the start of the process, by what came of it.
+    fn asks(&self) -> [(&'static str, u64); 4];
+}
+
 /// A gate through which the pool can be seen.
 #[async_trait]
 pub trait Sees: Send + Sync {
-    /// Looks at the pool now. Where several load balancers serve it, all must answer, and the one that has it worst counts.
+    /// Looks at the pool now.
     ///
     /// # Errors
     /// Why nothing is known: never a guess.

@@ -11,7 +11,7 @@ macro_rules! kinds {
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(rename_all = "lowercase")]
+        #[serde(rename_all = "snake_case")]
         pub enum $choice {
             $(#[doc = $means] $variant($options),)*
         }

@@ -33,6 +33,7 @@ pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
         build::FAMILIES,
         crate::check::FAMILIES,
+        crate::gate::FAMILIES,
         crate::heal::told::FAMILIES,
         hooked::FAMILIES,
         journal::FAMILIES,
@@ -55,26 +56,29 @@ pub fn instruments() -> Vec<&'static dyn Named> {
         pushed::INSTRUMENTS,
         journal::INSTRUMENTS,
         crate::check::INSTRUMENTS,
+        crate::gate::INSTRUMENTS,
         crate::notify::INSTRUMENTS,
         crate::heal::told::INSTRUMENTS,
     ]
     .concat()
 }
 
-/// Those that a running nodeward answers with this config: of checks and of healing, if there are any.
+/// Those that a running nodeward answers with this config: of checks, pools and healing, if there are any.
 pub fn keys_of(config: &Config) -> impl Iterator<Item = &'static ItemDescriptor> {
     let checks = !config.checks.is_empty();
     let healing = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
     let checks = crate::check::KEYS.iter().filter(move |_| checks);
+    let pools = !config.pools.is_empty();
+    let pools = crate::gate::ITEMS.iter().filter(move |_| pools);
     let healing = crate::heal::told::KEYS
         .iter()
         .chain(journal::KEYS)
         .filter(move |_| healing);
-    checks.chain(healing)
+    checks.chain(pools).chain(healing)
 }
 
 /// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.
 pub fn keys() -> impl Iterator<Item = &'static ItemDescriptor> {
-    let checks = crate::check::KEYS.iter();
+    let checks = crate::check::KEYS.iter().chain(crate::gate::ITEMS);
     checks.chain(crate::heal::told::KEYS).chain(journal::KEYS)
 }

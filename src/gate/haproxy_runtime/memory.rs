@@ -21,6 +21,8 @@ pub(super) struct Memory {
     disabled: bool,
     /// The weight that was found before a share of it was given.
     weight: Option<u64>,
+    /// This process was to place something before it was to lift anything: what it finds is not of the process before.
+    began: bool,
     /// This process has placed something, or taken over what the one before placed.
     knows: bool,
 }
@@ -40,11 +42,16 @@ impl Memory {
         (set && !self.holds(server)) || server.admin.is_out_by_others()
     }
 
+    /// This is wanted now.
+    pub(super) fn wants(&mut self, wanted: &Wanted) {
+        self.began |= !wanted.lifts && !matches!(wanted.say, Say::In(_));
+    }
+
     /// What has to be sent, in order; none if somebody else has the server out.
     pub(super) fn steps(&self, server: &Server, wanted: &Wanted) -> Option<Vec<Step>> {
         let admin = server.admin;
         let set = admin.is_maint() || admin.is_drain();
-        let inherited = !self.knows && wanted.lifts && !admin.is_disabled();
+        let inherited = !self.knows && !self.began && wanted.lifts && !admin.is_disabled();
         if set && !self.holds(server) && !inherited {
             return match wanted.say {
                 // It asks for nothing.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Balancer;
-use crate::gate::Gate;
+use crate::gate::{Gate, Kind, World};
 use crate::net::endpoint::Place;
-use crate::net::resolve::Resolver;
 use crate::peer::haproxy::{Name, Runtime};
 
 /// Most HAProxys of one pool.
@@ -29,10 +28,8 @@ pub struct HaproxyRuntime {
     pub server: String,
 }
 
-impl HaproxyRuntime {
-    /// What is wrong with them that their types do not show: the key each is about (`sockets.1`: the second), and why.
-    #[must_use]
-    pub fn faults(&self) -> Vec<(String, String)> {
+impl Kind for HaproxyRuntime {
+    fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut wrong = |key: &str, why: String| faults.push((key.to_owned(), why));
         match (&self.socket, self.sockets.len()) {
@@ -68,11 +65,7 @@ impl HaproxyRuntime {
         faults
     }
 
-    /// A gate for each HAProxy; they open nothing yet.
-    ///
-    /// # Errors
-    /// One of [`HaproxyRuntime::faults`].
-    pub fn gates(&self, resolver: &Resolver) -> Result<Vec<Arc<dyn Gate>>, String> {
+    fn gates(&self, world: &World) -> Result<Vec<Arc<dyn Gate>>, String> {
         if let Some((key, why)) = self.faults().into_iter().next() {
             return Err(format!("{key}: {why}"));
         }
@@ -82,11 +75,15 @@ impl HaproxyRuntime {
                 place(socket)?,
                 backend.clone(),
                 server.clone(),
-                resolver.clone(),
+                world.resolver.clone(),
             );
             Ok(Arc::new(Balancer::new(runtime, &self.backend)) as Arc<dyn Gate>)
         };
         self.socket.iter().chain(&self.sockets).map(gate).collect()
+    }
+
+    fn sees(&self) -> bool {
+        true
     }
 }
 

@@ -1,6 +1,6 @@
 use super::memory::{Memory, Step};
 use super::*;
-use crate::gate::Say;
+use crate::gate::{Kind as _, Say};
 use crate::peer::haproxy::{Admin, State, Weight};
 
 const MAINT: u32 = 1;
@@ -292,14 +292,14 @@ fn healthy_others_are_those_that_get_sessions() {
 fn options_say_what_is_wrong_with_them() {
     let options = |text: &str| serde_json::from_str::<HaproxyRuntime>(text).unwrap();
     let good = options(r#"{"socket": "unix:/run/a.sock", "backend": "web", "server": "web-1"}"#);
-    let resolver = crate::net::resolve::Resolver::default();
-    let gates = good.gates(&resolver).unwrap();
+    let world = crate::gate::World::default();
+    let gates = good.gates(&world).unwrap();
     assert_eq!(
         gates[0].name(),
         "haproxy_runtime:web/web-1@unix:/run/a.sock"
     );
     let two = r#"{"sockets": ["unix:/a", "lb:9999"], "backend": "web", "server": "web-1"}"#;
-    assert_eq!(options(two).gates(&resolver).unwrap().len(), 2);
+    assert_eq!(options(two).gates(&world).unwrap().len(), 2);
     let wrong = r#"{"socket": "/run/a", "sockets": ["unix:/a", "unix:/a"], "backend": "a b", "server": ""}"#;
     let faults = options(wrong).faults();
     let keys: Vec<_> = faults.iter().map(|(key, _)| key.as_str()).collect();
@@ -309,5 +309,5 @@ fn options_say_what_is_wrong_with_them() {
     );
     let none = options(r#"{"backend": "web", "server": "web-1"}"#);
     assert_eq!(none.faults().len(), 1);
-    assert!(none.gates(&resolver).is_err());
+    assert!(none.gates(&world).is_err());
 }

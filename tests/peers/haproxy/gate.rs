@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use nodeward::gate::haproxy_runtime::HaproxyRuntime;
-use nodeward::gate::{Gate, Heard, Say, View, Wanted};
-use nodeward::net::resolve::Resolver;
+use nodeward::gate::{Gate, Heard, Kind as _, Say, View, Wanted, World};
 
 use super::balancer::Balancer;
 use super::web::{Visitor, Web};
@@ -45,7 +44,7 @@ pub fn gates(balancers: &[&Balancer]) -> Result<Vec<Arc<dyn Gate>>, Failed> {
         backend: "web".into(),
         server: "web-1".into(),
     };
-    Ok(options.gates(&Resolver::default())?)
+    Ok(options.gates(&World::default())?)
 }
 
 /// Says it at one gate.

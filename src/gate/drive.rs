@@ -1,0 +1,490 @@
+//! Has one pool follow what is wanted of it: one task a pool, one more a gate.
+//!
+//! Owns what is known of each gate and when the pool is looked at. What follows from it is [`pool`](super::pool)'s.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::plan::Planned;
+use super::pool::{self, Effect, Pool, Rules, Wish};
+use super::pools::{Counts, GateStanding, Sight};
+use super::teller::{self, Known, Order, Report, wanted};
+use super::{Event, Gate, Heard, Say, Tally, Traffic, View, WORD, Wanted};
+use crate::model::moment::Timestamp;
+
+/// How often sessions are counted while they are waited for.
+const DRAINING: Duration = Duration::from_millis(500);
+/// How often while the node is out.
+const OUT: Duration = Duration::from_secs(2);
+/// How often a pool is looked at that nothing holds: the first who hears of a wrong setting should not be an incident.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// What is wanted of a pool, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Goal {
+    /// Which it is, from 1.
+    pub(super) number: u64,
+    pub(super) wish: Wish,
+    /// Gates, by name, at which somebody else has the node out.
+    pub(super) foreign: BTreeSet<String>,
+    /// One line of printable ASCII.
+    pub(super) why: String,
+    /// The process before may have told the gates.
+    pub(super) restored: bool,
+}
+
+/// What was looked at, or done.
+enum Looked {
+    View {
+        order: u64,
+        view: Result<View, String>,
+    },
+    Cut(Result<u64, String>),
+}
+
+struct Drive {
+    planned: Arc<Planned>,
+    rules: Rules,
+    pool: Pool,
+    goal: Goal,
+    gates: Vec<Told>,
+    /// The number of the order before.
+    number: u64,
+    counts: Arc<Counts>,
+    events: broadcast::Sender<Event>,
+    looks: JoinSet<Looked>,
+    looked: Option<Instant>,
+    view: Option<Result<View, String>>,
+    tally: Option<Tally>,
+    since: Timestamp,
+}
+
+/// A gate, and what it was told.
+struct Told {
+    known: Known,
+    orders: watch::Sender<Order>,
+    /// The order from which on reports count.
+    from: u64,
+    /// The last of them.
+    last: Option<Result<Heard, String>>,
+    /// As it was last logged.
+    trouble: Option<String>,
+}
+
+/// Drives a pool until nobody has goals for it any more.
+pub(super) async fn drive(
+    planned: Arc<Planned>,
+    mut goals: watch::Receiver<Goal>,
+    sight: watch::Sender<Sight>,
+    counts: Arc<Counts>,
+    events: broadcast::Sender<Event>,
+) {
+    let (reports, mut reported) = mpsc::channel(16);
+    let mut tellers = JoinSet::new();
+    let mut gates = Vec::new();
+    for (at, gate) in planned.gates.iter().enumerate() {
+        let (orders, ordered) = watch::channel(Order::default());
+        tellers.spawn(teller::tell(at, Arc::clone(gate), ordered, reports.clone()));
+        let known = Known {
+            sees: gate.sees().is_some(),
+            ..Known::default()
+        };
+        gates.push(Told {
+            known,
+            orders,
+            from: 0,
+            last: None,
+            trouble: None,
+        });
+    }
+    let mut drive = Drive {
+        rules: planned.pool.rules(),
+        planned,
+        pool: Pool::default(),
+        goal: goals.borrow_and_update().clone(),
+        gates,
+        number: 0,
+        counts,
+        events,
+        looks: JoinSet::new(),
+        looked: None,
+        view: None,
+        tally: None,
+        since: Timestamp::now(),
+    };
+    drive.pursue();
+    loop {
+        drive.settle();
+        sight.send_if_modified(|sight| {
+            let now = drive.sight();
+            let changed = *sight != now;
+            *sight = now;
+            changed
+        });
+        let now = Instant::now();
+        let due = drive.pool.due(now, &drive.rules);
+        let look = drive.next_look(now);
+        tokio::select! {
+            changed = goals.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                drive.goal = goals.borrow_and_update().clone();
+                drive.pursue();
+            }
+            Some(report) = reported.recv() => drive.report(report),
+            Some(Ok(looked)) = drive.looks.join_next(), if !drive.looks.is_empty() => drive.take(looked),
+            () = until(due) => drive.step(pool::Event::Tick),
+            () = until(look), if drive.looks.is_empty() => drive.look(),
+        }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Drive {
+    fn step(&mut self, event: pool::Event) {
+        let before = self.pool.traffic();
+        let (pool, effect) = self.pool.step(event, Instant::now(), &self.rules);
+        self.pool = pool;
+        match effect {
+            Some(Effect::Cut) => self.cut(),
+            Some(Effect::Heard) => {
+                tracing::info!(pool = %self.planned.name, "back in the pool: every gate knows");
+                // Nobody may be listening.
+                drop(
+                    self.events
+                        .send(Event::Heard(self.planned.name.to_string())),
+                );
+            }
+            None => {}
+        }
+        let after = self.pool.traffic();
+        if before != after {
+            self.since = Timestamp::now();
+            self.say(after);
+        }
+    }
+
+    /// One line a change, and the end of a ledger.
+    fn say(&mut self, traffic: Traffic) {
+        let (pool, why) = (&self.planned.name, &self.goal.why);
+        match traffic {
+            Traffic::Draining => {
+                self.tally = None;
+                tracing::warn!(%pool, "draining: {why}");
+            }
+            Traffic::Out => tracing::warn!(%pool, "out of the pool: {why}"),
+            Traffic::Ramping => tracing::info!(%pool, "taking a share of the traffic again"),
+            Traffic::In => tracing::info!(%pool, "taking all traffic again"),
+        }
+        if matches!(traffic, Traffic::Ramping | Traffic::In)
+            && let Some(tally) = self.tally.take()
+        {
+            self.counts.ended(&tally.ledger());
+        }
+    }
+
+    /// Takes a new goal.
+    fn pursue(&mut self) {
+        if self.goal.number == 0 {
+            return;
+        }
+        for (told, gate) in self.gates.iter_mut().zip(&self.planned.gates) {
+            told.known.foreign |= self.goal.foreign.contains(gate.name());
+            told.known.ours |= self.goal.restored && self.goal.wish != Wish::Free;
+        }
+        self.step(pool::Event::Wish(self.goal.wish));
+        if !self.pool.is_busy() {
+            for told in &mut self.gates {
+                told.known = Known {
+                    sees: told.known.sees,
+                    ..Known::default()
+                };
+            }
+        }
+    }
+
+    /// Orders what is wanted now, and goes on as far as that goes.
+    fn settle(&mut self) {
+        loop {
+            self.order();
+            let all = self.gates.iter().all(Told::has_heard);
+            if self.pool.has_heard() == all {
+                return;
+            }
+            self.step(pool::Event::Heard(all));
+        }
+    }
+
+    fn order(&mut self) {
+        let say = self.pool.say(Instant::now(), &self.rules);
+        let insists = self.pool.insists();
+        let known: Vec<_> = self.gates.iter().map(|told| told.known).collect();
+        // Those that see look first whose the maintenance is that they find: it could be the word of another of our gates.
+        let looked = self.gates.iter().all(|told| {
+            let order = told.orders.borrow();
+            let said = order.wanted.as_ref().map(|wanted| wanted.say);
+            !told.known.sees || told.known.foreign || (said == Some(say) && told.last.is_some())
+        });
+        for told in &mut self.gates {
+            let waits = !told.known.sees && !looked && say != Say::In(100);
+            let before = told.orders.borrow().clone();
+            if waits && before.wanted.is_some() {
+                continue;
+            }
+            let wanted = match waits {
+                true => None,
+                false => wanted(say, &self.goal.why, told.known, &known),
+            };
+            if (&before.wanted, before.insists) == (&wanted, insists) {
+                continue;
+            }
+            self.number += 1;
+            if another(before.wanted.as_ref(), wanted.as_ref()) {
+                told.from = self.number;
+                told.last = None;
+            }
+            told.orders.send_replace(Order {
+                number: self.number,
+                wanted,
+                insists,
+            });
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let gate = self.planned.gates.get(report.gate);
+        let (Some(told), Some(gate)) = (self.gates.get_mut(report.gate), gate) else {
+            return;
+        };
+        let (pool, name) = (&self.planned.name, gate.name());
+        let trouble = report.told.as_ref().err();
+        if trouble.is_some() {
+            self.counts.error(name);
+        }
+        if told.trouble.as_ref() != trouble {
+            match trouble {
+                Some(why) => {
+                    tracing::warn!(%pool, gate = name, "cannot tell the load balancer: {why}")
+                }
+                None => tracing::info!(%pool, gate = name, "the load balancer can be told again"),
+            }
+            told.trouble = trouble.cloned();
+        }
+        // Late or not, it was said.
+        told.known.told |= report.takes && report.told != Ok(Heard::Foreign);
+        told.known.ours |= report.takes && report.told == Ok(Heard::Yes);
+        if report.number < told.from {
+            return;
+        }
+        match &report.told {
+            Ok(Heard::Foreign) if !told.known.foreign => {
+                told.known.foreign = true;
+                tracing::warn!(
+                    %pool, gate = name,
+                    "somebody else has this node out there: it is left as it is, now and when nodeward lets go"
+                );
+                let event = Event::Foreign(pool.to_string(), name.to_owned());
+                drop(self.events.send(event));
+            }
+            _ => {}
+        }
+        told.last = Some(report.told);
+    }
+
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        let every = match self.pool.traffic() {
+            _ if !self.gates.iter().any(|told| told.known.sees) => return None,
+            Traffic::Draining => DRAINING,
+            Traffic::Out => OUT,
+            Traffic::In | Traffic::Ramping => STEADY,
+        };
+        Some(self.looked.map_or(now, |looked| looked + every))
+    }
+
+    fn look(&mut self) {
+        self.looked = Some(Instant::now());
+        let (planned, order) = (Arc::clone(&self.planned), self.number);
+        self.looks.spawn(async move {
+            let view = view(&planned, Instant::now() + WORD).await;
+            Looked::View { order, view }
+        });
+    }
+
+    fn cut(&mut self) {
+        let planned = Arc::clone(&self.planned);
+        self.looks
+            .spawn(async move { Looked::Cut(cut(&planned).await) });
+    }
+
+    fn take(&mut self, looked: Looked) {
+        match looked {
+            Looked::View { order, view } => {
+                let leaves = matches!(self.pool.traffic(), Traffic::Draining | Traffic::Out);
+                if let (Ok(view), true) = (&view, leaves) {
+                    match &mut self.tally {
+                        Some(tally) => tally.look(view),
+                        None => self.tally = Some(Tally::begin(view)),
+                    }
+                }
+                let sessions = view.as_ref().ok().map(|view| view.sessions);
+                // What was seen before the last word was heard says nothing.
+                if let Some(sessions) =
+                    sessions.filter(|_| order == self.number && self.pool.counts())
+                {
+                    self.step(pool::Event::Sessions(sessions));
+                }
+                if let (Err(why), false) = (&view, matches!(self.view, Some(Err(_)))) {
+                    tracing::warn!(pool = %self.planned.name, "cannot look at the pool: {why}");
+                }
+                self.view = Some(view);
+            }
+            Looked::Cut(done) => {
+                let pool = &self.planned.name;
+                match &done {
+                    Ok(sessions) => {
+                        tracing::warn!(%pool, sessions, "cut sessions that had not ended in time");
+                        if let Some(tally) = &mut self.tally {
+                            tally.cut(*sessions);
+                        }
+                    }
+                    Err(why) => tracing::warn!(%pool, "cannot cut sessions: {why}"),
+                }
+                self.looked = None;
+                self.step(pool::Event::Cut(done.is_ok()));
+            }
+        }
+    }
+
+    fn sight(&self) -> Sight {
+        let gates = self.gates.iter().zip(&self.planned.gates);
+        let gates = gates.map(|(told, gate)| GateStanding {
+            name: gate.name().to_owned(),
+            ok: !matches!(told.last, Some(Err(_))),
+            foreign: told.known.foreign,
+            why: told.why(),
+        });
+        let sessions = self.view.as_ref().and_then(|view| view.as_ref().ok());
+        Sight {
+            goal: self.goal.number,
+            held: matches!(self.goal.wish, Wish::Held { .. }),
+            traffic: self.pool.traffic(),
+            since: self.since,
+            out: self.pool.is_out(),
+            busy: self.pool.is_busy(),
+            told: self
+                .gates
+                .iter()
+                .all(|told| told.known.foreign || matches!(told.last, Some(Ok(_)))),
+            known: self.gates.iter().map(|told| told.known).collect(),
+            gates: gates.collect(),
+            ledger: self.tally.as_ref().map(Tally::ledger),
+            sessions: sessions.map(|view| view.sessions),
+            view: self.view.clone(),
+        }
+    }
+}
+
+/// Whether what a gate is told now is something else, so that it has not heard it yet.
+fn another(before: Option<&Wanted>, now: Option<&Wanted>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => {
+            let lifts = matches!(now.say, Say::In(_)) && before.lifts != now.lifts;
+            before.say != now.say || lifts
+        }
+        (before, now) => before.is_some() != now.is_some(),
+    }
+}
+
+impl Told {
+    fn has_heard(&self) -> bool {
+        self.known.foreign || matches!(self.last, Some(Ok(Heard::Yes | Heard::Foreign)))
+    }
+
+    fn why(&self) -> Option<String> {
+        match &self.last {
+            _ if self.known.foreign => Some("somebody else has this node out there".into()),
+            Some(Err(why)) => Some(why.clone()),
+            Some(Ok(Heard::NotYet)) => Some("no load balancer has asked yet".into()),
+            None => Some("not told yet".into()),
+            Some(Ok(Heard::Yes | Heard::Foreign)) => None,
+        }
+    }
+}
+
+/// Looks at a pool through all its gates that see: the one that has it worst counts.
+pub(super) async fn view(planned: &Planned, deadline: Instant) -> Result<View, String> {
+    let mut whole: Option<View> = None;
+    for gate in &planned.gates {
+        let Some(sees) = gate.sees() else { continue };
+        let view = match timeout_at(deadline, sees.view(deadline)).await {
+            Ok(view) => view.map_err(|why| format!("{}: {why}", gate.name()))?,
+            Err(_) => return Err(format!("{}: no answer in time", gate.name())),
+        };
+        whole = Some(match whole {
+            None => view,
+            Some(before) => worse(before, view),
+        });
+    }
+    whole.ok_or_else(|| "no gate of this pool sees it; add haproxy_runtime to its gates".to_owned())
+}
+
+/// Two views of one pool as one.
+fn worse(one: View, other: View) -> View {
+    View {
+        servers: one.servers.max(other.servers),
+        healthy_others: one.healthy_others.min(other.healthy_others),
+        takes_traffic: one.takes_traffic || other.takes_traffic,
+        check: match (one.check, other.check) {
+            (Some(one), Some(other)) => Some(one && other),
+            (one, other) => one.or(other),
+        },
+        foreign: one.foreign || other.foreign,
+        sessions: one.sessions + other.sessions,
+        total: one.total + other.total,
+        clients: one.clients.into_iter().chain(other.clients).collect(),
+    }
+}
+
+/// Ends the sessions that this node has, at every gate that can; how many there were.
+async fn cut(planned: &Planned) -> Result<u64, String> {
+    let deadline = Instant::now() + WORD;
+    let (mut sessions, mut wrong) = (0, Vec::new());
+    for gate in &planned.gates {
+        let Some(sees) = gate.sees() else { continue };
+        match timeout_at(deadline, sees.cut(deadline)).await {
+            Ok(Ok(cut)) => sessions += cut,
+            Ok(Err(why)) => wrong.push(format!("{}: {why}", gate.name())),
+            Err(_) => wrong.push(format!("{}: no answer in time", gate.name())),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(sessions),
+        false => Err(wrong.join("; ")),
+    }
+}
+
+/// Takes back what is nodeward's at a gate that leaves the pool; whether that is known to have worked in time.
+pub(super) async fn leave(gate: &dyn Gate, known: Known, all: &[Known], deadline: Instant) -> bool {
+    let Some(wanted) = wanted(Say::In(100), "this gate is left", known, all) else {
+        return true;
+    };
+    while Instant::now() < deadline {
+        if let Ok(Heard::Yes | Heard::Foreign) = teller::once(gate, &wanted).await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    false
+}
