@@ -128,14 +128,15 @@ macro_rules! subjects {
                 let mut wrong = Vec::new();
                 $(
                     let name = <$subject as Subject>::NAME;
+                    let asked = <$subject as Subject>::asked(&self.$room) && !self.disable.iter().any(|n| n == name);
                     // A key is answered unless its subject is switched off.
-                    if self.reads(name, true) {
+                    if self.reads(name, true) || asked {
                         match build::<$subject>(&self.$room, machine) {
                             Ok((run, face)) => built.push(Built {
                                 run,
                                 face,
-                                on_pages: self.reads(name, <$subject as Subject>::ON),
-                                in_batches: self.reads(name, <$subject as Subject>::EXPORTED),
+                                on_pages: self.reads(name, <$subject as Subject>::ON) || asked,
+                                in_batches: self.reads(name, <$subject as Subject>::EXPORTED) || asked,
                             }),
                             Err(invalid) => wrong.push(invalid),
                         }
@@ -176,4 +177,5 @@ subjects! {
     netdev: super::netdev::Netdev;
     processes: super::processes::Processes;
     systemd: super::systemd::Systemd;
+    service_sessions: super::service_sessions::ServiceSessions;
 }

@@ -29,6 +29,7 @@ pub mod filesystem;
 pub mod meminfo;
 pub mod netdev;
 pub mod processes;
+pub mod service_sessions;
 pub mod systemd;
 
 use std::fmt;
@@ -82,6 +83,10 @@ pub trait Subject: Sized + Send + 'static {
     /// What was read: plain data.
     type Reading: Send + Sync + 'static;
 
+    /// Whether its options alone turn it on, where it is not by default.
+    fn asked(_options: &Self::Options) -> bool {
+        false
+    }
     /// Makes the reader. Called at start and at each reload; opens nothing that may be missing.
     fn new(options: &Self::Options, machine: &Machine) -> Result<Self, Invalid>;
     /// What a page or a batch needs read.
