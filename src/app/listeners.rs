@@ -19,10 +19,12 @@ use tokio::task::JoinHandle;
 
 use super::{Flags, House, Settings, control};
 use crate::dialect::zabbix::passive;
-use crate::net::accept::{Counters, accept};
+use crate::gate::Pools;
+use crate::net::accept::{Counters, Drain, Serve, accept};
 use crate::net::address::Address;
 use crate::net::bind::Bound;
 use crate::net::server::{self, Handler, Http, Limits};
+use crate::net::stream::{Peer, Stream};
 use crate::net::tls::{self, Handshakes};
 use crate::serve::{Api, ApiRouter, Control, ControlRouter, HookRouter, Router};
 
@@ -33,6 +35,9 @@ const BODIES: usize = 16 << 20;
 /// Connections of the control socket: a few people and scripts.
 const CONTROL_CONNECTIONS: usize = 16;
 
+/// Connections of all sockets of gates together: a load balancer closes each at once.
+const GATE_CONNECTIONS: usize = 128;
+
 /// Whose connections a socket takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -40,6 +45,7 @@ enum Kind {
     Hooks,
     Api,
     Zabbix,
+    Gate,
     Control,
 }
 
@@ -69,6 +75,9 @@ pub(super) struct Listeners {
     http_tls: tls::Slot,
     hooks_tls: tls::Slot,
     api_tls: tls::Slot,
+    /// Who answers at the sockets of gates.
+    pools: Pools,
+    gates: Arc<Counters>,
     control: Arc<ControlRouter>,
     control_counters: Arc<Counters>,
     /// Why there is no control socket, as it was last said.
@@ -76,7 +85,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn new(control: Arc<dyn Control>, api: Arc<Api>) -> Self {
+    pub(super) fn new(control: Arc<dyn Control>, api: Arc<Api>, pools: Pools) -> Self {
         Self {
             open: BTreeMap::new(),
             zabbix: None,
@@ -86,6 +95,8 @@ impl Listeners {
             http_tls: tls::Slot::default(),
             hooks_tls: tls::Slot::default(),
             api_tls: tls::Slot::default(),
+            pools,
+            gates: Arc::default(),
             control: Arc::new(ControlRouter::new(control, api)),
             control_counters: Arc::default(),
             control_trouble: None,
@@ -150,7 +161,18 @@ impl Listeners {
         self.open.retain(|name, open| {
             let keep = wanted.contains_key(name);
             if !keep {
-                open.stop.send_replace(true);
+                let stop = open.stop.clone();
+                match name.0 {
+                    // Open for as long as what was placed through it is taken back.
+                    Kind::Gate => {
+                        let (pools, at) = (self.pools.clone(), name.1.clone());
+                        tokio::spawn(async move {
+                            pools.left(&at).await;
+                            stop.send_replace(true);
+                        });
+                    }
+                    _ => drop(stop.send_replace(true)),
+                }
             }
             keep
         });
@@ -310,6 +332,15 @@ impl Listeners {
                 let router = Arc::new(ApiRouter::new(Arc::clone(router)));
                 self.serve_http(bound, router, limits, &self.api_tls, stopped)
             }
+            Kind::Gate => {
+                limits.accept.connections = GATE_CONNECTIONS;
+                let asked = Arc::new(Asking {
+                    at: bound.address().to_string(),
+                    pools: self.pools.clone(),
+                });
+                let counters = Arc::clone(&self.gates);
+                tokio::spawn(accept(bound, asked, limits.accept, counters, stopped))
+            }
             Kind::Zabbix => {
                 tokio::spawn(passive::serve(bound, servers.subscribe(), GRACE, stopped))
             }
@@ -364,6 +395,7 @@ impl Listeners {
                 }
                 Kind::Api => format!("taking orders at {scheme}://{at}/api/v1/{reach}"),
                 Kind::Zabbix => format!("answering Zabbix passive checks on {at}{reach}"),
+                Kind::Gate => format!("answering load balancers on {at}{reach}"),
                 Kind::Control => format!("control socket {at}"),
             }
         };
@@ -375,7 +407,7 @@ impl Listeners {
             Kind::Http => self.http_tls.get(),
             Kind::Hooks => self.hooks_tls.get(),
             Kind::Api => self.api_tls.get(),
-            Kind::Zabbix | Kind::Control => None,
+            Kind::Zabbix | Kind::Gate | Kind::Control => None,
         };
         speaks.map_or("http", |_| "https")
     }
@@ -403,6 +435,23 @@ impl Listeners {
     }
 }
 
+/// A socket of a gate: whichever has its address answers.
+struct Asking {
+    at: String,
+    pools: Pools,
+}
+
+impl Serve for Asking {
+    async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, _: Drain) {
+        // Nobody listens there for a gate on a Unix socket, and one that just left says nothing.
+        if let (Some(peer), Some(gate)) = (peer.ip(), self.pools.at(&self.at))
+            && let Some(asked) = gate.asked()
+        {
+            asked.serve(&self.at, stream, peer).await;
+        }
+    }
+}
+
 /// What the config wants open, the control socket left out.
 fn wanted(settings: &Settings) -> Result<Wanted, String> {
     let config = &settings.config;
@@ -410,9 +459,15 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
     let zabbix = config.zabbix.listen.iter().map(|a| (Kind::Zabbix, a));
     let hooks = config.hooks.listen.iter().map(|a| (Kind::Hooks, a));
     let api = config.api.listen.iter().map(|a| (Kind::Api, a));
+    let gates = config.pools.values().flat_map(|pool| {
+        let listens = pool.listens();
+        listens.map(|(_, text)| (Kind::Gate, text))
+    });
     http.chain(hooks)
         .chain(api)
         .chain(zabbix)
+        .map(|(kind, text)| (kind, text.as_str()))
+        .chain(gates)
         .map(|(kind, text)| {
             let address: Address = text
                 .parse()

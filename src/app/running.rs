@@ -192,7 +192,11 @@ impl Running {
             door: Arc::clone(&healing.door),
             checks: Arc::clone(&checks),
         })));
-        let mut listeners = Listeners::new(Arc::new(Asking { ask }), Arc::clone(&api));
+        let mut listeners = Listeners::new(
+            Arc::new(Asking { ask }),
+            Arc::clone(&api),
+            healing.pools.clone(),
+        );
         let pushed = Arc::<Pushed>::default();
         let inbox = Inbox {
             desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
@@ -223,7 +227,10 @@ impl Running {
         ];
         let (series, desk, asked) = (told.clone(), inbox.clone(), Some(Arc::clone(&api)));
         let house = Arc::new(House::with(&settings, series, desk, asked, None)?);
-        let router = Arc::new(Router::new(Arc::clone(&house.view), Arc::clone(&requests)));
+        let router = Router::new(Arc::clone(&house.view), Arc::clone(&requests));
+        let (pools, door) = (healing.pools.clone(), Arc::clone(&healing.door));
+        let node = move || door.summary().node.as_str();
+        let router = Arc::new(router.with_health(pools, node));
         let opened = healing.prepare(&settings, &flags).await?;
         // What was open when the process before ended is looked after before anybody can bring more.
         healing.change(opened, &settings, &house, &checks).await;

@@ -164,7 +164,7 @@ impl Asked for Agent {
         &self.places
     }
 
-    async fn serve(&self, at: &Address, mut stream: Stream, peer: IpAddr) {
+    async fn serve(&self, at: &str, mut stream: Stream, peer: IpAddr) {
         let deadline = Instant::now() + PATIENCE;
         let allowed = self.allow.allows(peer, &self.resolver, deadline.into_std());
         if !allowed.await {
@@ -179,7 +179,7 @@ impl Asked for Agent {
         let place = self
             .places
             .iter()
-            .position(|place| place == at)
+            .position(|place| place.to_string() == at)
             .unwrap_or(0);
         let asker = (place, peer.to_canonical());
         let (line, word) = self.askers().line(asker);

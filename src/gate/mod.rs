@@ -138,8 +138,8 @@ pub trait Asked: Send + Sync {
     /// Where it listens.
     fn listens(&self) -> &[Address];
 
-    /// Serves one connection of one of these, in bounded time.
-    async fn serve(&self, at: &Address, stream: Stream, peer: IpAddr);
+    /// Serves one connection of one of these, by the text of its address, in bounded time.
+    async fn serve(&self, at: &str, stream: Stream, peer: IpAddr);
 
     /// How often it was asked since the start of the process, by what came of it.
     fn asks(&self) -> [(&'static str, u64); 4];

@@ -20,7 +20,6 @@ use super::teller::Known;
 use super::{Asked, Gate, Ledger, Plan, Traffic, View, WORD};
 use crate::model::hold::{Held, Holds};
 use crate::model::moment::Timestamp;
-use crate::net::address::Address;
 
 /// Events kept for a listener that is slow. One that missed some says its holds again.
 const KEPT: usize = 256;
@@ -429,16 +428,28 @@ impl Pools {
 
     /// The gate that answers at an address that it listens on.
     #[must_use]
-    pub fn at(&self, address: &Address) -> Option<Arc<dyn Gate>> {
-        self.0.asked.borrow().get(&address.to_string()).cloned()
+    pub fn at(&self, address: &str) -> Option<Arc<dyn Gate>> {
+        self.0.asked.borrow().get(address).cloned()
     }
 
     /// Waits until no gate answers at an address.
-    pub async fn left(&self, address: &Address) {
-        let name = address.to_string();
+    pub async fn left(&self, address: &str) {
         let mut asked = self.0.asked.subscribe();
         // The sender is here: it cannot be gone.
-        drop(asked.wait_for(|asked| !asked.contains_key(&name)).await);
+        drop(asked.wait_for(|asked| !asked.contains_key(address)).await);
+    }
+
+    /// Whether something holds the node out of a pool, or of any; none if there is no such pool.
+    #[must_use]
+    pub fn is_held(&self, pool: Option<&str>) -> Option<bool> {
+        let state = self.state();
+        match pool {
+            None => Some(state.holds.is_isolated()),
+            Some(name) if state.entries.contains_key(name) => {
+                Some(state.holds.get(name).is_some_and(Held::is_held))
+            }
+            Some(_) => None,
+        }
     }
 
     /// Calls `each` with every pool, by name, while nothing changes.

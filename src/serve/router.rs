@@ -10,6 +10,7 @@ use hyper::{Method, Response, StatusCode, Uri};
 use super::hooks::{self, Hooks};
 use super::press::Press;
 use super::{Access, Requests, View, answer, landing, metrics, text, without_body};
+use crate::gate::Pools;
 use crate::net::server::{Admit, Handler, Head, Request};
 
 /// What all hooks are counted under.
@@ -24,6 +25,9 @@ pub struct Router {
     scraping: AtomicU32,
     press: Arc<Press>,
     ready: AtomicBool,
+    pools: Pools,
+    /// The state of the node, in one word.
+    node: Box<dyn Fn() -> &'static str + Send + Sync>,
 }
 
 /// Most of a body that nobody reads: some clients send one with a GET.
@@ -71,6 +75,34 @@ impl Router {
             scraping: AtomicU32::new(0),
             press: Arc::default(),
             ready: AtomicBool::new(false),
+            pools: Pools::default(),
+            node: Box::new(|| "healthy"),
+        }
+    }
+
+    /// The same, with what `/health` tells of pools and of the node.
+    #[must_use]
+    pub fn with_health(
+        mut self,
+        pools: Pools,
+        node: impl Fn() -> &'static str + Send + Sync + 'static,
+    ) -> Self {
+        self.pools = pools;
+        self.node = Box::new(node);
+        self
+    }
+
+    /// What a load balancer is told: 503 while this node is held out of the pool, or of any. How the node is does not decide, for one
+    /// alert that never resolves would take every node out.
+    fn health(&self, pool: Option<&str>) -> Response<Bytes> {
+        let node = (self.node)();
+        match self.pools.is_held(pool) {
+            Some(true) => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("isolated, {node}\n"),
+            ),
+            Some(false) => text(StatusCode::OK, format!("{node}\n")),
+            None => text(StatusCode::NOT_FOUND, "there is no such pool\n"),
         }
     }
 
@@ -156,6 +188,7 @@ impl Router {
             _ if telemetry => "/metrics",
             "/" => "/",
             "/health" => "/health",
+            _ if path.starts_with("/health/") => "/health",
             "/-/healthy" => "/-/healthy",
             "/-/ready" => "/-/ready",
             _ => "other",
@@ -186,6 +219,7 @@ impl Router {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
             }
             "/-/ready" => text(StatusCode::OK, "ready\n"),
+            "/health" => self.health(path.strip_prefix("/health/")),
             _ => text(StatusCode::OK, "healthy\n"),
         };
         if *method == Method::HEAD {
@@ -204,5 +238,67 @@ impl Router {
             return text(StatusCode::SERVICE_UNAVAILABLE, body);
         }
         metrics::respond(view, &self.press, query, headers).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::gate::Plan;
+    use crate::host::Host;
+    use crate::model::hold::{Hold, Holds, Owner};
+    use crate::model::moment::Timestamp;
+    use crate::serve::api;
+    use crate::subject::{Machine, Sampler};
+
+    #[tokio::test]
+    async fn a_hold_and_nothing_else_makes_health_say_no() {
+        let machine = Machine {
+            host: Arc::new(Host::default()),
+            runtime: None,
+        };
+        let sampler = Sampler::start(&crate::subject::Options::default(), &machine, None).unwrap();
+        let view = View {
+            sampler: Arc::new(sampler),
+            told: Vec::new(),
+            hooks: Hooks::new(&hooks::Options::default(), hooks::Inbox::default()),
+            api: Access::new(&api::Options::default(), None),
+            options: crate::serve::Options::default(),
+        };
+        let pools = Pools::default();
+        let options = serde_json::from_str(r#"{"web": {}, "db": {}}"#).unwrap();
+        pools.change(&Plan::new(&options, &crate::gate::World::default()).unwrap());
+        let router = Router::new(Arc::new(view), Arc::<Requests>::default());
+        let router = router.with_health(pools.clone(), || "unhealthy");
+        let mut holds = Holds::default();
+        let hold = Hold {
+            why: "a test".into(),
+            since: Timestamp::now(),
+            easing: false,
+        };
+        let ann = Owner::Operator("ann".into());
+        for (held, all, web) in [(false, 200, 200), (true, 503, 503), (false, 200, 200)] {
+            match held {
+                true => holds.place("web", ann.clone(), hold.clone(), BTreeSet::new()),
+                false => drop(holds.lift("web", &ann)),
+            }
+            pools.hold(&holds);
+            for (path, code) in [
+                ("/health", all),
+                ("/health/web", web),
+                ("/health/db", 200),
+                ("/health/no", 404),
+                ("/-/healthy", 200),
+            ] {
+                let uri = path.parse().unwrap();
+                let answer = router.respond(&Method::GET, &uri, &HeaderMap::new()).await;
+                assert_eq!(answer.status().as_u16(), code, "{path} {held}");
+                if code == 503 {
+                    assert_eq!(answer.body(), "isolated, unhealthy\n");
+                }
+            }
+        }
     }
 }

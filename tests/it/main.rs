@@ -27,6 +27,7 @@ mod layers;
 mod life;
 mod operate;
 mod plan;
+mod pools;
 mod product;
 mod program;
 mod rehearse;

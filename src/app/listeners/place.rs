@@ -17,6 +17,7 @@ pub(super) fn setting(kind: Kind) -> &'static str {
         Kind::Hooks => "hooks.listen",
         Kind::Api => "api.listen",
         Kind::Zabbix => "zabbix.listen",
+        Kind::Gate => "pools.NAME.gates[].haproxy_agent.listen",
         Kind::Control => "control",
     }
 }
@@ -85,7 +86,7 @@ pub(super) async fn tls(
 pub(super) fn refusal((kind, address): &Name, error: &BindError, house: &House) -> String {
     let or_flag = match kind {
         Kind::Http => "--web.listen-address or ",
-        Kind::Hooks | Kind::Api | Kind::Zabbix | Kind::Control => "",
+        Kind::Hooks | Kind::Api | Kind::Zabbix | Kind::Gate | Kind::Control => "",
     };
     let holder = address
         .rsplit_once(':')

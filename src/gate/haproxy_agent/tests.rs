@@ -134,7 +134,9 @@ struct One(Arc<dyn Gate>, Address);
 impl accept::Serve for One {
     async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, _: accept::Drain) {
         let asked = self.0.asked().unwrap();
-        asked.serve(&self.1, stream, peer.ip().unwrap()).await;
+        asked
+            .serve(&self.1.to_string(), stream, peer.ip().unwrap())
+            .await;
     }
 }
 
