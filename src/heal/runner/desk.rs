@@ -95,6 +95,7 @@ impl Book {
             at: now.wall,
             inferred: false,
             since: alert.starts_at,
+            place: 0,
         };
         let mut taken = Vec::new();
         let mut refused = Vec::new();

@@ -1,6 +1,6 @@
 //! What was told: episodes of alerts, and keys of deliveries.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub(super) struct Seen {
     /// When it began, as its source says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<Timestamp>,
+    /// Its place in the order in which episodes were told first.
+    #[serde(skip)]
+    pub(super) place: u64,
 }
 
 /// Episodes, and the order in which they were told first.
@@ -42,18 +45,60 @@ pub(super) struct Seen {
 pub(super) struct Episodes {
     seen: Map<Episode, Seen>,
     order: Queue<Episode>,
+    /// Those that fire, by their place, and how many of each severity: looked at after each turn, and there may be tens of thousands of others.
+    firing: BTreeMap<u64, Episode>,
+    severities: BTreeMap<Severity, u64>,
+    /// How many places were given.
+    places: u64,
 }
 
 impl Episodes {
-    pub(super) fn set(&mut self, episode: &Episode, seen: Seen) {
+    pub(super) fn set(&mut self, episode: &Episode, mut seen: Seen) {
+        seen.place = match self.seen.get(episode) {
+            Some(before) => before.place,
+            None => {
+                self.places += 1;
+                self.places
+            }
+        };
+        self.leave(episode);
+        self.enter(episode, &seen);
         if self.seen.set(episode.clone(), seen) {
             self.order.push(episode.clone());
         }
     }
 
-    /// What was seen of each, the first first.
-    pub(super) fn in_order(&self) -> impl Iterator<Item = &Seen> {
-        self.order.iter().filter_map(|e| self.seen.get(e))
+    /// Counts an episode in, if it fires.
+    fn enter(&mut self, episode: &Episode, seen: &Seen) {
+        if seen.status == Status::Firing {
+            self.firing.insert(seen.place, episode.clone());
+            *self.severities.entry(seen.severity).or_default() += 1;
+        }
+    }
+
+    /// Counts an episode out, if it was counted in.
+    fn leave(&mut self, episode: &Episode) {
+        let Some(seen) = self.seen.get(episode) else {
+            return;
+        };
+        if self.firing.remove(&seen.place).is_some()
+            && let Some(count) = self.severities.get_mut(&seen.severity)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.severities.remove(&seen.severity);
+            }
+        }
+    }
+
+    /// What was seen of those that fire, the first first.
+    pub(super) fn firing(&self) -> impl Iterator<Item = &Seen> {
+        self.firing.values().filter_map(|e| self.seen.get(e))
+    }
+
+    /// How many fire of each severity; those of which none does are left out.
+    pub(super) const fn severities(&self) -> &BTreeMap<Severity, u64> {
+        &self.severities
     }
 
     /// What fires of an incident, `also` if it is told in this step.
@@ -99,6 +144,9 @@ impl Episodes {
         for episode in firing.into_iter().rev() {
             order.push_front(episode);
         }
+        for episode in &gone {
+            self.leave(episode);
+        }
         self.seen.prune(|episode, _| !gone.contains(episode));
     }
 }
@@ -113,15 +161,29 @@ impl Deref for Episodes {
 
 impl Turn for Episodes {
     fn keep(&mut self) {
-        let Self { seen, order } = self;
-        seen.keep();
-        order.keep();
+        self.seen.keep();
+        self.order.keep();
     }
 
     fn undo(&mut self) {
-        let Self { seen, order } = self;
-        seen.undo();
-        order.undo();
+        self.seen.undo();
+        self.order.undo();
+        // Seldom enough to count anew.
+        self.firing.clear();
+        self.severities.clear();
+        let Self {
+            seen,
+            firing,
+            severities,
+            ..
+        } = self;
+        let fires = seen
+            .iter()
+            .filter(|(_, seen)| seen.status == Status::Firing);
+        for (episode, seen) in fires {
+            firing.insert(seen.place, episode.clone());
+            *severities.entry(seen.severity).or_default() += 1;
+        }
     }
 }
 
@@ -206,5 +268,73 @@ impl Book {
             seen: now.wall,
         });
         self.episodes.set(episode, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(status: Status, severity: Severity) -> Seen {
+        Seen {
+            status,
+            severity,
+            name: String::new(),
+            incidents: Vec::new(),
+            at: Timestamp(0),
+            inferred: false,
+            since: None,
+            place: 0,
+        }
+    }
+
+    /// What is counted is what is there.
+    fn counted(episodes: &Episodes) {
+        let mut severities = BTreeMap::<Severity, u64>::new();
+        let fires = |seen: &&Seen| seen.status == Status::Firing;
+        for one in episodes.values().filter(fires) {
+            *severities.entry(one.severity).or_default() += 1;
+        }
+        assert_eq!(*episodes.severities(), severities);
+        let in_order = episodes.order.iter().filter_map(|e| episodes.get(e));
+        let in_order: Vec<u64> = in_order.filter(fires).map(|s| s.place).collect();
+        let firing: Vec<u64> = episodes.firing().map(|s| s.place).collect();
+        assert_eq!(firing, in_order);
+    }
+
+    #[test]
+    fn those_that_fire_are_counted_as_they_change_and_after_a_turn_that_never_was() {
+        let mut episodes = Episodes::default();
+        let episode = |number: u64| Episode::new("am", "f", &number.to_string());
+        let all = [Severity::Info, Severity::Warning, Severity::Critical];
+        for turn in 0..40_u64 {
+            for number in 0..turn {
+                let status = match (number * 7 + turn) % 3 {
+                    0 => Status::Resolved,
+                    _ => Status::Firing,
+                };
+                let severity = all[usize::try_from((number + turn) % 3).unwrap()];
+                episodes.set(&episode(number), seen(status, severity));
+            }
+            counted(&episodes);
+            match turn % 4 {
+                3 => episodes.undo(),
+                _ => episodes.keep(),
+            }
+            counted(&episodes);
+        }
+        for number in 0..EPISODES as u64 + 500 {
+            let status = if number % 2 == 0 {
+                Status::Firing
+            } else {
+                Status::Resolved
+            };
+            episodes.set(&episode(number), seen(status, Severity::Warning));
+        }
+        episodes.keep();
+        episodes.bound();
+        counted(&episodes);
+        // Those that fire are kept beyond it.
+        assert_eq!(episodes.len(), EPISODES + 250);
     }
 }

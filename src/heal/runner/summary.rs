@@ -12,7 +12,6 @@ use crate::heal::machine::Step;
 use crate::heal::plan::Mode;
 use crate::heal::playbook::Playbook;
 use crate::journal::Kind;
-use crate::model::alert::Status;
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
@@ -261,14 +260,10 @@ impl Book {
             open.truncate(LISTED);
         }
         open.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut firing = BTreeMap::new();
-        let fires = self
-            .episodes
-            .values()
-            .filter(|s| s.status == Status::Firing);
-        for seen in fires {
-            *firing.entry(seen.severity.as_str()).or_default() += 1;
-        }
+        let firing = self.episodes.severities().iter();
+        let firing: BTreeMap<&'static str, u64> = firing
+            .map(|(severity, many)| (severity.as_str(), *many))
+            .collect();
         let fires = |severity: Severity| firing.contains_key(severity.as_str());
         let node = match (&self.switches.maintenance, fires(Severity::Critical)) {
             (Some(_), _) => NodeState::Maintenance,
@@ -300,8 +295,7 @@ impl Book {
 impl Book {
     /// The alerts that have fired longest.
     fn firing(&self) -> Vec<Firing> {
-        let seen = self.episodes.in_order();
-        let fires = seen.filter(|s| s.status == Status::Firing);
+        let fires = self.episodes.firing();
         fires
             .take(LISTED)
             .map(|seen| Firing {

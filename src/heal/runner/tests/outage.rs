@@ -103,7 +103,6 @@ fn memory_is_bounded_with_each_turn() {
         book.keep();
     }
     assert_eq!(book.episodes.len(), 20_000);
-    assert_eq!(book.episodes.in_order().count(), 20_000);
 }
 
 #[tokio::test]
