@@ -31,6 +31,7 @@ use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
 use crate::heal::intake::Desk;
 use crate::heal::told::Shown;
+use crate::model::counted::counted;
 use crate::serve::hooks::Inbox;
 use crate::serve::{Api, Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
@@ -417,9 +418,9 @@ impl Running {
             // Beside the main task, which has the watchdog to feed.
             tokio::spawn(before.stop(tokio::time::Instant::now() + patience));
         }
-        let files = self.settings.files.len();
+        let files = counted(self.settings.files.len(), "file");
         let changed = if same { "unchanged" } else { "changed" };
-        Ok(format!("config reloaded from {files} files, {changed}"))
+        Ok(format!("config reloaded from {files}, {changed}"))
     }
 
     async fn end(mut self) {

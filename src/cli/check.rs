@@ -8,6 +8,7 @@ use super::{Exit, flags};
 use crate::app::{BadSettings, House, Settings};
 use crate::check::Probed;
 use crate::heal::words;
+use crate::model::counted::counted;
 use crate::model::duration::Period;
 use crate::model::nearest::nearest;
 
@@ -106,7 +107,8 @@ fn print(probed: &[(String, Probed)]) -> Exit {
         return exit;
     }
     let failed = probed.iter().filter(|(_, probed)| !probed.ok).count();
-    super::say(&format!("{} checks probed, {failed} failed", probed.len()));
+    let probed = counted(probed.len(), "check");
+    super::say(&format!("{probed} probed, {failed} failed"));
     if failed == 0 {
         Exit::Fine
     } else {

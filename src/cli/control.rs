@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::app::{self, BadSettings, Flags, Settings};
 use crate::config::{self, Config};
+use crate::model::counted::counted;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
@@ -214,12 +215,12 @@ fn healed(state: &Value) -> Vec<String> {
     }
     for incident in &open {
         lines.push(format!(
-            "incident {}: {} by {}, {}, {} attempts",
+            "incident {}: {} by {}, {}, {}",
             text(incident, "id"),
             text(incident, "target"),
             text(incident, "playbook"),
             text(incident, "state"),
-            text(incident, "attempts"),
+            counted(text(incident, "attempts"), "attempt"),
         ));
         for verdict in list(incident, "refused_by") {
             let (guard, value) = (text(&verdict, "guard"), text(&verdict, "value"));

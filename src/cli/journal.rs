@@ -15,6 +15,7 @@ use super::{Exit, flags};
 use crate::app::{self, BadSettings, Flags};
 use crate::config::{self, Config};
 use crate::journal::{self, Anchors, Filter, Kind, Reader, Stored, Verified};
+use crate::model::counted::counted;
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
 use crate::model::terminal;
@@ -187,7 +188,7 @@ fn list(matches: &ArgMatches) -> Result<(), Exit> {
     } else {
         ""
     };
-    super::say(&format!("{count} records{more}"));
+    super::say(&format!("{}{more}", counted(count, "record")));
     Ok(())
 }
 
@@ -243,7 +244,8 @@ fn show(matches: &ArgMatches) -> Result<(), Exit> {
         Some(_) => "closed",
         None => "closed long ago",
     };
-    super::say(&format!("incident {id}: {open}, {count} records"));
+    let count = counted(count, "record");
+    super::say(&format!("incident {id}: {open}, {count}"));
     Ok(())
 }
 
@@ -273,7 +275,7 @@ fn told(line: &str) -> String {
 fn export(matches: &ArgMatches) -> Result<(), Exit> {
     let reader = open(matches)?;
     let count = print(&reader, &Filter::default(), Stored::exported)?;
-    super::say(&format!("{count} records exported"));
+    super::say(&format!("{} exported", counted(count, "record")));
     Ok(())
 }
 
@@ -332,7 +334,10 @@ fn said(verified: &Verified) -> String {
     } = verified;
     let mut said = match records {
         0 => "no records".to_owned(),
-        _ => format!("{records} records, {} to {}", floor.seq + 1, head.seq),
+        _ => {
+            let records = counted(records, "record");
+            format!("{records}, {} to {}", floor.seq + 1, head.seq)
+        }
     };
     said += &format!(": the chain holds; the last hash is {}", head.hash);
     if floor.seq > 0 {

@@ -5,6 +5,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use super::Exit;
 use crate::app::{Flags, House, Settings};
 use crate::config;
+use crate::model::counted::counted;
 
 pub(super) fn command() -> Command {
     Command::new("validate")
@@ -19,10 +20,20 @@ pub(super) fn command() -> Command {
                 .value_parser(value_parser!(std::path::PathBuf))
                 .help("Config file [default: $NODEWARD_CONFIG, else /etc/nodeward/nodeward.yml]"),
         )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .short('c')
+                .value_name("FILE")
+                .value_parser(value_parser!(std::path::PathBuf))
+                .conflicts_with("file")
+                .help("The same, as other commands call it"),
+        )
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
-    let file = matches.get_one::<std::path::PathBuf>("file").cloned();
+    let named = |name: &str| matches.get_one::<std::path::PathBuf>(name).cloned();
+    let file = named("file").or_else(|| named("config"));
     let Some(file) = config::locate(file) else {
         return super::usage("validate: no file given, and there is no /etc/nodeward/nodeward.yml");
     };
@@ -47,9 +58,9 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     }
     let subjects: Vec<_> = house.view.sampler.names().collect();
     super::say(&format!(
-        "{}: fine; {} files, subjects {}",
+        "{}: fine; {}, subjects {}",
         file.display(),
-        settings.files.len(),
+        counted(settings.files.len(), "file"),
         subjects.join(", ")
     ));
     Exit::Fine

@@ -377,7 +377,11 @@ fn backoff(incident: &Incident, limits: &Limits, now: &Moment) -> Verdict {
     if left.is_zero() {
         pass(
             Guard::Backoff,
-            format!("{} waited after {tries} attempts", words(wait)),
+            format!(
+                "{} waited after {}",
+                words(wait),
+                crate::model::counted::counted(tries, "attempt")
+            ),
         )
     } else {
         refuse(

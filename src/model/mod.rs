@@ -1,6 +1,7 @@
 //! Pure types shared by all layers; they read nothing and know no protocol.
 
 pub mod alert;
+pub mod counted;
 pub mod duration;
 pub mod hold;
 pub mod id;

@@ -81,7 +81,7 @@ async fn list_show_export_and_verify_read_it_while_it_is_held() {
     );
     assert_eq!(
         (code, said.as_str()),
-        (0, "1 records; older ones with --limit 0\n")
+        (0, "1 record; older ones with --limit 0\n")
     );
     assert_eq!(listed, format!("{}\n", exported.lines().nth(2).unwrap()));
     let (code, _, said) = run(&scratch, &["list", "--since", "soon"]);

@@ -243,14 +243,14 @@ fn it_says_in_words_why_and_what() {
         "REFUSES confirm          alive does not see it (",
         "passes  cooldown         no attempt on this target yet",
         &touched,
-        "check alive passes, 1 times in a row every 100ms within 1m",
+        "check alive passes, 1 time in a row every 100ms within 1m",
         "so now: it would wait for confirm, at most 30m, and then be escalated",
         "history: none; there is no journal",
     ] {
         assert!(out.contains(words), "{words:?} in {out}");
     }
     assert!(
-        end.contains("1 alerts planned for, 1 ours, 1 incidents: 0 would be acted upon"),
+        end.contains("1 alert planned for, 1 ours, 1 incident: 0 would be acted upon"),
         "{end}"
     );
     assert!(end.trim_end().ends_with("nothing was done"), "{end}");

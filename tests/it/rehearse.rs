@@ -158,9 +158,9 @@ fn a_directory_of_bodies_is_told_in_words_and_what_is_bad_in_it_costs_itself() {
         "  2026-11-22T10:00:00.000Z  alert Down is firing (from the hook alertmanager)\n",
         "  2026-11-22T10:00:00.000Z  all 19 guards let it pass; confirm: web sees it too (assumed); would be done: {\"systemd\"",
         "  2026-11-22T10:00:00.000Z  the incident of unit:web.service is observed",
-        "playbook web-down (observe): 1 alerts, 1 incidents, would have acted 1 times\n  ended as: observed 1\n",
+        "playbook web-down (observe): 1 alert, 1 incident, would have acted 1 time\n  ended as: observed 1\n",
         "playbook other (observe): 0 alerts, 0 incidents, would have acted 0 times\n",
-        "taken by no playbook:\n  Else\\u{1b}[2J, 1 times: nearest is other: alertname is \"Else\\u{1b}[2J\", wanted \"Up\"\n",
+        "taken by no playbook:\n  Else\\u{1b}[2J, 1 time: nearest is other: alertname is \"Else\\u{1b}[2J\", wanted \"Up\"\n",
     ] {
         assert!(out.contains(words), "{words:?} in {out}");
     }

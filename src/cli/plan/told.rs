@@ -5,6 +5,7 @@ use crate::heal::playbook::{Probe, Verify};
 use crate::heal::runner::{Considered, Foreseen, Remedy, Taking, Weighed, Would};
 use crate::heal::words;
 use crate::model::alert::Status;
+use crate::model::counted::counted;
 
 /// All of it.
 pub(super) fn plan(planned: &Planned) -> String {
@@ -29,10 +30,10 @@ pub(super) fn end(planned: &Planned) -> String {
     let ours = alerts.iter().filter(|alert| alert.ours).count();
     let would = |wanted: fn(&Would) -> bool| incidents.iter().filter(|i| wanted(&i.would)).count();
     format!(
-        "{} alerts planned for, {ours} ours, {} incidents: {} would be acted upon, {} recorded only, {} wait, {} told to people; \
+        "{} planned for, {ours} ours, {}: {} would be acted upon, {} recorded only, {} wait, {} told to people; \
          nothing was done",
-        planned.alerts,
-        incidents.len(),
+        counted(planned.alerts, "alert"),
+        counted(incidents.len(), "incident"),
         would(|w| *w == Would::Act),
         would(|w| *w == Would::Record),
         would(|w| matches!(w, Would::Wait(_) | Would::Ask(_))),
@@ -183,8 +184,9 @@ fn proof(incident: &Foreseen) -> String {
     };
     let all: Vec<String> = all.iter().map(probe).collect();
     format!(
-        "{}, {pass} times in a row every {every} within {deadline}, and well for {} after that",
+        "{}, {} in a row every {every} within {deadline}, and well for {} after that",
         all.join(" and "),
+        counted(pass, "time"),
         incident.probation
     )
 }

@@ -12,6 +12,7 @@ use crate::heal::runner::{Assume, Rules, Told};
 use crate::heal::words;
 use crate::journal::{Entry, Kind};
 use crate::model::alert::Labels;
+use crate::model::counted::counted;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 
@@ -241,11 +242,11 @@ impl Telling {
         let sum = |of: fn(&Counts) -> u64| self.counts.values().map(of).sum::<u64>();
         let span = ends.map_or_else(String::new, |(first, last)| format!(", {first} to {last}"));
         let said = format!(
-            "{} alerts rehearsed{span}; {} of other machines; {} incidents, would have acted {} times, escalated {}; nothing was done",
-            self.alerts,
+            "{} rehearsed{span}; {} of other machines; {}, would have acted {}, escalated {}; nothing was done",
+            counted(self.alerts, "alert"),
             self.others,
-            sum(|c| c.incidents),
-            sum(|c| c.acts),
+            counted(sum(|c| c.incidents), "incident"),
+            counted(sum(|c| c.acts), "time"),
             sum(|c| c.escalated.values().sum()),
         );
         self.lines.end()?;
@@ -258,11 +259,11 @@ impl Telling {
             let none = Counts::default();
             let counts = self.counts.get(name).unwrap_or(&none);
             lines.push(format!(
-                "playbook {name} ({}): {} alerts, {} incidents, would have acted {} times",
+                "playbook {name} ({}): {}, {}, would have acted {}",
                 playbook.mode.as_str(),
-                counts.alerts,
-                counts.incidents,
-                counts.acts
+                counted(counts.alerts, "alert"),
+                counted(counts.incidents, "incident"),
+                counted(counts.acts, "time")
             ));
             for (what, counts) in [
                 ("refused by", &counts.refused),
@@ -279,7 +280,7 @@ impl Telling {
             lines.push("taken by no playbook:".to_owned());
         }
         for (name, (count, why)) in &self.untaken {
-            lines.push(format!("  {name}, {count} times: {why}"));
+            lines.push(format!("  {name}, {}: {why}", counted(count, "time")));
         }
         if self.unnamed > 0 {
             lines.push(format!("  {} more of other names", self.unnamed));
