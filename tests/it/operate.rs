@@ -113,6 +113,14 @@ fn operators_pause_maintain_and_approve_and_each_is_on_record_by_name() {
     state(&scratch, |healing| {
         healing["open"].as_array().is_some_and(Vec::is_empty)
     });
+    for (said, outcome) in [("an action has ended", "done"), ("is healed", "healed")] {
+        let line = program.line(said);
+        for part in [&*id, "clear", "node", "rung=0", outcome] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    }
+    let why = told(&scratch, &["why", &id], 0);
+    assert!(why.contains("\ntrace "), "{why}");
 
     let who = match rustix::process::geteuid().as_raw() {
         0 => "root".to_owned(),

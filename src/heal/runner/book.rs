@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Rules;
 use super::current::{self, Current};
 use super::episodes::{Deliveries, Episodes};
+use super::said::Said;
 use super::summary::Tally;
 use crate::action::Stop;
 use crate::heal::history::History;
@@ -92,6 +93,8 @@ pub(super) struct Book {
     pub(super) commit: Commit,
     /// What it wants to do after that.
     pub(super) effects: Vec<(IncidentId, Effect)>,
+    /// What the log says of it after that.
+    pub(super) said: Vec<Said>,
     pub(super) names: Names,
     /// The request that what is being taken came with.
     pub(super) parent: Option<TraceContext>,
@@ -113,6 +116,7 @@ impl Book {
             tally: Whole::default(),
             commit: Commit::default(),
             effects: Vec::new(),
+            said: Vec::new(),
             names: Names::default(),
             parent: None,
             last: None,
@@ -134,6 +138,7 @@ impl Book {
             // Made anew by each turn, or of no weight.
             commit: _,
             effects: _,
+            said: _,
             names: _,
             parent: _,
             last: _,
@@ -172,6 +177,7 @@ impl Book {
     /// The turn is on record.
     pub(super) fn keep(&mut self) {
         self.parts().into_iter().for_each(Turn::keep);
+        self.said.clear();
         self.episodes.bound();
         self.deliveries.bound();
     }
@@ -181,6 +187,7 @@ impl Book {
         self.parts().into_iter().for_each(Turn::undo);
         self.commit = Commit::default();
         self.effects = Vec::new();
+        self.said = Vec::new();
     }
 
     /// An incident for the world to look at.

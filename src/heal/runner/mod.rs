@@ -25,6 +25,7 @@ mod operate;
 mod recorded;
 mod replay;
 mod restore;
+mod said;
 mod step;
 mod summary;
 
@@ -55,6 +56,7 @@ use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
 use book::Book;
+use said::Said;
 
 /// Answers, deliveries and incidents whose time has come that one transaction takes, of each at most: who comes meanwhile waits
 /// for it.
@@ -362,6 +364,7 @@ impl Runner {
             self.book.timers(&now);
         }
         let (commit, effects) = self.book.take();
+        let said = std::mem::take(&mut self.book.said);
         let tells = !commit.outbox.is_empty();
         // While nothing can be put on record it is tried with nothing to say, too: whoever looks is told when there is room again.
         let failed = if commit == Commit::default() && !self.stuck {
@@ -376,6 +379,7 @@ impl Runner {
                     tracing::info!("the journal can be written again: healing goes on");
                 }
                 self.book.keep();
+                said.iter().for_each(Said::log);
                 self.begun = true;
                 if tells {
                     (self.wake)();

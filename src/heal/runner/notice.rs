@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use super::book::Book;
+use super::said::Said;
 use super::step::entry;
 use crate::heal::incident::{Cause, Incident, State};
 use crate::heal::machine::Record;
 use crate::journal::{Kind, Outgoing};
+use crate::model::counted::counted;
 use crate::model::moment::Moment;
 use crate::model::notice::{Notice, What};
 use crate::model::severity::Severity;
@@ -76,11 +78,7 @@ impl Book {
                 entry: at,
             });
         }
-        match what {
-            What::Escalated => tracing::error!(incident = %incident.id, "{}", notice.summary),
-            What::ApprovalWanted => tracing::warn!(incident = %incident.id, "{}", notice.summary),
-            What::Recovered => tracing::info!(incident = %incident.id, "{}", notice.summary),
-        }
+        self.said.push(Said::notice(incident, what, notice.summary));
     }
 }
 
@@ -90,8 +88,8 @@ fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
     match what {
         What::Escalated => {
             let why = cause.map(in_words).unwrap_or_default();
-            let tries = incident.attempts.len();
-            format!("{target} could not be healed by {playbook}: {why} ({tries} attempts)")
+            let tries = counted(incident.attempts.len(), "attempt");
+            format!("{target} could not be healed by {playbook}: {why} ({tries})")
         }
         What::ApprovalWanted => {
             let asked = incident.question.as_ref();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::book::{Book, Held};
+use super::said::Said;
 use crate::heal::history::Mark;
 use crate::heal::incident::Incident;
 use crate::heal::machine::{self, Effect, Event, Record, Step};
@@ -12,6 +13,7 @@ use crate::journal::Entry;
 use crate::model::alert::Status;
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
+use crate::model::notice::What;
 use crate::model::target::Target;
 
 impl Book {
@@ -126,7 +128,12 @@ impl Book {
 
     /// Puts the records of a step into the commit, and its effects beside it.
     fn note(&mut self, incident: &Incident, step: Step, now: &Moment) {
+        let recovered = step.notices.contains(&What::Recovered);
         for record in step.records {
+            let said = Said::record(incident, &record);
+            // Else it is said twice that it is well.
+            self.said
+                .extend(said.filter(|said| !(recovered && said.heals())));
             self.commit.entries.push(entry(incident, record));
         }
         for what in step.notices {
