@@ -19,6 +19,7 @@ mod show;
 mod validate;
 mod why;
 
+use std::ffi::OsString;
 use std::io::Write;
 
 use clap::Command;
@@ -66,7 +67,8 @@ fn command() -> Command {
 pub fn main() -> Exit {
     // The parts of the demo are nobody's to complete or to read about.
     let command = command().subcommands([demo::service_command(), demo::nodeward_command()]);
-    let matches = match command.try_get_matches() {
+    let args = led(&command, std::env::args_os().collect());
+    let matches = match command.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             // A closed terminal is no reason to panic.
@@ -97,6 +99,43 @@ pub fn main() -> Exit {
         Some(("generate", matches)) => generate::run(matches),
         _ => run::run(&matches),
     }
+}
+
+/// Flags that say where nodeward's things are, and may be written before a command: each has a value.
+const PLACES: [&str; 4] = ["--config", "-c", "--state-dir", "--socket"];
+
+/// The arguments with those flags behind the command that they are written before; whether it knows them is for it to say.
+fn led(command: &Command, args: Vec<OsString>) -> Vec<OsString> {
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        let joined = |flag: &&str| match flag.starts_with("--") {
+            true => arg
+                .strip_prefix(*flag)
+                .is_some_and(|rest| rest.starts_with('=')),
+            false => arg.len() > flag.len() && arg.starts_with(*flag),
+        };
+        if PLACES.contains(&arg) {
+            at += 2;
+        } else if PLACES.iter().any(joined) {
+            at += 1;
+        } else {
+            break;
+        }
+    }
+    // Of commands of commands the last one has the flags.
+    let (mut within, mut end) = (command, at);
+    while let Some(next) = args.get(end).and_then(|name| within.find_subcommand(name)) {
+        within = next;
+        end += 1;
+    }
+    if end == at {
+        return args;
+    }
+    let mut args = args;
+    args.get_mut(1..end)
+        .into_iter()
+        .for_each(|lead| lead.rotate_left(at - 1));
+    args
 }
 
 /// The one runtime: a current-thread one, with a few threads for what takes long.
@@ -147,5 +186,81 @@ fn bad_settings(bad: &BadSettings) -> Exit {
     match bad {
         BadSettings::Flags(_) => Exit::Usage,
         BadSettings::Config(_) => Exit::BadConfig,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command below one, with the words that lead to it.
+    fn below<'a>(command: &'a Command, words: &[String]) -> Vec<(Vec<String>, &'a Command)> {
+        let mut all = Vec::new();
+        for next in command.get_subcommands() {
+            let words = [words, &[next.get_name().to_owned()]].concat();
+            all.extend(below(next, &words));
+            all.push((words, next));
+        }
+        all
+    }
+
+    #[test]
+    fn a_flag_of_places_may_stand_before_every_command_that_knows_it() {
+        let all = command();
+        let mut known = 0;
+        for (words, one) in below(&all, &[]) {
+            for flag in ["config", "state-dir", "socket"] {
+                let long = format!("--{flag}");
+                let knows = |arg: &clap::Arg| arg.get_long() == Some(flag);
+                if !one.get_arguments().any(knows) {
+                    continue;
+                }
+                known += 1;
+                let joined = vec![format!("{long}=place")];
+                for lead in [vec![long.clone(), "place".to_owned()], joined] {
+                    let start = ["nodeward".to_owned()];
+                    let args = [&start[..], &lead, &words].concat();
+                    let args = args.into_iter().map(OsString::from).collect();
+                    let parsed = command().try_get_matches_from(led(&all, args));
+                    match parsed {
+                        Ok(matches) => {
+                            let mut matches = &matches;
+                            while let Some((_, next)) = matches.subcommand() {
+                                matches = next;
+                            }
+                            let place = matches.get_one::<std::path::PathBuf>(flag);
+                            assert_eq!(place.unwrap(), std::path::Path::new("place"));
+                        }
+                        // What else it needs is not given here.
+                        Err(error) => assert_eq!(
+                            error.kind(),
+                            clap::error::ErrorKind::MissingRequiredArgument,
+                            "{lead:?} {words:?}: {error}"
+                        ),
+                    }
+                }
+            }
+        }
+        assert!(known > 20, "{known}");
+    }
+
+    #[test]
+    fn other_arguments_stay_where_they_are() {
+        let stays = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            assert_eq!(led(&command(), args.clone()), args);
+        };
+        stays(&["nodeward"]);
+        stays(&["nodeward", "-c", "n.yml"]);
+        stays(&["nodeward", "--config"]);
+        stays(&["nodeward", "--config", "status"]);
+        stays(&["nodeward", "--web.listen-address=:1", "--config", "n.yml"]);
+        stays(&["nodeward", "status", "--config", "n.yml"]);
+        let words = ["nodeward", "-cn.yml", "journal", "list", "--limit", "1"];
+        let moved = led(&command(), words.iter().map(OsString::from).collect());
+        assert_eq!(
+            moved,
+            ["nodeward", "journal", "list", "-cn.yml", "--limit", "1"]
+        );
     }
 }
