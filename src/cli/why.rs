@@ -63,6 +63,15 @@ fn told(records: &[Value]) -> String {
             name("playbook")
         ));
     }
+    let mut traces: Vec<&str> = Vec::new();
+    for record in records {
+        // A traceparent: version, trace, span, flags. Each run has a trace of its own.
+        let trace = text(record, "trace").and_then(|trace| trace.split('-').nth(1));
+        if let Some(trace) = trace.filter(|trace| !traces.contains(trace)) {
+            traces.push(trace);
+        }
+    }
+    lines.extend(traces.iter().map(|trace| format!("trace {trace}")));
     for record in records {
         if let Some(said) = words::plain(record) {
             lines.push(format!("  {}  {said}", text(record, "time").unwrap_or("-")));
@@ -104,12 +113,16 @@ mod tests {
             {"guard": "cooldown", "passes": false, "value": "1m30s left of 2m"}
         ]);
         let records = [
-            about("state", json!({"from": "settling", "to": "waiting"})),
+            about(
+                "state",
+                json!({"from": "settling", "to": "waiting", "trace": "00-4bf9-a1-01"}),
+            ),
             about("decision", json!({"data": {"guards": guards}})),
         ];
         assert_eq!(
             told(&records),
-            "unit:a.service by playbook p\n  \
+            "unit:a.service by playbook p\n\
+             trace 4bf9\n  \
              T  an incident is open for unit:a.service: the guards are asked\n  \
              T  the guard cooldown refuses: 1m30s left of 2m\n\
              the guards, as they were asked last (T):\n  \

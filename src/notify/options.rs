@@ -53,12 +53,6 @@ pub fn faults(options: &Options) -> Vec<Invalid> {
 }
 
 impl Notifier {
-    /// Whether it is told of what is so bad; asked before a notification goes into the outbox.
-    #[must_use]
-    pub fn takes(&self, severity: Severity) -> bool {
-        severity >= self.min_severity
-    }
-
     fn faults(&self, name: &str) -> Vec<Invalid> {
         let mut faults = Vec::new();
         let mut fault = |keys: &[&'static str], why: String| {
@@ -95,23 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_bad_enough_is_taken() {
-        let all = notifier(r#"{"to": {"syslog": {"address": "local"}}, "min_severity": "debug"}"#);
+    fn what_is_said_of_debug_is_not_told_unless_it_is_asked_for() {
         let some = notifier(r#"{"to": {"syslog": {"address": "local"}}}"#);
-        let few =
-            notifier(r#"{"to": {"syslog": {"address": "local"}}, "min_severity": "critical"}"#);
-        let taken = |notifier: &Notifier| {
-            [
-                Severity::Debug,
-                Severity::Info,
-                Severity::Warning,
-                Severity::Critical,
-            ]
-            .map(|severity| notifier.takes(severity))
-        };
-        assert_eq!(taken(&all), [true; 4]);
-        assert_eq!(taken(&some), [false, true, true, true]);
-        assert_eq!(taken(&few), [false, false, false, true]);
+        assert_eq!(some.min_severity, Severity::Info);
+        let all = notifier(r#"{"to": {"syslog": {"address": "local"}}, "min_severity": "debug"}"#);
+        assert_eq!(all.min_severity, Severity::Debug);
     }
 
     #[test]
