@@ -4,19 +4,23 @@
 //! one beyond the line fails the check. No series at all fails it too, and so does a value that is no number: where
 //! nothing is read, nothing is known to be well.
 
+mod growth;
 mod line;
 mod selector;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Ask, Kind, Outcome, Prober, World};
 use crate::dialect::prometheus::{Out, Sample};
 use crate::model::nearest::nearest;
 use crate::subject::{Entry, Missing, TABLE};
 
+use growth::Counted;
 pub use line::Line;
 pub use selector::Selector;
 
@@ -34,6 +38,11 @@ pub struct Reading {
     /// A metric of the same subject to divide by: the series with the same labels. The lines are then shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio_of: Option<String>,
+    /// Whether the metric is a counter of which the growth a second is what counts: of seconds, such as
+    /// `node_pressure_io_waiting_seconds_total`, the share of the time. It is taken between two probes at least a second apart; the
+    /// first probe, and one that confirms or verifies, reads twice.
+    #[serde(default)]
+    pub per_second: bool,
     /// A value higher than this fails: a number, a size (`100MiB`), a share (`10%`), a duration (`5m`, in seconds).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<Line>,
@@ -117,6 +126,7 @@ impl Kind for Reading {
             subject,
             options: self.clone(),
             world: world.clone(),
+            past: Mutex::default(),
         }))
     }
 }
@@ -125,26 +135,74 @@ struct Comparing {
     subject: &'static str,
     options: Reading,
     world: World,
+    /// Counters as they were, for their growth.
+    past: Mutex<Option<Counted>>,
 }
 
 #[async_trait]
 impl Prober for Comparing {
     async fn probe(&self, ask: Ask) -> Outcome {
-        let read = self
-            .world
-            .sampler
-            .read(self.subject, ask.age, ask.deadline.into_std());
-        match read.await {
+        let read = match self.options.per_second {
+            true => self.growth(ask).await,
+            false => self.read(ask.age, ask.deadline).await,
+        };
+        read.map_or_else(|blind| blind, |picked| self.options.judge(picked))
+    }
+}
+
+impl Comparing {
+    /// The series of the metric, and of the one it is divided by.
+    async fn read(&self, age: Duration, deadline: Instant) -> Result<Vec<Vec<Sample>>, Outcome> {
+        let sampler = &self.world.sampler;
+        match sampler.read(self.subject, age, deadline.into_std()).await {
             Ok(held) => {
                 let mut names = vec![self.options.metric.name.clone()];
                 names.extend(self.options.ratio_of.clone());
                 let mut out = Out::picking(names);
                 held.prometheus(&mut out);
-                self.options.judge(out.picked())
+                Ok(out.picked())
             }
-            Err(Missing::Late) => Outcome::late(format_args!("{} was not read", self.subject)),
-            Err(missing) => Outcome::blind(format!("{} cannot be read: {missing}", self.subject)),
+            Err(Missing::Late) => Err(Outcome::late(format_args!("{} was not read", self.subject))),
+            Err(missing) => Err(Outcome::blind(format!(
+                "{} cannot be read: {missing}",
+                self.subject
+            ))),
         }
+    }
+
+    /// What they grow by a second: since the last probe, or for one that wants no past from now on.
+    async fn growth(&self, ask: Ask) -> Result<Vec<Vec<Sample>>, Outcome> {
+        let past = match ask.age.is_zero() {
+            true => None,
+            false => self.past().take(),
+        };
+        let past = match past {
+            Some(past) => past,
+            None => self.count(ask).await?,
+        };
+        if past.at + growth::APART > ask.deadline {
+            return Err(Outcome::blind(format!(
+                "growth is taken over {:?}: give the check a longer timeout",
+                growth::APART
+            )));
+        }
+        sleep_until(past.at + growth::APART).await;
+        let now = self.count(ask).await?;
+        let grown = now.since(&past);
+        if !ask.age.is_zero() {
+            *self.past() = Some(now);
+        }
+        Ok(grown)
+    }
+
+    async fn count(&self, ask: Ask) -> Result<Counted, Outcome> {
+        let picked = self.read(Duration::ZERO, ask.deadline).await?;
+        let at = Instant::now();
+        Ok(Counted { at, picked })
+    }
+
+    fn past(&self) -> MutexGuard<'_, Option<Counted>> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -109,6 +109,31 @@ async fn readings_are_held_against_lines_on_a_captured_machine() {
 }
 
 #[tokio::test]
+async fn counters_are_held_against_lines_by_their_growth() {
+    let idle = |line: &str, at: f64| {
+        let mut options = json!({
+            "metric": "node_cpu_seconds_total{mode=\"idle\"}",
+            "per_second": true,
+        });
+        options[line] = json!(at);
+        json!({"reading": options})
+    };
+    // Nothing on a captured machine grows; on a real one, a second has at most a second of it.
+    let (captured, world) = (captured(), world());
+    let said = probe(idle("above", 0.0), &captured).await;
+    assert!(said.ok, "{}", said.why);
+    let said = probe(idle("below", 0.001), &captured).await;
+    assert!(!said.ok && !said.blind, "{}", said.why);
+    let said = probe(idle("above", 1.5), &world).await;
+    assert!(said.ok, "{}", said.why);
+    let said = within(Duration::from_millis(300), idle("above", 1.5), &world).await;
+    assert!(
+        said.blind && said.why.contains("longer timeout"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_switched_off_cannot_be_probed() {
     let subjects = crate::subject::Options {
         disable: ["meminfo", "processes", "systemd"]
