@@ -1,6 +1,6 @@
 //! Healing within the running program: the journal, the incidents, and who brings them alerts.
 //!
-//! It runs while the config has a playbook or a hook. What serves, tells and asks holds the [`Door`], which is there all the time.
+//! It runs while the config has a playbook, a hook or a pool. What serves, tells and asks holds the [`Door`], which is there all the time.
 
 mod checks;
 mod reconciling;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 
 use super::control::state_directory;
@@ -17,14 +17,15 @@ use super::tail::{Aim, Tails};
 use super::{Flags, House, Settings};
 use crate::action;
 use crate::check::Checks;
+use crate::config::Config;
 use crate::dialect::Told;
 use crate::dialect::otlp::{Metrics, Signal};
 use crate::dialect::prometheus::{Declared, Out};
-use crate::gate::Pools;
+use crate::gate::{self, Pools};
 use crate::heal::hands::Hands;
 use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
 use crate::heal::reconcile;
-use crate::heal::runner::{self, Healing, NotDone, Order, Rules, Summary};
+use crate::heal::runner::{self, Gates, Healing, NotDone, Order, Rules, Summary};
 use crate::heal::world::{Reach, World};
 use crate::host::Clock;
 use crate::journal::{Counts, Journal, Restored};
@@ -150,8 +151,32 @@ struct Alive {
     tails: Tails,
     directory: PathBuf,
     alerts: JoinHandle<()>,
+    /// What gates tell, put on record.
+    pools: JoinHandle<()>,
     /// Has the alerts that stand offered to playbooks that are others now.
     anew: Arc<Notify>,
+}
+
+/// How long the start waits for the gates of pools that the node is out of.
+const ASSERTED: Duration = Duration::from_secs(2);
+
+/// Whether there is anything to heal, or to hold.
+fn wanted(config: &Config) -> bool {
+    !config.playbooks.is_empty() || !config.hooks.named.is_empty() || !config.pools.is_empty()
+}
+
+/// Has healing note what gates tell.
+async fn listen(pools: Pools, mut events: broadcast::Receiver<gate::Event>, healing: Healing) {
+    loop {
+        match events.recv().await {
+            Ok(gate::Event::Heard(pool)) => healing.heard(&pool, Gates::Heard).await,
+            Ok(gate::Event::Foreign(pool, gate)) => {
+                healing.heard(&pool, Gates::Foreign(gate)).await;
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => pools.again(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
 }
 
 /// Healing, on or off.
@@ -175,7 +200,7 @@ impl Heal {
         flags: &Flags,
     ) -> Result<Option<Opened>, String> {
         let config = &settings.config;
-        let wanted = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
+        let wanted = wanted(config);
         let variable = |name: &str| std::env::var(name).ok();
         let directory = state_directory(flags, config, &variable);
         if let Some(alive) = &self.alive {
@@ -222,10 +247,10 @@ impl Heal {
         // Before whatever wants a check probed: what there is no check of cannot be confirmed.
         checks.change(&house.checks);
         if let Some(alive) = &self.alive {
-            if config.playbooks.is_empty() && config.hooks.named.is_empty() {
+            if !wanted(config) {
                 self.end(tokio::time::Instant::now() + HANDOVER).await;
             } else {
-                let reach = reach(settings, house, checks, Some(&alive.directory));
+                let reach = reach(settings, house, checks, Some(&alive.directory), &self.pools);
                 alive.world.change(reach);
                 alive.healing.change(rules).await;
                 alive.anew.notify_one();
@@ -237,7 +262,13 @@ impl Heal {
         let Some(opened) = opened else {
             return;
         };
-        let reach = reach(settings, house, checks, Some(&opened.directory));
+        let reach = reach(
+            settings,
+            house,
+            checks,
+            Some(&opened.directory),
+            &self.pools,
+        );
         let world = World::new(Clock::new(), reach);
         let world = Arc::new(world);
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
@@ -253,7 +284,13 @@ impl Heal {
         };
         let tails = Tails::start(&opened.journal, &opened.directory, &opened.restored);
         let journal = opened.journal.clone();
+        // Before the holds are said: gates may have heard already.
+        let events = self.pools.events();
         let healing = runner::start(rules, journal, opened.restored, hands, wake);
+        let pools = tokio::spawn(listen(self.pools.clone(), events, healing.clone()));
+        // Whoever asks next is to find the node out of what it has left.
+        let soon = tokio::time::Instant::now() + ASSERTED;
+        self.pools.asserted(soon).await;
         self.door.set(Some(Inside {
             healing: healing.clone(),
             notifiers: notifiers.clone(),
@@ -268,6 +305,7 @@ impl Heal {
             world,
             tails,
             directory: opened.directory,
+            pools,
             alerts: tokio::spawn(checks::listen(
                 Arc::clone(&self.door),
                 Arc::clone(checks),
@@ -300,6 +338,7 @@ impl Heal {
     pub(super) async fn end(&mut self, deadline: tokio::time::Instant) {
         if let Some(alive) = self.alive.take() {
             alive.alerts.abort();
+            alive.pools.abort();
             self.reconciling.end();
             self.door.set(None);
             alive.healing.end(deadline).await;
@@ -326,6 +365,7 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
         config: format!("{:016x}", settings.fingerprint),
         node: house.identity.hostname.clone(),
         notifiers: notifiers.collect(),
+        pools: config.pools.keys().cloned().collect(),
         traced: settings.otlp.route(Signal::Traces).is_some(),
     }
 }
@@ -337,6 +377,7 @@ pub fn reach(
     house: &House,
     checks: &Arc<Checks>,
     state: Option<&Path>,
+    pools: &Pools,
 ) -> Reach {
     let config = &settings.config;
     let host = house.host();
@@ -355,5 +396,6 @@ pub fn reach(
         action,
         checks: Arc::clone(checks),
         probes: house.probes.clone(),
+        pools: Arc::new(pools.clone()),
     }
 }

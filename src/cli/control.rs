@@ -200,6 +200,7 @@ fn healed(state: &Value) -> Vec<String> {
             lines.push(format!("{words}: {why}"));
         }
     }
+    lines.extend(pools(state));
     for alert in list(state, "alerts") {
         let taken = match list(&alert, "incidents").is_empty() {
             true => ", no playbook takes it",
@@ -233,6 +234,32 @@ fn healed(state: &Value) -> Vec<String> {
                 text(asked, "id"),
                 action.unwrap_or_default()
             ));
+        }
+    }
+    lines
+}
+
+/// The lines about pools that this node is out of, each hold with how to lift it.
+fn pools(state: &Value) -> Vec<String> {
+    let pools = state.get("pools").and_then(Value::as_object);
+    let mut lines = Vec::new();
+    for (name, pool) in pools.into_iter().flatten() {
+        let holds = pool.get("holds").and_then(Value::as_array);
+        let holds = holds.map(Vec::as_slice).unwrap_or_default();
+        if pool.get("returning") == Some(&Value::Bool(true)) {
+            lines.push(format!("rejoins {name}: not all of its gates have heard"));
+        }
+        for hold in holds {
+            let text = |at: &str| hold.get(at).and_then(Value::as_str).unwrap_or("?");
+            let is = |at: &str| hold.get(at) == Some(&Value::Bool(true));
+            let eases = if is("easing") { ", on probation" } else { "" };
+            let (owner, why, since) = (text("owner"), text("why"), text("since"));
+            lines.push(format!(
+                "out of {name} since {since}: {why} ({owner}{eases})"
+            ));
+            if is("left") || owner.starts_with("operator:") {
+                lines.push(format!("  nodeward rejoin {name} --hold {owner} lifts it"));
+            }
         }
     }
     lines

@@ -1,6 +1,6 @@
-//! `nodeward pause`, `resume`, `maintenance`, `approve`, `reject` and `cancel`: what operators tell a running nodeward.
+//! `nodeward pause`, `resume`, `maintenance`, `approve`, `reject`, `cancel`, `isolate` and `rejoin`: what operators tell a running nodeward.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::{Exit, control};
@@ -8,17 +8,25 @@ use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
 use crate::net::client::Request;
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "pause",
     "resume",
     "maintenance",
     "approve",
     "reject",
     "cancel",
+    "isolate",
+    "rejoin",
 ];
 
-pub(super) fn commands() -> [Command; 6] {
+pub(super) fn commands() -> [Command; 8] {
     let reason = || Arg::new("reason").long("reason").value_name("TEXT");
+    let pool = || {
+        Arg::new("pool")
+            .value_name("POOL")
+            .required(true)
+            .help("Its name in the config (pools)")
+    };
     let about = |name: &'static str, help: &'static str| {
         let id = Arg::new("incident")
             .value_name("ID")
@@ -56,6 +64,13 @@ pub(super) fn commands() -> [Command; 6] {
                             .long("until")
                             .value_name("TIME")
                             .help("When it ends by itself: 2h from now, or 2026-11-22T16:38:47Z"),
+                    )
+                    .arg(
+                        Arg::new("isolate")
+                            .long("isolate")
+                            .value_name("POOL")
+                            .action(ArgAction::Append)
+                            .help("Leave this pool meanwhile, or all of them: all. Can be given several times"),
                     ),
             )
             .subcommand(control::with_place(
@@ -63,7 +78,32 @@ pub(super) fn commands() -> [Command; 6] {
             )),
         about("approve", "Let an incident do the very action it asks for"),
         about("reject", "Say no to that action; people are told"),
-        about("cancel", "End an incident without healing it"),
+        about("cancel", "End an incident without healing it").arg(
+            Arg::new("release")
+                .long("release")
+                .action(ArgAction::SetTrue)
+                .help("Rejoin the pools that it has this node out of; else they stay left"),
+        ),
+        control::with_place(
+            Command::new("isolate")
+                .about("Have this node leave a pool until rejoin, over restarts too"),
+        )
+        .arg(pool())
+        .arg(
+            reason()
+                .required(true)
+                .help("Why, for the record and for status"),
+        ),
+        control::with_place(
+            Command::new("rejoin").about("Take back a hold that keeps this node out of a pool"),
+        )
+        .arg(pool())
+        .arg(
+            Arg::new("hold")
+                .long("hold")
+                .value_name("OWNER")
+                .help("Whose, as status shows it: incident:ID, operator:NAME or window:NAME [default: your own]"),
+        ),
     ]
 }
 
@@ -76,9 +116,13 @@ pub(super) fn run(name: &str, matches: &ArgMatches) -> Exit {
         Ok(both) => both,
         Err(exit) => return exit,
     };
+    let path = match matches.try_get_one::<String>("pool") {
+        Ok(Some(pool)) => format!("/api/v1/pools/{}/{name}", percent(pool)),
+        _ => format!("/api/v1/{name}"),
+    };
     let request = Request::post(body.to_string())
         .header("content-type", "application/json")
-        .at(&format!("/api/v1/{name}"))
+        .at(&path)
         .at_most_once();
     let response = match control::ask(matches, request) {
         Ok(response) => response,
@@ -105,7 +149,7 @@ fn body<'a>(name: &str, matches: &'a ArgMatches) -> Result<(&'a ArgMatches, Valu
             let reason = matches.get_one::<String>("reason");
             Ok((
                 matches,
-                json!({"on": true, "reason": reason, "until": until}),
+                json!({"on": true, "reason": reason, "until": until, "isolate": many(matches, "isolate")}),
             ))
         }
         ("maintenance", Some((_, matches))) => Ok((matches, json!({"on": false}))),
@@ -114,11 +158,40 @@ fn body<'a>(name: &str, matches: &'a ArgMatches) -> Result<(&'a ArgMatches, Valu
             Ok((matches, json!({"reason": reason})))
         }
         ("resume", _) => Ok((matches, json!({}))),
+        ("isolate", _) => {
+            let reason = matches.get_one::<String>("reason");
+            Ok((matches, json!({"reason": reason})))
+        }
+        ("rejoin", _) => {
+            let hold = matches.get_one::<String>("hold");
+            Ok((matches, json!({"hold": hold})))
+        }
+        ("cancel", _) => {
+            let incident = matches.get_one::<String>("incident");
+            let release = matches.get_flag("release");
+            Ok((matches, json!({"incident": incident, "release": release})))
+        }
         _ => {
             let incident = matches.get_one::<String>("incident");
             Ok((matches, json!({"incident": incident})))
         }
     }
+}
+
+/// All values of a flag.
+fn many<'a>(matches: &'a ArgMatches, name: &str) -> Vec<&'a String> {
+    let values = matches.get_many::<String>(name);
+    values.into_iter().flatten().collect()
+}
+
+/// A name as one part of a path.
+fn percent(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let part = |b: u8| match plain(b) {
+        true => char::from(b).to_string(),
+        false => format!("%{b:02X}"),
+    };
+    name.bytes().map(part).collect()
 }
 
 /// When maintenance ends: a time, or how long from now.

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Exit, bodies, flags};
 use crate::app::{self, Flags, House, Settings, healing};
 use crate::check::Checks;
+use crate::gate::Pools;
 use crate::heal::intake::Delivery;
 use crate::heal::runner::{Forecast, LOCAL, forecast};
 use crate::heal::world::World;
@@ -116,9 +117,12 @@ fn plan(matches: &ArgMatches) -> Result<(), Exit> {
         checks.change(&house.checks);
         // Probed when a guard asks, and only then.
         checks.stop();
+        // Looked at, and never told anything.
+        let pools = Pools::default();
+        pools.change(&house.pools);
         let world = World::new(
             Clock::new(),
-            healing::reach(&settings, &house, &checks, None),
+            healing::reach(&settings, &house, &checks, None, &pools),
         );
         let rules = healing::rules(&settings, &house);
         let local = check.is_some();

@@ -13,6 +13,7 @@ use crate::check;
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
 use crate::gate;
+use crate::heal::playbook;
 use crate::heal::runner::LOCAL;
 use crate::model::nearest::nearest;
 use crate::net::address::Address;
@@ -134,12 +135,15 @@ fn playbooks(config: &Config, cross: &mut Cross<'_>) {
         }
     }
     let checks = config.checks.iter();
-    let checks: Vec<_> = checks
-        .map(|(name, check)| (name.as_str(), check.timeout))
-        .collect();
-    let notifiers: Vec<&str> = config.notify.keys().map(String::as_str).collect();
+    let names = playbook::Names {
+        checks: checks
+            .map(|(name, check)| (name.as_str(), check.timeout))
+            .collect(),
+        notifiers: config.notify.keys().map(String::as_str).collect(),
+        pools: config.pools.keys().map(String::as_str).collect(),
+    };
     for (name, playbook) in &config.playbooks {
-        for (keys, why) in playbook.faults(&checks, &notifiers) {
+        for (keys, why) in playbook.faults(&names) {
             let start = Path::of(&["playbooks"]).key(name);
             cross.fault(&below(start, &keys), why);
         }

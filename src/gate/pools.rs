@@ -250,6 +250,21 @@ impl Pools {
         }
     }
 
+    /// How many others of a pool must take traffic, and how long [`Pools::out`] may take at most; none if there is no such pool.
+    #[must_use]
+    pub fn leaving(&self, pool: &str) -> Option<(Option<u32>, Duration)> {
+        let state = self.state();
+        let planned = &state.entries.get(pool)?.planned;
+        let within = planned.pool.rules().way_out() + SLACK;
+        Some((planned.pool.min_healthy, within))
+    }
+
+    /// Has the pools follow the holds that were said last once more: events of them were missed.
+    pub fn again(&self) {
+        let holds = self.state().holds.clone();
+        self.hold(&holds);
+    }
+
     /// Looks at a pool now, through every gate of it that sees.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::guards::Look;
 use super::job::Job;
 use super::machine::{After, Outcome};
+use crate::model::hold::Holds;
 use crate::model::moment::Moment;
 use crate::model::sight::Sight;
 
@@ -23,6 +24,8 @@ pub trait Hands: Send + Sync + 'static {
     fn now(&self) -> Moment;
     /// Looks at everything the guards want to know about the rung that is next.
     fn look(&self, job: Job) -> Later<Look>;
+    /// These holds are on record, all of them: the pools are to follow. Returns at once; does nothing where nothing is touched.
+    fn hold(&self, _: &Holds) {}
     /// Waits until the node is out of a pool that is held, or until that has not worked out in its time; whether it is out, and what is known.
     fn isolate(&self, pool: &str) -> Later<(bool, Value)> {
         let why = format!("there is no way to leave {pool} here");

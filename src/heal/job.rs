@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::guards::{Rendered, Unseen};
 use super::incident::Incident;
 use super::playbook::{Playbook, Step};
-use crate::action::{Order, Stop};
+use crate::action::{Do, Order, Stop};
 use crate::check;
 use crate::journal::Hash;
 use crate::model::id::AttemptId;
@@ -29,6 +29,13 @@ impl Job {
     #[must_use]
     pub fn rung(&self) -> Option<&Step> {
         self.playbook.ladder.get(self.incident.rung)
+    }
+
+    /// Whether the action that it is at runs in a process of ours.
+    #[must_use]
+    pub fn runs_here(&self) -> bool {
+        let action = self.rung().and_then(|rung| rung.action.as_ref());
+        action.is_some_and(Do::runs_here)
     }
 
     /// The attempt that is open, or the one that would be next.
@@ -74,12 +81,17 @@ impl Job {
     pub fn rendered(&self, step: &Step) -> Result<Rendered, Unseen> {
         let attempt = self.attempt();
         let order = self.order(step.timeout.get(), &attempt);
-        let action = step.action.render(&order).map_err(Unseen)?;
+        let Some(does) = &step.action else {
+            let action = serde_json::json!({"isolate": step.isolate});
+            let hash = Hash::ZERO.next(&action.to_string()).to_string();
+            return Ok(Rendered { action, hash });
+        };
+        let action = does.render(&order).map_err(Unseen)?;
         let stable = AttemptId {
             incident: attempt.incident.clone(),
             number: 0,
         };
-        let same = step.action.render(&Order {
+        let same = does.render(&Order {
             attempt: &stable,
             ..order
         });

@@ -35,6 +35,7 @@ pub mod job;
 pub mod machine;
 pub mod plan;
 pub mod playbook;
+pub mod pools;
 pub mod reconcile;
 pub mod run;
 pub mod runner;

@@ -24,6 +24,11 @@ impl<T: Clone> Whole<T> {
         Self { now, before: None }
     }
 
+    /// Whether this turn has touched it.
+    pub(super) const fn is_changed(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// The value, to be changed.
     pub(super) fn change(&mut self) -> &mut T {
         self.before.get_or_insert_with(|| self.now.clone());

@@ -48,7 +48,7 @@ pub fn plain(record: &Value) -> Option<String> {
             },
             "probation" => format!("{target} works again; now it must stay so for a while"),
             "healed" => format!("{target} is healed"),
-            "intent" | "acting" | "verifying" => return None,
+            "isolating" | "intent" | "acting" | "verifying" => return None,
             other => match text("/data/cause/why").or_else(|| text("/data/why")) {
                 Some(why) => format!("the incident of {target} is {other}: {why}"),
                 None => format!("the incident of {target} is {other}"),
@@ -60,8 +60,44 @@ pub fn plain(record: &Value) -> Option<String> {
             text("/data/did").unwrap_or("?")
         ),
         "notify" => notice(record),
+        "hold" => hold(record),
         other => other.to_owned(),
     })
+}
+
+fn hold(record: &Value) -> String {
+    let text = |at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or("?");
+    let is = |at: &str| record.pointer(at) == Some(&Value::Bool(true));
+    let (pool, owner) = (text("/data/pool"), text("/data/owner"));
+    match text("/data/did") {
+        "place" => format!("this node leaves {pool}: {} ({owner})", text("/data/why")),
+        "out" if is("/data/complete") => match record.pointer("/data/detail/ledger") {
+            Some(Value::Object(ledger)) => {
+                let counts = ledger.iter().map(|(what, many)| format!("{many} {what}"));
+                let counts: Vec<String> = counts.collect();
+                format!(
+                    "this node is out of {pool}; sessions: {}",
+                    counts.join(", ")
+                )
+            }
+            _ => format!("this node is out of {pool}"),
+        },
+        "out" => format!(
+            "this node did not get out of {pool} in time, and what is ill is healed all the same: {}",
+            text("/data/detail/why")
+        ),
+        "ease" if is("/data/easing") => {
+            format!("what this node left {pool} for is well, and on probation")
+        }
+        "ease" => format!("what this node left {pool} for is ill again"),
+        "lift" => format!("{owner} no longer holds this node out of {pool}"),
+        "heard" => format!("the gates of {pool} know that nothing holds this node out any more"),
+        "foreign" => format!(
+            "somebody else has this node out of {pool} at {}: that is left as it is",
+            text("/data/gate")
+        ),
+        other => format!("{pool}: {other}"),
+    }
 }
 
 fn notice(record: &Value) -> String {
@@ -112,7 +148,12 @@ fn decision(record: &Value) -> String {
                 .map_or_else(String::new, |g| format!("; confirm: {}", said(g, "/value")));
             let would = record.pointer("/data/would");
             let would = would.map_or_else(String::new, |would| format!("; would be done: {would}"));
-            format!("all {} guards let it pass{confirm}{would}", guards.len())
+            let left = record.pointer("/data/isolate").and_then(Value::as_str);
+            let left = left.map_or_else(String::new, |pool| format!("; {pool} is left first"));
+            format!(
+                "all {} guards let it pass{confirm}{left}{would}",
+                guards.len()
+            )
         }
     }
 }

@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::guards::{Look, Unseen};
+use super::guards::{Leaving, Look, Unseen};
 use super::hands::{Hands, Later, Started};
 use super::incident::State;
 use super::job::Job;
 use super::machine::{After, Outcome};
-use super::playbook::{BETWEEN, Probe, ROUND, share};
-use crate::action::{self, Strength};
+use super::playbook::{BETWEEN, Probe, ROUND, Step, share};
+use super::pools::Pools;
+use crate::action::{self, Do, Strength};
 use crate::check::{self, Checks};
 use crate::host::Clock;
 use crate::model::duration::Period;
+use crate::model::hold::Holds;
 use crate::model::moment::Moment;
 use crate::model::sight::Sight;
 
@@ -41,6 +43,8 @@ pub struct Reach {
     pub checks: Arc<Checks>,
     /// What probes look at.
     pub probes: check::World,
+    /// The pools.
+    pub pools: Arc<dyn Pools>,
 }
 
 impl World {
@@ -76,7 +80,8 @@ impl Hands for World {
         Box::pin(async move {
             let confirm = confirm(&reach, &clock, &job);
             let action = tokio::time::timeout(LOOK, look(&reach, &job));
-            let (confirm, action) = tokio::join!(confirm, action);
+            let pool = leaving(&reach, &job);
+            let (confirm, action, pool) = tokio::join!(confirm, action, pool);
             let late = || Unseen(late(LOOK).1);
             let action = action.unwrap_or_else(|_| Look {
                 confirm: Vec::new(),
@@ -85,14 +90,26 @@ impl Hands for World {
                 witness: Err(late()),
                 action: Err(late()),
             });
-            Look { confirm, ..action }
+            Look {
+                confirm,
+                pool,
+                ..action
+            }
         })
+    }
+
+    fn hold(&self, holds: &Holds) {
+        self.reach().pools.hold(holds);
+    }
+
+    fn isolate(&self, pool: &str) -> Later<(bool, Value)> {
+        self.reach().pools.out(pool)
     }
 
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
         let world = self.reach().action;
         Box::pin(async move {
-            let Some(step) = job.rung() else {
+            let Some((step, action)) = acting(&job) else {
                 return (
                     Outcome::Failed,
                     json!({"why": "the ladder has no such rung any more"}),
@@ -100,7 +117,7 @@ impl Hands for World {
             };
             let attempt = job.attempt();
             let order = job.order(step.timeout.get(), &attempt);
-            match step.action.act(&world, &order, started).await {
+            match action.act(&world, &order, started).await {
                 action::Outcome::Done(detail) => (Outcome::Done, detail),
                 action::Outcome::Failed { why, detail } => (Outcome::Failed, told(why, detail)),
                 action::Outcome::Unknown { why, detail } => (Outcome::Unknown, told(why, detail)),
@@ -121,10 +138,20 @@ impl Hands for World {
                 let (sight, why) = seen.unwrap_or_else(|_| late(ROUND));
                 let (name, value) = probing::name(probe);
                 let passed = sight == Sight::Well;
-                (sight, json!({name: value, "passed": passed, "why": why}))
+                let asked = why != probing::NOT_ASKED;
+                (
+                    asked.then_some(sight),
+                    json!({name: value, "passed": passed, "why": why}),
+                )
             });
             let (sights, seen): (Vec<_>, Vec<_>) = seen.unzip();
-            (Sight::all(sights), Value::Array(seen))
+            let asked: Vec<Sight> = sights.into_iter().flatten().collect();
+            // Where nobody was asked nothing is proven.
+            let sight = match asked.is_empty() {
+                true => Sight::Blind,
+                false => Sight::all(asked),
+            };
+            (sight, Value::Array(seen))
         })
     }
 
@@ -136,10 +163,10 @@ impl Hands for World {
             else {
                 return After::Nothing;
             };
-            let Some(step) = job.rung() else {
+            let Some((step, action)) = acting(&job) else {
                 return After::Unknown;
             };
-            match step.action.strength() {
+            match step.strength() {
                 Strength::Idempotent => return After::DidNot,
                 Strength::Weak => return After::Unknown,
                 Strength::Strong => {}
@@ -149,7 +176,7 @@ impl Hands for World {
             };
             let attempt = job.attempt();
             let order = job.order(step.timeout.get(), &attempt);
-            let looked = tokio::time::timeout(LOOK, step.action.look(&world, &order)).await;
+            let looked = tokio::time::timeout(LOOK, action.look(&world, &order)).await;
             match looked {
                 Ok(looked) => match looked.witness {
                     Ok(Some(now)) if now.0 != *before => After::Happened,
@@ -238,6 +265,20 @@ async fn confirm(reach: &Reach, clock: &Clock, job: &Job) -> Vec<(String, Sight,
     together(each).await
 }
 
+/// The rung that an incident is at, and its action.
+fn acting(job: &Job) -> Option<(&Step, &Do)> {
+    let step = job.rung()?;
+    Some((step, step.action.as_ref()?))
+}
+
+/// Looks at the pool that is to be left first.
+async fn leaving(reach: &Reach, job: &Job) -> Option<Result<Leaving, Unseen>> {
+    let plan = job.playbook.plan();
+    let leave = plan.leaves(&job.incident)?;
+    let looked = tokio::time::timeout(LOOK, reach.pools.look(leave.pool)).await;
+    Some(looked.unwrap_or_else(|_| Err(Unseen(late(LOOK).1))))
+}
+
 /// Looks at the action that is next.
 async fn look(reach: &Reach, job: &Job) -> Look {
     let confirm = Vec::new();
@@ -253,11 +294,22 @@ async fn look(reach: &Reach, job: &Job) -> Look {
     };
     let attempt = job.attempt();
     let order = job.order(step.timeout.get(), &attempt);
-    let action = match (job.rendered(step), step.action.ready().await) {
+    let action = job.rendered(step);
+    let Some(does) = &step.action else {
+        // To leave a pool needs no witness: the hold is one.
+        return Look {
+            confirm,
+            busy: None,
+            pool: None,
+            witness: Ok(None),
+            action,
+        };
+    };
+    let action = match (action, does.ready().await) {
         (Ok(_), Err(why)) => Err(Unseen(why)),
         (action, _) => action,
     };
-    let looked = step.action.look(&reach.action, &order).await;
+    let looked = does.look(&reach.action, &order).await;
     Look {
         confirm,
         busy: looked.busy,

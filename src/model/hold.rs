@@ -22,6 +22,21 @@ pub enum Owner {
     Window(String),
 }
 
+impl Owner {
+    /// Every word of [`Owner::kind`].
+    pub const KINDS: [&'static str; 3] = ["incident", "operator", "window"];
+
+    /// What kind of owner it is.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Incident(_) => "incident",
+            Self::Operator(_) => "operator",
+            Self::Window(_) => "window",
+        }
+    }
+}
+
 /// Why a text names no [`Owner`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no owner of a hold; write incident:ID, operator:NAME or window:NAME")]

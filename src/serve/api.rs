@@ -115,7 +115,7 @@ impl Api {
         }
     }
 
-    async fn order(&self, by: &str, verb: Verb, body: &[u8]) -> Answered {
+    async fn order(&self, by: &str, verb: Verb<'_>, body: &[u8]) -> Answered {
         let order = order::order(verb, body).map_err(|why| bad(&why))?;
         let done = self.operator.operate(by, order).await;
         done.map(|said| json(&json!({ "done": said })))
@@ -134,6 +134,12 @@ impl Api {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         match thing {
             Thing::State => Ok(json(&self.operator.state())),
+            Thing::Pools => {
+                let state = self.operator.state();
+                let pools = state.pointer("/healing/pools").cloned();
+                let pools = pools.unwrap_or_else(|| json!({}));
+                Ok(json(&json!({ "pools": pools })))
+            }
             Thing::Checks => {
                 let checks = self.operator.checks();
                 let checks: Vec<_> = checks.iter().map(check).collect();
@@ -189,11 +195,13 @@ type Answered = Result<Response<Bytes>, Response<Bytes>>;
 fn not_done(why: &NotDone) -> Response<Bytes> {
     let said = why.to_string();
     match why {
-        NotDone::NoSuch(_) => error(StatusCode::NOT_FOUND, &said),
+        NotDone::NoSuch(_) | NotDone::NoPool(..) => error(StatusCode::NOT_FOUND, &said),
         NotDone::TooShort(_) => bad(&said),
-        NotDone::State(..) | NotDone::Several(..) | NotDone::Another(..) | NotDone::Off => {
-            error(StatusCode::CONFLICT, &said)
-        }
+        NotDone::State(..)
+        | NotDone::Several(..)
+        | NotDone::Another(..)
+        | NotDone::NoHold(..)
+        | NotDone::Off => error(StatusCode::CONFLICT, &said),
         NotDone::Record(_) | NotDone::Ending => later(&said),
     }
 }

@@ -129,6 +129,11 @@ fn foreseen(incident: &Foreseen, lines: &mut Vec<String>) {
         lines.extend(words::guards(&incident.guards, "    "));
     }
     lines.push("  what would be done:".to_owned());
+    if let Some(pool) = &incident.isolate {
+        lines.push(format!(
+            "    first this node leaves {pool}, and rejoins it once it is healed and has stayed well (isolate)"
+        ));
+    }
     for (index, remedy) in incident.ladder.iter().enumerate() {
         lines.push(format!("    {}", rung(index, remedy, incident.rung)));
     }
@@ -170,11 +175,15 @@ fn proof(incident: &Foreseen) -> String {
         pass,
         every,
         deadline,
+        resolved,
     } = &incident.verify;
     let probe = |probe: &Probe| match probe {
         Probe::Check(name) => format!("check {name} passes"),
         Probe::Probe(own) => format!("a probe of its own ({}) passes", own.kind()),
         Probe::Command(test) => format!("{} ends with exit status 0", test.program()),
+        Probe::Pool(pool) => {
+            format!("the load balancer's check of this node in {pool} passes, where it makes one")
+        }
         Probe::UnitStable(span) => format!("the unit is active in one piece for {span}"),
         Probe::ContainerStable(span) => {
             format!(
@@ -184,10 +193,15 @@ fn proof(incident: &Foreseen) -> String {
     };
     let all: Vec<String> = all.iter().map(probe).collect();
     format!(
-        "{}, {} in a row every {every} within {deadline}, and well for {} after that",
+        "{}, {} in a row every {every} within {deadline}, and well for {} after that{}",
         all.join(" and "),
         counted(pass, "time"),
-        incident.probation
+        incident.probation,
+        if *resolved {
+            ", and until its alert has resolved"
+        } else {
+            ""
+        }
     )
 }
 
@@ -197,6 +211,7 @@ fn would(incident: &Foreseen) -> String {
     let refusing = refusing.join(", ");
     match &incident.would {
         Would::Act => "it would be done".to_owned(),
+        Would::Leave(pool) => format!("this node would leave {pool}, and then go on"),
         Would::Record => {
             "nothing would be done; that it would have been is put on record".to_owned()
         }

@@ -5,6 +5,7 @@
 mod guards;
 mod matcher;
 mod proof;
+mod rung;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 pub use guards::{Guards, Times, Wait};
 pub use matcher::{Matcher, Miss};
 pub use proof::{BETWEEN, Checked, Confirm, Probe, ROUND, Verify, share};
+pub use rung::{OnFail, Step, Whom};
 
 use super::plan::{Mode, Plan, Proof, Rung};
 use crate::action::command::Test;
@@ -53,6 +55,9 @@ pub struct Playbook {
     /// When not to act.
     #[serde(default)]
     pub guards: Guards,
+    /// The pool that this node leaves before the first rung, and rejoins once it is healed and has stayed well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolate: Option<String>,
     /// What is done, one rung after the other until it helps.
     #[schemars(length(min = 1))]
     pub ladder: Vec<Step>,
@@ -71,82 +76,24 @@ const fn two_minutes() -> Period {
     Period::secs(120)
 }
 
-/// What is healed: a kind, and a name that is fixed or a label's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Whom {
-    /// A systemd unit.
-    Unit(Word),
-    /// A container.
-    Container(Word),
-    /// Anything with a name.
-    Service(Word),
-    /// This machine.
-    Node,
-}
-
-impl Whom {
-    /// The kind of target.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Unit(_) => "unit",
-            Self::Container(_) => "container",
-            Self::Service(_) => "service",
-            Self::Node => "node",
-        }
-    }
-
-    const fn word(&self) -> Option<&Word> {
-        match self {
-            Self::Unit(word) | Self::Container(word) | Self::Service(word) => Some(word),
-            Self::Node => None,
-        }
-    }
-}
-
-/// One rung of the ladder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// The action.
-    #[serde(rename = "do")]
-    pub action: Do,
-    /// How long it may take. Default: 1m.
-    #[serde(default = "one_minute")]
-    pub timeout: Period,
-    /// Whether a person must approve it, whatever the mode. Default: false.
-    #[serde(default)]
-    pub approve: bool,
-    /// What follows if it did not help: the next rung, or people. Default: next.
-    #[serde(default)]
-    pub on_fail: OnFail,
-}
-
-const fn one_minute() -> Period {
-    Period::secs(60)
-}
-
-/// What follows a rung that did not help.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFail {
-    /// The next rung, if there is one.
-    #[default]
-    Next,
-    /// People are told.
-    Stop,
+/// What a playbook may name.
+#[derive(Debug, Clone, Default)]
+pub struct Names<'a> {
+    /// Checks.
+    pub checks: Vec<Checked<'a>>,
+    /// Notifiers.
+    pub notifiers: Vec<&'a str>,
+    /// Pools.
+    pub pools: Vec<&'a str>,
 }
 
 /// A fault of a playbook: the key it is about, below the playbook's own, and why.
 pub type Fault = (Vec<String>, String);
 
 impl Playbook {
-    /// What is wrong with it: what its types do not show. `checks` and `notifiers` are the names there are.
+    /// What is wrong with it: what its types do not show. `names` are those that there are.
     #[must_use]
-    pub fn faults(&self, checks: &[Checked<'_>], notifiers: &[&str]) -> Vec<Fault> {
+    pub fn faults(&self, names: &Names<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |keys: &[&str], why: String| {
             faults.push((keys.iter().map(|k| (*k).to_owned()).collect(), why));
@@ -191,8 +138,20 @@ impl Playbook {
             labels: &labels,
         };
         for (index, step) in self.ladder.iter().enumerate() {
-            for why in step.action.check(&site) {
+            for why in step.action.iter().flat_map(|action| action.check(&site)) {
                 fault(&["ladder", &index.to_string(), "do"], why);
+            }
+            if step.action.is_some() == step.isolate.is_some() {
+                fault(
+                    &["ladder", &index.to_string()],
+                    "exactly one of do and isolate is needed".into(),
+                );
+            }
+            if step.isolate.is_some() && step.isolate == self.isolate {
+                fault(
+                    &["ladder", &index.to_string(), "isolate"],
+                    "the playbook's own isolate has the node out of this pool already".into(),
+                );
             }
             if step.timeout.get() < Duration::from_secs(1) {
                 fault(
@@ -217,21 +176,53 @@ impl Playbook {
                     .into(),
             );
         }
-        for (mut keys, why) in proof::confirm(&self.confirm, &site, checks) {
+        for (keys, pool) in self.pools() {
+            if !names.pools.contains(&pool.as_str()) {
+                fault(&keys, unknown("pool", &pool, &names.pools));
+            }
+        }
+        for (index, pool) in self
+            .ladder
+            .iter()
+            .enumerate()
+            .filter_map(|(n, s)| Some((n, s.isolate.as_deref()?)))
+        {
+            if !names.pools.contains(&pool) {
+                fault(
+                    &["ladder", &index.to_string(), "isolate"],
+                    unknown("pool", pool, &names.pools),
+                );
+            }
+        }
+        for (mut keys, why) in proof::confirm(&self.confirm, &site, names) {
             keys.insert(0, "confirm".into());
             faults.push((keys, why));
         }
-        for (keys, why) in proof::all(&self.verify.all, &site, checks) {
+        for (keys, why) in proof::all(&self.verify.all, &site, names) {
             let above = ["verify", "all"].map(str::to_owned);
             faults.push(([&above, keys.as_slice()].concat(), why));
         }
         for name in &self.escalate {
-            if !notifiers.contains(&name.as_str()) {
-                let why = unknown("notifier", name, notifiers);
+            if !names.notifiers.contains(&name.as_str()) {
+                let why = unknown("notifier", name, &names.notifiers);
                 faults.push((vec!["escalate".into()], why));
             }
         }
         faults
+    }
+
+    /// The pools that it leaves or heals, each with the key that names it.
+    fn pools(&self) -> Vec<(Vec<&str>, String)> {
+        let own = self
+            .isolate
+            .iter()
+            .map(|pool| (vec!["isolate"], pool.clone()));
+        let targets = self.every_target().into_iter();
+        let targets = targets.filter_map(|target| match target {
+            Target::Pool(pool) => Some((vec!["target"], pool)),
+            _ => None,
+        });
+        own.chain(targets).collect()
     }
 
     /// The targets it can have, as far as the config lists them.
@@ -291,7 +282,7 @@ impl Playbook {
     /// Every program that it may run, with the key below which it stands.
     pub fn programs(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let rungs = self.ladder.iter().filter_map(|step| match &step.action {
-            Do::Command(command) => Some(("ladder", command.program())),
+            Some(Do::Command(command)) => Some(("ladder", command.program())),
             _ => None,
         });
         let tests = self.tests().map(|(key, test)| (key, test.program()));
@@ -302,7 +293,7 @@ impl Playbook {
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {
         let targets = self.every_target();
-        let each = self.ladder.iter().map(|step| &step.action);
+        let each = self.ladder.iter().filter_map(|step| step.action.as_ref());
         each.flat_map(|action| targets.iter().flat_map(|target| action.permissions(target)))
             .collect()
     }
@@ -347,22 +338,22 @@ impl Playbook {
     pub fn plan(&self) -> Plan {
         let rung = |step: &Step| Rung {
             timeout: step.timeout.get(),
-            strength: step.action.strength(),
+            strength: step.strength(),
             approve: step.approve,
             last: step.on_fail == OnFail::Stop,
-            isolates: None,
+            isolates: step.isolate.clone(),
         };
         Plan {
             mode: self.mode,
             settle: self.settle.get(),
             limits: self.guards.limits(),
-            isolate: None,
+            isolate: self.isolate.clone(),
             rungs: self.ladder.iter().map(rung).collect(),
             verify: Proof {
                 pass: self.verify.pass,
                 every: self.verify.every.get(),
                 deadline: self.verify.deadline.get(),
-                resolved: false,
+                resolved: self.verify.resolved,
             },
             probation: self.probation.get(),
         }

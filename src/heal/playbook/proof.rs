@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, unknown};
+use super::{Fault, Names, unknown};
 use crate::action::Site;
 use crate::action::command::Test;
 use crate::check;
@@ -64,6 +64,9 @@ pub struct Verify {
     pub every: Period,
     /// How long it may take until then. Default: 60s.
     pub deadline: Period,
+    /// Whether probation goes on until the alert has resolved too; after `max_wait` beyond it, the next rung has its turn. Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub resolved: bool,
 }
 
 impl Default for Verify {
@@ -73,6 +76,7 @@ impl Default for Verify {
             pass: 3,
             every: Period::secs(1),
             deadline: Period::secs(60),
+            resolved: false,
         }
     }
 }
@@ -91,6 +95,8 @@ pub enum Probe {
     Probe(Box<check::Probe>),
     /// A program ends with exit status 0. It must only look: it runs again and again.
     Command(Test),
+    /// The load balancer's own check of this node passes. While the node is out it makes none, and is not asked.
+    Pool(String),
 }
 
 /// How long all that one `confirm` asks, or one round of `verify`, may take: it is asked for again after the machine's patience.
@@ -120,7 +126,7 @@ impl Probe {
     pub(super) fn stands(&self) -> Duration {
         match self {
             Self::UnitStable(period) | Self::ContainerStable(period) => period.get(),
-            Self::Check(_) | Self::Probe(_) | Self::Command(_) => Duration::ZERO,
+            Self::Check(_) | Self::Probe(_) | Self::Command(_) | Self::Pool(_) => Duration::ZERO,
         }
     }
 
@@ -132,7 +138,7 @@ impl Probe {
                 check.map(|(_, timeout)| *timeout)
             }
             Self::Command(test) => Some(test.timeout),
-            Self::UnitStable(_) | Self::ContainerStable(_) | Self::Probe(_) => None,
+            Self::UnitStable(_) | Self::ContainerStable(_) | Self::Probe(_) | Self::Pool(_) => None,
         }
     }
 
@@ -154,7 +160,8 @@ impl Probe {
     }
 
     /// What is wrong with it, with the keys below its own.
-    fn faults(&self, site: &Site<'_>, checks: &[Checked<'_>]) -> Vec<Fault> {
+    fn faults(&self, site: &Site<'_>, names: &Names<'_>) -> Vec<Fault> {
+        let (checks, pools) = (&names.checks, &names.pools);
         let own = |why: String| vec![(Vec::new(), why)];
         let needs = |what: &str, kind: &str| match site.target == kind {
             true => Vec::new(),
@@ -166,6 +173,8 @@ impl Probe {
                 let known: Vec<&str> = checks.iter().map(|(known, _)| *known).collect();
                 own(unknown("check", name, &known))
             }
+            Self::Pool(name) if pools.contains(&name.as_str()) => Vec::new(),
+            Self::Pool(name) => own(unknown("pool", name, pools)),
             Self::UnitStable(_) => needs("unit_stable", "unit"),
             Self::ContainerStable(_) => needs("container_stable", "container"),
             Self::Probe(probe) => {
@@ -189,7 +198,7 @@ impl Probe {
 }
 
 /// What is wrong with `confirm`, with the keys below it.
-pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, checks: &[Checked<'_>]) -> Vec<Fault> {
+pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, names: &Names<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (index, wanted) in confirm.iter().enumerate() {
         let at = |mut keys: Vec<String>| {
@@ -201,9 +210,9 @@ pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, checks: &[Checked<'_
             faults.push((at(Vec::new()), why.to_owned()));
         }
         if let Some(asked) = wanted.asks() {
-            let found = asked.faults(site, checks).into_iter();
+            let found = asked.faults(site, names).into_iter();
             faults.extend(found.map(|(keys, why)| (at(keys), why)));
-            let long = asked.too_long(wanted.fails, checks);
+            let long = asked.too_long(wanted.fails, &names.checks);
             faults.extend(long.map(|why| (at(vec!["fails".to_owned()]), why)));
         }
     }
@@ -211,11 +220,13 @@ pub(super) fn confirm(confirm: &[Confirm], site: &Site<'_>, checks: &[Checked<'_
 }
 
 /// What is wrong with `verify.all`, with the keys below it.
-pub(super) fn all(probes: &[Probe], site: &Site<'_>, checks: &[Checked<'_>]) -> Vec<Fault> {
+pub(super) fn all(probes: &[Probe], site: &Site<'_>, names: &Names<'_>) -> Vec<Fault> {
     let each = probes.iter().enumerate();
     let each = each.flat_map(|(index, probe)| {
-        let long = probe.too_long(1, checks).map(|why| (Vec::new(), why));
-        let faults = probe.faults(site, checks).into_iter().chain(long);
+        let long = probe
+            .too_long(1, &names.checks)
+            .map(|why| (Vec::new(), why));
+        let faults = probe.faults(site, names).into_iter().chain(long);
         faults.map(move |(mut keys, why)| {
             keys.insert(0, index.to_string());
             (keys, why)

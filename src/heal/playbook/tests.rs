@@ -6,6 +6,14 @@ fn read(text: &str) -> Result<Playbook, serde_json::Error> {
     serde_json::from_str(text)
 }
 
+fn names<'a>(checks: &[&'a str], notifiers: &[&'a str], pools: &[&'a str]) -> Names<'a> {
+    Names {
+        checks: checks.iter().map(|name| (*name, Period::secs(3))).collect(),
+        notifiers: notifiers.to_vec(),
+        pools: pools.to_vec(),
+    }
+}
+
 fn restart() -> Playbook {
     read(
         r#"{"match": {"alertname": "UnitDown", "name": {"in": ["web.service", "api.service"]}},
@@ -30,13 +38,76 @@ fn alert(labels: &[(&str, &str)]) -> Alert {
     }
 }
 
+fn whys(playbook: &Playbook, pools: &[&str]) -> Vec<String> {
+    let faults = playbook.faults(&names(&[], &[], pools));
+    let line = |(keys, why): (Vec<String>, String)| format!("{}: {why}", keys.join("."));
+    faults.into_iter().map(line).collect()
+}
+
+#[test]
+fn leaves_pools_that_there_are_and_each_rung_is_one_thing() {
+    let playbook = |keys: &str| {
+        let text = format!(
+            r#"{{"match": {{"alertname": "Down"}}, "target": {{"unit": "web.service"}}, {keys}}}"#
+        );
+        read(&text).unwrap()
+    };
+    let good = playbook(
+        r#""isolate": "web", "ladder": [{"do": {"systemd": "restart"}}, {"isolate": "db"}],
+           "verify": {"all": [{"pool": "web"}, {"unit_stable": "5s"}], "resolved": true}"#,
+    );
+    assert_eq!(whys(&good, &["web", "db"]), Vec::<String>::new());
+    let plan = good.plan();
+    assert_eq!(plan.isolate.as_deref(), Some("web"));
+    assert_eq!(plan.rungs[1].isolates.as_deref(), Some("db"));
+    assert!(plan.rungs[0].isolates.is_none() && plan.verify.resolved);
+    let wrong = whys(&good, &["wbe"]);
+    for line in [
+        "isolate: no pool is called \"web\"; did you mean \"wbe\"?",
+        "ladder.1.isolate: no pool is called \"db\"",
+        "verify.all.0: no pool is called \"web\"",
+    ] {
+        assert!(
+            wrong.iter().any(|why| why.starts_with(line)),
+            "{line}: {wrong:?}"
+        );
+    }
+    let both = playbook(
+        r#""ladder": [{"do": {"systemd": "restart"}, "isolate": "web"}, {"timeout": "5s"}]"#,
+    );
+    let one = "exactly one of do and isolate is needed";
+    assert_eq!(
+        whys(&both, &["web"]),
+        [format!("ladder.0: {one}"), format!("ladder.1: {one}")]
+    );
+    let twice = playbook(r#""isolate": "web", "ladder": [{"isolate": "web"}]"#);
+    assert_eq!(whys(&twice, &["web"]).len(), 1);
+    // Of one that leaves no pool nothing is another text, or it would be another revision.
+    assert!(!restart().revision(&BTreeMap::new()).1.contains("isolate"));
+    assert!(!restart().revision(&BTreeMap::new()).1.contains("resolved"));
+}
+
+#[test]
+fn a_pool_that_is_healed_is_one_that_there_is() {
+    let text = r#"{"match": {"alertname": "Down"}, "target": {"pool": "web"}, "ladder": [{"isolate": "web"}],
+        "verify": {"all": [{"probe": {"tcp": {"address": "127.0.0.1:80"}}}]}}"#;
+    let playbook = read(text).unwrap();
+    assert_eq!(whys(&playbook, &["web"]), Vec::<String>::new());
+    assert_eq!(playbook.every_target(), [Target::Pool("web".into())]);
+    let wrong = whys(&playbook, &[]);
+    assert!(
+        wrong[0].starts_with("target: no pool is called"),
+        "{wrong:?}"
+    );
+}
+
 #[test]
 fn starts_in_observe_mode_with_the_guards_on() {
     let playbook = restart();
     assert_eq!(playbook.mode, Mode::Observe);
     assert_eq!(playbook.plan().limits, crate::heal::plan::Limits::default());
     assert_eq!(playbook.proof(), [Probe::UnitStable(Period::secs(10))]);
-    assert_eq!(playbook.faults(&[], &[]), []);
+    assert_eq!(playbook.faults(&Names::default()), []);
 }
 
 #[test]
@@ -50,9 +121,9 @@ fn a_container_is_proven_by_the_container_and_by_nothing_of_a_unit() {
     };
     let playbook = text("{}");
     assert_eq!(playbook.proof(), [Probe::ContainerStable(Period::secs(10))]);
-    assert_eq!(playbook.faults(&[], &[]), []);
+    assert_eq!(playbook.faults(&Names::default()), []);
     let whys = |verify: &str| -> Vec<String> {
-        let faults = text(verify).faults(&[], &[]);
+        let faults = text(verify).faults(&Names::default());
         faults.into_iter().map(|(_, why)| why).collect()
     };
     assert_eq!(
@@ -121,7 +192,7 @@ fn a_target_comes_only_from_values_that_the_config_lists() {
         "name".into(),
         serde_json::from_str(r#"{"re": ".*"}"#).unwrap(),
     );
-    let faults = open.faults(&[], &[]);
+    let faults = open.faults(&Names::default());
     assert!(faults[0].1.contains("must list its values"), "{faults:?}");
 }
 
@@ -132,7 +203,7 @@ fn says_everything_that_is_wrong_at_once() {
             "confirm": [{"check": "wbe"}], "escalate": ["oncal"]}"#,
     )
     .unwrap();
-    let faults = playbook.faults(&[("web", Period::secs(3))], &["oncall"]);
+    let faults = playbook.faults(&names(&["web"], &["oncall"], &[]));
     let all = faults
         .iter()
         .map(|(keys, why)| format!("{}: {why}", keys.join(".")))
@@ -158,7 +229,10 @@ fn what_is_asked_in_a_row_must_end_within_a_round() {
                 "confirm": [{confirm}], "verify": {{"all": [{verify}, {{"unit_stable": "1s"}}]}}}}"#
         );
         let checks = [("web", Period::secs(timeout))];
-        let faults = read(&playbook).unwrap().faults(&checks, &[]);
+        let faults = read(&playbook).unwrap().faults(&Names {
+            checks: checks.to_vec(),
+            ..Names::default()
+        });
         faults.into_iter().map(|(keys, _)| keys.join(".")).collect()
     };
     let check = |fails: u32| format!(r#"{{"check": "web", "fails": {fails}}}"#);
@@ -234,7 +308,7 @@ fn each_proof_says_what_is_wrong_with_it_and_where() {
             ]}}"#,
     )
     .unwrap();
-    let faults = playbook.faults(&[("web", Period::secs(3))], &[]);
+    let faults = playbook.faults(&names(&["web"], &[], &[]));
     let keys: Vec<_> = faults.iter().map(|(keys, _)| keys.join(".")).collect();
     assert_eq!(
         keys,

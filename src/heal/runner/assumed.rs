@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::heal::guards::{Look, Unseen};
+use crate::heal::guards::{Leaving, Look, Unseen};
 use crate::heal::hands::{Hands, Later, Started};
 use crate::heal::incident::{Incident, State};
 use crate::heal::job::Job;
@@ -130,6 +131,7 @@ impl Hands for Assumed {
 
     fn look(&self, job: Job) -> Later<Look> {
         let ill = self.is_ill(&job.incident);
+        let leaves = job.playbook.plan().leaves(&job.incident).is_some();
         let wanted = job.playbook.confirm.iter();
         let look = Look {
             confirm: wanted
@@ -142,7 +144,13 @@ impl Hands for Assumed {
                 })
                 .collect(),
             busy: None,
-            pool: None,
+            pool: leaves.then(|| {
+                Ok(Leaving {
+                    min_healthy: None,
+                    view: Err(Unseen("assumed".into())),
+                    within: Duration::ZERO,
+                })
+            }),
             witness: Ok(None),
             action: match job.rung() {
                 Some(step) => job.rendered(step),
@@ -150,6 +158,11 @@ impl Hands for Assumed {
             },
         };
         Box::pin(std::future::ready(look))
+    }
+
+    fn isolate(&self, _: &str) -> Later<(bool, Value)> {
+        let out = (true, json!({"assumed": true}));
+        Box::pin(std::future::ready(out))
     }
 
     fn act(&self, _: Job, started: Started) -> Later<(Outcome, Value)> {

@@ -15,6 +15,7 @@ use crate::heal::job::Job;
 use crate::heal::machine::Effect;
 use crate::heal::turn::{Map, Turn, Whole};
 use crate::journal::{Commit, IncidentRow};
+use crate::model::hold::Holds;
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 use crate::model::target::Target;
@@ -44,6 +45,9 @@ impl Held {
         matches!(self.incident.state, State::Waiting { .. })
     }
 }
+
+/// Name under which the journal keeps the holds.
+pub(super) const HOLDS: &str = "holds";
 
 /// What operators have set; kept over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +93,8 @@ pub(super) struct Book {
     pub(super) history: History,
     pub(super) switches: Whole<Switches>,
     pub(super) tally: Whole<Tally>,
+    /// What this node is out of pools for.
+    pub(super) holds: Whole<Holds>,
     /// What this turn wants to put on record.
     pub(super) commit: Commit,
     /// What it wants to do after that.
@@ -114,6 +120,7 @@ impl Book {
             history: History::default(),
             switches: Whole::default(),
             tally: Whole::default(),
+            holds: Whole::default(),
             commit: Commit::default(),
             effects: Vec::new(),
             said: Vec::new(),
@@ -124,7 +131,7 @@ impl Book {
     }
 
     /// All that a turn changes: a field that is in neither list does not compile.
-    fn parts(&mut self) -> [&mut dyn Turn; 9] {
+    fn parts(&mut self) -> [&mut dyn Turn; 10] {
         let Self {
             rules,
             current,
@@ -135,6 +142,7 @@ impl Book {
             history,
             switches,
             tally,
+            holds,
             // Made anew by each turn, or of no weight.
             commit: _,
             effects: _,
@@ -144,7 +152,7 @@ impl Book {
             last: _,
         } = self;
         [
-            rules, current, held, latest, episodes, deliveries, history, switches, tally,
+            rules, current, held, latest, episodes, deliveries, history, switches, tally, holds,
         ]
     }
 
@@ -157,7 +165,7 @@ impl Book {
             }
             self.commit.incidents.push(IncidentRow {
                 id: incident.id.clone(),
-                open: incident.state.is_open(),
+                open: incident.state.is_open() || incident.is_isolated(),
                 revision: Some(incident.revision.clone()),
                 body: serde_json::to_string(incident).unwrap_or_default(),
             });
@@ -167,6 +175,10 @@ impl Book {
                 let playbook = (revision.clone(), text.to_string());
                 self.commit.playbooks.push(playbook);
             }
+        }
+        if self.holds.is_changed() {
+            let holds = serde_json::to_string(&*self.holds).unwrap_or_default();
+            self.commit.settings.push((HOLDS.to_owned(), Some(holds)));
         }
         (
             std::mem::take(&mut self.commit),

@@ -62,6 +62,7 @@ impl Book {
         let over = |h: &Held| {
             let kept = h.current.plan.limits.quiet.max(KEPT);
             !h.incident.state.is_open()
+                && !h.incident.is_isolated()
                 && !h.holds_target()
                 && now.since(&h.incident.changed) > kept
         };

@@ -95,6 +95,9 @@ pub struct Foreseen {
     pub settles: Period,
     /// What each guard says; empty if none would be asked.
     pub guards: Vec<Verdict>,
+    /// The pool that this node leaves before the ladder, if it has not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolate: Option<String>,
     /// The rung that is next, from 0.
     pub rung: usize,
     /// The whole ladder, each rung as it would be done.
@@ -131,6 +134,8 @@ pub struct Remedy {
 pub enum Would {
     /// The action would be done at once.
     Act,
+    /// This node would leave the pool at once, and then go on.
+    Leave(String),
     /// It would be put on record that the action would be done.
     Record,
     /// A person would be asked, who has so long.
@@ -264,6 +269,12 @@ async fn foreseen(
         Effect::Look(asked) if of == id => Some(*asked),
         _ => None,
     });
+    let before_ladder = {
+        let held = book.held.get(id)?;
+        let leave = held.current.plan.leaves(&held.incident);
+        let first = leave.filter(|leave| !leave.rung);
+        first.map(|leave| leave.pool.to_owned())
+    };
     let mut guards = Vec::new();
     if let Some(asked) = asked {
         let look: Look = hands.look(book.job(id)?).await;
@@ -281,6 +292,7 @@ async fn foreseen(
         target: job.incident.target.clone(),
         settles: Period::millis(u64::try_from(settles.as_millis()).unwrap_or(u64::MAX)),
         guards,
+        isolate: before_ladder,
         rung: job.incident.rung,
         ladder: remedies(&job),
         verify: Verify {
@@ -337,6 +349,7 @@ fn would(incident: &Incident, same: bool, job: &Job) -> Would {
         }
         _ if same => Would::GoOn,
         State::Intent { .. } => Would::Act,
+        State::Isolating { pool, .. } => Would::Leave(pool.clone()),
         State::Observed => Would::Record,
         State::Escalated { cause, .. } => Would::Tell(cause.as_str()),
         State::Suppressed { reason } => Would::Nothing(reason.clone()),

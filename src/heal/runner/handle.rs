@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::{Mail, Order, Rules, Summary};
+use super::{Gates, Mail, Order, Rules, Summary};
 use crate::heal::intake::{Accepted, Delivering, Delivery, Desk, Refused};
 use crate::model::alert::{Alert, Episode};
 use crate::model::id::IncidentId;
@@ -55,6 +55,12 @@ pub enum NotDone {
     /// It is in another state.
     #[error("incident {0} is {1}: that cannot be done now")]
     State(IncidentId, &'static str),
+    /// There is no such pool.
+    #[error("there is no pool {0:?}; there are: {1} (pools)")]
+    NoPool(String, String),
+    /// There is no such hold.
+    #[error("{1} does not hold this node out of {0}; what does: {2}")]
+    NoHold(String, String, String),
     /// The journal could not be written.
     #[error("it could not be put on record, so it was not done: {0}")]
     Record(String),
@@ -62,7 +68,7 @@ pub enum NotDone {
     #[error("nodeward is ending")]
     Ending,
     /// Healing is off.
-    #[error("healing is off: the config has no playbook and no hook")]
+    #[error("healing is off: the config has no playbook, no hook and no pool")]
     Off,
 }
 
@@ -158,6 +164,12 @@ impl Healing {
             return Err(NotDone::Ending);
         }
         answer.await.unwrap_or(Err(NotDone::Ending))
+    }
+
+    /// Notes what became known of a pool: on record once there is room for it.
+    pub async fn heard(&self, pool: &str, gates: Gates) {
+        // Whoever ends is told again with the next start.
+        drop(self.mail.send(Mail::Pool(pool.to_owned(), gates)).await);
     }
 
     /// Goes by other playbooks from here on.

@@ -20,6 +20,7 @@ mod effect;
 mod episodes;
 mod forecast;
 mod handle;
+mod holds;
 mod notice;
 mod operate;
 mod recorded;
@@ -29,7 +30,7 @@ mod said;
 mod step;
 mod summary;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Woul
 pub use handle::{Found, Healing, LOCAL, NotDone};
 pub use recorded::Recorded;
 pub use replay::{Replay, Told};
-pub use summary::{Asked, Firing, Listed, NodeState, STAGE_BOUNDS, Summary, Tally};
+pub use summary::{Asked, Firing, HeldBy, Listed, NodeState, Pool, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, MOST_ALERTS, Ours, Refused};
@@ -52,6 +53,7 @@ use crate::action::Stopper;
 use crate::check;
 use crate::journal::{Commit, CommitError, Journal, Restored};
 use crate::model::alert::Episode;
+use crate::model::hold::Owner;
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
@@ -87,6 +89,8 @@ pub struct Rules {
     pub node: String,
     /// Which notifiers there are, and how bad it must be to tell them.
     pub notifiers: BTreeMap<String, Severity>,
+    /// The pools there are.
+    pub pools: BTreeSet<String>,
     /// Whether runs are told as traces: then durations name theirs.
     pub traced: bool,
 }
@@ -116,6 +120,8 @@ enum Mail {
         reply: oneshot::Sender<Result<String, NotDone>>,
     },
     Rules(Box<Rules>),
+    /// What became known of a pool.
+    Pool(String, Gates),
     /// It is to end; what it has under way may take until then.
     End(Instant, oneshot::Sender<()>),
 }
@@ -136,6 +142,8 @@ pub enum Order {
         reason: String,
         /// When it ends by itself, by the wall clock; never where nothing is said.
         until: Option<Timestamp>,
+        /// The pools that this node leaves meanwhile.
+        isolate: Vec<String>,
     },
     /// The end of that.
     MaintenanceOff,
@@ -143,8 +151,31 @@ pub enum Order {
     Approve(String),
     /// Say no to it; named in the same way.
     Reject(String),
-    /// End an incident.
-    Cancel(String),
+    /// End an incident; whether the pools that it left are rejoined.
+    Cancel(String, bool),
+    /// Have this node leave a pool until that is taken back.
+    Isolate {
+        /// Which.
+        pool: String,
+        /// Why.
+        reason: String,
+    },
+    /// Take back a hold of a pool.
+    Rejoin {
+        /// Which pool.
+        pool: String,
+        /// Whose hold; the operator's own where none is named.
+        hold: Option<Owner>,
+    },
+}
+
+/// What became known of a pool from its gates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gates {
+    /// All of them have heard that nothing holds the node any more.
+    Heard,
+    /// Somebody else has the node out at the gate of this name.
+    Foreign(String),
 }
 
 /// The task.
@@ -194,6 +225,8 @@ pub fn start(
     let (mail, receiver) = mpsc::channel(WAITING);
     let (answering, answers) = mpsc::unbounded_channel();
     let book = Book::restore(rules, restored);
+    // On record since the process before: nobody is to find the node in a pool that it has left.
+    hands.hold(&book.holds);
     // Seen from the start: what was open before must not look healthy until the first turn.
     let summary = Arc::new(std::sync::RwLock::new(Arc::new(book.summary())));
     let runner = Runner {
@@ -357,6 +390,10 @@ impl Runner {
                     self.book.change_rules((*rules).clone(), &now);
                     again.push(Mail::Rules(rules));
                 }
+                Mail::Pool(pool, gates) => {
+                    self.book.heard(&pool, &gates, &now);
+                    again.push(Mail::Pool(pool, gates));
+                }
                 Mail::End(_, done) => gone(done.send(())),
             }
         }
@@ -365,6 +402,7 @@ impl Runner {
         }
         let (commit, effects) = self.book.take();
         let said = std::mem::take(&mut self.book.said);
+        let holds = self.book.holds.is_changed();
         let tells = !commit.outbox.is_empty();
         // While nothing can be put on record it is tried with nothing to say, too: whoever looks is told when there is room again.
         let failed = if commit == Commit::default() && !self.stuck {
@@ -381,6 +419,9 @@ impl Runner {
                 self.book.keep();
                 said.iter().for_each(Said::log);
                 self.begun = true;
+                if holds {
+                    self.hands.hold(&self.book.holds);
+                }
                 if tells {
                     (self.wake)();
                 }
@@ -416,7 +457,7 @@ impl Runner {
         let Some(mut job) = self.book.job(&id) else {
             return;
         };
-        if *effect == Effect::Act && job.rung().is_some_and(|rung| rung.action.runs_here()) {
+        if *effect == Effect::Act && job.runs_here() {
             let (stopper, stop) = Stopper::new();
             job.stop = stop;
             self.acts.insert(id.clone(), stopper);

@@ -89,7 +89,12 @@ fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
         What::Escalated => {
             let why = cause.map(in_words).unwrap_or_default();
             let tries = counted(incident.attempts.len(), "attempt");
-            format!("{target} could not be healed by {playbook}: {why} ({tries})")
+            let pools: Vec<&str> = incident.held().collect();
+            let out = match pools.is_empty() {
+                true => String::new(),
+                false => format!("; this node stays out of {}", pools.join(", ")),
+            };
+            format!("{target} could not be healed by {playbook}: {why} ({tries}){out}")
         }
         What::ApprovalWanted => {
             let asked = incident.question.as_ref();

@@ -9,6 +9,7 @@ use super::{NotDone, Order};
 use crate::heal::incident::{Approval, Question, State};
 use crate::heal::machine::Event;
 use crate::journal::{Entry, Kind};
+use crate::model::hold::Owner;
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 
@@ -32,7 +33,16 @@ impl Book {
         match order {
             Order::Pause { reason } => Ok(self.pause(by, reason, now)),
             Order::Resume => Ok(self.resume(by, now)),
-            Order::MaintenanceOn { reason, until } => Ok(self.maintain(by, &reason, until, now)),
+            Order::MaintenanceOn {
+                reason,
+                until,
+                isolate,
+            } => {
+                let pools = self.pools_of(isolate)?;
+                Ok(self.maintain(by, &reason, until, &pools, now))
+            }
+            Order::Isolate { pool, reason } => self.isolate(by, &pool, &reason, now),
+            Order::Rejoin { pool, hold } => self.rejoin(by, &pool, hold, now),
             Order::MaintenanceOff => Ok(self.end_maintenance(by, now)),
             Order::Approve(id) => self.approve(by, &id, now),
             Order::Reject(text) => {
@@ -44,10 +54,10 @@ impl Book {
                     matches!(s, State::Waiting { .. })
                 })
             }
-            Order::Cancel(id) => self.end(
+            Order::Cancel(id, release) => self.end(
                 &id,
                 now,
-                Event::Cancel(by.to_owned(), false),
+                Event::Cancel(by.to_owned(), release),
                 "cancelled",
                 State::is_open,
             ),
@@ -86,6 +96,7 @@ impl Book {
         by: &str,
         reason: &str,
         until: Option<Timestamp>,
+        pools: &[String],
         now: &Moment,
     ) -> String {
         let end = until.map(|until| format!(", until {until}"));
@@ -100,7 +111,13 @@ impl Book {
         if let (Some(until), Some(data)) = (until, data.as_object_mut()) {
             data.insert("until".into(), until.to_string().into());
         }
+        if let (false, Some(data)) = (pools.is_empty(), data.as_object_mut()) {
+            data.insert("isolate".into(), json!(pools));
+        }
         self.switch(switches, data, now);
+        for pool in pools {
+            self.place(pool, Owner::Operator(MAINTENANCE.into()), reason, now);
+        }
         match until {
             Some(until) => format!(
                 "maintenance is on: nothing is healed until {until}, or nodeward maintenance off"
@@ -121,6 +138,7 @@ impl Book {
             ..self.switches.clone()
         };
         self.switch(switches, json!({"did": "maintenance off", "by": by}), now);
+        self.lift_of(&Owner::Operator(MAINTENANCE.into()));
         "maintenance is off".into()
     }
 

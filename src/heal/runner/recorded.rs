@@ -92,6 +92,8 @@ fn order(data: &Value) -> Option<Order> {
         "maintenance on" => Order::MaintenanceOn {
             reason: reason.unwrap_or_default().to_owned(),
             until: until.and_then(Timestamp::parse),
+            // Nothing is left in a rehearsal.
+            isolate: Vec::new(),
         },
         "maintenance off" => Order::MaintenanceOff,
         // Of one incident, which has another name here.

@@ -246,6 +246,7 @@ mod tests {
             config: String::new(),
             node: "here".into(),
             notifiers: BTreeMap::new(),
+            pools: BTreeSet::new(),
             traced: false,
         }
     }

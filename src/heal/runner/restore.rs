@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::Rules;
-use super::book::{Book, Held, Switches};
+use super::book::{Book, HOLDS, Held, Switches};
 use super::current::Current;
 use super::episodes::Seen;
 use super::operate::{MAINTENANCE, MAINTENANCE_UNTIL, PAUSED};
@@ -14,6 +14,7 @@ use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
 use crate::journal::{Entry, IncidentRow, Kind, Restored};
 use crate::model::alert::Episode;
+use crate::model::hold::Holds;
 use crate::model::moment::{Moment, Timestamp};
 
 impl Book {
@@ -70,6 +71,7 @@ impl Book {
                 .get(MAINTENANCE_UNTIL)
                 .and_then(|text| Timestamp::parse(text)),
         };
+        *book.holds.change() = holds(&settings);
         book.history = History::of(&counted);
         book.keep();
         book
@@ -87,6 +89,19 @@ impl Book {
             .entries
             .push(Entry::new(Kind::Config).data(data));
         self.raise(now);
+    }
+}
+
+/// What stood of the holds. What cannot be read is said, and nothing is lifted of it that others could not lift.
+fn holds(settings: &BTreeMap<String, String>) -> Holds {
+    let kept = settings.get(HOLDS).map(|text| serde_json::from_str(text));
+    match kept {
+        Some(Ok(holds)) => holds,
+        Some(Err(error)) => {
+            tracing::error!(%error, "the holds of the journal cannot be read: see to the load balancers");
+            Holds::default()
+        }
+        None => Holds::default(),
     }
 }
 

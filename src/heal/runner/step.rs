@@ -136,6 +136,7 @@ impl Book {
                 .extend(said.filter(|said| !(recovered && said.heals())));
             self.commit.entries.push(entry(incident, record));
         }
+        self.follow(incident, step.holds, now);
         for what in step.notices {
             self.tell(incident, what, now);
         }

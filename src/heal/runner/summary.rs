@@ -12,6 +12,7 @@ use crate::heal::machine::Step;
 use crate::heal::plan::Mode;
 use crate::heal::playbook::Playbook;
 use crate::journal::Kind;
+use crate::model::hold::Owner;
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::severity::Severity;
@@ -213,6 +214,33 @@ impl Tally {
     }
 }
 
+/// A pool, as far as healing knows it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Pool {
+    /// What holds this node out of it.
+    pub holds: Vec<HeldBy>,
+    /// Gates at which somebody else has the node out.
+    pub foreign: Vec<String>,
+    /// Nothing holds the node any more, and not all of its gates have heard of that.
+    pub returning: bool,
+}
+
+/// A hold, for people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeldBy {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Timestamp,
+    /// Whether what it is for is well again, and on probation.
+    pub easing: bool,
+    /// Whether it is of an incident that is over: only a person lifts it.
+    pub left: bool,
+}
+
 /// Everything that is shown of healing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Summary {
@@ -222,6 +250,10 @@ pub struct Summary {
     pub paused: Option<String>,
     /// Maintenance: why, by whom and since when.
     pub maintenance: Option<String>,
+    /// Whether any hold exists.
+    pub isolated: bool,
+    /// The pools that are configured, or that are held: what holds this node out of each.
+    pub pools: BTreeMap<String, Pool>,
     /// More incidents came up than a storm has: what the guard said of one that waits for its end.
     pub storm: Option<String>,
     /// Open incidents by state, each state with its number.
@@ -281,6 +313,8 @@ impl Book {
             node,
             paused: self.switches.paused.clone(),
             maintenance: self.switches.maintenance.clone(),
+            isolated: self.holds.is_isolated(),
+            pools: self.pools(),
             storm,
             states,
             open,
@@ -293,6 +327,34 @@ impl Book {
 }
 
 impl Book {
+    fn pools(&self) -> BTreeMap<String, Pool> {
+        let known = self.rules.pools.iter().cloned();
+        let mut pools: BTreeMap<String, Pool> = known.map(|name| (name, Pool::default())).collect();
+        let over = |owner: &Owner| match owner {
+            Owner::Incident(id) => {
+                let incident = self.held.get(id).map(|held| &held.incident);
+                incident.is_none_or(|incident| !incident.state.is_open())
+            }
+            _ => false,
+        };
+        for (name, held) in self.holds.iter() {
+            let holds = held.holds.iter().map(|(owner, hold)| HeldBy {
+                owner: owner.clone(),
+                why: hold.why.clone(),
+                since: hold.since,
+                easing: hold.easing,
+                left: over(owner),
+            });
+            let pool = Pool {
+                holds: holds.collect(),
+                foreign: held.foreign.iter().cloned().collect(),
+                returning: !held.is_held(),
+            };
+            pools.insert(name.to_owned(), pool);
+        }
+        pools
+    }
+
     /// The alerts that have fired longest.
     fn firing(&self) -> Vec<Firing> {
         let fires = self.episodes.firing();

@@ -7,19 +7,22 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 mod crowd;
+mod holds;
 mod operators;
 mod outage;
 mod reload;
 mod stop;
 
 use super::*;
-use crate::heal::guards::{Guard, Look, Rendered};
+use crate::gate::View;
+use crate::heal::guards::{Guard, Leaving, Look, Rendered};
 use crate::heal::hands::{Later, Started};
 use crate::heal::job::Job;
 use crate::heal::playbook::Playbook;
 use crate::host::Clock;
 use crate::journal::{Filter, Options, Reader};
 use crate::model::alert::{Alert, Episode, Labels, Status};
+use crate::model::hold::Holds;
 use crate::model::moment::Moment;
 use crate::model::sight::Sight;
 
@@ -28,6 +31,10 @@ struct World {
     clock: Clock,
     well: Mutex<bool>,
     acted: Mutex<Vec<String>>,
+    /// Every word of what is held, in order.
+    held: Mutex<Vec<Holds>>,
+    /// Whether a pool is never left.
+    stays: Mutex<bool>,
 }
 
 impl World {
@@ -36,6 +43,8 @@ impl World {
             clock: Clock::new(),
             well: Mutex::new(false),
             acted: Mutex::default(),
+            held: Mutex::default(),
+            stays: Mutex::default(),
         })
     }
 }
@@ -47,6 +56,17 @@ impl Hands for World {
 
     fn look(&self, _: Job) -> Later<Look> {
         Box::pin(async { seen("it") })
+    }
+
+    fn hold(&self, holds: &Holds) {
+        self.held.lock().unwrap().push(holds.clone());
+    }
+
+    fn isolate(&self, _: &str) -> Later<(bool, Value)> {
+        if *self.stays.lock().unwrap() {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(async { (true, json!({"active": 3, "finished": 3})) })
     }
 
     fn act(&self, job: Job, started: Started) -> Later<(Outcome, Value)> {
@@ -72,7 +92,11 @@ fn seen(action: &str) -> Look {
     Look {
         confirm: Vec::new(),
         busy: None,
-        pool: None,
+        pool: Some(Ok(Leaving {
+            min_healthy: None,
+            view: Ok(View::default()),
+            within: Duration::from_secs(1),
+        })),
         witness: Ok(Some(json!(1))),
         action: Ok(Rendered {
             action: json!({"restart": action}),
@@ -102,6 +126,7 @@ fn rules(mode: &str) -> Rules {
         config: mode.into(),
         node: "here".into(),
         notifiers: [("soc".to_owned(), Severity::Info)].into(),
+        pools: ["web".to_owned(), "db".to_owned()].into(),
         traced: true,
     }
 }
@@ -333,13 +358,13 @@ async fn what_was_healed_and_fires_again_joins_its_incident() {
     let id = summary.open[0].id.clone();
     let said = case
         .healing
-        .operate("ann", Order::Cancel(id.to_string()))
+        .operate("ann", Order::Cancel(id.to_string(), false))
         .await
         .unwrap();
     assert!(said.contains("cancelled"));
     let again = case
         .healing
-        .operate("ann", Order::Cancel(id.to_string()))
+        .operate("ann", Order::Cancel(id.to_string(), false))
         .await;
     assert!(matches!(again, Err(NotDone::State(..))));
     let none = Order::Approve("nobody".into());

@@ -108,6 +108,9 @@ fn severity(kind: Kind, record: &Value) -> Severity {
         (Kind::Verify, ..) if record.pointer("/data/passed") == Some(&Value::Bool(false)) => {
             Severity::Warn
         }
+        (Kind::Hold, ..) if record.pointer("/data/complete") == Some(&Value::Bool(false)) => {
+            Severity::Warn
+        }
         (Kind::Decision, ..) if !refusing(record).is_empty() => Severity::Warn,
         (Kind::Alert, ..) if text("/data/status") == Some("firing") => Severity::Warn,
         _ => Severity::Info,

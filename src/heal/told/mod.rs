@@ -32,6 +32,8 @@ crate::families! { Summary:
     DURATION histogram(STAGE_BOUNDS) "nodeward_heal_duration_seconds" ["playbook", "stage"] "How long incidents stayed in a state, by the state they left";
     FIRING gauge "nodeward_alerts_firing" ["severity"] "Alerts of this node that fire, by severity";
     PAUSED gauge "nodeward_paused" [] "Whether the kill switch is on (1): no new attempt begins";
+    ISOLATED gauge "nodeward_isolated" [] "Whether any hold keeps this node out of a pool (1)";
+    HOLDS gauge "nodeward_holds" ["pool", "owner"] "What keeps this node out of a pool, by whose it is: incident, operator, window";
     MAINTENANCE gauge "nodeward_maintenance" [] "Whether maintenance is on (1): nothing is healed";
 }
 
@@ -47,6 +49,8 @@ crate::instruments! { Summary:
     TOOK histogram(STAGE_BOUNDS) double "nodeward.heal.duration" "s" ["playbook", "stage"] "How long incidents stayed in a state, by the state they left";
     ALERTS updown int "nodeward.alerts.firing" "{alert}" ["severity"] "Alerts of this node that fire, by severity";
     IS_PAUSED gauge int "nodeward.paused" "1" [] "Whether the kill switch is on (1): no new attempt begins";
+    IS_ISOLATED gauge int "nodeward.isolated" "1" [] "Whether any hold keeps this node out of a pool (1)";
+    HELD updown int "nodeward.holds" "{hold}" ["pool", "owner"] "What keeps this node out of a pool, by whose it is: incident, operator, window";
     IN_MAINTENANCE gauge int "nodeward.maintenance" "1" [] "Whether maintenance is on (1): nothing is healed";
 }
 
@@ -87,6 +91,8 @@ fn prometheus(summary: &Summary, out: &mut Out) {
     }
     write(&mut page, &FIRING, rows::firing(summary));
     page.value(&PAUSED, summary.paused.is_some());
+    page.value(&ISOLATED, summary.isolated);
+    write(&mut page, &HOLDS, rows::holds(summary));
     page.value(&MAINTENANCE, summary.maintenance.is_some());
 }
 
@@ -118,6 +124,8 @@ fn otlp(summary: &Summary, metrics: &mut Metrics<'_>) {
     drop(durations);
     put(&mut batch, &ALERTS, rows::firing(summary));
     batch.value(&IS_PAUSED, summary.paused.is_some());
+    batch.value(&IS_ISOLATED, summary.isolated);
+    put(&mut batch, &HELD, rows::holds(summary));
     batch.value(&IN_MAINTENANCE, summary.maintenance.is_some());
 }
 

@@ -6,6 +6,7 @@ use crate::dialect::Distribution;
 use crate::heal::guards::Guard;
 use crate::heal::incident::{Cause, State};
 use crate::heal::runner::{NodeState, STAGE_BOUNDS, Summary};
+use crate::model::hold::Owner;
 use crate::model::severity::Severity;
 
 /// Incidents that people were told of, beside the states in which one can end.
@@ -111,4 +112,17 @@ pub(super) fn firing(summary: &Summary) -> BTreeMap<[&str; 1], u64> {
     let some = summary.firing.iter();
     let some = some.map(|(severity, many)| ([*severity], *many));
     none.into_iter().chain(some).collect()
+}
+
+/// Whose holds there are on each pool.
+pub(super) fn holds(summary: &Summary) -> impl Iterator<Item = ([&str; 2], u64)> {
+    summary.pools.iter().flat_map(|(name, pool)| {
+        Owner::KINDS.into_iter().map(|kind| {
+            let of = pool.holds.iter().filter(|hold| hold.owner.kind() == kind);
+            (
+                [name.as_str(), kind],
+                u64::try_from(of.count()).unwrap_or(u64::MAX),
+            )
+        })
+    })
 }

@@ -9,7 +9,7 @@ use crate::dialect::Distribution;
 use crate::dialect::otlp::Cumulative;
 use crate::dialect::prometheus::Format;
 use crate::heal::plan::Mode;
-use crate::heal::runner::{Listed, NodeState, Tally};
+use crate::heal::runner::{HeldBy, Listed, NodeState, Pool, Tally};
 use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 use crate::model::severity::Severity;
@@ -37,6 +37,8 @@ fn summary() -> Summary {
         node: NodeState::Unhealthy,
         paused: Some("ann".into()),
         maintenance: None,
+        isolated: true,
+        pools: pools(),
         storm: None,
         states: [("acting", 0), ("escalated", 2), ("waiting", 1)].into(),
         open: vec![open],
@@ -52,6 +54,22 @@ fn summary() -> Summary {
             stages: [((web(), "waiting"), spread)].into(),
         },
     }
+}
+
+/// One that an incident and an operator hold, and one that nothing does.
+fn pools() -> BTreeMap<String, Pool> {
+    let held = |owner: &str| HeldBy {
+        owner: owner.parse().unwrap(),
+        why: "patch".into(),
+        since: Timestamp(1),
+        easing: false,
+        left: false,
+    };
+    let web = Pool {
+        holds: vec![held("incident:01J"), held("operator:ann")],
+        ..Pool::default()
+    };
+    [("web".to_owned(), web), ("db".to_owned(), Pool::default())].into()
 }
 
 fn shown(summary: &Summary) -> Shown<impl Fn() -> Arc<Summary> + Send + Sync> {
@@ -107,6 +125,10 @@ fn a_page_has_each_fact_and_zeros_for_what_has_not_happened() {
         "nodeward_node_state{state=\"healthy\"} 0",
         "nodeward_node_state{state=\"unhealthy\"} 1",
         "nodeward_incidents{state=\"acting\"} 0",
+        "nodeward_isolated 1",
+        "nodeward_holds{pool=\"web\",owner=\"incident\"} 1",
+        "nodeward_holds{pool=\"web\",owner=\"window\"} 0",
+        "nodeward_holds{pool=\"db\",owner=\"operator\"} 0",
         "nodeward_incidents{state=\"escalated\"} 2",
         "nodeward_incident_info{incident=\"01J\",playbook=\"web\",target=\"unit:web.service\",state=\"waiting\"} 1",
         "nodeward_heal_attempts_total{playbook=\"web\"} 4",
@@ -232,10 +254,11 @@ fn without_healing_the_node_is_healthy() {
             "nodeward_alerts_firing{severity=\"critical\"} 0",
             "nodeward_alerts_firing{severity=\"warning\"} 0",
             "nodeward_paused 0",
+            "nodeward_isolated 0",
             "nodeward_maintenance 0",
         ]
     );
-    assert_eq!(points(&nothing).len(), 8);
+    assert_eq!(points(&nothing).len(), 9);
     for item in KEYS {
         let value = match item.name {
             "nodeward.state" => "healthy",

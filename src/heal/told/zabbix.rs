@@ -37,6 +37,16 @@ pub static KEYS: &[ItemDescriptor] = &[
         help: "Playbooks, for low-level discovery: {#PLAYBOOK}, {#MODE}",
     },
     ItemDescriptor {
+        name: "nodeward.isolated",
+        parameters: &[],
+        help: "Whether any hold keeps this node out of a pool: 1, or 0",
+    },
+    ItemDescriptor {
+        name: "nodeward.pool.holds",
+        parameters: &["pool"],
+        help: "What keeps this node out of a pool, or of all of them: how many holds",
+    },
+    ItemDescriptor {
         name: "nodeward.paused",
         parameters: &[],
         help: "Whether the kill switch is on: 1, or 0",
@@ -44,6 +54,8 @@ pub static KEYS: &[ItemDescriptor] = &[
 ];
 
 const NO_SUCH: Unsupported = Unsupported::new("There is no such playbook.");
+
+const NO_POOL: Unsupported = Unsupported::new("There is no such pool.");
 
 /// The value of a key; none if it is not one of these.
 pub(super) fn answer(summary: &Summary, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
@@ -62,6 +74,8 @@ fn value(summary: &Summary, name: &str, first: &str, second: &str) -> Result<Val
         "nodeward.heals" => heals(summary, first, second),
         "nodeward.heal.attempts" => of(rows::attempts(summary), first),
         "nodeward.playbook.discovery" => Ok(discovery(summary)),
+        "nodeward.isolated" => Ok(u64::from(summary.isolated).into()),
+        "nodeward.pool.holds" => held(summary, first),
         "nodeward.paused" => Ok(u64::from(summary.paused.is_some()).into()),
         _ => Err(Unsupported::UNSUPPORTED_KEY),
     }
@@ -74,6 +88,16 @@ fn incidents(summary: &Summary, state: &str) -> Result<Value, Unsupported> {
     let wanted = |found: &str| state.is_empty() || found == state;
     let states = summary.states.iter().filter(|(found, _)| wanted(found));
     Ok(states.map(|(_, many)| many).sum::<u64>().into())
+}
+
+fn held(summary: &Summary, pool: &str) -> Result<Value, Unsupported> {
+    if !pool.is_empty() && !summary.pools.contains_key(pool) {
+        return Err(NO_POOL);
+    }
+    let wanted =
+        |([name, _], many): ([&str; 2], u64)| (pool.is_empty() || name == pool).then_some(many);
+    let many: u64 = rows::holds(summary).filter_map(wanted).sum();
+    Ok(many.into())
 }
 
 fn heals(summary: &Summary, playbook: &str, outcome: &str) -> Result<Value, Unsupported> {

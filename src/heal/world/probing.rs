@@ -23,8 +23,12 @@ pub(super) fn name(probe: &Probe) -> (&'static str, Value) {
         Probe::ContainerStable(span) => ("container_stable", json!(span)),
         Probe::Probe(probe) => ("probe", probe.kind().into()),
         Probe::Command(test) => ("command", test.program().into()),
+        Probe::Pool(pool) => ("pool", pool.as_str().into()),
     }
 }
+
+/// What is said of a load balancer that makes no check of this node now: it was not asked.
+pub(super) const NOT_ASKED: &str = "not asked: no check is made of this node while it is out";
 
 /// Probes once: whether all is well, and what was seen. What has no time of its own has `share`.
 pub(super) async fn probe(
@@ -56,8 +60,25 @@ pub(super) async fn probe(
             let attempt = job.attempt();
             test.run(&job.order(share, &attempt)).await
         }
+        Probe::Pool(name) => pool(reach, name).await,
         Probe::UnitStable(span) => unit(reach, clock, target, span.get(), share).await,
         Probe::ContainerStable(span) => container(reach, clock, target, span.get(), share).await,
+    }
+}
+
+/// Whether the load balancer's own check of this node passes.
+async fn pool(reach: &Reach, name: &str) -> (Sight, String) {
+    let view = match reach.pools.look(name).await {
+        Ok(leaving) => leaving.view,
+        Err(why) => Err(why),
+    };
+    match view {
+        Err(why) => (Sight::Blind, why.0),
+        Ok(view) => match view.check {
+            None => (Sight::Blind, NOT_ASKED.to_owned()),
+            Some(true) => (Sight::Well, "its check of this node passes".into()),
+            Some(false) => (Sight::Ill, "its check of this node fails".into()),
+        },
     }
 }
 

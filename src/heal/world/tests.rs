@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::heal::incident::Incident;
+use crate::heal::playbook::Names;
 use crate::heal::playbook::Playbook;
+use crate::heal::pools::NoPools;
 use crate::host::{Host, Roots};
 use crate::model::id::IncidentId;
 use crate::model::severity::Severity;
@@ -43,6 +45,7 @@ fn world() -> World {
             resolver,
             container: Arc::new(Engine::new(&Default::default())),
         },
+        pools: Arc::new(NoPools),
     };
     World::new(Clock::new(), reach)
 }
@@ -65,7 +68,11 @@ fn job_with(world: &World, keys: Value, checks: &[&str]) -> Job {
         .extend(keys.as_object().unwrap().clone());
     let playbook: Playbook = serde_json::from_value(playbook).unwrap();
     let checks: Vec<_> = checks.iter().map(|name| (*name, Period::secs(3))).collect();
-    assert_eq!(playbook.faults(&checks, &[]), []);
+    let names = Names {
+        checks,
+        ..Names::default()
+    };
+    assert_eq!(playbook.faults(&names), []);
     let now = world.now();
     let labels = [("alertname", "Down"), ("name", "api")];
     let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();

@@ -109,7 +109,9 @@ impl Wanted {
     fn takes(&self, incident: &Listed) -> bool {
         match self {
             Self::In(state) => incident.state == *state,
-            _ => true,
+            Self::Open => State::OPEN.contains(&incident.state),
+            Self::Closed => State::OVER.contains(&incident.state),
+            Self::All => true,
         }
     }
 
@@ -117,11 +119,12 @@ impl Wanted {
     fn where_to_look(&self) -> [bool; 2] {
         match self {
             Self::Open => [true, false],
-            Self::Closed => [false, true],
+            // One that is over and holds the node out of a pool is kept with the open ones.
+            Self::Closed => [true, true],
             Self::All => [true, true],
             Self::In(state) => {
                 let open = State::OPEN.contains(state);
-                [open, !open]
+                [true, !open]
             }
         }
     }
@@ -232,7 +235,7 @@ mod tests {
     fn a_word_for_incidents_is_a_state_or_a_kind_of_states() {
         assert_eq!(Wanted::parse("open"), Ok(Wanted::Open));
         assert_eq!(Wanted::parse("healed"), Ok(Wanted::In("healed")));
-        assert_eq!(Wanted::In("healed").where_to_look(), [false, true]);
+        assert_eq!(Wanted::In("cancelled").where_to_look(), [true, true]);
         assert_eq!(Wanted::In("waiting").where_to_look(), [true, false]);
         assert!(
             Wanted::parse("Healed")

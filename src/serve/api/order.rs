@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::route::{Verb, is_id};
 use crate::heal::runner::Order;
+use crate::model::hold::Owner;
 use crate::model::moment::Timestamp;
 
 /// Most of a reason in characters: it is shown in one line.
@@ -26,6 +27,8 @@ struct Maintenance {
     on: bool,
     reason: Option<String>,
     until: Option<String>,
+    #[serde(default)]
+    isolate: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +37,27 @@ struct About {
     incident: String,
 }
 
-pub(super) fn order(verb: Verb, body: &[u8]) -> Result<Order, String> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cancel {
+    incident: String,
+    #[serde(default)]
+    release: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Isolate {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rejoin {
+    hold: Option<String>,
+}
+
+pub(super) fn order(verb: Verb<'_>, body: &[u8]) -> Result<Order, String> {
     match verb {
         Verb::Pause => {
             let Pause { reason } = read(body)?;
@@ -48,7 +71,25 @@ pub(super) fn order(verb: Verb, body: &[u8]) -> Result<Order, String> {
         Verb::Maintenance => maintenance(read(body)?),
         Verb::Approve => Ok(Order::Approve(question(body)?)),
         Verb::Reject => Ok(Order::Reject(question(body)?)),
-        Verb::Cancel => Ok(Order::Cancel(incident(body)?)),
+        Verb::Cancel => {
+            let Cancel { incident, release } = read(body)?;
+            Ok(Order::Cancel(id(incident)?, release))
+        }
+        Verb::Isolate(pool) => {
+            let Isolate { reason } = read(body)?;
+            Ok(Order::Isolate {
+                pool: pool.to_owned(),
+                reason: line(&reason)?,
+            })
+        }
+        Verb::Rejoin(pool) => {
+            let Rejoin { hold } = read(body)?;
+            let hold = hold.map(|text| text.parse::<Owner>());
+            Ok(Order::Rejoin {
+                pool: pool.to_owned(),
+                hold: hold.transpose().map_err(|why| why.to_string())?,
+            })
+        }
     }
 }
 
@@ -58,6 +99,7 @@ fn maintenance(asked: Maintenance) -> Result<Order, String> {
             on: true,
             reason: Some(reason),
             until,
+            isolate,
         } => {
             let until = until.map(|text| {
                 let at = Timestamp::parse(&text).ok_or_else(|| {
@@ -71,6 +113,7 @@ fn maintenance(asked: Maintenance) -> Result<Order, String> {
             Ok(Order::MaintenanceOn {
                 reason: line(&reason)?,
                 until: until.transpose()?,
+                isolate,
             })
         }
         Maintenance { on: true, .. } => Err("maintenance needs a reason".into()),
@@ -78,15 +121,15 @@ fn maintenance(asked: Maintenance) -> Result<Order, String> {
             on: false,
             reason: None,
             until: None,
-        } => Ok(Order::MaintenanceOff),
+            isolate,
+        } if isolate.is_empty() => Ok(Order::MaintenanceOff),
         Maintenance { on: false, .. } => {
-            Err("the end of maintenance takes neither reason nor until".into())
+            Err("the end of maintenance takes neither reason nor until nor isolate".into())
         }
     }
 }
 
-fn incident(body: &[u8]) -> Result<String, String> {
-    let About { incident } = read(body)?;
+fn id(incident: String) -> Result<String, String> {
     match is_id(&incident) {
         true => Ok(incident),
         false => Err("an incident's id has letters and digits only, at most 64".into()),
@@ -131,15 +174,19 @@ fn line(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::id::IncidentId;
     use crate::serve::api::route::Route;
 
     #[test]
     fn bodies_become_orders_or_say_what_is_wrong() {
-        let verb = |name: &str| match Route::find(&format!("/api/v1/{name}")) {
-            Some(Route::Order(verb)) => verb,
-            other => panic!("{name}: {other:?}"),
+        let asked = |name: &str, body: &str| {
+            let path = format!("/api/v1/{name}");
+            match Route::find(&path) {
+                Some(Route::Order(verb)) => order(verb, body.as_bytes()),
+                other => panic!("{name}: {other:?}"),
+            }
         };
-        let good = |name: &str, body: &str| order(verb(name), body.as_bytes()).unwrap();
+        let good = |name: &str, body: &str| asked(name, body).unwrap();
         assert_eq!(good("pause", ""), Order::Pause { reason: None });
         assert_eq!(good("resume", "{}"), Order::Resume);
         assert_eq!(
@@ -150,6 +197,7 @@ mod tests {
             Order::MaintenanceOn {
                 reason: "disk".into(),
                 until: Timestamp::parse("2999-01-01T00:00:00Z"),
+                isolate: Vec::new(),
             }
         );
         assert_eq!(
@@ -164,7 +212,40 @@ mod tests {
             good("approve", r#"{"incident": "01JD-2"}"#),
             Order::Approve("01JD-2".into())
         );
+        let on = r#"{"on": true, "reason": "disk", "isolate": ["web"]}"#;
+        assert_eq!(
+            good("maintenance", on),
+            Order::MaintenanceOn {
+                reason: "disk".into(),
+                until: None,
+                isolate: vec!["web".into()],
+            }
+        );
+        assert_eq!(
+            good("cancel", r#"{"incident": "01JD", "release": true}"#),
+            Order::Cancel("01JD".into(), true)
+        );
+        let (pool, reason) = ("web".to_owned(), "patch".to_owned());
+        assert_eq!(
+            good("pools/web/isolate", r#"{"reason": "patch"}"#),
+            Order::Isolate { pool, reason }
+        );
+        let hold = Some(Owner::Incident(IncidentId::new("01JD")));
+        assert_eq!(
+            good("pools/web/rejoin", r#"{"hold": "incident:01JD"}"#),
+            Order::Rejoin {
+                pool: "web".into(),
+                hold
+            }
+        );
         for (name, body, word) in [
+            ("pools/web/isolate", "{}", "reason"),
+            ("pools/web/rejoin", r#"{"hold": "ann"}"#, "operator:NAME"),
+            (
+                "maintenance",
+                r#"{"on": false, "isolate": ["web"]}"#,
+                "isolate",
+            ),
             ("pause", r#"{"reson": "x"}"#, "reson"),
             ("pause", r#"{"reason": "  "}"#, "empty"),
             ("pause", "{\"reason\": \"a\\u001b[2J\"}", "one line"),
@@ -185,7 +266,7 @@ mod tests {
             ("cancel", r#"{"incident": "01JD-2"}"#, "letters"),
             ("approve", r#"{"incident": "01JD-x"}"#, "letters"),
         ] {
-            let wrong = order(verb(name), body.as_bytes()).unwrap_err();
+            let wrong = asked(name, body).unwrap_err();
             assert!(wrong.contains(word), "{name} {body}: {wrong}");
         }
     }

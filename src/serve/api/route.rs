@@ -16,7 +16,7 @@ pub(super) enum Route<'a> {
     /// Something is to be shown.
     Ask(Thing<'a>),
     /// Something is to be done.
-    Order(Verb),
+    Order(Verb<'a>),
 }
 
 /// What can be shown.
@@ -24,6 +24,7 @@ pub(super) enum Route<'a> {
 pub(super) enum Thing<'a> {
     State,
     Checks,
+    Pools,
     Incidents,
     /// One, by its id.
     Incident(&'a str),
@@ -32,13 +33,17 @@ pub(super) enum Thing<'a> {
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum Verb<'a> {
     Pause,
     Resume,
     Maintenance,
     Approve,
     Reject,
     Cancel,
+    /// Of this node from a pool.
+    Isolate(&'a str),
+    /// Into a pool.
+    Rejoin(&'a str),
 }
 
 impl<'a> Route<'a> {
@@ -46,6 +51,7 @@ impl<'a> Route<'a> {
         Some(match path.strip_prefix(ROOT)? {
             "state" => Self::Ask(Thing::State),
             "checks" => Self::Ask(Thing::Checks),
+            "pools" => Self::Ask(Thing::Pools),
             "incidents" => Self::Ask(Thing::Incidents),
             "events" => Self::Ask(Thing::Events),
             "pause" => Self::Order(Verb::Pause),
@@ -54,6 +60,14 @@ impl<'a> Route<'a> {
             "approve" => Self::Order(Verb::Approve),
             "reject" => Self::Order(Verb::Reject),
             "cancel" => Self::Order(Verb::Cancel),
+            other if other.starts_with("pools/") => {
+                let (pool, verb) = other.strip_prefix("pools/")?.split_once('/')?;
+                match verb {
+                    "isolate" if is_pool(pool) => Self::Order(Verb::Isolate(pool)),
+                    "rejoin" if is_pool(pool) => Self::Order(Verb::Rejoin(pool)),
+                    _ => return None,
+                }
+            }
             other => {
                 let id = other.strip_prefix("incidents/").filter(|id| is_id(id))?;
                 Self::Ask(Thing::Incident(id))
@@ -66,8 +80,8 @@ impl<'a> Route<'a> {
         let why = match path.strip_prefix("/api/v1/incidents/") {
             Some(_) => "an incident's id has letters and digits only, at most 64",
             None => {
-                "there is: GET state, checks, incidents, incidents/ID, events; POST pause, resume, maintenance, approve, \
-                 reject, cancel; all below /api/v1/"
+                "there is: GET state, checks, pools, incidents, incidents/ID, events; POST pause, resume, maintenance, approve, \
+                 reject, cancel, pools/POOL/isolate, pools/POOL/rejoin; all below /api/v1/"
             }
         };
         error(StatusCode::NOT_FOUND, why)
@@ -105,6 +119,12 @@ pub(super) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
+/// Whether a text can be the name of a pool.
+fn is_pool(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +134,18 @@ mod tests {
         assert_eq!(Route::find("/api/v1/state"), Some(Route::Ask(Thing::State)));
         let incident = Route::find("/api/v1/incidents/01JD");
         assert_eq!(incident, Some(Route::Ask(Thing::Incident("01JD"))));
+        for (path, verb) in [
+            ("/api/v1/pools/web/isolate", Verb::Isolate("web")),
+            ("/api/v1/pools/web-1.eu/rejoin", Verb::Rejoin("web-1.eu")),
+        ] {
+            assert_eq!(Route::find(path), Some(Route::Order(verb)), "{path}");
+        }
         for path in [
+            "/api/v1/pools/",
+            "/api/v1/pools/web",
+            "/api/v1/pools/web/drop",
+            "/api/v1/pools//isolate",
+            "/api/v1/pools/a%2fb/isolate",
             "/api/v1",
             "/api/v1/",
             "/api/v2/state",

@@ -122,6 +122,7 @@ async fn maintenance_ends_when_it_was_told_to_and_that_is_on_record() {
     let on = |until| Order::MaintenanceOn {
         reason: "disk swap".into(),
         until,
+        isolate: Vec::new(),
     };
     let ends = Timestamp(Timestamp::now().0 + 300);
     case.healing.operate("root", on(Some(ends))).await.unwrap();
@@ -159,10 +160,13 @@ async fn an_incident_is_named_by_its_end_and_not_by_a_letter() {
     assert_eq!(summary.alerts[0].incidents[0].as_str(), id);
     let short = case
         .healing
-        .operate("ann", Order::Cancel(id.chars().take(3).collect()))
+        .operate("ann", Order::Cancel(id.chars().take(3).collect(), false))
         .await;
     assert!(matches!(short, Err(NotDone::TooShort(_))));
-    let end = Order::Cancel(id.chars().skip(20).collect::<String>().to_lowercase());
+    let end = Order::Cancel(
+        id.chars().skip(20).collect::<String>().to_lowercase(),
+        false,
+    );
     let said = case.healing.operate("ann", end).await.unwrap();
     assert!(said.contains(&id), "{said}");
 }

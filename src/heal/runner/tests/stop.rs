@@ -81,7 +81,7 @@ async fn a_cancelled_action_is_told_to_end_and_holds_its_target_until_it_has() {
     let (case, long) = acting().await;
     let id = case.healing.summary().open[0].id.to_string();
     case.healing
-        .operate("ann", Order::Cancel(id.clone()))
+        .operate("ann", Order::Cancel(id.clone(), false))
         .await
         .unwrap();
     long.told.notified().await;

@@ -124,7 +124,15 @@ impl Step {
                 }
                 "notice"
             }
-            Kind::Hold => "hold",
+            Kind::Hold => {
+                for (name, at) in [
+                    ("nodeward.did", "/data/did"),
+                    ("nodeward.pool", "/data/pool"),
+                ] {
+                    attributes.extend(record.text(at).map(|text| (name, text.into())));
+                }
+                "hold"
+            }
             // The state stays, and why is told.
             Kind::State => {
                 let why = record.text("/data/why");
