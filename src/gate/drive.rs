@@ -16,6 +16,7 @@ use super::pools::{Counts, GateStanding, Sight};
 use super::teller::{self, Known, Order, Report, wanted};
 use super::{Event, Gate, Heard, Say, Tally, Traffic, View, WORD, Wanted};
 use crate::model::moment::Timestamp;
+use crate::telemetry::fault::fault;
 
 /// How often sessions are counted while they are waited for.
 const DRAINING: Duration = Duration::from_millis(500);
@@ -463,11 +464,13 @@ async fn cut(planned: &Planned) -> Result<u64, String> {
     let (mut sessions, mut wrong) = (0, Vec::new());
     for gate in &planned.gates {
         let Some(sees) = gate.sees() else { continue };
+        fault("gate.before_cut");
         match timeout_at(deadline, sees.cut(deadline)).await {
             Ok(Ok(cut)) => sessions += cut,
             Ok(Err(why)) => wrong.push(format!("{}: {why}", gate.name())),
             Err(_) => wrong.push(format!("{}: no answer in time", gate.name())),
         }
+        fault("gate.after_cut");
     }
     match wrong.is_empty() {
         true => Ok(sessions),

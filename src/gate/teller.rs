@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Gate, Heard, Say, WORD, Wanted};
 use crate::net::backoff::Backoff;
+use crate::telemetry::fault::fault;
 
 /// How often a gate is told the same again: HAProxy forgets with each reload.
 const AGAIN: Duration = Duration::from_secs(3);
@@ -135,9 +136,27 @@ pub(super) async fn tell(
 /// Tells a gate once, in bounded time.
 pub(super) async fn once(gate: &dyn Gate, wanted: &Wanted) -> Result<Heard, String> {
     let deadline = Instant::now() + WORD;
-    match timeout_at(deadline + GRACE, gate.tell(wanted, deadline)).await {
+    let points = points(wanted);
+    if let Some((before, _)) = points {
+        fault(before);
+    }
+    let told = match timeout_at(deadline + GRACE, gate.tell(wanted, deadline)).await {
         Ok(told) => told,
         Err(_) => Err(format!("no answer within {} s", WORD.as_secs())),
+    };
+    if let Some((_, after)) = points {
+        fault(after);
+    }
+    told
+}
+
+/// Where tests have nodeward die: before and after a word that changes something.
+const fn points(wanted: &Wanted) -> Option<(&'static str, &'static str)> {
+    match (wanted.say, wanted.lifts) {
+        (Say::Drain, _) => Some(("gate.before_drain", "gate.after_drain")),
+        (Say::Out, _) => Some(("gate.before_out", "gate.after_out")),
+        (Say::In(_), true) => Some(("gate.before_in", "gate.after_in")),
+        (Say::In(_), false) => None,
     }
 }
 
