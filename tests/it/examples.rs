@@ -57,3 +57,26 @@ fn every_config_of_the_docs_is_valid() {
         }
     }
 }
+
+#[test]
+fn every_shipped_playbook_is_valid_as_it_is() {
+    let scratch = Scratch::new();
+    scratch.write("pager.token", "secret-of-the-docs\n");
+    let config = scratch.write("nodeward.yml", "http: {listen: [\"127.0.0.1:0\"]}\n");
+    let drop_ins = scratch.path().join("nodeward.d");
+    std::fs::create_dir(&drop_ins).unwrap();
+    let shipped = format!("{}/packaging/playbooks", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(shipped)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    // The one that the others need comes first; each then joins those before.
+    files.sort();
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        std::fs::copy(&file, drop_ins.join(file.file_name().unwrap())).unwrap();
+        let ended = output(&scratch, &["validate", config.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(0), "{}: {said}", file.display());
+    }
+}
