@@ -35,6 +35,8 @@ pub enum Peer {
     Strace,
     Systemd,
     Unshare,
+    Ip,
+    Iptables,
     Rsyslogd,
     Haproxy,
     /// Python with grpcio and opentelemetry-proto.
@@ -69,6 +71,8 @@ impl Peer {
             Self::Strace => "strace",
             Self::Systemd => "systemd",
             Self::Unshare => "unshare",
+            Self::Ip => "ip",
+            Self::Iptables => "iptables",
             Self::Rsyslogd => "rsyslogd",
             Self::Haproxy => "haproxy",
             Self::OtlpPython => "otlp-python",

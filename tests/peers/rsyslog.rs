@@ -34,15 +34,15 @@ pub const TESTS: &[PeerTest] = &[
 ];
 
 /// A daemon with each kind of input, which writes what it understood as a line of JSON.
-struct Daemon {
+pub struct Daemon {
     scratch: Scratch,
-    tcp: u16,
+    pub tcp: u16,
     udp: u16,
     running: Option<Running>,
 }
 
 impl Daemon {
-    fn new() -> Result<Self, Failed> {
+    pub fn new() -> Result<Self, Failed> {
         let mut daemon = Self {
             scratch: Scratch::new()?,
             tcp: free_port()?,
@@ -96,7 +96,8 @@ impl Daemon {
         Ok(())
     }
 
-    fn records(&self) -> Vec<Value> {
+    /// What it has understood.
+    pub fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.scratch.path().join("out")).unwrap_or_default();
         text.lines()
             .filter_map(|line| serde_json::from_str(line).ok())

@@ -20,6 +20,8 @@ use crate::scratch::Scratch;
 pub struct Balancer {
     scratch: Scratch,
     running: Option<Running>,
+    /// Those that a reload has replaced, which end once their sessions do.
+    leaving: Vec<Running>,
     /// Where its clients connect.
     pub port: u16,
     /// Its runtime API over TCP.
@@ -29,9 +31,16 @@ pub struct Balancer {
 impl Balancer {
     /// Starts one in front of `servers`; each with more words for its line of the config, such as `backup`.
     pub fn start(servers: &[(&Web, &str)]) -> Result<Self, Failed> {
+        let ports = servers.iter().map(|(web, words)| (web.port, *words));
+        Self::before(&ports.collect::<Vec<_>>())
+    }
+
+    /// The same in front of what listens on these ports.
+    pub fn before(servers: &[(u16, &str)]) -> Result<Self, Failed> {
         let mut balancer = Self {
             scratch: Scratch::new()?,
             running: None,
+            leaving: Vec::new(),
             port: free_port()?,
             tcp: free_port()?,
         };
@@ -59,8 +68,8 @@ impl Balancer {
                 balance roundrobin
                 cookie SRV insert indirect nocache\n"
         );
-        for (index, (web, words)) in servers.iter().enumerate() {
-            let (number, port) = (index + 1, web.port);
+        for (index, (port, words)) in servers.iter().enumerate() {
+            let number = index + 1;
             writeln!(
                 config,
                 "server web-{number} 127.0.0.1:{port} cookie web-{number} inter 100ms rise 2 fall 3 {words}"
@@ -82,11 +91,29 @@ impl Balancer {
         self.running = None;
     }
 
+    /// Reloads it as service managers do: another process takes the listeners over, the one before ends with its sessions.
+    pub fn reload(&mut self) -> Result<(), Failed> {
+        let before = self.running.take().ok_or("it does not run")?;
+        let old = before.id().to_string();
+        self.leaving.push(before);
+        self.begin_with(&["-sf", &old])?;
+        let new = self.running.as_ref().map(Running::id);
+        let process = format!("Pid: {}\n", new.unwrap_or_default());
+        until("the new HAProxy at the socket", || {
+            let told = self.operator("show info").ok()?;
+            told.contains(&process).then_some(())
+        })
+    }
+
     /// Starts it.
     pub fn begin(&mut self) -> Result<(), Failed> {
+        self.begin_with(&[])
+    }
+
+    fn begin_with(&mut self, more: &[&str]) -> Result<(), Failed> {
         let mut command = Command::new(Peer::Haproxy.find()?);
         command.arg("-db").arg("-f");
-        command.arg(self.scratch.path().join("config"));
+        command.arg(self.scratch.path().join("config")).args(more);
         let mut running = Running::start("haproxy", &mut command, &self.scratch)?;
         running.listens(self.port)?;
         // These have their names later than that.

@@ -1,10 +1,10 @@
 //! A real HAProxy in front of small web servers: its runtime API, the gate over it, and what becomes of sessions.
 
-mod balancer;
+pub mod balancer;
 mod gate;
 mod ledger;
 mod runtime;
-mod web;
+pub mod web;
 
 pub use gate::TESTS as GATE;
 pub use ledger::TESTS as LEDGER;

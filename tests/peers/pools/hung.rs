@@ -1,0 +1,89 @@
+//! A service that hangs: its port takes connections, and nobody answers.
+
+use libtest_mimic::Failed;
+
+use super::service::now;
+use super::stage::{Stage, Watch, attempts};
+use super::told::left;
+use super::visitors::Visitors;
+use crate::healing::{once, verified};
+use crate::process::until;
+
+pub fn run() -> Result<(), Failed> {
+    let stage = Stage::set()?;
+    let nodeward = stage.nodeward(&stage.config())?;
+    let (watch, visitors) = (
+        Watch::start(&stage.balancer),
+        Visitors::start(20..29, stage.balancer.port)?,
+    );
+    visitors.all_are_served()?;
+    let bound = visitors.bound_to("one");
+    assert!(!bound.is_empty(), "HAProxy gave it nobody");
+    let first = stage.invocation()?;
+
+    // SIGSTOP.
+    stage.signal("one", "19")?;
+    let hung = now();
+    stage.balancer.status("web-1", "MAINT")?;
+    let records = once(&stage.scratch, &nodeward, "the service to be healed", |r| {
+        r["to"] == "healed"
+    })?;
+    stage.is_back()?;
+    visitors.all_are_served()?;
+
+    // Restarted once, and out meanwhile.
+    let starts = stage.starts("one")?;
+    assert_ne!(stage.invocation()?, first);
+    assert_eq!((starts.len(), attempts(&stage.scratch)?.len()), (2, 1));
+    let rows = watch.rows();
+    let out: Vec<_> = rows.iter().filter(|row| row.is_out()).collect();
+    let (Some(from), Some(to)) = (out.first(), out.last()) else {
+        return Err("it was never out".into());
+    };
+    let restart = *starts.last().ok_or("no start")?;
+    assert!(
+        from.at < restart && restart < to.asked,
+        "{from:?} {restart} {to:?}"
+    );
+
+    // While HAProxy says so, nobody comes: by the service's own log.
+    let log = stage.log("one")?;
+    let late: Vec<_> = log
+        .iter()
+        .filter(|(at, what)| what == "/" && *at > from.at && *at < to.asked)
+        .collect();
+    assert!(late.is_empty(), "{late:?} between {from:?} and {to:?}");
+
+    // Who was bound to it was served by others meanwhile.
+    until("every visitor of it to have been elsewhere", || {
+        let visits = visitors.visits();
+        let moved = |who: &u8| {
+            visits.iter().any(|visit| {
+                visit.who == *who && visit.at > hung && visit.by.as_deref() != Some("one")
+            })
+        };
+        bound.iter().all(moved).then_some(())
+    })?;
+
+    // Nothing ended from the hang to the cut, so that HAProxy's counters say how many sessions it had.
+    let held = rows
+        .iter()
+        .rev()
+        .find(|row| row.is_in() && row.at < from.asked);
+    let held = held.ok_or("it was never in")?;
+    assert_eq!(to.open, 0, "{to:?}");
+    let (complete, sums) = left(&records)?;
+    assert!(complete, "{records:#?}");
+    assert_eq!(
+        (sums.active, sums.open),
+        (to.over() - held.over(), 0),
+        "{sums:?} {held:?} {to:?}"
+    );
+    assert_eq!(sums.active, sums.finished + sums.moved + sums.cut);
+    assert!(sums.cut >= 1, "{sums:?}");
+
+    stage.is_visited()?;
+    drop(visitors);
+    nodeward.terminate()?;
+    verified(&stage.scratch)
+}
