@@ -160,16 +160,15 @@ impl Lane {
                     ask.wants
                         .iter()
                         .filter(move |w| w.slot == at)
-                        .map(move |w| (ask.age, &w.want))
+                        .map(move |w| (ask.age, w.want.as_ref()))
                 })
             };
             let Some((_, first)) = wants().next() else {
                 parts.push(None);
                 continue;
             };
-            let fitting = |(age, want): (Duration, &Box<dyn AnyWant>)| latest.fitting(age, &**want);
             if let Some(part) = wants()
-                .map(fitting)
+                .map(|(age, want)| latest.fitting(age, want))
                 .collect::<Option<Vec<_>>>()
                 .and_then(|mut all| all.pop())
             {
@@ -178,7 +177,7 @@ impl Lane {
             }
             let mut want = first.boxed();
             for (_, more) in wants().skip(1) {
-                want.merge(more.as_ref());
+                want.merge(more);
             }
             let part = slot.read(&mut pass, want.as_ref(), &self.counters);
             *latest.lock() = Some(Taken {
