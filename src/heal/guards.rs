@@ -1,5 +1,6 @@
 //! Reasons not to act now. All of them are evaluated each time and recorded with their values; pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -153,6 +154,8 @@ pub struct Leaving {
     pub view: Result<View, Unseen>,
     /// How long leaving may take.
     pub within: Duration,
+    /// Gates at which somebody else has the node out already.
+    pub foreign: BTreeSet<String>,
 }
 
 /// Why something could not be looked at.

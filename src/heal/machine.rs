@@ -4,6 +4,7 @@
 //! one transaction, and carries out the effects after that; then a crash at any point loses nothing and repeats nothing. Live running, observe
 //! mode, `plan`, `rehearse` and the property tests all drive this same function. The states are drawn in [`super`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -123,6 +124,8 @@ pub enum Holding {
         pool: String,
         /// Why, for people.
         why: String,
+        /// Gates at which somebody else had the node out before.
+        foreign: BTreeSet<String>,
     },
     /// What it is for is on probation, or not any more.
     Ease {

@@ -39,11 +39,12 @@ impl Pools for gate::Pools {
             let Some((min_healthy, within)) = pools.leaving(&pool) else {
                 return Err(Unseen(none(&pool)));
             };
-            let view = pools.view(&pool).await.map_err(Unseen);
+            let (view, foreign) = tokio::join!(pools.view(&pool), pools.foreign(&pool));
             Ok(Leaving {
                 min_healthy,
-                view,
+                view: view.map_err(Unseen),
                 within,
+                foreign,
             })
         })
     }

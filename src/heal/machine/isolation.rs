@@ -19,15 +19,16 @@ impl Stepping<'_> {
             self.next_rung(json!({"why": format!("a person had the node rejoin {pool}")}));
             return;
         }
-        let within = match &look.pool {
-            Some(Ok(leaving)) => leaving.within,
-            _ => std::time::Duration::ZERO,
+        let (within, foreign) = match &look.pool {
+            Some(Ok(leaving)) => (leaving.within, leaving.foreign.clone()),
+            _ => Default::default(),
         };
         if !self.incident.held().any(|held| held == pool) {
             let why = format!("{} heals {}", self.incident.playbook, self.incident.target);
             self.hold(Holding::Place {
                 pool: pool.clone(),
                 why,
+                foreign,
             });
         }
         let state = State::Isolating {
@@ -107,9 +108,9 @@ impl Stepping<'_> {
     fn hold(&mut self, holding: Holding) {
         let owner = self.owner().to_string();
         let data = match &holding {
-            Holding::Place { pool, why } => {
+            Holding::Place { pool, why, foreign } => {
                 self.incident.pools.insert(pool.clone(), Left::Held);
-                json!({"did": "place", "pool": pool, "owner": owner, "why": why})
+                json!({"did": "place", "pool": pool, "owner": owner, "why": why, "foreign": foreign})
             }
             Holding::Ease { pool, easing } => {
                 json!({"did": "ease", "pool": pool, "owner": owner, "easing": easing})

@@ -1,6 +1,6 @@
 //! A world that is assumed and not looked at, with a clock that is set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -149,6 +149,7 @@ impl Hands for Assumed {
                     min_healthy: None,
                     view: Err(Unseen("assumed".into())),
                     within: Duration::ZERO,
+                    foreign: BTreeSet::new(),
                 })
             }),
             witness: Ok(None),

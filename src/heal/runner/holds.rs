@@ -22,13 +22,13 @@ impl Book {
             let owner = Owner::Incident(incident.id.clone());
             let holds = self.holds.change();
             match holding {
-                Holding::Place { pool, why } => {
+                Holding::Place { pool, why, foreign } => {
                     let hold = Hold {
                         why,
                         since: now.wall,
                         easing: false,
                     };
-                    holds.place(&pool, owner, hold, BTreeSet::new());
+                    holds.place(&pool, owner, hold, foreign);
                 }
                 Holding::Ease { pool, easing } => drop(holds.ease(&pool, &owner, easing)),
                 Holding::Lift { pool } => drop(holds.lift(&pool, &owner)),

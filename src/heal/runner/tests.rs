@@ -96,6 +96,7 @@ fn seen(action: &str) -> Look {
             min_healthy: None,
             view: Ok(View::default()),
             within: Duration::from_secs(1),
+            foreign: BTreeSet::new(),
         })),
         witness: Ok(Some(json!(1))),
         action: Ok(Rendered {

@@ -1,5 +1,7 @@
 //! The way out of a pool and back, beside an attempt and in its place.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::gate::View;
 use crate::heal::guards::Leaving;
@@ -17,6 +19,7 @@ fn look(healthy_others: u32) -> Look {
             min_healthy: Some(2),
             view: Ok(view),
             within: 20 * SECOND,
+            foreign: BTreeSet::from(["one".to_owned()]),
         })),
         ..fine()
     }
@@ -41,6 +44,7 @@ fn place() -> Holding {
     Holding::Place {
         pool: "web".into(),
         why: "p heals unit:web.service".into(),
+        foreign: BTreeSet::from(["one".to_owned()]),
     }
 }
 
@@ -135,6 +139,7 @@ fn too_few_others_and_an_unknown_number_refuse_and_people_are_told_in_the_end() 
             min_healthy: Some(2),
             view,
             within: SECOND,
+            foreign: BTreeSet::new(),
         }));
         let step = case.at(0, case.look_with(seen));
         assert_eq!(case.state(), "waiting");

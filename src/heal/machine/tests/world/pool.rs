@@ -19,7 +19,7 @@ impl World {
         let was = &self.incidents[at];
         for holding in &step.holds {
             match holding {
-                Holding::Place { pool, why } => {
+                Holding::Place { pool, why, foreign } => {
                     assert!(
                         self.healthy.is_some_and(|healthy| healthy >= NEED),
                         "no isolation with {:?} others",
@@ -35,7 +35,7 @@ impl World {
                         since: self.now.wall,
                         easing: false,
                     };
-                    let foreign = BTreeSet::new();
+                    let foreign = foreign.clone();
                     self.holds.place(pool, owner.clone(), hold, foreign);
                 }
                 Holding::Ease { pool, easing } => {
@@ -95,6 +95,7 @@ impl World {
             min_healthy: Some(NEED),
             view: view.ok_or_else(|| Unseen("refused".into())),
             within: Duration::from_secs(20),
+            foreign: BTreeSet::new(),
         }
     }
 }
