@@ -1,11 +1,13 @@
-//! A service that hangs: its port takes connections, and nobody answers.
+//! A service that hangs: its port takes connections, and nobody answers. And one that is ill, and still has work to end.
 
 use libtest_mimic::Failed;
+use serde_json::json;
 
 use super::service::now;
 use super::stage::{Stage, Watch, attempts};
 use super::told::left;
 use super::visitors::Visitors;
+use crate::haproxy::web::Visitor;
 use crate::healing::{once, verified};
 use crate::process::until;
 
@@ -84,6 +86,44 @@ pub fn run() -> Result<(), Failed> {
 
     stage.is_visited()?;
     drop(visitors);
+    nodeward.terminate()?;
+    verified(&stage.scratch)
+}
+
+/// A download that has begun is ended before the service is restarted.
+pub fn downloading() -> Result<(), Failed> {
+    let stage = Stage::set()?;
+    let mut config = stage.config();
+    config["pools"]["web"]["drain"] = json!("30s");
+    config["pools"]["web"]["cut_after"] = json!("40s");
+    let nodeward = stage.nodeward(&config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut visitor = runtime.block_on(async {
+        let mut visitor = Visitor::new(30, stage.balancer.port).await?;
+        visitor.cookie = Some("web-1".into());
+        visitor.waits("/download").await?;
+        Ok::<_, Failed>(visitor)
+    })?;
+    stage.has("one", "ill", "until it is restarted")?;
+    let body = runtime.block_on(visitor.gets())?;
+    assert_eq!(body, "one".repeat(20));
+    let records = once(&stage.scratch, &nodeward, "the service to be healed", |r| {
+        r["to"] == "healed"
+    })?;
+    let log = stage.log("one")?;
+    let whole = log.iter().find(|(_, what)| what == "/download was whole");
+    let starts = stage.starts("one")?;
+    let [_, restart] = starts.as_slice() else {
+        return Err(format!("not restarted once: {starts:?}").into());
+    };
+    assert!(whole.is_some_and(|(at, _)| at <= restart), "{log:?}");
+    let (complete, sums) = left(&records)?;
+    assert!(complete && sums.cut == 0 && sums.open == 0, "{sums:?}");
+    assert_eq!(sums.active, sums.finished + sums.moved);
+    assert!(sums.active >= 1, "{sums:?}");
+    stage.is_back()?;
     nodeward.terminate()?;
     verified(&stage.scratch)
 }

@@ -47,6 +47,11 @@ pub const TESTS: &[PeerTest] = &[
         run: hung::run,
     },
     PeerTest {
+        name: "pools::a_download_ends_before_its_service_is_restarted",
+        needs: NEEDS,
+        run: hung::downloading,
+    },
+    PeerTest {
         name: "pools::nobody_leaves_a_pool_that_would_be_too_small",
         needs: NEEDS,
         run: refused::run,
