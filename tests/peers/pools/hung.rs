@@ -13,7 +13,10 @@ use crate::process::until;
 
 pub fn run() -> Result<(), Failed> {
     let stage = Stage::set()?;
-    let nodeward = stage.nodeward(&stage.config())?;
+    let mut config = stage.config();
+    // A look at what hangs takes its time, so that what comes before the restart can be told from what comes of it.
+    config["playbooks"]["web-ill"]["confirm"] = json!([{"check": "web"}]);
+    let nodeward = stage.nodeward(&config)?;
     let (watch, visitors) = (
         Watch::start(&stage.balancer),
         Visitors::start(20..29, stage.balancer.port)?,
@@ -74,6 +77,9 @@ pub fn run() -> Result<(), Failed> {
         .find(|row| row.is_in() && row.at < from.asked);
     let held = held.ok_or("it was never in")?;
     assert_eq!(to.open, 0, "{to:?}");
+    let stopped = stage.stopped()?;
+    let cut = out.iter().any(|row| row.open == 0 && row.at < stopped);
+    assert!(cut, "sessions were left at {stopped}: {out:?}");
     let (complete, sums) = left(&records)?;
     assert!(complete, "{records:#?}");
     assert_eq!(

@@ -176,17 +176,25 @@ impl Stage {
 
     /// What systemd calls the run of the first service that there is now.
     pub fn invocation(&self) -> Result<String, Failed> {
+        self.property("InvocationID", "ay 16 ")
+    }
+
+    /// When systemd began to stop the run before that.
+    pub fn stopped(&self) -> Result<u64, Failed> {
+        let micros: u64 = self.property("ActiveExitTimestamp", "t ")?.parse()?;
+        Ok(micros / 1000)
+    }
+
+    fn property(&self, name: &str, kind: &str) -> Result<String, Failed> {
         let out = Command::new("busctl")
             .arg(format!("--address={}", self.booted.bus))
             .args(["get-property", "org.freedesktop.systemd1"])
             .arg("/org/freedesktop/systemd1/unit/nodeward_2dt_2done_2eservice")
-            .args(["org.freedesktop.systemd1.Unit", "InvocationID"])
+            .args(["org.freedesktop.systemd1.Unit", name])
             .output()?;
-        let said = String::from_utf8_lossy(&out.stdout).into_owned();
-        match out.status.success() && said.starts_with("ay 16 ") {
-            true => Ok(said),
-            false => Err(format!("InvocationID: {said}").into()),
-        }
+        let said = String::from_utf8_lossy(&out.stdout);
+        let value = said.trim().strip_prefix(kind).map(str::to_owned);
+        value.ok_or_else(|| format!("{name}: {said}").into())
     }
 
     /// The first service takes all of its share, and nothing of nodeward's is left at HAProxy.
