@@ -14,7 +14,7 @@ use super::plan::Planned;
 use super::pool::{self, Effect, Pool, Rules, Wish};
 use super::pools::{Counts, GateStanding, Sight};
 use super::teller::{self, Known, Order, Report, wanted};
-use super::{Event, Gate, Heard, Say, Tally, Traffic, View, WORD, Wanted};
+use super::{Event, Gate, Heard, Say, Sees, Tally, Traffic, View, WORD, Wanted, Words};
 use crate::model::moment::Timestamp;
 use crate::telemetry::fault::fault;
 
@@ -231,15 +231,24 @@ impl Drive {
     fn order(&mut self) {
         let say = self.pool.say(Instant::now(), &self.rules);
         let insists = self.pool.insists();
-        let known: Vec<_> = self.gates.iter().map(|told| told.known).collect();
+        for (told, gate) in self.gates.iter_mut().zip(&self.planned.gates) {
+            told.known.occupied = gate.sees().is_some_and(Sees::left_to_others);
+        }
         // Those that see look first whose the maintenance is that they find: it could be the word of another of our gates.
         let looked = self.gates.iter().all(|told| {
             let order = told.orders.borrow();
             let said = order.wanted.as_ref().map(|wanted| wanted.say);
             !told.known.sees || told.known.foreign || (said == Some(say) && told.last.is_some())
         });
-        for told in &mut self.gates {
-            let waits = !told.known.sees && !looked && say != Say::In(100);
+        // The blind ones first: those that see have to know what they say.
+        let mut places: Vec<_> = (0..self.gates.len()).collect();
+        places.sort_by_key(|at| self.gates.get(*at).is_some_and(|told| told.known.sees));
+        for at in places {
+            let known: Vec<_> = self.gates.iter().map(|told| told.known).collect();
+            let Some(told) = self.gates.get_mut(at) else {
+                continue;
+            };
+            let waits = !told.known.sees && !looked && matches!(say, Say::Drain | Say::Out);
             let before = told.orders.borrow().clone();
             if waits && before.wanted.is_some() {
                 continue;
@@ -256,11 +265,23 @@ impl Drive {
                 told.from = self.number;
                 told.last = None;
             }
+            let says = wanted.as_ref().map(|wanted| Words::of(wanted.say));
             told.orders.send_replace(Order {
                 number: self.number,
                 wanted,
                 insists,
             });
+            let blind = !told.known.sees;
+            if let (true, Some(says)) = (blind, says) {
+                self.beside(|before| before.and(says));
+            }
+        }
+    }
+
+    /// Changes what those that see know of the words of those that do not.
+    fn beside(&mut self, change: impl Fn(Words) -> Words) {
+        for told in self.gates.iter_mut().filter(|told| told.known.sees) {
+            told.known.beside = change(told.known.beside);
         }
     }
 
@@ -284,11 +305,18 @@ impl Drive {
             told.trouble = trouble.cloned();
         }
         // Late or not, it was said.
-        told.known.told |= report.takes && report.told != Ok(Heard::Foreign);
-        told.known.ours |= report.takes && report.told == Ok(Heard::Yes);
+        let takes = !matches!(report.say, Say::In(_));
+        told.known.told |= takes && report.told != Ok(Heard::Foreign);
+        told.known.ours |= takes && report.told == Ok(Heard::Yes);
         if report.number < told.from {
             return;
         }
+        let heard = report.told == Ok(Heard::Yes);
+        if heard && told.known.sees && !takes {
+            // It was found free after the last of them: what comes now is another's.
+            told.known.beside = Words::default();
+        }
+        let replaced = heard && takes && !told.known.sees;
         match &report.told {
             Ok(Heard::Foreign) if !told.known.foreign => {
                 told.known.foreign = true;
@@ -302,6 +330,10 @@ impl Drive {
             _ => {}
         }
         told.last = Some(report.told);
+        if replaced {
+            // Whoever asks had this one in place of the one before.
+            self.beside(|_| Words::of(report.say));
+        }
     }
 
     fn next_look(&self, now: Instant) -> Option<Instant> {

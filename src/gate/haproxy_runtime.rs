@@ -96,10 +96,12 @@ impl Gate for Balancer {
     async fn tell(&self, wanted: &Wanted, deadline: Instant) -> Result<Heard, String> {
         self.memory().wants(wanted);
         let (_, ours) = self.look(deadline).await.map_err(|e| e.to_string())?;
+        self.memory().saw(&ours);
         let steps = self.memory().steps(&ours, wanted);
         let Some(steps) = steps else {
             return Ok(Heard::Foreign);
         };
+        let settles = Memory::is_to_settle(&steps, wanted);
         for step in steps {
             // Before it is sent: nobody knows what became of a word whose answer is lost.
             self.memory().sends(step, &ours);
@@ -107,7 +109,10 @@ impl Gate for Balancer {
             self.memory().sent(step);
         }
         self.memory().told(&ours, wanted);
-        Ok(Heard::Yes)
+        Ok(match settles {
+            true => Heard::NotYet,
+            false => Heard::Yes,
+        })
     }
 
     fn sees(&self) -> Option<&dyn Sees> {
@@ -117,6 +122,10 @@ impl Gate for Balancer {
 
 #[async_trait]
 impl Sees for Balancer {
+    fn left_to_others(&self) -> bool {
+        self.memory().left_to_others()
+    }
+
     async fn view(&self, deadline: Instant) -> Result<View, String> {
         let (servers, ours) = self.look(deadline).await.map_err(|e| e.to_string())?;
         let sessions = servers.iter().map(|one| one.sessions).sum::<u64>();
@@ -124,7 +133,11 @@ impl Sees for Balancer {
             1..=CLIENTS => self.clients(deadline).await,
             _ => Vec::new(),
         };
-        let foreign = self.memory().is_foreign(&ours);
+        let foreign = {
+            let mut memory = self.memory();
+            memory.saw(&ours);
+            memory.is_foreign(&ours)
+        };
         Ok(View {
             clients,
             foreign,

@@ -94,8 +94,39 @@ pub struct Wanted {
     /// nodeward itself had the node out before, in this process or the one before: what it placed there may be lifted, and is no other's.
     /// Without this, `In` takes back nothing. A gate that knows better, for one load balancer of several, goes by what it knows.
     pub lifts: bool,
+    /// What other gates of the pool may have told the same server: what is found there is nodeward's.
+    pub beside: Words,
     /// Why, for whoever looks at the load balancer: one short line of printable ASCII.
     pub why: String,
+}
+
+/// Words that take a server out of its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Words {
+    /// [`Say::Drain`].
+    pub drain: bool,
+    /// [`Say::Out`].
+    pub maint: bool,
+}
+
+impl Words {
+    /// The word that says this; none for [`Say::In`].
+    #[must_use]
+    pub fn of(say: Say) -> Self {
+        Self {
+            drain: say == Say::Drain,
+            maint: say == Say::Out,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            drain: self.drain || other.drain,
+            maint: self.maint || other.maint,
+        }
+    }
 }
 
 /// How telling went.
@@ -148,6 +179,11 @@ pub trait Asked: Send + Sync {
 /// A gate through which the pool can be seen.
 #[async_trait]
 pub trait Sees: Send + Sync {
+    /// Whether somebody else had this node out of it when it was looked at last: another gate's word would take the place of theirs.
+    fn left_to_others(&self) -> bool {
+        false
+    }
+
     /// Looks at the pool now.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Gate, Heard, Say, WORD, Wanted};
+use super::{Gate, Heard, Say, WORD, Wanted, Words};
 use crate::net::backoff::Backoff;
 use crate::telemetry::fault::fault;
 
@@ -33,6 +33,10 @@ pub(super) struct Known {
     pub(super) ours: bool,
     /// It was told such a word, whatever came of it.
     pub(super) told: bool,
+    /// Somebody else had the node out there when it was looked at last.
+    pub(super) occupied: bool,
+    /// What blind gates of the pool may have told the server of this one, and nobody has taken back yet.
+    pub(super) beside: Words,
 }
 
 /// What a gate is told of what the pool wants; none: it is left alone.
@@ -40,16 +44,17 @@ pub(super) fn wanted(say: Say, why: &str, gate: Known, all: &[Known]) -> Option<
     if gate.foreign {
         return None;
     }
-    // One that sees knows whose the maintenance is. Another could lift that of an operator by a word to the same load balancer, be it
-    // by `drain`, which takes the place of maintenance.
+    // One that sees knows whose the maintenance is, and the weight. Another could lift that of an operator by a word to the same load
+    // balancer, be it by `drain`, which takes the place of maintenance.
     let others = |known: fn(&Known) -> bool| !gate.sees && all.iter().any(known);
     let say = match say {
-        Say::Drain | Say::Out if others(|other| other.foreign) => Say::In(100),
+        Say::Drain | Say::Out if others(|other| other.foreign || other.occupied) => Say::In(100),
+        Say::In(_) if others(|other| other.sees) => Say::In(100),
         say => say,
     };
     let lifts = match say {
         Say::In(_) => {
-            (gate.told || gate.ours)
+            (gate.told || gate.ours || gate.beside != Words::default())
                 && !others(|other| other.sees)
                 && !others(|other| other.foreign)
         }
@@ -58,6 +63,7 @@ pub(super) fn wanted(say: Say, why: &str, gate: Known, all: &[Known]) -> Option<
     Some(Wanted {
         say,
         lifts,
+        beside: gate.beside,
         why: why.to_owned(),
     })
 }
@@ -79,8 +85,7 @@ pub(super) struct Report {
     /// The place of the gate in its pool.
     pub(super) gate: usize,
     pub(super) number: u64,
-    /// The word takes traffic away.
-    pub(super) takes: bool,
+    pub(super) say: Say,
     pub(super) told: Result<Heard, String>,
 }
 
@@ -111,7 +116,7 @@ pub(super) async fn tell(
                 let report = Report {
                     gate: at,
                     number,
-                    takes: !matches!(wanted.say, Say::In(_)),
+                    say: wanted.say,
                     told,
                 };
                 if reports.send(report).await.is_err() {
@@ -167,12 +172,16 @@ mod tests {
     use super::*;
 
     fn any_known() -> impl Strategy<Value = Known> {
-        proptest::array::uniform4(any::<bool>()).prop_map(|[sees, foreign, ours, told]| Known {
-            sees,
-            foreign,
-            ours,
-            told,
-        })
+        proptest::array::uniform5(any::<bool>()).prop_map(
+            |[sees, foreign, ours, told, occupied]| Known {
+                sees,
+                foreign,
+                ours,
+                told,
+                occupied,
+                beside: Words::default(),
+            },
+        )
     }
 
     fn any_say() -> impl Strategy<Value = Say> {
@@ -191,6 +200,10 @@ mod tests {
         ) {
             for gate in &gates {
                 let wanted = wanted(say, "x", *gate, &gates);
+                let others = gates.iter().any(|other| other.foreign || other.occupied);
+                if let (Some(wanted), false, true) = (&wanted, gate.sees, others) {
+                    prop_assert!(matches!(wanted.say, Say::In(_)), "it takes the place of another's");
+                }
                 prop_assert_eq!(wanted.is_none(), gate.foreign);
                 if wanted.is_some_and(|wanted| wanted.lifts) {
                     prop_assert!(gate.ours || gate.told, "it never had a word of ours");

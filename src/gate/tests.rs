@@ -25,6 +25,10 @@ pub(super) struct State {
     pub(super) hangs: bool,
     pub(super) view: View,
     pub(super) cut: u64,
+    /// What others may have told, as it was said the last time.
+    pub(super) beside: Words,
+    /// It says that somebody else had the node out when it looked last.
+    pub(super) occupied: bool,
 }
 
 impl Fake {
@@ -57,6 +61,7 @@ impl Gate for Fake {
         }
         self.with(|state| {
             let word = (wanted.say, wanted.lifts);
+            state.beside = wanted.beside;
             if state.told.last() != Some(&word) {
                 state.told.push(word);
             }
@@ -72,6 +77,10 @@ impl Gate for Fake {
 
 #[async_trait]
 impl Sees for Fake {
+    fn left_to_others(&self) -> bool {
+        self.with(|state| state.occupied)
+    }
+
     async fn view(&self, _: Instant) -> Result<View, String> {
         Ok(self.with(|state| state.view.clone()))
     }

@@ -81,6 +81,8 @@ const TESTS: &[&[PeerTest]] = &[
     haproxy::GATE,
     haproxy::LEDGER,
     pools::TESTS,
+    haproxy::AGENT,
+    haproxy::BOTH,
 ];
 
 fn main() -> ExitCode {

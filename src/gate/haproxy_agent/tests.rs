@@ -1,7 +1,7 @@
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::gate::Say;
+use crate::gate::{Say, Words};
 use crate::net::accept;
 use crate::net::bind::Bound;
 use crate::net::stream::Peer;
@@ -192,6 +192,7 @@ async fn who_may_not_ask_is_closed_without_a_word_and_counted() {
     let wanted = Wanted {
         say: Say::Out,
         lifts: false,
+        beside: Words::default(),
         why: String::new(),
     };
     let told = gate.tell(&wanted, Instant::now()).await;

@@ -1,6 +1,6 @@
 //! Whose a server's maintenance is, and what has to be sent for it to be as wanted. It talks to nobody.
 
-use crate::gate::{Say, Wanted};
+use crate::gate::{Say, Wanted, Words};
 use crate::peer::haproxy::{Server, State, Weight};
 
 /// One thing to send.
@@ -23,6 +23,10 @@ pub(super) struct Memory {
     weight: Option<u64>,
     /// This process was to place something before it was to lift anything: what it finds is not of the process before.
     began: bool,
+    /// What other gates of the pool may have told this server.
+    beside: Words,
+    /// Whether somebody else had the server out at the last look before that; none: nobody looked.
+    others: Option<bool>,
     /// This process has placed something, or taken over what the one before placed.
     knows: bool,
 }
@@ -32,8 +36,23 @@ impl Memory {
     pub(super) fn holds(&self, server: &Server) -> bool {
         let admin = server.admin;
         let sent = (admin.is_maint() && self.maint) || (admin.is_drain() && self.drain);
+        // What somebody else had placed before another gate spoke is theirs, though that gate's word may have taken its place.
+        let beside = self.others == Some(false)
+            && ((admin.is_maint() && self.beside.maint) || (admin.is_drain() && self.beside.drain));
         // A HAProxy that was loaded anew with `disabled` in its config is somebody's will.
-        sent && admin.is_disabled() == self.disabled
+        (sent || beside) && admin.is_disabled() == self.disabled
+    }
+
+    /// The server was looked at.
+    pub(super) fn saw(&mut self, server: &Server) {
+        if self.beside == Words::default() {
+            self.others = Some(self.is_foreign(server));
+        }
+    }
+
+    /// Whether somebody else had the server out at the last look before another gate spoke.
+    pub(super) fn left_to_others(&self) -> bool {
+        self.others == Some(true)
     }
 
     /// Whether somebody else has it out, as far as this process knows.
@@ -45,13 +64,14 @@ impl Memory {
     /// This is wanted now.
     pub(super) fn wants(&mut self, wanted: &Wanted) {
         self.began |= !wanted.lifts && !matches!(wanted.say, Say::In(_));
+        self.beside = wanted.beside;
     }
 
     /// What has to be sent, in order; none if somebody else has the server out.
     pub(super) fn steps(&self, server: &Server, wanted: &Wanted) -> Option<Vec<Step>> {
         let admin = server.admin;
         let set = admin.is_maint() || admin.is_drain();
-        let inherited = !self.knows && !self.began && wanted.lifts && !admin.is_disabled();
+        let inherited = self.is_first() && wanted.lifts && !admin.is_disabled();
         if set && !self.holds(server) && !inherited {
             return match wanted.say {
                 // It asks for nothing.
@@ -79,14 +99,19 @@ impl Memory {
         Some(steps)
     }
 
+    /// Whether what is found may be of the process before, its weight too.
+    fn is_first(&self) -> bool {
+        !self.knows && !self.began
+    }
+
     /// The weight that is this share, and how it is written; none if the weight is not ours to set.
     fn share(&self, server: &Server, percent: u8) -> Option<(Step, u64)> {
-        let found = match (self.weight, self.knows) {
+        let found = match (self.weight, self.is_first()) {
             (Some(found), _) => found,
             // All that can be known of it.
-            (None, false) => server.initial_weight,
-            (None, true) if percent < 100 => server.weight,
-            (None, true) => return None,
+            (None, true) => server.initial_weight,
+            (None, false) if percent < 100 => server.weight,
+            (None, false) => return None,
         };
         let percent = percent.min(100);
         let weight = found * u64::from(percent) / 100;
@@ -108,9 +133,9 @@ impl Memory {
             Step::State(State::Maint) => self.maint = true,
             Step::State(State::Ready) => {}
             Step::Weight(_) => {
-                let found = match self.knows {
-                    true => server.weight,
-                    false => server.initial_weight,
+                let found = match self.is_first() {
+                    true => server.initial_weight,
+                    false => server.weight,
                 };
                 self.weight.get_or_insert(found);
             }
@@ -130,17 +155,22 @@ impl Memory {
     /// All is as wanted; so was `server` before.
     pub(super) fn told(&mut self, server: &Server, wanted: &Wanted) {
         match wanted.say {
-            // What the process before placed is this one's now.
-            Say::Drain | Say::Out if !self.knows => {
+            // What the process before or another gate placed is this one's now.
+            Say::Drain | Say::Out => {
                 self.drain = wanted.say == Say::Drain;
                 self.maint = wanted.say == Say::Out;
                 self.disabled = server.admin.is_disabled();
             }
-            Say::Drain | Say::Out => {}
             Say::In(_) if !wanted.lifts => return,
             Say::In(100) => self.weight = None,
             Say::In(_) => {}
         }
         self.knows = true;
+        self.others = Some(false);
+    }
+
+    /// Whether it has to be looked at once more: another gate's last word may have been on its way while this one lifted.
+    pub(super) fn is_to_settle(steps: &[Step], wanted: &Wanted) -> bool {
+        wanted.beside != Words::default() && steps.contains(&Step::State(State::Ready))
     }
 }

@@ -1,6 +1,6 @@
 use super::memory::{Memory, Step};
 use super::*;
-use crate::gate::{Kind as _, Say};
+use crate::gate::{Kind as _, Say, Words};
 use crate::peer::haproxy::{Admin, State, Weight};
 
 const MAINT: u32 = 1;
@@ -25,6 +25,7 @@ fn server(name: &str) -> Server {
 struct World {
     server: Server,
     memory: Memory,
+    beside: Words,
 }
 
 impl World {
@@ -32,6 +33,7 @@ impl World {
         Self {
             server: server("a"),
             memory: Memory::default(),
+            beside: Words::default(),
         }
     }
 
@@ -65,13 +67,11 @@ impl World {
 
     /// What is heard of it; the first answers are lost, as often as said.
     fn tell_losing(&mut self, say: Say, lifts: bool, lost: usize) -> Heard {
-        let wanted = Wanted {
-            say,
-            lifts,
-            why: String::new(),
-        };
+        let wanted = self.wanted(say, lifts);
+        self.memory.wants(&wanted);
         for left in (0..=lost).rev() {
             let found = self.server.clone();
+            self.memory.saw(&found);
             let Some(steps) = self.memory.steps(&found, &wanted) else {
                 return Heard::Foreign;
             };
@@ -92,12 +92,33 @@ impl World {
         Heard::Yes
     }
 
+    fn wanted(&self, say: Say, lifts: bool) -> Wanted {
+        Wanted {
+            say,
+            lifts,
+            beside: self.beside,
+            why: String::new(),
+        }
+    }
+
     fn tell(&mut self, say: Say, lifts: bool) -> Heard {
         self.tell_losing(say, lifts, 0)
     }
 
     fn mask(&self) -> u32 {
         self.server.admin.0
+    }
+
+    /// The gate fails while another of the pool has the same HAProxy know this.
+    fn fails(&mut self, say: Say, lifts: bool) {
+        self.beside = self.beside.and(Words::of(say));
+        let wanted = self.wanted(say, lifts);
+        self.memory.wants(&wanted);
+        match say {
+            Say::Drain => self.set(State::Drain),
+            Say::Out => self.set(State::Maint),
+            Say::In(_) => {}
+        }
     }
 
     /// nodeward starts anew; HAProxy stays.
@@ -127,14 +148,9 @@ fn what_an_operator_placed_is_left() {
             for lifts in [false, true] {
                 let mut world = World::with(mask);
                 // It has done its part here before; the rest is another's.
-                world.memory.told(
-                    &server("a"),
-                    &Wanted {
-                        say: Say::In(100),
-                        lifts: true,
-                        why: String::new(),
-                    },
-                );
+                world
+                    .memory
+                    .told(&server("a"), &World::new().wanted(Say::In(100), true));
                 let asks = lifts || !matches!(say, Say::In(_));
                 let heard = if asks { Heard::Foreign } else { Heard::Yes };
                 assert_eq!(world.tell(say, lifts), heard, "{mask} {say:?} {lifts}");
@@ -225,6 +241,65 @@ fn what_the_process_before_placed_is_taken_over() {
 }
 
 #[test]
+fn what_another_gate_of_the_pool_told_the_same_haproxy_is_nodewards() {
+    for before in [vec![], vec![Say::Drain], vec![Say::Drain, Say::Out]] {
+        for lost in [0, 1] {
+            let mut world = World::new();
+            world.server.weight = 70;
+            world.memory.saw(&world.server.clone());
+            for say in &before {
+                world.tell(*say, before.len() > 1);
+            }
+            world.fails(Say::Drain, !before.is_empty());
+            world.fails(Say::Out, !before.is_empty());
+            assert!(!world.memory.is_foreign(&world.server), "{before:?}");
+            if lost > 0 {
+                assert_eq!(world.tell_losing(Say::Out, false, lost), Heard::Yes);
+            }
+            assert_eq!(world.mask(), MAINT);
+            assert_eq!(world.tell_losing(Say::In(100), true, lost), Heard::Yes);
+            assert_eq!((world.mask(), world.server.weight), (0, 70));
+            // Its last word was on its way meanwhile, and this is found before all is well.
+            world.set(State::Maint);
+            assert_eq!(world.tell(Say::In(100), true), Heard::Yes);
+            assert_eq!(world.mask(), 0);
+            // After that, it is an operator's.
+            world.beside = Words::default();
+            world.set(State::Maint);
+            assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+            assert_eq!(world.tell(Say::Drain, false), Heard::Foreign);
+            assert_eq!(world.mask(), MAINT);
+        }
+    }
+}
+
+#[test]
+fn what_an_operator_placed_before_another_gate_spoke_is_theirs() {
+    for mask in [MAINT, DRAIN, MAINT | DISABLED] {
+        for say in [Say::Drain, Say::Out] {
+            let mut world = World::with(mask);
+            world.memory.saw(&world.server.clone());
+            assert!(world.memory.left_to_others());
+            world.beside = Words::of(Say::Drain).and(Words::of(Say::Out));
+            assert_eq!(world.tell(say, false), Heard::Foreign);
+            assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+            assert_eq!(world.mask(), mask);
+        }
+    }
+    // Nobody ever looked: nothing is taken for ours.
+    let mut world = World::new();
+    world.fails(Say::Drain, false);
+    assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+    // A word that no gate of ours said.
+    let mut world = World::new();
+    world.memory.saw(&world.server.clone());
+    world.fails(Say::Drain, false);
+    world.set(State::Maint);
+    assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+    assert_eq!(world.mask(), MAINT);
+}
+
+#[test]
 fn a_share_is_one_of_the_weight_that_was_found() {
     let mut world = World::new();
     world.server.weight = 50;
@@ -248,11 +323,7 @@ fn a_share_is_one_of_the_weight_that_was_found() {
 fn the_weight_comes_before_the_traffic() {
     let mut world = World::new();
     world.tell(Say::Out, false);
-    let wanted = Wanted {
-        say: Say::In(10),
-        lifts: true,
-        why: String::new(),
-    };
+    let wanted = world.wanted(Say::In(10), true);
     let steps = world.memory.steps(&world.server, &wanted).unwrap();
     let expected = [Step::Weight(Weight::Percent(10)), Step::State(State::Ready)];
     assert_eq!(steps, expected);

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::super::tests::{Fake, plan};
-use super::super::{Heard, Say};
+use super::super::{Heard, Say, Words};
 use super::*;
 use crate::dialect::Told;
 use crate::dialect::prometheus::{Format, Out};
@@ -195,6 +195,56 @@ async fn where_one_gate_sees_the_blind_ones_follow_it_and_never_lift() {
     let lifts = |told: Vec<(Say, bool)>| told.contains(&(Say::In(100), true));
     assert!(lifts(sees.told()) && !lifts(blind.told()));
     assert_eq!(blind.told().last(), Some(&(Say::In(100), false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_sees_knows_what_the_blind_ones_said_while_it_failed() {
+    let (sees, blind) = (Fake::new("sees", true), Fake::new("blind", false));
+    let pools = pools(r#"{"drain": "5s"}"#, &[&sees, &blind]);
+    sees.with(|state| state.always = Some(Err("connection refused".into())));
+    let mut events = pools.events();
+    pools.hold(&held(Duration::ZERO));
+    while blind.told().last() != Some(&(Say::Out, true)) {
+        tokio::time::sleep(S / 10).await;
+    }
+    sees.with(|state| state.always = None);
+    assert!(pools.out("web").await.complete);
+    let maint = Words::of(Say::Out);
+    assert_eq!(sees.with(|state| state.beside), maint);
+    pools.hold(&lifted());
+    assert_eq!(event(&mut events).await, heard());
+    assert_eq!(sees.told().last(), Some(&(Say::In(100), true)));
+    assert_eq!(sees.with(|state| state.beside), maint);
+    // Once it has lifted, what comes is another's.
+    pools.hold(&Holds::default());
+    pools.hold(&held(Duration::ZERO));
+    tokio::time::sleep(S).await;
+    assert_eq!(sees.with(|state| state.beside), Words::of(Say::Drain));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blind_one_says_nothing_where_somebody_else_had_the_node_out_last() {
+    let (sees, blind) = (Fake::new("sees", true), Fake::new("blind", false));
+    sees.with(|state| {
+        state.occupied = true;
+        state.always = Some(Err("connection refused".into()));
+    });
+    let pools = pools(r#"{"drain": "5s"}"#, &[&sees, &blind]);
+    pools.hold(&held(Duration::ZERO));
+    assert!(!pools.out("web").await.complete);
+    assert!(
+        blind
+            .told()
+            .iter()
+            .all(|(say, lifts)| *say == Say::In(100) && !lifts)
+    );
+    // It was lifted meanwhile.
+    sees.with(|state| {
+        state.occupied = false;
+        state.always = None;
+    });
+    assert!(pools.out("web").await.complete);
+    assert_eq!(blind.told().last().map(|(say, _)| *say), Some(Say::Out));
 }
 
 #[tokio::test(start_paused = true)]

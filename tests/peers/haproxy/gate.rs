@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use nodeward::gate::haproxy_runtime::HaproxyRuntime;
-use nodeward::gate::{Gate, Heard, Kind as _, Say, View, Wanted, World};
+use nodeward::gate::{Gate, Heard, Kind as _, Say, View, Wanted, Words, World};
 
 use super::balancer::Balancer;
 use super::web::{Visitor, Web};
@@ -52,6 +52,7 @@ pub async fn tell(gate: &Arc<dyn Gate>, say: Say, lifts: bool) -> Result<Heard, 
     let wanted = Wanted {
         say,
         lifts,
+        beside: Words::default(),
         why: "a test".into(),
     };
     Ok(gate.tell(&wanted, soon()).await?)

@@ -1,11 +1,16 @@
 //! A real HAProxy in front of small web servers: its runtime API, the gate over it, and what becomes of sessions.
 
+mod agent;
 pub mod balancer;
+mod both;
+mod driven;
 mod gate;
 mod ledger;
 mod runtime;
 pub mod web;
 
+pub use agent::TESTS as AGENT;
+pub use both::TESTS as BOTH;
 pub use gate::TESTS as GATE;
 pub use ledger::TESTS as LEDGER;
 pub use runtime::TESTS as RUNTIME;
