@@ -120,6 +120,7 @@ impl House {
             Plan::new(&config.checks, &world).map_err(|wrong| settings.wrong_checks(&wrong))?;
         let reach = gate::World {
             resolver: resolver.clone(),
+            sampler: Some(Arc::clone(&sampler)),
         };
         let pools =
             gate::Plan::new(&config.pools, &reach).map_err(|wrong| settings.wrong_pools(&wrong))?;

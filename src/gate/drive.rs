@@ -17,6 +17,8 @@ use super::teller::{self, Known, Order, Report, wanted};
 use super::{Event, Gate, Heard, Say, Sees, Tally, Traffic, View, WORD, Wanted, Words};
 use crate::model::moment::Timestamp;
 use crate::telemetry::fault::fault;
+use crate::subject::Sampler;
+use crate::subject::service_sessions::{ServiceSessions, Want};
 
 /// How often sessions are counted while they are waited for.
 const DRAINING: Duration = Duration::from_millis(500);
@@ -24,6 +26,12 @@ const DRAINING: Duration = Duration::from_millis(500);
 const OUT: Duration = Duration::from_secs(2);
 /// How often a pool is looked at that nothing holds: the first who hears of a wrong setting should not be an incident.
 const STEADY: Duration = Duration::from_secs(10);
+
+/// How long nobody may have come to a pool without gates until its sessions count as over: so long a load balancer that probes may take
+/// to notice.
+const UNNOTICED: Duration = Duration::from_secs(30);
+/// How old a count of connections may be.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// What is wanted of a pool, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +53,10 @@ enum Looked {
         order: u64,
         view: Result<View, String>,
     },
+    Counted {
+        order: u64,
+        sessions: Result<u64, String>,
+    },
     Cut(Result<u64, String>),
 }
 
@@ -61,6 +73,10 @@ struct Drive {
     looks: JoinSet<Looked>,
     looked: Option<Instant>,
     view: Option<Result<View, String>>,
+    /// Connections of its ports, where these are its sessions.
+    counted: Option<Result<u64, String>>,
+    /// Since when there was none of them.
+    idle: Option<Instant>,
     tally: Option<Tally>,
     since: Timestamp,
 }
@@ -115,6 +131,8 @@ pub(super) async fn drive(
         looks: JoinSet::new(),
         looked: None,
         view: None,
+        counted: None,
+        idle: None,
         tally: None,
         since: Timestamp::now(),
     };
@@ -183,6 +201,7 @@ impl Drive {
         match traffic {
             Traffic::Draining => {
                 self.tally = None;
+                self.idle = None;
                 tracing::warn!(%pool, "draining: {why}");
             }
             Traffic::Out => tracing::warn!(%pool, "out of the pool: {why}"),
@@ -193,6 +212,9 @@ impl Drive {
             && let Some(tally) = self.tally.take()
         {
             self.counts.ended(&tally.ledger());
+        }
+        if matches!(traffic, Traffic::Ramping | Traffic::In) {
+            self.counted = None;
         }
     }
 
@@ -337,11 +359,12 @@ impl Drive {
     }
 
     fn next_look(&self, now: Instant) -> Option<Instant> {
+        let sees = self.gates.iter().any(|told| told.known.sees);
         let every = match self.pool.traffic() {
-            _ if !self.gates.iter().any(|told| told.known.sees) => return None,
-            Traffic::Draining => DRAINING,
-            Traffic::Out => OUT,
-            Traffic::In | Traffic::Ramping => STEADY,
+            Traffic::Draining if sees || self.planned.sampler.is_some() => DRAINING,
+            Traffic::Out if sees || self.planned.sampler.is_some() => OUT,
+            Traffic::In | Traffic::Ramping if sees => STEADY,
+            _ => return None,
         };
         Some(self.looked.map_or(now, |looked| looked + every))
     }
@@ -349,6 +372,13 @@ impl Drive {
     fn look(&mut self) {
         self.looked = Some(Instant::now());
         let (planned, order) = (Arc::clone(&self.planned), self.number);
+        if let Some(sampler) = self.planned.sampler.clone() {
+            self.looks.spawn(async move {
+                let sessions = count(&planned, &sampler).await;
+                Looked::Counted { order, sessions }
+            });
+            return;
+        }
         self.looks.spawn(async move {
             let view = view(&planned, Instant::now() + WORD).await;
             Looked::View { order, view }
@@ -383,6 +413,7 @@ impl Drive {
                 }
                 self.view = Some(view);
             }
+            Looked::Counted { order, sessions } => self.counted(order, sessions),
             Looked::Cut(done) => {
                 let pool = &self.planned.name;
                 match &done {
@@ -400,6 +431,30 @@ impl Drive {
         }
     }
 
+    /// So many connections of its ports there are now.
+    fn counted(&mut self, order: u64, sessions: Result<u64, String>) {
+        let leaves = matches!(self.pool.traffic(), Traffic::Draining | Traffic::Out);
+        if !leaves {
+            return;
+        }
+        if let Ok(sessions) = sessions {
+            let begin = || Tally::begin(&View::default());
+            self.tally.get_or_insert_with(begin).count_open(sessions);
+            let now = Instant::now();
+            self.idle = (sessions == 0).then(|| self.idle.unwrap_or(now));
+            // Where nobody says that the load balancers know, that nobody comes says it, after a while.
+            let told = !self.gates.is_empty();
+            let known = told || self.idle.is_none_or(|idle| now >= idle + UNNOTICED);
+            if known && order == self.number && self.pool.counts() {
+                self.step(pool::Event::Sessions(sessions));
+            }
+        }
+        if let (Err(why), false) = (&sessions, matches!(self.counted, Some(Err(_)))) {
+            tracing::warn!(pool = %self.planned.name, "cannot count the connections of ports: {why}");
+        }
+        self.counted = Some(sessions);
+    }
+
     fn sight(&self) -> Sight {
         let gates = self.gates.iter().zip(&self.planned.gates);
         let gates = gates.map(|(told, gate)| GateStanding {
@@ -408,7 +463,9 @@ impl Drive {
             foreign: told.known.foreign,
             why: told.why(),
         });
-        let sessions = self.view.as_ref().and_then(|view| view.as_ref().ok());
+        let viewed = self.view.as_ref().and_then(|view| view.as_ref().ok());
+        let counted = self.counted.as_ref().and_then(|all| all.as_ref().ok());
+        let sessions = viewed.map(|view| view.sessions).or(counted.copied());
         Sight {
             goal: self.goal.number,
             held: matches!(self.goal.wish, Wish::Held { .. }),
@@ -423,7 +480,7 @@ impl Drive {
             known: self.gates.iter().map(|told| told.known).collect(),
             gates: gates.collect(),
             ledger: self.tally.as_ref().map(Tally::ledger),
-            sessions: sessions.map(|view| view.sessions),
+            sessions,
             view: self.view.clone(),
         }
     }
@@ -454,6 +511,17 @@ impl Told {
             Some(Ok(Heard::Yes | Heard::Foreign)) => None,
         }
     }
+}
+
+/// Counts the connections of a pool's ports.
+async fn count(planned: &Planned, sampler: &Sampler) -> Result<u64, String> {
+    let ports = &planned.pool.ports;
+    let want = Want::ports(ports.iter().copied());
+    let deadline = (Instant::now() + WORD).into_std();
+    let asked = sampler.ask::<ServiceSessions, _>(want, FRESH, deadline, |reading| {
+        reading.sessions(ports.iter().copied())
+    });
+    asked.await.map_err(|missing| missing.to_string())
 }
 
 /// Looks at a pool through all its gates that see: the one that has it worst counts.

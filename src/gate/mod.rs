@@ -33,6 +33,7 @@ use tokio::time::Instant;
 use crate::net::address::Address;
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
+use crate::subject::Sampler;
 
 pub use ledger::Tally;
 pub use list::{KINDS, Way};
@@ -45,10 +46,12 @@ pub use told::{FAMILIES, INSTRUMENTS, KEYS as ITEMS};
 mod tests;
 
 /// What gates reach the world through.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct World {
     /// Looks up names.
     pub resolver: Resolver,
+    /// Counts connections of this machine, for pools that no gate sees; none: they are not counted.
+    pub sampler: Option<Arc<Sampler>>,
 }
 
 /// The options of one kind of gate.

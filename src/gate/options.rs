@@ -46,7 +46,8 @@ pub struct Pool {
     /// How long the node takes to come back to its whole weight after the last hold was lifted; at most 1d. 0s: at once.
     #[serde(default)]
     pub ramp: Period,
-    /// Local TCP ports whose established connections are the sessions of the pool, where no gate sees them.
+    /// Local TCP ports whose established connections are the sessions of the pool, where no gate sees them: the drain ends when none is
+    /// left. Where a load balancer keeps idle connections, these count too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(range(min = 1, max = 65535)))]
     pub ports: Vec<u16>,
@@ -108,6 +109,12 @@ impl Pool {
     #[must_use]
     pub fn is_seen(&self) -> bool {
         self.gates.iter().any(|way| way.options().sees())
+    }
+
+    /// Whether its sessions are the connections of `ports`.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !self.ports.is_empty() && !self.is_seen()
     }
 
     /// Where its gates listen: the keys of each address, from the pool on, and the address.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::pool::Rules;
 use super::{Gate, Invalid, Options, Pool, World};
+use crate::subject::Sampler;
 
 /// One pool, with its gates.
 pub(super) struct Planned {
     pub(super) name: Arc<str>,
     pub(super) pool: Pool,
     pub(super) gates: Vec<Arc<dyn Gate>>,
+    /// Counts the connections of its ports; none where it has none, or a gate sees its sessions.
+    pub(super) sampler: Option<Arc<Sampler>>,
 }
 
 /// The pools of one config, by name.
@@ -41,6 +44,7 @@ impl Plan {
                 name: Arc::clone(&name),
                 pool: pool.clone(),
                 gates,
+                sampler: world.sampler.clone().filter(|_| pool.is_counted()),
             };
             plan.insert(name, Arc::new(planned));
         }
@@ -64,7 +68,14 @@ impl Planned {
             name: Arc::clone(name),
             pool: Pool::default(),
             gates: Vec::new(),
+            sampler: None,
         }
+    }
+
+    /// Whether it is driven as this one is.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let by = |planned: &Self| planned.sampler.as_ref().map(Arc::as_ptr);
+        self.pool == other.pool && by(self) == by(other)
     }
 }
 

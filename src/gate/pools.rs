@@ -352,7 +352,7 @@ impl Pools {
         let mut before = std::mem::take(&mut state.entries);
         for (name, planned) in &plan.0 {
             let entry = match before.remove(name) {
-                Some(entry) if entry.planned.pool == planned.pool => entry,
+                Some(entry) if entry.planned.is_as(planned) => entry,
                 old => {
                     let busy = old.as_ref().is_some_and(|old| old.sight.borrow().busy);
                     if let Some(old) = old {

@@ -100,6 +100,7 @@ pub(super) fn plan(options: &str, gates: Vec<Arc<dyn Gate>>) -> Plan {
         name: Arc::clone(&name),
         pool: serde_json::from_str(options).unwrap(),
         gates,
+        sampler: None,
     };
     Plan([(name, Arc::new(planned))].into())
 }

@@ -370,6 +370,64 @@ async fn pools_without_gates_drain_for_their_time() {
     assert_eq!(event(&mut events).await, heard());
 }
 
+#[tokio::test]
+async fn connections_of_its_ports_are_the_sessions_of_a_pool_that_no_gate_sees() {
+    let machine = crate::subject::Machine {
+        host: Arc::new(crate::host::Host::default()),
+        runtime: None,
+    };
+    let subjects = crate::subject::Options::default();
+    let sampler = crate::subject::Sampler::start(&subjects, &machine, None).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let open = [connect(), connect(), connect()];
+    let gate = Fake::new("lb", false);
+    let options = format!(r#"{{"drain": "1h", "ports": [{port}]}}"#);
+    let gates: Vec<Arc<dyn Gate>> = vec![Arc::clone(&gate) as Arc<dyn Gate>];
+    let mut plan = plan(&options, gates);
+    let planned = plan.0.get_mut("web").and_then(Arc::get_mut).unwrap();
+    planned.sampler = Some(Arc::new(sampler));
+    let pools = Pools::default();
+    pools.change(&plan);
+    pools.hold(&Holds::default());
+    pools.hold(&held(Duration::ZERO));
+    let sums = async |expected: Ledger| {
+        let mut last = None;
+        for _ in 0..600 {
+            let standing = pools.standing().remove("web").unwrap();
+            last = standing.ledger;
+            if last == Some(expected) {
+                return standing;
+            }
+            tokio::time::sleep(S / 10).await;
+        }
+        panic!("{last:?}, not {expected:?}");
+    };
+    let mut ledger = Ledger {
+        active: 3,
+        open: 3,
+        ..Ledger::default()
+    };
+    let standing = sums(ledger).await;
+    assert_eq!(standing.sessions, Some(3));
+    assert_eq!(standing.traffic, Traffic::Draining);
+    let mut open = open.into_iter();
+    drop(open.next());
+    (ledger.finished, ledger.open) = (1, 2);
+    sums(ledger).await;
+    // One that comes after all.
+    let late = connect();
+    (ledger.active, ledger.open) = (4, 3);
+    assert_eq!(sums(ledger).await.traffic, Traffic::Draining);
+    drop((open, late));
+    let out = tokio::time::timeout(60 * S, pools.out("web")).await.expect("a way out");
+    assert!(out.complete, "{out:?}");
+    (ledger.finished, ledger.open) = (4, 0);
+    assert_eq!(out.ledger, Some(ledger));
+    assert_eq!(gate.told().last().map(|(say, _)| *say), Some(Say::Out));
+}
+
 #[tokio::test(start_paused = true)]
 async fn is_told_in_all_dialects() {
     let gate = Fake::new("lb", true);
