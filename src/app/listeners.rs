@@ -77,7 +77,6 @@ pub(super) struct Listeners {
     api_tls: tls::Slot,
     /// Who answers at the sockets of gates.
     pools: Pools,
-    gates: Arc<Counters>,
     control: Arc<ControlRouter>,
     control_counters: Arc<Counters>,
     /// Why there is no control socket, as it was last said.
@@ -96,7 +95,6 @@ impl Listeners {
             hooks_tls: tls::Slot::default(),
             api_tls: tls::Slot::default(),
             pools,
-            gates: Arc::default(),
             control: Arc::new(ControlRouter::new(control, api)),
             control_counters: Arc::default(),
             control_trouble: None,
@@ -338,7 +336,7 @@ impl Listeners {
                     at: bound.address().to_string(),
                     pools: self.pools.clone(),
                 });
-                let counters = Arc::clone(&self.gates);
+                let counters = Arc::clone(self.pools.connections());
                 tokio::spawn(accept(bound, asked, limits.accept, counters, stopped))
             }
             Kind::Zabbix => {

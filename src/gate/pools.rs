@@ -20,6 +20,7 @@ use super::teller::Known;
 use super::{Asked, Gate, Ledger, Plan, Traffic, View, WORD};
 use crate::model::hold::{Held, Holds};
 use crate::model::moment::Timestamp;
+use crate::net::accept::Counters;
 
 /// Events kept for a listener that is slow. One that missed some says its holds again.
 const KEPT: usize = 256;
@@ -140,6 +141,7 @@ struct Inner {
     events: broadcast::Sender<Event>,
     /// Which gate answers at which address.
     asked: watch::Sender<BTreeMap<String, Arc<dyn Gate>>>,
+    connections: Arc<Counters>,
 }
 
 #[derive(Default)]
@@ -174,6 +176,7 @@ impl Default for Pools {
             state: Mutex::default(),
             events: broadcast::Sender::new(KEPT),
             asked: watch::Sender::default(),
+            connections: Arc::default(),
         }))
     }
 }
@@ -439,6 +442,12 @@ impl Pools {
         self.0.asked.send_modify(|asked| {
             asked.retain(|_, other| !Arc::ptr_eq(gate, other));
         });
+    }
+
+    /// What happens to connections at the addresses of gates, whoever binds them.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<Counters> {
+        &self.0.connections
     }
 
     /// The gate that answers at an address that it listens on.

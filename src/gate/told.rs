@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::Traffic;
+use super::{Asked, Traffic};
 use super::plan::Planned;
 use super::pools::{Counts, Pools, Sight};
 use crate::dialect::Told;
@@ -20,6 +20,7 @@ crate::families! { Pools:
     HEALTHY gauge "nodeward_pool_healthy" ["pool"] "Other servers of the pool that take traffic, as its load balancers see it; absent where no gate sees them";
     ERRORS counter "nodeward_pool_gate_errors_total" ["pool", "gate"] "Times that a gate could not be told";
     ASKS counter "nodeward_pool_agent_asks_total" ["pool", "gate", "outcome"] "Agent checks: answered; refused, from where none may come; unsent, gone before the answer; crowded, from more addresses than can be kept apart";
+    REFUSED counter "nodeward_pool_agent_connections_refused_total" [] "Connections of agent checks closed at once because too many are open";
 }
 
 crate::instruments! { Pools:
@@ -28,6 +29,7 @@ crate::instruments! { Pools:
     OTHERS gauge int "nodeward.pool.healthy" "{server}" ["pool"] "Other servers of the pool that take traffic, as its load balancers see it";
     FAILED counter int "nodeward.pool.gate.errors" "{error}" ["pool", "gate"] "Times that a gate could not be told";
     ASKED counter int "nodeward.pool.agent.asks" "{ask}" ["pool", "gate", "outcome"] "Agent checks by what came of them: answered, refused, unsent, crowded";
+    CLOSED counter int "nodeward.pool.agent.connections_refused" "{connection}" [] "Connections of agent checks closed at once because too many are open";
 }
 
 /// The Zabbix keys of pools.
@@ -53,6 +55,16 @@ pub static KEYS: &[ItemDescriptor] = &[
         help: "Times that a gate of the pool could not be told",
     },
     ItemDescriptor {
+        name: "nodeward.pool.agent.asks",
+        parameters: &["pool", "outcome"],
+        help: "Agent checks of the pool by what came of them: answered, refused, unsent or crowded",
+    },
+    ItemDescriptor {
+        name: "nodeward.pool.agent.connections_refused",
+        parameters: &[],
+        help: "Connections of agent checks closed at once because too many are open",
+    },
+    ItemDescriptor {
         name: "nodeward.pool.discovery",
         parameters: &[],
         help: "Pools, for low-level discovery: {#POOL}, {#GATES}",
@@ -60,6 +72,7 @@ pub static KEYS: &[ItemDescriptor] = &[
 ];
 
 const NO_SUCH: Unsupported = Unsupported::new("There is no such pool.");
+const NEVER_ASKED: Unsupported = Unsupported::new("No gate of this pool is asked.");
 const UNSEEN: Unsupported = Unsupported::new("No gate of this pool sees its servers now.");
 
 fn healthy(sight: &Sight) -> Option<u64> {
@@ -169,6 +182,8 @@ impl Told for Pools {
         self.errors(|pool, gate, errors| samples.push([pool, gate], errors));
         let mut samples = page.family(&ASKS);
         self.asks(|pool, gate, outcome, asks| samples.push([pool, gate, outcome], asks));
+        let refused = self.connections().refused.get();
+        page.value(&REFUSED, refused);
     }
 
     fn otlp(&self, metrics: &mut Metrics<'_>) {
@@ -187,6 +202,9 @@ impl Told for Pools {
         drop(points);
         let mut points = batch.instrument(&ASKED);
         self.asks(|pool, gate, outcome, asks| points.push([pool, gate, outcome], asks));
+        drop(points);
+        let refused = self.connections().refused.get();
+        batch.value(&CLOSED, refused);
     }
 
     fn zabbix(&self, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
@@ -217,6 +235,19 @@ impl Told for Pools {
                 let errors = planned.gates.iter().map(|gate| counts.errors(gate.name()));
                 Ok(errors.sum::<u64>().into())
             }),
+            "nodeward.pool.agent.asks" => self.one(pool, |planned, _, _| {
+                let asked = planned.gates.iter().filter_map(|gate| gate.asked());
+                let asks: Vec<_> = asked.flat_map(Asked::asks).collect();
+                let of = |(outcome, asks): &(&str, u64)| (*outcome == key.param(1)).then_some(*asks);
+                match asks.iter().filter_map(of).reduce(|sum, asks| sum + asks) {
+                    Some(asks) => Ok(asks.into()),
+                    None if asks.is_empty() => Err(NEVER_ASKED),
+                    None => Err(Unsupported::invalid_parameter(2)),
+                }
+            }),
+            "nodeward.pool.agent.connections_refused" => {
+                Ok(self.connections().refused.get().into())
+            }
             _ => Ok(self.discovery()),
         })
     }

@@ -447,6 +447,7 @@ async fn is_told_in_all_dialects() {
         "nodeward_pool_healthy{pool=\"web\"} 2",
         "nodeward_pool_sessions_total{pool=\"web\",outcome=\"cut\"} 0",
         "nodeward_pool_gate_errors_total{pool=\"web\",gate=\"lb\"} 0",
+        "nodeward_pool_agent_connections_refused_total 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
@@ -456,6 +457,11 @@ async fn is_told_in_all_dialects() {
         ("nodeward.pool.sessions[web,finished]", "0"),
         ("nodeward.pool.traffic[db]", "There is no such pool."),
         ("nodeward.pool.sessions[web,x]", "Invalid second parameter."),
+        (
+            "nodeward.pool.agent.asks[web,refused]",
+            "No gate of this pool is asked.",
+        ),
+        ("nodeward.pool.agent.connections_refused", "0"),
         (
             "nodeward.pool.discovery",
             r##"[{"{#GATES}":"lb","{#POOL}":"web"}]"##,
