@@ -16,9 +16,9 @@ use super::pools::{Counts, GateStanding, Sight};
 use super::teller::{self, Known, Order, Report, wanted};
 use super::{Event, Gate, Heard, Say, Sees, Tally, Traffic, View, WORD, Wanted, Words};
 use crate::model::moment::Timestamp;
-use crate::telemetry::fault::fault;
 use crate::subject::Sampler;
 use crate::subject::service_sessions::{ServiceSessions, Want};
+use crate::telemetry::fault::fault;
 
 /// How often sessions are counted while they are waited for.
 const DRAINING: Duration = Duration::from_millis(500);

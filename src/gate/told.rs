@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::{Asked, Traffic};
 use super::plan::Planned;
 use super::pools::{Counts, Pools, Sight};
+use super::{Asked, Traffic};
 use crate::dialect::Told;
 use crate::dialect::otlp::Metrics;
 use crate::dialect::prometheus::{Declared, Out};
@@ -238,7 +238,8 @@ impl Told for Pools {
             "nodeward.pool.agent.asks" => self.one(pool, |planned, _, _| {
                 let asked = planned.gates.iter().filter_map(|gate| gate.asked());
                 let asks: Vec<_> = asked.flat_map(Asked::asks).collect();
-                let of = |(outcome, asks): &(&str, u64)| (*outcome == key.param(1)).then_some(*asks);
+                let of =
+                    |(outcome, asks): &(&str, u64)| (*outcome == key.param(1)).then_some(*asks);
                 match asks.iter().filter_map(of).reduce(|sum, asks| sum + asks) {
                     Some(asks) => Ok(asks.into()),
                     None if asks.is_empty() => Err(NEVER_ASKED),

@@ -39,6 +39,7 @@ fn every_config_of_the_docs_is_valid() {
         ("docs/JOURNAL.md", 1),
         ("docs/API.md", 1),
         ("docs/NOTIFY.md", 1),
+        ("docs/POOLS.md", 3),
     ] {
         let file = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(file).unwrap();

@@ -83,6 +83,7 @@ const TESTS: &[&[PeerTest]] = &[
     pools::TESTS,
     haproxy::AGENT,
     haproxy::BOTH,
+    haproxy::DOCS,
 ];
 
 fn main() -> ExitCode {

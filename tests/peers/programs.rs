@@ -39,6 +39,7 @@ pub enum Peer {
     Iptables,
     Rsyslogd,
     Haproxy,
+    Nginx,
     /// Python with grpcio and opentelemetry-proto.
     OtlpPython,
     /// Not a program: the kernel's FUSE device.
@@ -75,6 +76,7 @@ impl Peer {
             Self::Iptables => "iptables",
             Self::Rsyslogd => "rsyslogd",
             Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
             Self::OtlpPython => "otlp-python",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",

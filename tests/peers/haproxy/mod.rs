@@ -3,6 +3,7 @@
 mod agent;
 pub mod balancer;
 mod both;
+mod docs;
 mod driven;
 mod gate;
 mod ledger;
@@ -11,6 +12,7 @@ pub mod web;
 
 pub use agent::TESTS as AGENT;
 pub use both::TESTS as BOTH;
+pub use docs::TESTS as DOCS;
 pub use gate::TESTS as GATE;
 pub use ledger::TESTS as LEDGER;
 pub use runtime::TESTS as RUNTIME;
