@@ -114,8 +114,9 @@ const WEB_TEXT: &str = "StartLimitIntervalSec=0\n[Service]\nExecStartPre=/bin/sh
 
 /// A booted systemd with [`WEB`] running in it.
 struct Stage {
-    scratch: Scratch,
+    // Ended before the directory goes that says what to end.
     booted: Booted,
+    scratch: Scratch,
 }
 
 impl Stage {

@@ -33,6 +33,7 @@ const WEIGHT: &str = "100";
 /// All there is but nodeward.
 pub struct Stage {
     pub balancer: Balancer,
+    // Ended before the directory goes that says what to end.
     pub booted: Booted,
     pub scratch: Scratch,
     ports: Vec<u16>,
