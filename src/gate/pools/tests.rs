@@ -76,7 +76,8 @@ async fn a_hold_takes_the_node_out_and_its_end_brings_it_back() {
     let ledger = out.ledger.unwrap();
     assert_eq!((ledger.active, ledger.cut, ledger.open), (3, 3, 0));
     let took = began.elapsed();
-    assert!(took >= 60 * S && took < 70 * S, "{took:?}");
+    // The hold's age is of the wall clock, in whole milliseconds.
+    assert!(took >= 59 * S && took < 70 * S, "{took:?}");
     let standing = &pools.standing()["web"];
     assert_eq!(standing.traffic, Traffic::Out);
     pools.hold(&lifted());

@@ -236,10 +236,7 @@ fn a_connection_that_stays_silent_beyond_patience_is_dropped_and_made_again() {
     let systemd =
         Systemd::with_patience(running.handle.clone(), &options, Arc::default(), patience).unwrap();
     let soon = || Instant::now() + Duration::from_millis(10);
-    assert!(matches!(
-        systemd.list_units(soon()),
-        Err(Error::Late { .. } | Error::Connect { .. })
-    ));
+    assert!(systemd.list_units(soon()).is_err());
     // On a busy machine the deadline may pass before the call is sent: then it takes another one.
     until(|| {
         let counts = systemd.counts();
