@@ -136,7 +136,10 @@ impl Booted {
             bus: String::new(),
             first: String::new(),
         };
-        let out = Self::script("start", &booted.home).output()?;
+        let program = std::env::current_exe()?;
+        let mut start = Self::script("start", &booted.home);
+        start.env("BOOT_PROGRAMS", program.parent().unwrap_or(&program));
+        let out = start.output()?;
         let told = String::from_utf8_lossy(&out.stdout);
         let value = |key: &str| {
             let value = told.lines().find_map(|line| line.strip_prefix(key));
@@ -146,6 +149,13 @@ impl Booted {
         booted.bus = value("BUS=")?;
         booted.first = value("PID=")?;
         Ok(booted)
+    }
+
+    /// Where it sees the program that this is.
+    pub fn program() -> Result<PathBuf, Failed> {
+        let program = std::env::current_exe()?;
+        let name = program.file_name().ok_or("a program without a name")?;
+        Ok(Path::new("/run/nodeward/programs").join(name))
     }
 
     /// Adds units `nodeward-t-NAME.service` of these texts.

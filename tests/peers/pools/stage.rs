@@ -51,7 +51,7 @@ impl Stage {
             .map(|_| free_port())
             .collect::<Result<_, _>>()?;
         let agent = free_port()?;
-        let program = std::env::current_exe()?;
+        let program = Booted::program()?;
         for (name, port) in SERVICES.iter().zip(&ports) {
             std::fs::create_dir_all(home(&booted, name))?;
             let text = format!(
