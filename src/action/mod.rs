@@ -166,7 +166,7 @@ pub trait Action {
     ///
     /// # Errors
     /// Why it would be refused; a sentence.
-    fn ready(&self) -> impl Future<Output = Result<(), String>> + Send {
+    fn ready(&self, _: &World) -> impl Future<Output = Result<(), String>> + Send {
         std::future::ready(Ok(()))
     }
 
@@ -220,8 +220,8 @@ macro_rules! actions {
             ///
             /// # Errors
             /// As there.
-            pub async fn ready(&self) -> Result<(), String> {
-                match self { $(Self::$name(it) => Action::ready(it).await,)* }
+            pub async fn ready(&self, world: &World) -> Result<(), String> {
+                match self { $(Self::$name(it) => Action::ready(it, world).await,)* }
             }
 
             /// See [`Action::look`].

@@ -273,8 +273,7 @@ fn acting(job: &Job) -> Option<(&Step, &Do)> {
 
 /// Looks at the pool that is to be left first.
 async fn leaving(reach: &Reach, job: &Job) -> Option<Result<Leaving, Unseen>> {
-    let plan = job.playbook.plan();
-    let leave = plan.leaves(&job.incident)?;
+    let leave = job.plan.leaves(&job.incident)?;
     let looked = tokio::time::timeout(LOOK, reach.pools.look(leave.pool)).await;
     Some(looked.unwrap_or_else(|_| Err(Unseen(late(LOOK).1))))
 }
@@ -305,7 +304,7 @@ async fn look(reach: &Reach, job: &Job) -> Look {
             action,
         };
     };
-    let action = match (action, does.ready().await) {
+    let action = match (action, does.ready(&reach.action).await) {
         (Ok(_), Err(why)) => Err(Unseen(why)),
         (action, _) => action,
     };

@@ -35,7 +35,7 @@ pub use pids::{PidBuffers, Pids, has_ended};
 pub use regular::{Found, Hashed, Regular, Stamp, open_regular};
 pub use roots::{Root, Roots};
 pub use sweep::{Sweep, Swept, sweep};
-pub use trust::root_alone_can_change;
+pub use trust::{Trust, root_alone_can_change};
 
 /// Threads for calls that take long by nature, at most.
 const LONG: usize = 2;
@@ -45,6 +45,7 @@ pub struct Host {
     roots: Roots,
     calls: Calls,
     long: Calls,
+    trust: Trust,
 }
 
 impl Default for Host {
@@ -55,6 +56,7 @@ impl Default for Host {
             roots: Roots::default(),
             calls,
             long,
+            trust: Trust::default(),
         }
     }
 }
@@ -92,6 +94,12 @@ impl Host {
     #[must_use]
     pub fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// Looks at who could change programs.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The threads for calls that take long by nature, such as hashing a file, so that they do not take those of the others.

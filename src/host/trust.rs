@@ -1,11 +1,61 @@
 //! Who could change a program before we run it.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::OnceCell;
+
+use super::apart::apart;
 
 /// Links followed on the way to one file, as in the kernel (path_resolution(7)).
 const LINKS: usize = 40;
+
+/// Whether a program may be run, or why not.
+type Trusted = Result<(), String>;
+
+/// Looks at who could change programs, on a thread apart. Who asks while a look at the same program is under way shares it: in a storm
+/// thousands ask at once, and a thread each would be thousands.
+#[derive(Debug, Default)]
+pub struct Trust(Mutex<HashMap<PathBuf, Weak<OnceCell<Trusted>>>>);
+
+impl Trust {
+    /// See [`root_alone_can_change`].
+    ///
+    /// # Errors
+    /// As there; or why nobody could look.
+    pub async fn of(&self, program: &Path) -> Trusted {
+        self.shared(program, |path| root_alone_can_change(&path))
+            .await
+    }
+
+    async fn shared(
+        &self,
+        program: &Path,
+        look: impl FnOnce(PathBuf) -> Trusted + Send + 'static,
+    ) -> Trusted {
+        let looking = {
+            let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.retain(|_, looking| looking.strong_count() > 0);
+            let looking = under_way.get(program).and_then(Weak::upgrade);
+            // One that is over is of before it was asked.
+            let looking = looking.filter(|looking| !looking.initialized());
+            looking.unwrap_or_else(|| {
+                let anew = Arc::default();
+                under_way.insert(program.to_owned(), Arc::downgrade(&anew));
+                anew
+            })
+        };
+        let program = program.to_owned();
+        let looked = looking.get_or_init(|| async move {
+            let looked = apart("program", move |_| look(program));
+            looked.await.flatten()
+        });
+        looked.await.clone()
+    }
+}
 
 /// Whether root alone can change what runs when `path` is executed: the file, each link on the way to it and every directory
 /// above are root's, and none but a link is writable by a group or by others. And whether we may execute it.
@@ -87,7 +137,38 @@ fn look(path: &Path) -> Result<std::fs::Metadata, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
     use super::*;
+
+    #[tokio::test]
+    async fn who_asks_meanwhile_shares_a_look_and_who_asks_later_has_one_anew() {
+        let trust = Trust::default();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let (release, held) = mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let ask = |program: &'static str| {
+            let (looks, held) = (Arc::clone(&looks), Arc::clone(&held));
+            trust.shared(Path::new(program), move |path| {
+                looks.fetch_add(1, Ordering::Relaxed);
+                held.lock().unwrap().recv().ok();
+                Err(path.display().to_string())
+            })
+        };
+        let released = async {
+            tokio::task::yield_now().await;
+            release.send(()).unwrap();
+            release.send(()).unwrap();
+        };
+        let (one, same, other, ()) = tokio::join!(ask("/a"), ask("/a"), ask("/b"), released);
+        assert_eq!((one, same), (Err("/a".into()), Err("/a".into())));
+        assert_eq!(other, Err("/b".into()));
+        assert_eq!(looks.load(Ordering::Relaxed), 2);
+        drop(release);
+        ask("/a").await.unwrap_err();
+        assert_eq!(looks.load(Ordering::Relaxed), 3);
+    }
 
     fn refused(path: impl AsRef<Path>) -> String {
         root_alone_can_change(path.as_ref()).unwrap_err()

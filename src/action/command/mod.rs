@@ -125,13 +125,10 @@ impl Action for Command {
         }
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        let program = self.program().to_owned();
-        let looked = apart("program", move |_| {
-            let trusted = crate::host::root_alone_can_change(Path::new(&program));
-            trusted.map_err(|why| format!("{program} would not be run: {why}"))
-        });
-        looked.await.flatten()
+    async fn ready(&self, world: &World) -> Result<(), String> {
+        let program = self.program();
+        let trusted = world.host.trust().of(Path::new(program)).await;
+        trusted.map_err(|why| format!("{program} would not be run: {why}"))
     }
 
     async fn look(&self, world: &World, order: &Order<'_>) -> Looked {

@@ -83,6 +83,7 @@ fn job_with(world: &World, keys: Value, checks: &[&str]) -> Job {
             labels,
             ..Incident::new(IncidentId::new("01JD"), "api", target, &now)
         },
+        plan: Arc::new(playbook.plan()),
         playbook: Arc::new(playbook),
         checks: Arc::default(),
         stop: crate::action::Stop::never(),
