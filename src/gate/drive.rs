@@ -2,36 +2,22 @@
 //!
 //! Owns what is known of each gate and when the pool is looked at. What follows from it is [`pool`](super::pool)'s.
 
+pub(super) mod looks;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::plan::Planned;
 use super::pool::{self, Effect, Pool, Rules, Wish};
-use super::pools::{Counts, GateStanding, Sight};
+use super::standing::{Counts, GateStanding, Sight};
 use super::teller::{self, Known, Order, Report, wanted};
-use super::{Event, Gate, Heard, Say, Sees, Tally, Traffic, View, WORD, Wanted, Words};
+use super::{Event, Heard, Say, Sees, Tally, Traffic, View, Wanted, Words};
 use crate::model::moment::Timestamp;
-use crate::subject::Sampler;
-use crate::subject::service_sessions::{ServiceSessions, Want};
-use crate::telemetry::fault::fault;
-
-/// How often sessions are counted while they are waited for.
-const DRAINING: Duration = Duration::from_millis(500);
-/// How often while the node is out.
-const OUT: Duration = Duration::from_secs(2);
-/// How often a pool is looked at that nothing holds: the first who hears of a wrong setting should not be an incident.
-const STEADY: Duration = Duration::from_secs(10);
-
-/// How long nobody may have come to a pool without gates until its sessions count as over: so long a load balancer that probes may take
-/// to notice.
-const UNNOTICED: Duration = Duration::from_secs(30);
-/// How old a count of connections may be.
-const FRESH: Duration = Duration::from_millis(100);
+use looks::Looked;
 
 /// What is wanted of a pool, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +31,6 @@ pub(super) struct Goal {
     pub(super) why: String,
     /// The process before may have told the gates.
     pub(super) restored: bool,
-}
-
-/// What was looked at, or done.
-enum Looked {
-    View {
-        order: u64,
-        view: Result<View, String>,
-    },
-    Counted {
-        order: u64,
-        sessions: Result<u64, String>,
-    },
-    Cut(Result<u64, String>),
 }
 
 struct Drive {
@@ -208,13 +181,11 @@ impl Drive {
             Traffic::Ramping => tracing::info!(%pool, "taking a share of the traffic again"),
             Traffic::In => tracing::info!(%pool, "taking all traffic again"),
         }
-        if matches!(traffic, Traffic::Ramping | Traffic::In)
-            && let Some(tally) = self.tally.take()
-        {
-            self.counts.ended(&tally.ledger());
-        }
         if matches!(traffic, Traffic::Ramping | Traffic::In) {
             self.counted = None;
+            if let Some(tally) = self.tally.take() {
+                self.counts.ended(&tally.ledger());
+            }
         }
     }
 
@@ -358,103 +329,6 @@ impl Drive {
         }
     }
 
-    fn next_look(&self, now: Instant) -> Option<Instant> {
-        let sees = self.gates.iter().any(|told| told.known.sees);
-        let every = match self.pool.traffic() {
-            Traffic::Draining if sees || self.planned.sampler.is_some() => DRAINING,
-            Traffic::Out if sees || self.planned.sampler.is_some() => OUT,
-            Traffic::In | Traffic::Ramping if sees => STEADY,
-            _ => return None,
-        };
-        Some(self.looked.map_or(now, |looked| looked + every))
-    }
-
-    fn look(&mut self) {
-        self.looked = Some(Instant::now());
-        let (planned, order) = (Arc::clone(&self.planned), self.number);
-        if let Some(sampler) = self.planned.sampler.clone() {
-            self.looks.spawn(async move {
-                let sessions = count(&planned, &sampler).await;
-                Looked::Counted { order, sessions }
-            });
-            return;
-        }
-        self.looks.spawn(async move {
-            let view = view(&planned, Instant::now() + WORD).await;
-            Looked::View { order, view }
-        });
-    }
-
-    fn cut(&mut self) {
-        let planned = Arc::clone(&self.planned);
-        self.looks
-            .spawn(async move { Looked::Cut(cut(&planned).await) });
-    }
-
-    fn take(&mut self, looked: Looked) {
-        match looked {
-            Looked::View { order, view } => {
-                let leaves = matches!(self.pool.traffic(), Traffic::Draining | Traffic::Out);
-                if let (Ok(view), true) = (&view, leaves) {
-                    match &mut self.tally {
-                        Some(tally) => tally.look(view),
-                        None => self.tally = Some(Tally::begin(view)),
-                    }
-                }
-                let sessions = view.as_ref().ok().map(|view| view.sessions);
-                // What was seen before the last word was heard says nothing.
-                if let Some(sessions) =
-                    sessions.filter(|_| order == self.number && self.pool.counts())
-                {
-                    self.step(pool::Event::Sessions(sessions));
-                }
-                if let (Err(why), false) = (&view, matches!(self.view, Some(Err(_)))) {
-                    tracing::warn!(pool = %self.planned.name, "cannot look at the pool: {why}");
-                }
-                self.view = Some(view);
-            }
-            Looked::Counted { order, sessions } => self.counted(order, sessions),
-            Looked::Cut(done) => {
-                let pool = &self.planned.name;
-                match &done {
-                    Ok(sessions) => {
-                        tracing::warn!(%pool, sessions, "cut sessions that had not ended in time");
-                        if let Some(tally) = &mut self.tally {
-                            tally.cut(*sessions);
-                        }
-                    }
-                    Err(why) => tracing::warn!(%pool, "cannot cut sessions: {why}"),
-                }
-                self.looked = None;
-                self.step(pool::Event::Cut(done.is_ok()));
-            }
-        }
-    }
-
-    /// So many connections of its ports there are now.
-    fn counted(&mut self, order: u64, sessions: Result<u64, String>) {
-        let leaves = matches!(self.pool.traffic(), Traffic::Draining | Traffic::Out);
-        if !leaves {
-            return;
-        }
-        if let Ok(sessions) = sessions {
-            let begin = || Tally::begin(&View::default());
-            self.tally.get_or_insert_with(begin).count_open(sessions);
-            let now = Instant::now();
-            self.idle = (sessions == 0).then(|| self.idle.unwrap_or(now));
-            // Where nobody says that the load balancers know, that nobody comes says it, after a while.
-            let told = !self.gates.is_empty();
-            let known = told || self.idle.is_none_or(|idle| now >= idle + UNNOTICED);
-            if known && order == self.number && self.pool.counts() {
-                self.step(pool::Event::Sessions(sessions));
-            }
-        }
-        if let (Err(why), false) = (&sessions, matches!(self.counted, Some(Err(_)))) {
-            tracing::warn!(pool = %self.planned.name, "cannot count the connections of ports: {why}");
-        }
-        self.counted = Some(sessions);
-    }
-
     fn sight(&self) -> Sight {
         let gates = self.gates.iter().zip(&self.planned.gates);
         let gates = gates.map(|(told, gate)| GateStanding {
@@ -511,83 +385,4 @@ impl Told {
             Some(Ok(Heard::Yes | Heard::Foreign)) => None,
         }
     }
-}
-
-/// Counts the connections of a pool's ports.
-async fn count(planned: &Planned, sampler: &Sampler) -> Result<u64, String> {
-    let ports = &planned.pool.ports;
-    let want = Want::ports(ports.iter().copied());
-    let deadline = (Instant::now() + WORD).into_std();
-    let asked = sampler.ask::<ServiceSessions, _>(want, FRESH, deadline, |reading| {
-        reading.sessions(ports.iter().copied())
-    });
-    asked.await.map_err(|missing| missing.to_string())
-}
-
-/// Looks at a pool through all its gates that see: the one that has it worst counts.
-pub(super) async fn view(planned: &Planned, deadline: Instant) -> Result<View, String> {
-    let mut whole: Option<View> = None;
-    for gate in &planned.gates {
-        let Some(sees) = gate.sees() else { continue };
-        let view = match timeout_at(deadline, sees.view(deadline)).await {
-            Ok(view) => view.map_err(|why| format!("{}: {why}", gate.name()))?,
-            Err(_) => return Err(format!("{}: no answer in time", gate.name())),
-        };
-        whole = Some(match whole {
-            None => view,
-            Some(before) => worse(before, view),
-        });
-    }
-    whole.ok_or_else(|| "no gate of this pool sees it; add haproxy_runtime to its gates".to_owned())
-}
-
-/// Two views of one pool as one.
-fn worse(one: View, other: View) -> View {
-    View {
-        servers: one.servers.max(other.servers),
-        healthy_others: one.healthy_others.min(other.healthy_others),
-        takes_traffic: one.takes_traffic || other.takes_traffic,
-        check: match (one.check, other.check) {
-            (Some(one), Some(other)) => Some(one && other),
-            (one, other) => one.or(other),
-        },
-        foreign: one.foreign || other.foreign,
-        sessions: one.sessions + other.sessions,
-        total: one.total + other.total,
-        clients: one.clients.into_iter().chain(other.clients).collect(),
-    }
-}
-
-/// Ends the sessions that this node has, at every gate that can; how many there were.
-async fn cut(planned: &Planned) -> Result<u64, String> {
-    let deadline = Instant::now() + WORD;
-    let (mut sessions, mut wrong) = (0, Vec::new());
-    for gate in &planned.gates {
-        let Some(sees) = gate.sees() else { continue };
-        fault("gate.before_cut");
-        match timeout_at(deadline, sees.cut(deadline)).await {
-            Ok(Ok(cut)) => sessions += cut,
-            Ok(Err(why)) => wrong.push(format!("{}: {why}", gate.name())),
-            Err(_) => wrong.push(format!("{}: no answer in time", gate.name())),
-        }
-        fault("gate.after_cut");
-    }
-    match wrong.is_empty() {
-        true => Ok(sessions),
-        false => Err(wrong.join("; ")),
-    }
-}
-
-/// Takes back what is nodeward's at a gate that leaves the pool; whether that is known to have worked in time.
-pub(super) async fn leave(gate: &dyn Gate, known: Known, all: &[Known], deadline: Instant) -> bool {
-    let Some(wanted) = wanted(Say::In(100), "this gate is left", known, all) else {
-        return true;
-    };
-    while Instant::now() < deadline {
-        if let Ok(Heard::Yes | Heard::Foreign) = teller::once(gate, &wanted).await {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    false
 }

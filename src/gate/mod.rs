@@ -19,6 +19,7 @@ mod options;
 mod plan;
 mod pool;
 mod pools;
+mod standing;
 mod teller;
 mod told;
 
@@ -39,7 +40,8 @@ pub use ledger::Tally;
 pub use list::{KINDS, Way};
 pub use options::{Invalid, Options, Pool, Then, faults};
 pub use plan::Plan;
-pub use pools::{Event, GateStanding, Isolated, Pools, Standing};
+pub use pools::{Event, Isolated, Pools};
+pub use standing::{GateStanding, Standing};
 pub use told::{FAMILIES, INSTRUMENTS, KEYS as ITEMS};
 
 #[cfg(test)]

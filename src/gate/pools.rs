@@ -4,20 +4,19 @@
 //! nodeward placed at the gates that are left is taken back first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::drive::{self, Goal};
+use super::drive::{self, Goal, looks};
 use super::plan::Planned;
 use super::pool::Wish;
-use super::teller::Known;
-use super::{Asked, Gate, Ledger, Plan, Traffic, View, WORD};
+use super::standing::{Counts, Sight, Standing};
+use super::teller;
+use super::{Asked, Gate, Ledger, Plan, View, WORD};
 use crate::model::hold::{Held, Holds};
 use crate::model::moment::Timestamp;
 use crate::net::accept::Counters;
@@ -49,87 +48,6 @@ pub struct Isolated {
     pub ledger: Option<Ledger>,
     /// How it stands, in one line for people.
     pub why: String,
-}
-
-/// How this node stands in a pool.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Standing {
-    /// Where it is.
-    pub traffic: Traffic,
-    /// Since when.
-    pub since: Timestamp,
-    /// Something holds it out, or lets it have a share only.
-    pub held: bool,
-    /// There may be something of nodeward's at the gates.
-    pub busy: bool,
-    /// Its gates.
-    pub gates: Vec<GateStanding>,
-    /// What became of the sessions it had; none where nobody counts them, or nothing holds it.
-    pub ledger: Option<Ledger>,
-    /// Sessions it has; none where nobody counts them.
-    pub sessions: Option<u64>,
-    /// Other servers of the pool that take traffic; none where no gate sees them, or none could.
-    pub healthy_others: Option<u32>,
-}
-
-/// How a gate stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GateStanding {
-    /// Its name.
-    pub name: String,
-    /// Whether it could be told the last time.
-    pub ok: bool,
-    /// Somebody else has the node out there.
-    pub foreign: bool,
-    /// What is wrong, or what is waited for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-/// What is seen of a pool from outside its task.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sight {
-    /// The goal that it pursues.
-    pub(super) goal: u64,
-    pub(super) held: bool,
-    pub(super) traffic: Traffic,
-    pub(super) since: Timestamp,
-    pub(super) out: bool,
-    pub(super) busy: bool,
-    /// Every gate took the present word, or knows what to say when asked.
-    pub(super) told: bool,
-    pub(super) known: Vec<Known>,
-    pub(super) gates: Vec<GateStanding>,
-    pub(super) ledger: Option<Ledger>,
-    pub(super) sessions: Option<u64>,
-    pub(super) view: Option<Result<View, String>>,
-}
-
-/// What happened to sessions and gates of a pool since the start.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) finished: AtomicU64,
-    pub(super) moved: AtomicU64,
-    pub(super) cut: AtomicU64,
-    errors: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Counts {
-    pub(super) fn error(&self, gate: &str) {
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        *errors.entry(gate.to_owned()).or_default() += 1;
-    }
-
-    pub(super) fn errors(&self, gate: &str) -> u64 {
-        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        errors.get(gate).copied().unwrap_or_default()
-    }
-
-    pub(super) fn ended(&self, ledger: &Ledger) {
-        self.finished.fetch_add(ledger.finished, Ordering::Relaxed);
-        self.moved.fetch_add(ledger.moved, Ordering::Relaxed);
-        self.cut.fetch_add(ledger.cut, Ordering::Relaxed);
-    }
 }
 
 /// The driven pools. Clones are the same ones.
@@ -268,38 +186,24 @@ impl Pools {
         self.hold(&holds);
     }
 
-    /// Looks at a pool now, through every gate of it that sees.
-    ///
-    /// # Errors
-    /// Why nothing is known: never a guess.
-    pub async fn view(&self, pool: &str) -> Result<View, String> {
+    /// Looks at a pool now, through every gate of it that sees: the pool, or why nothing is known of it, never a guess; and the gates at
+    /// which somebody else has the node out already, which the first hold of a pool is to be placed with.
+    pub async fn view(&self, pool: &str) -> (Result<View, String>, BTreeSet<String>) {
         let planned = {
             let state = self.state();
             let entry = state.entries.get(pool);
             entry.map(|entry| Arc::clone(&entry.planned))
         };
-        let planned = planned.ok_or_else(|| format!("no pool is called {pool:?}"))?;
-        drive::view(&planned, Instant::now() + WORD).await
-    }
-
-    /// The gates of a pool at which somebody else has the node out already: what the first hold of a pool is to be placed with.
-    pub async fn foreign(&self, pool: &str) -> BTreeSet<String> {
-        let gates = {
-            let state = self.state();
-            let entry = state.entries.get(pool);
-            entry.map(|entry| entry.planned.gates.clone())
+        let Some(planned) = planned else {
+            return (Err(format!("no pool is called {pool:?}")), BTreeSet::new());
         };
-        let deadline = Instant::now() + WORD;
-        let mut foreign = BTreeSet::new();
-        for gate in gates.into_iter().flatten() {
-            let Some(sees) = gate.sees() else { continue };
-            if let Ok(Ok(view)) = timeout_at(deadline, sees.view(deadline)).await
-                && view.foreign
-            {
-                foreign.insert(gate.name().to_owned());
-            }
-        }
-        foreign
+        let views = looks::views(&planned, Instant::now() + WORD).await;
+        let foreign = views.iter().filter_map(|(gate, view)| {
+            let foreign = view.as_ref().is_ok_and(|view| view.foreign);
+            foreign.then(|| (*gate).to_owned())
+        });
+        let foreign = foreign.collect();
+        (looks::whole(views), foreign)
     }
 
     /// How this node stands in each pool, by name.
@@ -426,7 +330,7 @@ impl Pools {
             }
             tokio::spawn(async move {
                 let deadline = Instant::now() + LEAVING;
-                if !drive::leave(&*gate, known, &all, deadline).await {
+                if !teller::leave(&*gate, known, &all, deadline).await {
                     tracing::warn!(
                         %pool, gate = gate.name(),
                         "the gate is gone from the config, and what nodeward placed there could not be taken back: look at its load balancer"
@@ -485,25 +389,6 @@ impl Pools {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sight {
-    fn unseen() -> Self {
-        Self {
-            goal: 0,
-            held: false,
-            traffic: Traffic::In,
-            since: Timestamp::now(),
-            out: false,
-            busy: false,
-            told: false,
-            known: Vec::new(),
-            gates: Vec::new(),
-            ledger: None,
-            sessions: None,
-            view: None,
-        }
     }
 }
 

@@ -155,6 +155,20 @@ pub(super) async fn once(gate: &dyn Gate, wanted: &Wanted) -> Result<Heard, Stri
     told
 }
 
+/// Takes back what is nodeward's at a gate that leaves the pool; whether that is known to have worked in time.
+pub(super) async fn leave(gate: &dyn Gate, known: Known, all: &[Known], deadline: Instant) -> bool {
+    let Some(wanted) = wanted(Say::In(100), "this gate is left", known, all) else {
+        return true;
+    };
+    while Instant::now() < deadline {
+        if let Ok(Heard::Yes | Heard::Foreign) = once(gate, &wanted).await {
+            return true;
+        }
+        sleep(SOON).await;
+    }
+    false
+}
+
 /// Where tests have nodeward die: before and after a word that changes something.
 const fn points(wanted: &Wanted) -> Option<(&'static str, &'static str)> {
     match (wanted.say, wanted.lifts) {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::plan::Planned;
-use super::pools::{Counts, Pools, Sight};
+use super::pools::Pools;
+use super::standing::{Counts, Sight};
 use super::{Asked, Traffic};
 use crate::dialect::Told;
 use crate::dialect::otlp::Metrics;

@@ -39,7 +39,7 @@ impl Pools for gate::Pools {
             let Some((min_healthy, within)) = pools.leaving(&pool) else {
                 return Err(Unseen(none(&pool)));
             };
-            let (view, foreign) = tokio::join!(pools.view(&pool), pools.foreign(&pool));
+            let (view, foreign) = pools.view(&pool).await;
             Ok(Leaving {
                 min_healthy,
                 view: view.map_err(Unseen),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::super::tests::{Fake, plan};
-use super::super::{Heard, Say, Words};
+use super::super::{Heard, Say, Traffic, Words};
 use super::*;
 use crate::dialect::Told;
 use crate::dialect::prometheus::{Format, Out};
@@ -335,7 +335,7 @@ async fn a_reload_keeps_what_it_does_not_touch_and_takes_back_what_it_leaves() {
         tokio::time::sleep(S / 10).await;
     }
     assert!(pools.standing().is_empty());
-    assert!(pools.view("web").await.is_err());
+    assert!(pools.view("web").await.0.is_err());
     assert!(!pools.out("web").await.complete);
 }
 
@@ -361,6 +361,7 @@ async fn pools_without_gates_drain_for_their_time() {
         pools
             .view("web")
             .await
+            .0
             .unwrap_err()
             .contains("haproxy_runtime")
     );

@@ -143,7 +143,7 @@ async fn operators() -> Result<(), Failed> {
         let options = socket.options(&relay, r#""drain": "1s""#);
         let mut driven = Driven::start(&options, Some(relay.agent)).await?;
         sees(&driven).await?;
-        let gates = driven.pools.foreign("web").await;
+        let (_, gates) = driven.pools.view("web").await;
         let gate = gates.first().ok_or("nobody has it out")?.clone();
         socket.goes()?;
         driven.hold();
