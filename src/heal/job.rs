@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::guards::{Rendered, Unseen};
 use super::incident::Incident;
+use super::plan::Plan;
 use super::playbook::{Playbook, Step};
 use crate::action::{Do, Order, Stop};
 use crate::check;
@@ -18,6 +19,8 @@ pub struct Job {
     pub incident: Incident,
     /// The playbook it goes by.
     pub playbook: Arc<Playbook>,
+    /// The same as the machine sees it.
+    pub plan: Arc<Plan>,
     /// The checks that the playbook names, as they were when it was taken.
     pub checks: Arc<check::Options>,
     /// Says that its action is to end.

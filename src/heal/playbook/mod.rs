@@ -178,20 +178,7 @@ impl Playbook {
         }
         for (keys, pool) in self.pools() {
             if !names.pools.contains(&pool.as_str()) {
-                fault(&keys, unknown("pool", &pool, &names.pools));
-            }
-        }
-        for (index, pool) in self
-            .ladder
-            .iter()
-            .enumerate()
-            .filter_map(|(n, s)| Some((n, s.isolate.as_deref()?)))
-        {
-            if !names.pools.contains(&pool) {
-                fault(
-                    &["ladder", &index.to_string(), "isolate"],
-                    unknown("pool", pool, &names.pools),
-                );
+                faults.push((keys, unknown("pool", &pool, &names.pools)));
             }
         }
         for (mut keys, why) in proof::confirm(&self.confirm, &site, names) {
@@ -212,17 +199,20 @@ impl Playbook {
     }
 
     /// The pools that it leaves or heals, each with the key that names it.
-    fn pools(&self) -> Vec<(Vec<&str>, String)> {
-        let own = self
-            .isolate
-            .iter()
-            .map(|pool| (vec!["isolate"], pool.clone()));
+    fn pools(&self) -> Vec<(Vec<String>, String)> {
+        let own = self.isolate.iter();
+        let own = own.map(|pool| (vec!["isolate".to_owned()], pool.clone()));
         let targets = self.every_target().into_iter();
         let targets = targets.filter_map(|target| match target {
-            Target::Pool(pool) => Some((vec!["target"], pool)),
+            Target::Pool(pool) => Some((vec!["target".to_owned()], pool)),
             _ => None,
         });
-        own.chain(targets).collect()
+        let rungs = self.ladder.iter().enumerate();
+        let rungs = rungs.filter_map(|(index, step)| {
+            let keys = ["ladder", &index.to_string(), "isolate"].map(str::to_owned);
+            Some((keys.into(), step.isolate.clone()?))
+        });
+        own.chain(targets).chain(rungs).collect()
     }
 
     /// The targets it can have, as far as the config lists them.

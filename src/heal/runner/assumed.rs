@@ -131,7 +131,7 @@ impl Hands for Assumed {
 
     fn look(&self, job: Job) -> Later<Look> {
         let ill = self.is_ill(&job.incident);
-        let leaves = job.playbook.plan().leaves(&job.incident).is_some();
+        let leaves = job.plan.leaves(&job.incident).is_some();
         let wanted = job.playbook.confirm.iter();
         let look = Look {
             confirm: wanted

@@ -208,6 +208,7 @@ impl Book {
         Some(Job {
             incident: held.incident.clone(),
             playbook: Arc::clone(&held.current.playbook),
+            plan: Arc::clone(&held.current.plan),
             checks: Arc::clone(&held.current.checks),
             stop: Stop::never(),
         })

@@ -246,6 +246,7 @@ impl Book {
         let mut job = Job {
             incident: incident.clone(),
             playbook: Arc::clone(&now.playbook),
+            plan: Arc::clone(&now.plan),
             checks: Arc::clone(&now.checks),
             stop: Stop::never(),
         };

@@ -106,6 +106,22 @@ fn seen(action: &str) -> Look {
     }
 }
 
+/// Whether what the playbook of these tests is for was healed.
+fn is_healed(summary: &Summary) -> bool {
+    let healed = ("web-down".to_owned(), "healed");
+    summary.tally.ended.contains_key(&healed)
+}
+
+/// A book with the incident of one alert.
+fn book_of_one(mode: &str) -> (Book, IncidentId, Moment) {
+    let mut book = Book::new(rules(mode));
+    let now = World::new().now();
+    let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
+    book.deliver("am", told, false, &now);
+    let id = book.held.keys().next().unwrap().clone();
+    (book, id, now)
+}
+
 /// Room for a delivery that waits.
 fn room() -> OwnedSemaphorePermit {
     let semaphore = Arc::new(tokio::sync::Semaphore::new(1));
@@ -238,12 +254,7 @@ async fn heals_and_puts_every_step_on_record() {
         (accepted.ours, accepted.not_ours, accepted.repeats),
         (1, 1, 0)
     );
-    let healed = |s: &Summary| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    };
-    case.until(healed).await;
+    case.until(is_healed).await;
     assert_eq!(case.world.acted.lock().unwrap().len(), 1);
     let lines = case.lines();
     let states: Vec<&str> = lines.iter().filter_map(|l| l["to"].as_str()).collect();

@@ -32,12 +32,7 @@ async fn the_kill_switch_and_open_incidents_survive_a_restart() {
         .unwrap();
     assert_eq!(known.repeats, 1, "a delivery is known after a restart");
     case.healing.operate("ann", Order::Resume).await.unwrap();
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
+    case.until(is_healed).await;
     assert_eq!(case.world.acted.lock().unwrap().len(), 1);
 }
 
@@ -59,12 +54,7 @@ async fn a_person_approves_and_is_on_record() {
         .operate("ann", Order::Approve(id.to_string()))
         .await
         .unwrap();
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
+    case.until(is_healed).await;
     let lines = case.lines();
     let operator = lines.iter().find(|l| l["kind"] == "operator").unwrap();
     assert_eq!(operator["data"]["by"], "ann");
@@ -74,11 +64,7 @@ async fn a_person_approves_and_is_on_record() {
 
 #[test]
 fn a_yes_to_what_is_asked_no_more_is_told_what_is() {
-    let mut book = Book::new(rules("approve"));
-    let now = World::new().now();
-    let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
-    book.deliver("am", told, false, &now);
-    let id = book.held.keys().next().unwrap().clone();
+    let (mut book, id, now) = book_of_one("approve");
     let looked = |book: &mut Book, action: &str| {
         let asked = book.held[&id].incident.asked;
         book.step(&id, Event::Looked(asked, seen(action)), &now);
@@ -134,12 +120,7 @@ async fn maintenance_ends_when_it_was_told_to_and_that_is_on_record() {
         .await
         .unwrap();
     // What waited for it is healed then.
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
+    case.until(is_healed).await;
     assert!(case.healing.summary().maintenance.is_none());
     let lines = case.lines();
     let off = lines.iter().find(|l| l["data"]["did"] == "maintenance off");

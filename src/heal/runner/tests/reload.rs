@@ -6,11 +6,7 @@ use crate::journal::Kind;
 
 #[test]
 fn what_was_seen_for_the_playbook_before_lets_the_new_one_do_nothing() {
-    let mut book = Book::new(rules("auto"));
-    let now = World::new().now();
-    let told = delivery(1, vec![alert("here", 1, Status::Firing)]);
-    book.deliver("am", told, false, &now);
-    let id = book.held.keys().next().unwrap().clone();
+    let (mut book, id, now) = book_of_one("auto");
     let looked = |book: &mut Book, action: &str| {
         let asked = book.held[&id].incident.asked;
         book.step(&id, Event::Looked(asked, seen(action)), &now);

@@ -96,12 +96,7 @@ async fn a_cancelled_action_is_told_to_end_and_holds_its_target_until_it_has() {
         (Some("lock"), 1)
     );
     long.ends.notify_one();
-    case.until(|s| {
-        s.tally
-            .ended
-            .contains_key(&("web-down".to_owned(), "healed"))
-    })
-    .await;
+    case.until(is_healed).await;
     assert_eq!(*long.begun.lock().unwrap(), 2);
     // What became of it is told of the incident that began it, although that is over.
     let lines = case.lines();
