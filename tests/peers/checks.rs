@@ -6,6 +6,7 @@ use std::process::Command;
 use libtest_mimic::Failed;
 
 use crate::containers::Podman;
+use crate::hang::HANG;
 use crate::programs::Peer;
 use crate::scratch::Scratch;
 use crate::systemd::Booted;
@@ -208,15 +209,6 @@ fn directories() -> Result<(), Failed> {
     }
     Ok(())
 }
-
-/// Mounts a file system that never answers on $1, then becomes the rest of its arguments.
-const HANG: &str = r#"
-set -e
-exec 3<>/dev/fuse
-mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hanging "$1"
-shift
-exec "$@"
-"#;
 
 fn hanging() -> Result<(), Failed> {
     let scratch = Scratch::new()?;

@@ -37,7 +37,7 @@ const SCRAPES: usize = 10;
 
 /// Mounts a file system that never answers on $1, then becomes the rest of its arguments. The open
 /// descriptor is what keeps the mount waiting instead of failing.
-const HANG: &str = r#"
+pub const HANG: &str = r#"
 set -e
 exec 3<>/dev/fuse
 mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hanging "$1"

@@ -221,13 +221,7 @@ async fn a_server_that_hangs_floods_or_breaks_off_fails_in_time() {
 
 #[tokio::test]
 async fn a_name_server_that_hangs_says_nothing_of_the_server() {
-    let (release, hang) = std::sync::mpsc::channel::<()>();
-    let hang = std::sync::Mutex::new(hang);
-    let resolver = Resolver::over(move |_| {
-        hang.lock().unwrap().recv().ok();
-        Ok(Vec::new())
-    });
-    let world = over(Host::default(), resolver);
+    let (release, world) = over_names_that_hang();
     let said = within(
         SOON,
         json!({"http": {"url": "http://hangs.invalid/"}}),

@@ -36,6 +36,17 @@ fn over(host: Host, resolver: Resolver) -> World {
     }
 }
 
+/// A world in which no name is looked up until what is given with it is dropped.
+fn over_names_that_hang() -> (std::sync::mpsc::Sender<()>, World) {
+    let (release, hang) = std::sync::mpsc::channel();
+    let hang = std::sync::Mutex::new(hang);
+    let resolver = Resolver::over(move |_| {
+        hang.lock().unwrap().recv().ok();
+        Ok(Vec::new())
+    });
+    (release, over(Host::default(), resolver))
+}
+
 /// A world over a captured machine.
 fn captured() -> World {
     let tree = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hosts/server");

@@ -61,13 +61,7 @@ async fn a_name_that_is_not_looked_up_says_nothing_of_the_service() {
 
 #[tokio::test]
 async fn a_name_server_that_hangs_times_out_and_holds_nobody() {
-    let (release, hang) = std::sync::mpsc::channel::<()>();
-    let hang = std::sync::Mutex::new(hang);
-    let resolver = Resolver::over(move |_| {
-        hang.lock().unwrap().recv().ok();
-        Ok(Vec::new())
-    });
-    let world = over(Host::default(), resolver);
+    let (release, world) = over_names_that_hang();
     let said = within(
         SOON,
         json!({"tcp": {"address": "hangs.invalid:80"}}),

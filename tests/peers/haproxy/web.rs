@@ -59,6 +59,19 @@ impl Drop for Web {
     }
 }
 
+/// The first line of the next request without a body; none when the client has left.
+pub fn request(reader: &mut impl BufRead) -> std::io::Result<Option<String>> {
+    let mut request = String::new();
+    if reader.read_line(&mut request)? == 0 {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    Ok(Some(request))
+}
+
 fn serve(
     stream: TcpStream,
     name: &str,
@@ -68,14 +81,9 @@ fn serve(
     let mut out = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request)? == 0 {
+        let Some(request) = request(&mut reader)? else {
             return Ok(());
-        }
-        let mut line = String::new();
-        while reader.read_line(&mut line)? > 2 {
-            line.clear();
-        }
+        };
         if request.starts_with("GET /long ") {
             out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
             while !ended.load(Ordering::SeqCst) {

@@ -7,7 +7,6 @@ use super::apart::Blocked;
 use super::stage::{Stage, attempts};
 use super::told::OnCall;
 use crate::healing::{once, verified};
-use crate::process::until;
 
 pub const NAME: &str = "pools::a_port_behind_a_firewall_is_isolated_and_escalated";
 
@@ -15,10 +14,8 @@ pub fn run() -> Result<(), Failed> {
     let stage = Stage::set()?;
     let oncall = OnCall::start()?;
     let mut config = stage.config();
-    config["notify"] =
-        json!({"oncall": {"to": {"webhook": {"url": format!("http://{}/", oncall.address)}}}});
+    oncall.is_told(&mut config);
     let playbook = &mut config["playbooks"]["web-ill"];
-    playbook["escalate"] = json!(["oncall"]);
     // As many restarts as the budget lets it make: two.
     playbook["ladder"] = vec![json!({"do": {"systemd": "restart"}, "timeout": "10s"}); 4].into();
     playbook["guards"] = json!({"cooldown": "200ms", "budget": "2/1h"});
@@ -29,9 +26,7 @@ pub fn run() -> Result<(), Failed> {
     once(&stage.scratch, &nodeward, "people to be told", |r| {
         r["to"] == "escalated"
     })?;
-    until("the notice", || {
-        (!oncall.escalations().is_empty()).then_some(())
-    })?;
+    oncall.knows()?;
     stage.balancer.status("web-1", "MAINT")?;
     let restarts = stage.starts("one")?.len() - 1;
     assert_eq!((restarts, attempts(&stage.scratch)?.len()), (2, 2));

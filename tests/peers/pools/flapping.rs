@@ -6,16 +6,13 @@ use serde_json::json;
 use super::stage::{Row, Stage, UNIT, Watch, attempts};
 use super::told::OnCall;
 use crate::healing::{once, verified};
-use crate::process::until;
 
 pub fn run() -> Result<(), Failed> {
     let stage = Stage::set()?;
     let oncall = OnCall::start()?;
     let mut config = stage.config();
-    config["notify"] =
-        json!({"oncall": {"to": {"webhook": {"url": format!("http://{}/", oncall.address)}}}});
+    oncall.is_told(&mut config);
     let playbook = &mut config["playbooks"]["web-ill"];
-    playbook["escalate"] = json!(["oncall"]);
     playbook["ladder"] = vec![json!({"do": {"systemd": "restart"}, "timeout": "10s"}); 5].into();
     playbook["guards"] = json!({"cooldown": "2s", "budget": "3/1h"});
     // It doubles with each relapse.
@@ -29,9 +26,7 @@ pub fn run() -> Result<(), Failed> {
     once(&stage.scratch, &nodeward, "people to be told", |r| {
         r["to"] == "escalated"
     })?;
-    until("the notice", || {
-        (!oncall.escalations().is_empty()).then_some(())
-    })?;
+    oncall.knows()?;
     let starts = stage.starts("one")?;
     assert_eq!(attempts(&stage.scratch)?.len(), 3, "the budget");
     let [_, first, second, third] = starts.as_slice() else {

@@ -4,12 +4,14 @@
 //! `/healthz` fails, and a start ends that, but for one that says `stays`; one called `dies` has how many milliseconds each process lives.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Error, Result, Write};
+use std::io::{BufReader, Error, Result, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::haproxy::web::request;
 
 /// The first argument of a process that is to serve; then come its name, its port and its directory.
 pub const VERB: &str = "serve-web";
@@ -72,14 +74,9 @@ fn answer(stream: TcpStream, name: &str, home: &Path) -> Result<()> {
     let mut out = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request)? == 0 {
+        let Some(request) = request(&mut reader)? else {
             return Ok(());
-        }
-        let mut line = String::new();
-        while reader.read_line(&mut line)? > 2 {
-            line.clear();
-        }
+        };
         let path = request.split(' ').nth(1).unwrap_or_default();
         if path == "/healthz" {
             let status = match home.join("ill").exists() {

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use libtest_mimic::Failed;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ours;
+use crate::process::until;
 use crate::scratch::Scratch;
 
 /// Sums of sessions.
@@ -97,6 +98,20 @@ impl OnCall {
             }
         }
         notices
+    }
+
+    /// Has the playbook of the stage tell it what could not be healed.
+    pub fn is_told(&self, config: &mut Value) {
+        let url = format!("http://{}/", self.address);
+        config["notify"] = json!({"oncall": {"to": {"webhook": {"url": url}}}});
+        config["playbooks"]["web-ill"]["escalate"] = json!(["oncall"]);
+    }
+
+    /// Waits until it was told.
+    pub fn knows(&self) -> Result<(), Failed> {
+        until("the notice", || {
+            (!self.escalations().is_empty()).then_some(())
+        })
     }
 
     /// Those that say that it could not be healed.
