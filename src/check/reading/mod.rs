@@ -54,9 +54,8 @@ pub struct Reading {
 /// The subject that declares a family, and the family's labels.
 fn declared(name: &str) -> Option<(&'static Entry, &'static [&'static str])> {
     TABLE.iter().find_map(|entry| {
-        let mut families = entry.families.iter().map(|family| family.descriptor());
-        let family = families.find(|family| family.name == name)?;
-        Some((entry, family.labels))
+        let family = entry.families.iter().find(|family| family.tells(name))?;
+        Some((entry, family.descriptor().labels))
     })
 }
 

@@ -11,6 +11,8 @@ pub enum Kind {
     Gauge,
     /// Values counted in buckets.
     Histogram,
+    /// Values told by their quantiles; `unknown` in OpenMetrics.
+    Summary,
     /// Of unknown type: `untyped` in text 0.0.4, `unknown` in OpenMetrics.
     Untyped,
 }
@@ -23,6 +25,7 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::Summary => "summary",
             Self::Untyped => "untyped",
         }
     }
@@ -61,6 +64,10 @@ impl<S, const N: usize> Family<S, N> {
         self.name
     }
 
+    pub(super) const fn labels(&self) -> &[&'static str; N] {
+        &self.labels
+    }
+
     pub(super) fn descriptor(&self) -> Descriptor<'_> {
         Descriptor {
             name: self.name,
@@ -88,12 +95,62 @@ pub struct Descriptor<'a> {
 pub trait Declared: Sync {
     /// What it is.
     fn descriptor(&self) -> Descriptor<'_>;
+    /// Whether a family of this name on a page is it.
+    fn tells(&self, name: &str) -> bool {
+        self.descriptor().name == name
+    }
 }
 
 impl<S, const N: usize> Declared for Family<S, N> {
     fn descriptor(&self) -> Descriptor<'_> {
         Family::descriptor(self)
     }
+}
+
+/// Families of the owner `S` with `N` labels whose names come from the machine: its sensors, the fields of a file.
+pub struct Rule<S, const N: usize>(Family<S, N>);
+
+impl<S, const N: usize> Rule<S, N> {
+    /// Declares them; see [`Family::new`]. The name has one `*`, for what comes from the machine.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        kind: Kind,
+        labels: [&'static str; N],
+        help: &'static str,
+    ) -> Self {
+        Self(Family::new(name, kind, labels, help))
+    }
+
+    pub(super) const fn family(&self) -> &Family<S, N> {
+        &self.0
+    }
+
+    /// Whether `name` is one the rule makes.
+    #[must_use]
+    pub fn makes(&self, name: &str) -> bool {
+        self.0.name.split_once('*').is_some_and(|(start, end)| {
+            name.strip_prefix(start)
+                .is_some_and(|rest| rest.ends_with(end))
+                && is_name(name)
+        })
+    }
+}
+
+impl<S, const N: usize> Declared for Rule<S, N> {
+    fn descriptor(&self) -> Descriptor<'_> {
+        self.0.descriptor()
+    }
+    fn tells(&self, name: &str) -> bool {
+        self.makes(name)
+    }
+}
+
+/// Whether text may be the name of a family, as Prometheus has had it from the start.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b':';
+    text.bytes().next().is_some_and(word) && text.bytes().all(|b| word(b) || b.is_ascii_digit())
 }
 
 /// The families of a table as a list, for [`joined`].

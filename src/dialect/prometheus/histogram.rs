@@ -60,12 +60,17 @@ impl<const N: usize, const B: usize> Distributions<'_, N, B> {
     /// Writes one distribution; one with labels that are there already is refused and counted.
     pub fn push(&mut self, labels: [&str; N], spread: &Distribution<B>) {
         let lines = B as u64 + 3;
+        let names = self.samples.labels();
         let Some(form) = self.samples.admit(&labels, lines) else {
             return;
         };
         let (buckets, sum) = (spread.buckets(self.bounds), spread.sum());
         match form {
-            Form::Text(text) => text.distribution(&labels, &buckets, sum),
+            Form::Text(text) => {
+                let count: u64 = buckets.iter().map(|(_, count)| count).sum();
+                let below = cumulative(&buckets).map(|(bound, below)| (bound, below.into()));
+                text.distribution((&names, &labels), below, sum, count.into());
+            }
             Form::OpenMetrics(open) => {
                 open.distribution(&labels, buckets, sum, spread.exemplars().clone());
             }

@@ -5,13 +5,15 @@
 //! one duplicate would cost the whole scrape.
 
 mod family;
+mod foreign;
 mod histogram;
 mod openmetrics;
 mod page;
 mod picked;
 mod text;
 
-pub use family::{Declared, Descriptor, Family, Kind, joined, listed};
+pub use family::{Declared, Descriptor, Family, Kind, Rule, is_name, joined, listed};
+pub use foreign::{Foreign, Others, Series};
 pub use histogram::{Distributions, Histogram};
 pub use page::{Format, Out, Page, Samples};
 pub use picked::Sample;

@@ -6,6 +6,7 @@
 //! lines of their buckets afterwards: the encoder takes them only from a histogram that counted by itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::exemplar::Exemplar as Own;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::foreign::{QUANTILE, Series, whole};
 use super::histogram::SUFFIXES;
 use super::{Descriptor, Kind};
 use crate::dialect::{Exemplar, Number};
@@ -33,14 +35,26 @@ struct Gathered {
     name: String,
     kind: Kind,
     help: String,
-    labels: Vec<&'static str>,
-    samples: Vec<(Vec<String>, Said)>,
+    labels: Arc<[String]>,
+    samples: Vec<Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    names: Arc<[String]>,
+    values: Vec<String>,
+    said: Said,
 }
 
 #[derive(Debug)]
 enum Said {
     Number(Number),
     Distribution(Vec<(f64, u64)>, f64, BTreeMap<usize, Exemplar>),
+    Quantiles(Vec<(f64, f64)>, f64, u64),
+}
+
+fn owned(texts: &[&str]) -> Arc<[String]> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 impl OpenMetrics {
@@ -53,7 +67,7 @@ impl OpenMetrics {
                 .replace('\\', "\\\\")
                 .replace('\n', "\\n")
                 .replace('"', "\\\""),
-            labels: family.labels.to_vec(),
+            labels: owned(family.labels),
             samples: Vec::new(),
         });
     }
@@ -72,10 +86,36 @@ impl OpenMetrics {
         self.say(labels, Said::Distribution(buckets, sum, exemplars));
     }
 
+    pub(super) fn foreign(&mut self, names: &[&str], values: &[&str], series: Series<'_>) {
+        let said = match series {
+            Series::Number(value) => Said::Number(value.into()),
+            Series::Distribution {
+                buckets,
+                sum,
+                count,
+            } => {
+                let mut before = 0;
+                // The encoder adds them up, so that they are told apart here; one that falls below the last holds nothing.
+                let apart = whole(buckets, count).map(|(bound, below)| {
+                    let below = before.max(Number::Float(below).as_i64().unsigned_abs());
+                    (bound, below - std::mem::replace(&mut before, below))
+                });
+                Said::Distribution(apart.collect(), sum, BTreeMap::new())
+            }
+            Series::Quantiles {
+                quantiles,
+                sum,
+                count,
+            } => Said::Quantiles(quantiles.to_vec(), sum, count),
+        };
+        if let Some(family) = self.families.last_mut() {
+            family.tell(owned(names), values, said);
+        }
+    }
+
     fn say(&mut self, labels: &[&str], said: Said) {
         if let Some(family) = self.families.last_mut() {
-            let labels = labels.iter().map(|l| (*l).to_owned());
-            family.samples.push((labels.collect(), said));
+            family.tell(Arc::clone(&family.labels), labels, said);
         }
     }
 
@@ -99,8 +139,8 @@ impl OpenMetrics {
         let mut marks = Vec::new();
         for family in &self.families {
             let mut lines = Vec::new();
-            for (_, said) in &family.samples {
-                if let Said::Distribution(buckets, _, exemplars) = said {
+            for told in &family.samples {
+                if let Said::Distribution(buckets, _, exemplars) = &told.said {
                     let of = (0..buckets.len()).map(|place| exemplars.get(&place).copied());
                     lines.extend(of);
                 }
@@ -142,6 +182,43 @@ fn marked(text: &str, marks: Vec<(String, Vec<Option<Exemplar>>)>) -> String {
     page
 }
 
+impl Gathered {
+    fn tell(&mut self, names: Arc<[String]>, values: &[&str], said: Said) {
+        self.samples.push(Told {
+            names,
+            values: values.iter().map(|v| (*v).to_owned()).collect(),
+            said,
+        });
+    }
+
+    /// A summary, which the encoder does not know, as three families of unknown type.
+    fn summaries(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let [_, sums, counts] = SUFFIXES;
+        for suffix in ["", sums, counts] {
+            let name = format!("{}{suffix}", self.name);
+            let mut encoder =
+                encoder.encode_descriptor(&name, &self.help, None, MetricType::Unknown)?;
+            for told in &self.samples {
+                let Said::Quantiles(quantiles, sum, count) = &told.said else {
+                    continue;
+                };
+                let mut put = |place: Option<f64>, value: Number| {
+                    let labels = Labels { told, place };
+                    number(MetricType::Unknown, value, encoder.encode_family(&labels)?)
+                };
+                match suffix {
+                    "" => quantiles
+                        .iter()
+                        .try_for_each(|(place, value)| put(Some(*place), (*value).into()))?,
+                    s if s == sums => put(None, (*sum).into())?,
+                    _ => put(None, (*count).into())?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Collector for OpenMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for family in self.families.iter().filter(|f| !f.samples.is_empty()) {
@@ -152,21 +229,24 @@ impl Collector for OpenMetrics {
                 (Kind::Counter, None) | (Kind::Untyped, _) => {
                     (family.name.as_str(), MetricType::Unknown)
                 }
+                (Kind::Summary, _) => {
+                    family.summaries(&mut encoder)?;
+                    continue;
+                }
             };
             let mut encoder = encoder.encode_descriptor(name, &family.help, None, kind)?;
-            for (values, said) in &family.samples {
-                let labels = Labels {
-                    names: &family.labels,
-                    values,
-                };
+            for told in &family.samples {
+                let labels = Labels { told, place: None };
                 let mut sample = encoder.encode_family(&labels)?;
-                match said {
+                match &told.said {
                     Said::Number(value) => number(kind, *value, sample)?,
                     Said::Distribution(buckets, sum, _) => {
                         let count = buckets.iter().map(|(_, count)| count).sum();
                         let exemplars = None::<&HashMap<usize, Own<Labels<'_>, f64>>>;
                         sample.encode_histogram(*sum, count, buckets, exemplars)?;
                     }
+                    // Only in a summary.
+                    Said::Quantiles(..) => {}
                 }
             }
         }
@@ -192,15 +272,19 @@ fn number(
 
 #[derive(Debug)]
 struct Labels<'a> {
-    names: &'a [&'static str],
-    values: &'a [String],
+    told: &'a Told,
+    /// The quantile.
+    place: Option<f64>,
 }
 
 impl EncodeLabelSet for Labels<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
         use prometheus_client::encoding::EncodeLabel;
-        for (name, value) in self.names.iter().zip(self.values) {
-            (*name, value.as_str()).encode(encoder.encode_label())?;
+        for (name, value) in self.told.names.iter().zip(&self.told.values) {
+            (name.as_str(), value.as_str()).encode(encoder.encode_label())?;
+        }
+        if let Some(place) = self.place {
+            (QUANTILE, place).encode(encoder.encode_label())?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::picked::{Picked, Sample};
 use super::text::Text;
-use super::{Family, openmetrics::OpenMetrics};
+use super::{Descriptor, Family, Rule, openmetrics::OpenMetrics};
 use crate::dialect::Number;
 
 /// The formats a page can take.
@@ -37,7 +37,7 @@ impl Format {
 /// A page of any owner: what [`Page`] writes through.
 pub struct Out {
     form: Form,
-    opened: HashSet<&'static str, RandomState>,
+    opened: HashSet<u64, RandomState>,
     seen: HashSet<u64, RandomState>,
     hash: RandomState,
     duplicates: u64,
@@ -104,6 +104,38 @@ impl Out {
         self.seen.shrink_to(most / size_of::<u64>());
     }
 
+    /// Begins a family; false if there was one of its name.
+    pub(super) fn open(&mut self, family: Descriptor<'_>) -> bool {
+        let fresh = self.opened.insert(self.hash.hash_one(family.name));
+        self.seen.clear();
+        match &mut self.form {
+            Form::Text(text) => text.open(family),
+            Form::OpenMetrics(open) => open.open(family),
+            Form::Picked(picked) => picked.open(family),
+        }
+        fresh
+    }
+
+    /// Notes what makes a series of the open family; false if it was noted before.
+    pub(super) fn see(&mut self, parts: &[&str]) -> bool {
+        let mut hasher = self.hash.build_hasher();
+        for part in parts {
+            hasher.write(part.as_bytes());
+            hasher.write_u8(0xff);
+        }
+        self.seen.insert(hasher.finish())
+    }
+
+    /// Where a series of `lines` samples is written, or nowhere if it is refused, which is counted.
+    pub(super) fn admit(&mut self, is: bool, lines: u64) -> Option<&mut Form> {
+        if !is {
+            self.duplicates += 1;
+            return None;
+        }
+        self.samples += lines;
+        Some(&mut self.form)
+    }
+
     /// The page as the owner `S` sees it.
     pub fn page<S>(&mut self) -> Page<'_, S> {
         Page {
@@ -155,7 +187,7 @@ impl Out {
 
 /// The page as one owner sees it: it takes only that owner's families.
 pub struct Page<'a, S> {
-    out: &'a mut Out,
+    pub(super) out: &'a mut Out,
     owner: PhantomData<fn() -> S>,
 }
 
@@ -163,18 +195,30 @@ impl<S> Page<'_, S> {
     /// Opens a family; its header is written with its first sample. All its samples go in now:
     /// a family opened a second time is refused and counted.
     pub fn family<const N: usize>(&mut self, family: &'static Family<S, N>) -> Samples<'_, N> {
-        let fresh = self.out.opened.insert(family.name());
-        if N > 0 {
-            self.out.seen.clear();
-        }
-        match &mut self.out.form {
-            Form::Text(text) => text.open(family.descriptor()),
-            Form::OpenMetrics(open) => open.open(family.descriptor()),
-            Form::Picked(picked) => picked.open(family.descriptor()),
-        }
+        self.open(family.descriptor(), *family.labels())
+    }
+
+    /// Opens a family whose name is made by a rule, as [`Page::family`]. One that the rule does not make is refused.
+    pub fn made<const N: usize>(
+        &mut self,
+        rule: &'static Rule<S, N>,
+        name: &str,
+    ) -> Samples<'_, N> {
+        let declared = rule.family().descriptor();
+        let mut samples = self.open(Descriptor { name, ..declared }, *rule.family().labels());
+        samples.refused |= !rule.makes(name);
+        samples
+    }
+
+    fn open<const N: usize>(
+        &mut self,
+        family: Descriptor<'_>,
+        labels: [&'static str; N],
+    ) -> Samples<'_, N> {
         Samples {
+            refused: !self.out.open(family),
+            labels,
             out: self.out,
-            refused: !fresh,
             count: 0,
         }
     }
@@ -188,6 +232,7 @@ impl<S> Page<'_, S> {
 /// The samples of one open family.
 pub struct Samples<'a, const N: usize> {
     out: &'a mut Out,
+    labels: [&'static str; N],
     refused: bool,
     count: u64,
 }
@@ -195,12 +240,18 @@ pub struct Samples<'a, const N: usize> {
 impl<const N: usize> Samples<'_, N> {
     /// Writes one sample; a series that is there already is refused and counted.
     pub fn push(&mut self, labels: [&str; N], value: impl Into<Number>) {
+        let names = self.labels;
         match self.admit(&labels, 1) {
             None => {}
-            Some(Form::Text(text)) => text.sample(&labels, value.into()),
+            Some(Form::Text(text)) => text.sample((&names, &labels), value.into()),
             Some(Form::OpenMetrics(open)) => open.sample(&labels, value.into()),
             Some(Form::Picked(picked)) => picked.sample(&labels, value.into()),
         }
+    }
+
+    /// The names of its labels.
+    pub(super) const fn labels(&self) -> [&'static str; N] {
+        self.labels
     }
 
     /// Where something with these labels, `lines` samples, may be written; none, which is counted, if it was already.
@@ -208,20 +259,10 @@ impl<const N: usize> Samples<'_, N> {
         let duplicate = if N == 0 {
             self.count > 0
         } else {
-            let mut hasher = self.out.hash.build_hasher();
-            for label in labels {
-                hasher.write(label.as_bytes());
-                hasher.write_u8(0xff);
-            }
-            !self.out.seen.insert(hasher.finish())
+            !self.out.see(labels)
         };
-        if duplicate || self.refused {
-            self.out.duplicates += 1;
-            return None;
-        }
         self.count += 1;
-        self.out.samples += lines;
-        Some(&mut self.out.form)
+        self.out.admit(!duplicate && !self.refused, lines)
     }
 }
 

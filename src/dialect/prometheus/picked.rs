@@ -37,7 +37,9 @@ impl Picked {
         let find = |wanted: &str| self.names.iter().position(|name| name == wanted);
         self.open = match family.kind {
             Kind::Histogram => SUFFIXES.map(|suffix| find(&format!("{}{suffix}", family.name))),
-            Kind::Counter | Kind::Gauge | Kind::Untyped => [find(family.name), None, None],
+            Kind::Counter | Kind::Gauge | Kind::Untyped | Kind::Summary => {
+                [find(family.name), None, None]
+            }
         };
         if self.open.iter().any(Option::is_some) {
             self.labels.clear();

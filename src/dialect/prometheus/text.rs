@@ -4,15 +4,18 @@
 //! numbers in the shortest form that reads back the same.
 
 use super::Descriptor;
-use super::histogram::{LE, SUFFIXES, cumulative};
+use super::foreign::QUANTILE;
+use super::histogram::{LE, SUFFIXES};
 use crate::dialect::Number;
+
+/// Names of labels and their values, one for one.
+pub(super) type Labels<'a> = (&'a [&'a str], &'a [&'a str]);
 
 /// The page in text 0.0.4.
 pub(super) struct Text {
     page: Vec<u8>,
-    /// Where the open family's name and labels come from, once its header is written.
+    /// The open family's name, once its header is written.
     name: String,
-    labels: Vec<&'static str>,
     header: Vec<u8>,
 }
 
@@ -21,7 +24,6 @@ impl Text {
         Self {
             page: Vec::with_capacity(size),
             name: String::new(),
-            labels: Vec::new(),
             header: Vec::new(),
         }
     }
@@ -29,8 +31,6 @@ impl Text {
     pub(super) fn open(&mut self, family: Descriptor<'_>) {
         self.name.clear();
         self.name.push_str(family.name);
-        self.labels.clear();
-        self.labels.extend_from_slice(family.labels);
         let header = &mut self.header;
         header.clear();
         header.extend_from_slice(b"# HELP ");
@@ -44,28 +44,57 @@ impl Text {
         header.push(b'\n');
     }
 
-    pub(super) fn sample(&mut self, labels: &[&str], value: Number) {
+    pub(super) fn sample(&mut self, labels: Labels<'_>, value: Number) {
         self.line("", labels, None, value);
     }
 
-    pub(super) fn distribution(&mut self, labels: &[&str], buckets: &[(f64, u64)], sum: f64) {
-        let [bucket, total, count] = SUFFIXES;
-        let mut all = 0;
-        for (bound, below) in cumulative(buckets) {
-            self.line(bucket, labels, Some(bound), below.into());
-            all = below;
+    /// A histogram of so many values at or below each bound.
+    pub(super) fn distribution(
+        &mut self,
+        labels: Labels<'_>,
+        buckets: impl Iterator<Item = (f64, Number)>,
+        sum: f64,
+        count: Number,
+    ) {
+        let [bucket, ..] = SUFFIXES;
+        for (bound, below) in buckets {
+            self.line(bucket, labels, Some((LE, bound)), below);
         }
-        self.line(total, labels, None, sum.into());
-        self.line(count, labels, None, all.into());
+        self.totals(labels, sum, count);
     }
 
-    fn line(&mut self, suffix: &str, labels: &[&str], bound: Option<f64>, value: Number) {
+    pub(super) fn quantiles(
+        &mut self,
+        labels: Labels<'_>,
+        quantiles: &[(f64, f64)],
+        sum: f64,
+        count: u64,
+    ) {
+        for (quantile, value) in quantiles {
+            self.line("", labels, Some((QUANTILE, *quantile)), (*value).into());
+        }
+        self.totals(labels, sum, count.into());
+    }
+
+    fn totals(&mut self, labels: Labels<'_>, sum: f64, count: Number) {
+        let [_, total, all] = SUFFIXES;
+        self.line(total, labels, None, sum.into());
+        self.line(all, labels, None, count);
+    }
+
+    fn line(
+        &mut self,
+        suffix: &str,
+        (names, values): Labels<'_>,
+        place: Option<(&str, f64)>,
+        value: Number,
+    ) {
         let page = &mut self.page;
         page.append(&mut self.header);
         page.extend_from_slice(self.name.as_bytes());
         page.extend_from_slice(suffix.as_bytes());
         let mut opening = b'{';
-        for (name, value) in self.labels.iter().zip(labels) {
+        for (name, value) in names.iter().zip(values) {
             page.push(opening);
             page.extend_from_slice(name.as_bytes());
             page.extend_from_slice(b"=\"");
@@ -73,9 +102,9 @@ impl Text {
             page.push(b'"');
             opening = b',';
         }
-        if let Some(bound) = bound {
+        if let Some((name, bound)) = place {
             page.push(opening);
-            page.extend_from_slice(LE.as_bytes());
+            page.extend_from_slice(name.as_bytes());
             page.extend_from_slice(b"=\"");
             number(Number::Float(bound), page);
             page.push(b'"');
