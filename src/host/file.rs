@@ -38,6 +38,14 @@ impl ReadError {
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
+
+    /// Whether it is there, and this kernel does not do what it stands for.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        let code = self.source.raw_os_error();
+        self.source.kind() == io::ErrorKind::Unsupported
+            || code == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error())
+    }
 }
 
 struct Kept {

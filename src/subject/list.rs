@@ -128,6 +128,7 @@ macro_rules! subjects {
                 let mut wrong = Vec::new();
                 $(
                     let name = <$subject as Subject>::NAME;
+                    let batched = !<$subject as Subject>::INSTRUMENTS.is_empty();
                     let asked = <$subject as Subject>::asked(&self.$room) && !self.disable.iter().any(|n| n == name);
                     // A key is answered unless its subject is switched off.
                     if self.reads(name, true) || asked {
@@ -136,7 +137,7 @@ macro_rules! subjects {
                                 run,
                                 face,
                                 on_pages: self.reads(name, <$subject as Subject>::ON) || asked,
-                                in_batches: self.reads(name, <$subject as Subject>::EXPORTED) || asked,
+                                in_batches: batched && (self.reads(name, <$subject as Subject>::EXPORTED) || asked),
                             }),
                             Err(invalid) => wrong.push(invalid),
                         }
@@ -175,6 +176,7 @@ subjects! {
     meminfo: super::meminfo::Meminfo;
     filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;
+    pressure: super::pressure::Pressure;
     processes: super::processes::Processes;
     systemd: super::systemd::Systemd;
     service_sessions: super::service_sessions::ServiceSessions;

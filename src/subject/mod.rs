@@ -28,6 +28,7 @@ pub mod cpu;
 pub mod filesystem;
 pub mod meminfo;
 pub mod netdev;
+pub mod pressure;
 pub mod processes;
 pub mod service_sessions;
 pub mod systemd;

@@ -32,6 +32,7 @@ const SUBJECTS: &[&str] = &[
     "--collector.netdev",
     "--collector.netdev.address-info",
     "--collector.processes",
+    "--collector.pressure",
 ];
 
 /// Readings until one must agree.

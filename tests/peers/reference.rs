@@ -94,6 +94,7 @@ const SUBJECTS: &[&str] = &[
     "--collector.netdev",
     "--no-collector.netdev.netlink",
     "--collector.processes",
+    "--collector.pressure",
 ];
 
 /// Families whose values come from the live disk.
@@ -298,7 +299,14 @@ fn torn_files() -> Result<(), Failed> {
     let address = ours.address()?;
     for _ in 0..3 {
         let page = scrape(address)?;
-        for subject in ["cpu", "meminfo", "filesystem", "netdev", "processes"] {
+        for subject in [
+            "cpu",
+            "meminfo",
+            "filesystem",
+            "netdev",
+            "processes",
+            "pressure",
+        ] {
             let labels = [("collector", subject)];
             if page
                 .value("node_scrape_collector_success", &labels)
@@ -337,6 +345,7 @@ fn torn_files() -> Result<(), Failed> {
             ("node_filesystem_readonly", &disk("/dev/root", "/"), 0.0),
             ("node_filesystem_readonly", &disk("/dev/sdb1", "/mnt"), 1.0),
             ("node_processes_max_processes", &[], 4_194_304.0),
+            ("node_pressure_io_waiting_seconds_total", &[], 9.0),
         ] {
             let told = page.value(name, labels);
             if told != Some(value) {

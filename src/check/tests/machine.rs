@@ -134,6 +134,30 @@ async fn counters_are_held_against_lines_by_their_growth() {
 }
 
 #[tokio::test]
+async fn pressure_is_held_against_a_share_of_the_time() {
+    let stalled = |metric: &str, above: &str| {
+        let options = json!({"metric": metric, "per_second": true, "above": above});
+        json!({"reading": options})
+    };
+    // On a captured machine nothing stalls: that is read, and does not fail.
+    let captured = captured();
+    for name in ["cpu_waiting", "io_stalled", "memory_waiting", "irq_stalled"] {
+        let metric = format!("node_pressure_{name}_seconds_total");
+        let said = probe(stalled(&metric, "0%"), &captured).await;
+        assert!(said.ok && said.facts["series"] == 1, "{}", said.why);
+    }
+    // A second has at most a second of it. A kernel may do without pressure: then nothing is known to be well.
+    let said = probe(
+        stalled("node_pressure_cpu_waiting_seconds_total", "150%"),
+        &world(),
+    )
+    .await;
+    let here = std::fs::read("/proc/pressure/cpu").is_ok();
+    assert_eq!(said.ok, here, "{}", said.why);
+    assert_eq!(said.blind, !here, "{}", said.why);
+}
+
+#[tokio::test]
 async fn what_is_switched_off_cannot_be_probed() {
     let subjects = crate::subject::Options {
         disable: ["meminfo", "processes", "systemd"]
