@@ -1,6 +1,6 @@
 //! Healing within the running program: the journal, the incidents, and who brings them alerts.
 //!
-//! It runs while the config has a playbook, a hook or a pool. What serves, tells and asks holds the [`Door`], which is there all the time.
+//! It runs while the config has a playbook, a hook, a pool or a window of maintenance. What serves, tells and asks holds the [`Door`], which is there all the time.
 
 mod checks;
 mod reconciling;
@@ -160,9 +160,12 @@ struct Alive {
 /// How long the start waits for the gates of pools that the node is out of.
 const ASSERTED: Duration = Duration::from_secs(2);
 
-/// Whether there is anything to heal, or to hold.
-fn wanted(config: &Config) -> bool {
-    !config.playbooks.is_empty() || !config.hooks.named.is_empty() || !config.pools.is_empty()
+/// Whether there is anything to heal, to hold, or to stand back from.
+pub(super) fn wanted(config: &Config) -> bool {
+    !config.playbooks.is_empty()
+        || !config.hooks.named.is_empty()
+        || !config.pools.is_empty()
+        || !config.maintenance.windows.is_empty()
 }
 
 /// Has healing note what gates tell.
@@ -366,6 +369,7 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
         node: house.identity.hostname.clone(),
         notifiers: notifiers.collect(),
         pools: config.pools.keys().cloned().collect(),
+        maintenance: config.maintenance.clone(),
         traced: settings.otlp.route(Signal::Traces).is_some(),
     }
 }

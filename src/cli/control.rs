@@ -200,6 +200,11 @@ fn healed(state: &Value) -> Vec<String> {
             lines.push(format!("{words}: {why}"));
         }
     }
+    let windows = state.get("windows").and_then(Value::as_object);
+    for (name, next) in windows.into_iter().flatten() {
+        let next = next.as_str().unwrap_or_default();
+        lines.push(format!("window {name} opens next at {next}"));
+    }
     lines.extend(pools(state));
     for alert in list(state, "alerts") {
         let taken = match list(&alert, "incidents").is_empty() {

@@ -11,8 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::dialect::otlp;
 use crate::dialect::zabbix::passive;
-use crate::heal::intake;
-use crate::heal::playbook;
+use crate::heal::{intake, maintenance, playbook};
 use crate::host::Roots;
 use crate::journal;
 use crate::peer::container;
@@ -46,6 +45,8 @@ pub struct Config {
     /// The pools of load balancers that this node takes traffic in, each by a name of up to 64 letters, digits, dots, dashes and
     /// underscores: how they are told that it is to be out, and how it leaves and comes back.
     pub pools: gate::Options,
+    /// When this node is under maintenance by itself: nothing is healed, and it is out of the pools that are named.
+    pub maintenance: maintenance::Options,
     /// What is done about alerts, each playbook by a name: which alerts, what is healed, how, and how it is proven.
     pub playbooks: playbook::Options,
     /// The container engine that actions speak to.
@@ -82,6 +83,7 @@ pub const ORDER: &[&str] = &[
     "checks",
     "pools",
     "playbooks",
+    "maintenance",
     "container",
     "notify",
     "state",

@@ -61,6 +61,7 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
     state(config, cross);
     checks(config, cross);
     pools(config, cross);
+    maintenance(config, cross);
     playbooks(config, cross);
     notifiers(config, cross);
     listeners(config, cross);
@@ -101,6 +102,16 @@ fn pools(config: &Config, cross: &mut Cross<'_>) {
     for invalid in gate::faults(&config.pools) {
         let start = Path::of(&["pools"]).key(&invalid.pool);
         cross.fault(&below(start, &invalid.keys), invalid.why);
+    }
+}
+
+fn maintenance(config: &Config, cross: &mut Cross<'_>) {
+    let pools = config.pools.keys().map(String::as_str).collect();
+    for invalid in config.maintenance.faults(&pools) {
+        cross.fault(
+            &below(Path::of(&["maintenance"]), &invalid.keys),
+            invalid.why,
+        );
     }
 }
 

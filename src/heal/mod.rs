@@ -33,6 +33,7 @@ pub mod incident;
 pub mod intake;
 pub mod job;
 pub mod machine;
+pub mod maintenance;
 pub mod plan;
 pub mod playbook;
 pub mod pools;

@@ -66,7 +66,7 @@ pub fn instruments() -> Vec<&'static dyn Named> {
 /// Those that a running nodeward answers with this config: of checks, pools and healing, if there are any.
 pub fn keys_of(config: &Config) -> impl Iterator<Item = &'static ItemDescriptor> {
     let checks = !config.checks.is_empty();
-    let healing = !config.playbooks.is_empty() || !config.hooks.named.is_empty();
+    let healing = super::healing::wanted(config);
     let checks = crate::check::KEYS.iter().filter(move |_| checks);
     let pools = !config.pools.is_empty();
     let pools = crate::gate::ITEMS.iter().filter(move |_| pools);

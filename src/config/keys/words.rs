@@ -29,6 +29,8 @@ pub fn list<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
 pub fn kind(name: &str) -> Option<&'static str> {
     Some(match name {
         "duration" => "a duration such as 30s",
+        "crontab time" => "a time as crontab writes it, such as 0 3 * * sun",
+        "time zone" => "the name of a time zone, such as Europe/Berlin",
         "size" => "a size such as 4MiB",
         "address" => "an address such as 127.0.0.1:9100",
         "regex" => "a regular expression",

@@ -8,6 +8,7 @@ use super::current::{self, Current};
 use super::episodes::{Deliveries, Episodes};
 use super::said::Said;
 use super::summary::Tally;
+use super::windows::Windows;
 use crate::action::Stop;
 use crate::heal::history::History;
 use crate::heal::incident::{Incident, State};
@@ -92,6 +93,8 @@ pub(super) struct Book {
     pub(super) deliveries: Deliveries,
     pub(super) history: History,
     pub(super) switches: Whole<Switches>,
+    /// The windows of maintenance.
+    pub(super) windows: Whole<Windows>,
     pub(super) tally: Whole<Tally>,
     /// What this node is out of pools for.
     pub(super) holds: Whole<Holds>,
@@ -119,6 +122,7 @@ impl Book {
             deliveries: Deliveries::default(),
             history: History::default(),
             switches: Whole::default(),
+            windows: Whole::default(),
             tally: Whole::default(),
             holds: Whole::default(),
             commit: Commit::default(),
@@ -131,7 +135,7 @@ impl Book {
     }
 
     /// All that a turn changes: a field that is in neither list does not compile.
-    fn parts(&mut self) -> [&mut dyn Turn; 10] {
+    fn parts(&mut self) -> [&mut dyn Turn; 11] {
         let Self {
             rules,
             current,
@@ -141,6 +145,7 @@ impl Book {
             deliveries,
             history,
             switches,
+            windows,
             tally,
             holds,
             // Made anew by each turn, or of no weight.
@@ -152,7 +157,8 @@ impl Book {
             last: _,
         } = self;
         [
-            rules, current, held, latest, episodes, deliveries, history, switches, tally, holds,
+            rules, current, held, latest, episodes, deliveries, history, switches, windows, tally,
+            holds,
         ]
     }
 

@@ -93,6 +93,8 @@ impl Book {
         }
         *self.current.change() = all(&rules);
         *self.rules.change() = rules;
+        self.windows.change().forget();
+        self.turn_windows(now);
         self.step_each(Held::is_waiting, &Event::Changed, now);
         self.raise(now);
     }

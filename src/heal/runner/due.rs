@@ -35,6 +35,7 @@ impl Book {
         if self.switches.until.is_some_and(|until| until <= now.wall) {
             self.end_of_maintenance(now);
         }
+        self.turn_windows(now);
     }
 
     /// How long nothing is due.
@@ -53,7 +54,7 @@ impl Book {
         let waits = waits.filter(|h| !h.resuming && minds(&h.incident));
         let switch = self.switches.until.map(|until| until.since(now.wall));
         let next = waits.filter_map(|h| h.incident.wake(now));
-        next.chain(switch).min()
+        next.chain(switch).chain(self.windows.due(now.wall)).min()
     }
 
     /// Forgets what is long over.

@@ -8,12 +8,10 @@ use super::book::Book;
 use super::{Gates, NotDone};
 use crate::heal::incident::Incident;
 use crate::heal::machine::{Event, Holding};
+use crate::heal::maintenance::ALL;
 use crate::journal::{Entry, Kind};
 use crate::model::hold::{Hold, Owner};
 use crate::model::moment::Moment;
-
-/// What an order says for every pool.
-const ALL: &str = "all";
 
 impl Book {
     /// Does to the holds what a step of an incident says; its records say so already.

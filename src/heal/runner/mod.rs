@@ -29,6 +29,7 @@ mod restore;
 mod said;
 mod step;
 mod summary;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub use summary::{Asked, Firing, HeldBy, Listed, NodeState, Pool, STAGE_BOUNDS, 
 use super::hands::Hands;
 use super::intake::{Accepted, Delivery, MOST_ALERTS, Ours, Refused};
 use super::machine::{After, Effect, Event, Outcome, PATIENCE};
-use super::playbook;
+use super::{maintenance, playbook};
 use crate::action::Stopper;
 use crate::check;
 use crate::journal::{Commit, CommitError, Journal, Restored};
@@ -91,6 +92,8 @@ pub struct Rules {
     pub notifiers: BTreeMap<String, Severity>,
     /// The pools there are.
     pub pools: BTreeSet<String>,
+    /// The windows of maintenance.
+    pub maintenance: maintenance::Options,
     /// Whether runs are told as traces: then durations name theirs.
     pub traced: bool,
 }

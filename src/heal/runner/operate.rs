@@ -128,10 +128,24 @@ impl Book {
         }
     }
 
+    /// The end of all maintenance that there is now.
     fn end_maintenance(&mut self, by: &str, now: &Moment) -> String {
-        if self.switches.maintenance.is_none() {
+        if self.maintenance().is_none() {
             return "there is no maintenance".into();
         }
+        self.end_ordered(by, now);
+        let mut said = "maintenance is off".to_owned();
+        for name in self.close_windows(by, now) {
+            said.push_str(&format!("; the window {name} is closed"));
+            if let Some(next) = self.windows.coming().get(&name) {
+                said.push_str(&format!(" until {next}, when it comes round again"));
+            }
+        }
+        said
+    }
+
+    /// The end of what an operator ordered.
+    fn end_ordered(&mut self, by: &str, now: &Moment) {
         let switches = Switches {
             maintenance: None,
             until: None,
@@ -139,13 +153,12 @@ impl Book {
         };
         self.switch(switches, json!({"did": "maintenance off", "by": by}), now);
         self.lift_of(&Owner::Operator(MAINTENANCE.into()));
-        "maintenance is off".into()
     }
 
     /// The end that an operator gave maintenance has come.
     pub(super) fn end_of_maintenance(&mut self, now: &Moment) {
-        let said = self.end_maintenance(CLOCK, now);
-        tracing::info!("{said}: its end has come");
+        self.end_ordered(CLOCK, now);
+        tracing::info!("the end of maintenance has come");
     }
 
     /// Sets the switches, and has all that waits look again.

@@ -247,6 +247,7 @@ mod tests {
             node: "here".into(),
             notifiers: BTreeMap::new(),
             pools: BTreeSet::new(),
+            maintenance: Default::default(),
             traced: false,
         }
     }

@@ -9,6 +9,7 @@ use super::book::{Book, HOLDS, Held, Switches};
 use super::current::Current;
 use super::episodes::Seen;
 use super::operate::{MAINTENANCE, MAINTENANCE_UNTIL, PAUSED};
+use super::windows::{WINDOWS, Windows};
 use crate::heal::history::History;
 use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
@@ -71,6 +72,7 @@ impl Book {
                 .get(MAINTENANCE_UNTIL)
                 .and_then(|text| Timestamp::parse(text)),
         };
+        *book.windows.change() = Windows::restore(settings.get(WINDOWS));
         *book.holds.change() = holds(&settings);
         book.history = History::of(&counted);
         book.keep();
@@ -88,6 +90,7 @@ impl Book {
         self.commit
             .entries
             .push(Entry::new(Kind::Config).data(data));
+        self.turn_windows(now);
         self.raise(now);
     }
 }

@@ -38,6 +38,7 @@ impl Book {
             (true, Some(Event::Looked(..) | Event::Probed(..))) => Some(Event::Changed),
             (_, event) => event,
         };
+        let maintenance = self.maintenance();
         let Some(held) = self.held.change(id) else {
             return;
         };
@@ -56,7 +57,7 @@ impl Book {
             now,
         );
         standing.paused.clone_from(&self.switches.paused);
-        standing.maintenance.clone_from(&self.switches.maintenance);
+        standing.maintenance.clone_from(&maintenance);
         let held_target = held.holds_target();
         let over =
             matches!(&event, Some(Event::Done(attempt, ..)) if held.running == Some(*attempt));

@@ -124,6 +124,13 @@ fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
     serializer.collect_str(at)
 }
 
+fn rfc3339_each<S: Serializer>(
+    times: &BTreeMap<String, Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(times.iter().map(|(name, at)| (name, at.to_string())))
+}
+
 /// A question to people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Asked {
@@ -250,6 +257,9 @@ pub struct Summary {
     pub paused: Option<String>,
     /// Maintenance: why, by whom and since when.
     pub maintenance: Option<String>,
+    /// The windows of maintenance, each with when it opens next.
+    #[serde(serialize_with = "rfc3339_each")]
+    pub windows: BTreeMap<String, Timestamp>,
     /// Whether any hold exists.
     pub isolated: bool,
     /// The pools that are configured, or that are held: what holds this node out of each.
@@ -297,7 +307,8 @@ impl Book {
             .map(|(severity, many)| (severity.as_str(), *many))
             .collect();
         let fires = |severity: Severity| firing.contains_key(severity.as_str());
-        let node = match (&self.switches.maintenance, fires(Severity::Critical)) {
+        let maintenance = self.maintenance();
+        let node = match (&maintenance, fires(Severity::Critical)) {
             (Some(_), _) => NodeState::Maintenance,
             (None, true) => NodeState::Unhealthy,
             // What is milder says that nothing is wrong: an alert that always fires is no state.
@@ -312,7 +323,8 @@ impl Book {
         Summary {
             node,
             paused: self.switches.paused.clone(),
-            maintenance: self.switches.maintenance.clone(),
+            maintenance,
+            windows: self.windows.coming().clone(),
             isolated: self.holds.is_isolated(),
             pools: self.pools(),
             storm,

@@ -12,6 +12,7 @@ mod operators;
 mod outage;
 mod reload;
 mod stop;
+mod windows;
 
 use super::*;
 use crate::gate::View;
@@ -144,6 +145,7 @@ fn rules(mode: &str) -> Rules {
         node: "here".into(),
         notifiers: [("soc".to_owned(), Severity::Info)].into(),
         pools: ["web".to_owned(), "db".to_owned()].into(),
+        maintenance: maintenance::Options::default(),
         traced: true,
     }
 }

@@ -36,6 +36,7 @@ fn summary() -> Summary {
     Summary {
         node: NodeState::Unhealthy,
         paused: Some("ann".into()),
+        windows: BTreeMap::new(),
         maintenance: None,
         isolated: true,
         pools: pools(),
