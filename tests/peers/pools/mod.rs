@@ -12,6 +12,7 @@ mod interrupted;
 mod killed;
 mod refused;
 pub mod service;
+mod several;
 mod shipped;
 mod stage;
 mod told;
@@ -50,6 +51,11 @@ pub const TESTS: &[PeerTest] = &[
         name: "pools::a_download_ends_before_its_service_is_restarted",
         needs: NEEDS,
         run: hung::downloading,
+    },
+    PeerTest {
+        name: "pools::two_load_balancers_are_told_alike_and_the_share_grows_back",
+        needs: NEEDS,
+        run: several::run,
     },
     PeerTest {
         name: "pools::nobody_leaves_a_pool_that_would_be_too_small",

@@ -81,6 +81,17 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Another HAProxy in front of the same services.
+    pub fn another(&self) -> Result<Balancer, Failed> {
+        let words = format!("check weight {WEIGHT}");
+        let servers = self.ports.iter().map(|port| (*port, words.as_str()));
+        let other = Balancer::before(&servers.collect::<Vec<_>>())?;
+        for place in 1..=SERVICES.len() {
+            other.status(&format!("web-{place}"), "UP")?;
+        }
+        Ok(other)
+    }
+
     /// A nodeward with everything quick.
     pub fn config(&self) -> Value {
         let port = self.port();
@@ -241,6 +252,8 @@ pub struct Row {
     /// When it had answered.
     pub at: u64,
     pub status: String,
+    /// Its share, as its line of the config has 100 of it.
+    pub weight: u64,
     /// Sessions that are open.
     pub open: u64,
     /// Sessions that there ever were.
@@ -334,6 +347,7 @@ pub fn look(socket: &Path) -> Option<Row> {
         asked,
         at: now(),
         status: column("status")?.to_owned(),
+        weight: column("weight")?.parse().ok()?,
         open: column("scur")?.parse().ok()?,
         total: column("stot")?.parse().ok()?,
     })
