@@ -6,6 +6,7 @@ mod config;
 mod cpu_list;
 mod cpu_stat;
 mod cpuinfo;
+mod diskstats;
 mod haproxy_answer;
 mod hook_alertmanager;
 mod hook_zabbix;
@@ -34,6 +35,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("cpu_list", cpu_list::check),
     ("cpu_stat", cpu_stat::check),
     ("cpuinfo", cpuinfo::check),
+    ("diskstats", diskstats::check),
     ("haproxy_answer", haproxy_answer::check),
     ("hook_alertmanager", hook_alertmanager::check),
     ("hook_zabbix", hook_zabbix::check),

@@ -82,9 +82,7 @@ impl Checks {
         for gone in before.entries.values() {
             self.end(Some(gone), "the check was taken out of the config");
         }
-        let mut entries: Vec<_> = running.entries.values().cloned().collect();
-        // Neighbours in time share readings.
-        entries.sort_by_key(|entry| entry.planned.check.probe.kind());
+        let entries: Vec<_> = running.entries.values().cloned().collect();
         running.task =
             (!entries.is_empty()).then(|| tokio::spawn(run(entries, self.changes.clone())));
     }

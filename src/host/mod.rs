@@ -4,6 +4,7 @@
 //! names and system facts.
 
 mod apart;
+mod attribute;
 mod calls;
 mod clock;
 mod directory;
@@ -22,6 +23,7 @@ mod sweep;
 mod trust;
 
 pub use apart::{Wanted, apart};
+pub use attribute::{attribute, last, linked, names, resolved};
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use clock::Clock;
 pub use directory::{Directory, Left};

@@ -86,6 +86,18 @@ pub fn signed(field: &[u8]) -> Option<i64> {
     }
 }
 
+/// A whole number with an optional sign in the base its prefix names; see [`unsigned_of_any_base`].
+#[must_use]
+pub fn signed_of_any_base(field: &[u8]) -> Option<i64> {
+    match field.strip_prefix(b"-") {
+        Some(rest) => 0i64.checked_sub_unsigned(unsigned_of_any_base(rest)?),
+        None => {
+            let rest = field.strip_prefix(b"+").unwrap_or(field);
+            i64::try_from(unsigned_of_any_base(rest)?).ok()
+        }
+    }
+}
+
 /// A decimal number as the kernel or a sensor writes it.
 #[must_use]
 pub fn float(field: &[u8]) -> Option<f64> {
@@ -140,6 +152,9 @@ mod tests {
         }
         assert_eq!(signed(b"-9223372036854775808"), Some(i64::MIN));
         assert_eq!(signed(b"9223372036854775808"), None);
+        assert_eq!(signed_of_any_base(b"-0x10"), Some(-16));
+        assert_eq!(signed_of_any_base(b"0x8000000000000000"), None);
+        assert_eq!(signed_of_any_base(b"--1"), None);
     }
 
     #[test]

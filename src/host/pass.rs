@@ -132,6 +132,25 @@ impl<'a> Pass<'a> {
         Ok(&self.scratch)
     }
 
+    /// An attribute of sysfs without white space at its ends; see [`super::attribute`].
+    pub fn attribute(&self, name: &str) -> Result<Vec<u8>, ReadError> {
+        let path = self.path(Root::Sys, name);
+        match super::attribute(&path) {
+            Ok(text) => Ok(text.trim_ascii().to_vec()),
+            Err(source) => Err(ReadError { path, source }),
+        }
+    }
+
+    /// The names in a directory of sysfs that are text, in rising order; see [`super::names`].
+    pub fn devices(&self, dir: &str) -> Result<Vec<String>, ReadError> {
+        let path = self.path(Root::Sys, dir);
+        let names = super::names(&path).map_err(|source| ReadError { path, source })?;
+        Ok(names
+            .into_iter()
+            .filter_map(|n| n.into_string().ok())
+            .collect())
+    }
+
     /// The names in a directory, unsorted; bytes, since a name need not be UTF-8.
     pub fn names(&self, root: Root, dir: &str) -> Result<Vec<std::ffi::OsString>, ReadError> {
         let path = self.path(root, dir);

@@ -81,14 +81,18 @@ impl<S: Subject> Held for Reading<S> {
 
     fn say(&self, item: usize, args: &Args<'_>) -> Said {
         match S::KEYS.get(item).map(|i| &i.answer) {
-            Some(Answer::Now(say)) => say(&self.options, &self.reading, args),
+            Some(Answer::Now(say) | Answer::Either { now: say, .. }) => {
+                say(&self.options, &self.reading, args)
+            }
             Some(Answer::Over { .. }) | None => Err(Unsupported::UNSUPPORTED_KEY),
         }
     }
 
     fn pick(&self, item: usize, args: &Args<'_>) -> Option<Box<[u64]>> {
         match S::KEYS.get(item).map(|i| &i.answer) {
-            Some(Answer::Over { pick, .. }) => pick(&self.reading, args),
+            Some(Answer::Over { pick, .. } | Answer::Either { pick, .. }) => {
+                pick(&self.reading, args)
+            }
             Some(Answer::Now(_)) | None => None,
         }
     }
@@ -199,7 +203,8 @@ impl<S: Subject> Face for Facing<S> {
         let want = (item.want)(&self.options, args)?;
         let way = match &item.answer {
             Answer::Now(_) => Way::Now,
-            Answer::Over { keep, series, .. } => Way::Over {
+            Answer::Either { at_hand, .. } if at_hand(args) => Way::Now,
+            Answer::Over { keep, series, .. } | Answer::Either { keep, series, .. } => Way::Over {
                 keep: *keep,
                 series: format!("{} {}", item.name, series(args)),
             },
@@ -209,7 +214,7 @@ impl<S: Subject> Face for Facing<S> {
 
     fn say_over(&self, item: usize, ring: &Ring, args: &Args<'_>) -> Said {
         match &Self::get(item)?.answer {
-            Answer::Over { say, .. } => say(ring, args),
+            Answer::Over { say, .. } | Answer::Either { say, .. } => say(ring, args),
             Answer::Now(_) => Err(Unsupported::UNSUPPORTED_KEY),
         }
     }

@@ -44,4 +44,19 @@ pub enum Answer<S: Subject> {
         /// Says the value.
         say: fn(&Ring, &Args<'_>) -> Said,
     },
+    /// Either way, as its parameters say.
+    Either {
+        /// Whether the parameters ask for what the reading at hand has.
+        at_hand: fn(&Args<'_>) -> bool,
+        /// As in `Now`.
+        now: fn(&S::Options, &S::Reading, &Args<'_>) -> Said,
+        /// As in `Over`.
+        keep: Duration,
+        /// As in `Over`.
+        series: fn(&Args<'_>) -> String,
+        /// As in `Over`.
+        pick: Pick<S>,
+        /// As in `Over`.
+        say: fn(&Ring, &Args<'_>) -> Said,
+    },
 }

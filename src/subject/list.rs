@@ -176,7 +176,10 @@ subjects! {
     meminfo: super::meminfo::Meminfo;
     filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;
+    diskstats: super::diskstats::Diskstats;
     pressure: super::pressure::Pressure;
+    hwmon: super::hwmon::Hwmon;
+    netclass: super::netclass::Netclass;
     processes: super::processes::Processes;
     systemd: super::systemd::Systemd;
     service_sessions: super::service_sessions::ServiceSessions;

@@ -11,6 +11,7 @@
 //! ```
 
 mod counters;
+mod filter;
 mod gathering;
 mod held;
 mod history;
@@ -25,8 +26,11 @@ mod troubles;
 mod tests;
 
 pub mod cpu;
+pub mod diskstats;
 pub mod filesystem;
+pub mod hwmon;
 pub mod meminfo;
+pub mod netclass;
 pub mod netdev;
 pub mod pressure;
 pub mod processes;
@@ -113,6 +117,8 @@ pub trait Subject: Sized + Send + 'static {
 pub enum Lane {
     /// The one for subjects that only read files the kernel answers at once; they share a pass.
     Shared,
+    /// One that is shared by the subjects that read what drivers of devices answer, which may take its time.
+    Drivers,
     /// One of its own, since it may wait for something outside: a mount, D-Bus, a slow driver.
     Own,
 }

@@ -49,6 +49,9 @@ pub struct Sampler {
     counters: Arc<SamplerCounters>,
 }
 
+/// The lane of [`super::Lane::Drivers`].
+const DRIVERS: &str = "drivers";
+
 impl Sampler {
     /// Builds the subjects of `options` and starts their threads; all that is wrong with them in one go. In the place of a
     /// sampler of the same machine its counts go on, a subject whose own options are as they were keeps its numbers, and
@@ -65,6 +68,15 @@ impl Sampler {
             let (run, face) = (built.run, built.face);
             let lane = match face.lane() {
                 super::Lane::Shared => 0,
+                super::Lane::Drivers => {
+                    match groups.iter().position(|(name, _)| *name == DRIVERS) {
+                        Some(at) => at,
+                        None => {
+                            groups.push((DRIVERS, Vec::new()));
+                            groups.len() - 1
+                        }
+                    }
+                }
                 super::Lane::Own => {
                     groups.push((face.name(), Vec::new()));
                     groups.len() - 1

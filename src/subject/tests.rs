@@ -1,5 +1,7 @@
 //! The frame as a whole: reads shared, keys answered, hangs kept apart.
 
+pub(super) mod captured;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

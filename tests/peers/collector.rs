@@ -56,7 +56,7 @@ fn same_metrics(protocol: &str) -> Result<(), Failed> {
   host_metrics:
     collection_interval: 1s
     initial_delay: 0s
-    scrapers: {{cpu: , memory: , filesystem: , network: , processes: }}
+    scrapers: {{cpu: , memory: , disk: , filesystem: , network: , processes: }}
   otlp: {{protocols: {{{protocol}: {{endpoint: \"127.0.0.1:{port}\"}}}}}}
 exporters:
   file/theirs: {{path: {home}/theirs.json}}

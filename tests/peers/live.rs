@@ -33,6 +33,9 @@ const SUBJECTS: &[&str] = &[
     "--collector.netdev.address-info",
     "--collector.processes",
     "--collector.pressure",
+    "--collector.diskstats",
+    "--collector.hwmon",
+    "--collector.netclass",
 ];
 
 /// Readings until one must agree.

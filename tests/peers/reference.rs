@@ -95,6 +95,9 @@ const SUBJECTS: &[&str] = &[
     "--no-collector.netdev.netlink",
     "--collector.processes",
     "--collector.pressure",
+    "--collector.diskstats",
+    "--collector.hwmon",
+    "--collector.netclass",
 ];
 
 /// Families whose values come from the live disk.

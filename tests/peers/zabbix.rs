@@ -39,6 +39,8 @@ enum Told {
     Percent,
     /// The same JSON, except what only newer agents tell.
     Json,
+    /// The same JSON in any order: the agents differ there.
+    Set,
     /// The same mounts in the same order, with the same total sizes.
     Mounts,
 }
@@ -81,6 +83,13 @@ const VALUES: &[(&str, Told)] = &[
     ("net.if.out[lo]", Told::Same),
     ("net.if.out[lo,collisions]", Told::Same),
     ("net.if.out[lo,carrier]", Told::Same),
+    ("vfs.dev.discovery", Told::Set),
+    ("vfs.dev.read[,sectors]", Told::Same),
+    ("vfs.dev.read[all,operations]", Told::Same),
+    ("vfs.dev.write[,operations]", Told::Same),
+    ("vfs.dev.write[loop0,sectors]", Told::Same),
+    ("vfs.dev.read[loop0]", Told::Same),
+    ("vfs.dev.read[loop0,ops,avg5]", Told::Same),
     ("vfs.fs.discovery", Told::Json),
     ("vfs.fs.get", Told::Mounts),
     ("vfs.fs.size[/]", Told::Same),
@@ -134,6 +143,21 @@ const REFUSALS: &[(&str, Told)] = &[
     ("net.if.in[lo,bogus]", Told::Same),
     ("net.if.in[lo,bytes,x]", Told::Same),
     ("net.if.out[lo,multicast]", Told::Same),
+    ("sensor", Told::Same),
+    ("sensor[a]", Told::Same),
+    ("sensor[a,]", Told::Same),
+    ("sensor[no-such,temp1]", Told::Same),
+    ("sensor[no-such,temp1,max]", Told::Same),
+    ("sensor[a,b,bogus]", Told::Same),
+    ("sensor[a,b,avg,x]", Told::Same),
+    ("vfs.dev.discovery[x]", Told::Same),
+    ("vfs.dev.read[no-such]", Told::Same),
+    ("vfs.dev.read[no-such,sectors]", Told::Same),
+    ("vfs.dev.read[no-such,bogus]", Told::Same),
+    ("vfs.dev.read[,bytes]", Told::Same),
+    ("vfs.dev.read[,sps,bogus]", Told::Same),
+    ("vfs.dev.write[,sectors,avg1]", Told::Same),
+    ("vfs.dev.write[,sps,avg1,x]", Told::Same),
     ("vfs.fs.size", Told::Same),
     ("vfs.fs.size[]", Told::Same),
     ("vfs.fs.size[/no-such]", Told::Same),
@@ -276,6 +300,14 @@ fn agrees(told: Told, before: &str, mine: &str, after: &str) -> bool {
         Told::Percent => percent(mine),
         Told::Json => match (json(before), json(mine)) {
             (Some(theirs), Some(mine)) => theirs == mine,
+            _ => false,
+        },
+        Told::Set => match (json(before), json(mine)) {
+            (Some(Value::Array(theirs)), Some(Value::Array(mine))) => {
+                let all =
+                    |one: &[Value], other: &[Value]| one.iter().all(|row| other.contains(row));
+                theirs.len() == mine.len() && all(&theirs, &mine) && all(&mine, &theirs)
+            }
             _ => false,
         },
         Told::Mounts => match (mounts(before), mounts(mine)) {

@@ -3,7 +3,6 @@
 mod approval;
 mod attempt;
 mod isolation;
-mod relapse;
 mod world;
 
 use std::time::Duration;

@@ -301,7 +301,7 @@ fn the_other_keys_answer_as_the_agent_does() {
         let reading = tree.take(&mut Cpu::default(), want).reading;
         match &item.answer {
             Answer::Now(say) => say(&Options::default(), &reading, &key),
-            Answer::Over { .. } => unreachable!(),
+            Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
         }
         .map_or_else(|why| why.to_string(), |value| value.to_string())
     };

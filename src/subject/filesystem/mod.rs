@@ -116,10 +116,6 @@ impl Wanted for Want {
     }
 }
 
-fn pattern(text: &str) -> Result<Option<Pattern>, String> {
-    Pattern::new(text).map(Some).map_err(|e| e.to_string())
-}
-
 /// The mounts of the first process, or our own where it cannot be seen.
 fn mountinfo(pass: &mut Pass<'_>) -> Result<Text, ReadError> {
     match pass.file(Root::Proc, "1/mountinfo") {

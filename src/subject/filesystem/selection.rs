@@ -1,7 +1,7 @@
 //! Which mounts Prometheus sees, and node_exporter's flags for it.
 
-use super::{Filesystem, Options, pattern};
-use crate::model::pattern::Pattern;
+use super::{Filesystem, Options};
+use crate::subject::filter::{Filter, pattern};
 use crate::subject::{Flag, Invalid, Subject};
 
 /// Mount points that are left out unless the options say otherwise.
@@ -10,64 +10,28 @@ const MOUNT_POINTS: &str =
 /// Types that are left out unless the options say otherwise.
 const TYPES: &str = "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$";
 
-/// What is let through of one property.
-struct Filter {
-    include: Option<Pattern>,
-    exclude: Option<Pattern>,
-}
-
 /// Which mounts Prometheus sees.
 pub(super) struct Selection {
     mount_points: Filter,
     types: Filter,
 }
 
-impl Filter {
-    fn new(
-        name: &str,
-        include: Option<&Pattern>,
-        exclude: Option<&Pattern>,
-        default: &str,
-    ) -> Result<Self, Invalid> {
-        let invalid = |why| Invalid {
-            subject: Filesystem::NAME,
-            why,
-        };
-        // The flags mean none by an empty pattern.
-        let given = |p: Option<&Pattern>| p.filter(|p| !p.as_str().is_empty()).cloned();
-        let include = given(include);
-        let exclude = match (exclude, &include) {
-            (None, None) => Some(Pattern::new(default).map_err(|e| invalid(e.to_string()))?),
-            (exclude, _) => given(exclude),
-        };
-        if include.is_some() && exclude.is_some() {
-            return Err(invalid(format!(
-                "{name}_include and {name}_exclude cannot both be set; remove one"
-            )));
-        }
-        Ok(Self { include, exclude })
-    }
-
-    fn passes(&self, text: &str) -> bool {
-        self.exclude.as_ref().is_none_or(|p| !p.matches(text))
-            && self.include.as_ref().is_none_or(|p| p.matches(text))
-    }
-}
-
 impl Selection {
     pub(super) fn new(options: &Options) -> Result<Self, Invalid> {
         Ok(Self {
             mount_points: Filter::new(
+                Filesystem::NAME,
                 "mount_points",
                 options.mount_points_include.as_ref(),
                 options.mount_points_exclude.as_ref(),
-                MOUNT_POINTS,
+                Some(MOUNT_POINTS),
             )?,
             types: Filter::new(
+                Filesystem::NAME,
                 "fs_types",
                 options.fs_types_include.as_ref(),
                 options.fs_types_exclude.as_ref(),
-                TYPES,
+                Some(TYPES),
             )?,
         })
     }

@@ -64,7 +64,7 @@ impl Tree {
         let taken = self.read(&want);
         match item.answer {
             Answer::Now(say) => say(&Options::default(), &taken.reading, &key),
-            Answer::Over { .. } => unreachable!(),
+            Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
         }
     }
 }

@@ -26,7 +26,7 @@ fn ask(reading: &Reading, key: &str) -> String {
     let item = zabbix::KEYS.iter().find(|i| i.name == key.name()).unwrap();
     let said: Said = (item.want)(&Options {}, &key).and_then(|_| match &item.answer {
         Answer::Now(say) => say(&Options {}, reading, &key),
-        Answer::Over { .. } => unreachable!(),
+        Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
     });
     said.map_or_else(|why| why.to_string(), |value| value.to_string())
 }

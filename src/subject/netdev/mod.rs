@@ -19,6 +19,7 @@ use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::Pass;
 use crate::model::pattern::Pattern;
+use crate::subject::filter::{Filter, pattern};
 use crate::subject::{
     Absent, Asker, Flag, Invalid, Item, Machine, Past, Subject, Taken, Want as Wanted,
 };
@@ -29,8 +30,7 @@ use parse::{COLUMNS, STATES};
 
 /// The subject.
 pub struct Netdev {
-    include: Option<Pattern>,
-    exclude: Option<Pattern>,
+    filter: Filter,
     /// Whether what netlink tells is about the machine read.
     own_network: bool,
 }
@@ -134,15 +134,6 @@ impl Wanted for Want {
     }
 }
 
-/// A pattern, with the empty one taken for none, as the flags mean it.
-fn given(pattern: Option<&Pattern>) -> Option<Pattern> {
-    pattern.filter(|p| !p.as_str().is_empty()).cloned()
-}
-
-fn pattern(text: &str) -> Result<Option<Pattern>, String> {
-    Pattern::new(text).map(Some).map_err(|e| e.to_string())
-}
-
 fn on(value: &str) -> bool {
     value == "true"
 }
@@ -214,17 +205,14 @@ impl Subject for Netdev {
     type Reading = Reading;
 
     fn new(options: &Options, machine: &Machine) -> Result<Self, Invalid> {
-        let include = given(options.device_include.as_ref());
-        let exclude = given(options.device_exclude.as_ref());
-        if include.is_some() && exclude.is_some() {
-            return Err(Invalid {
-                subject: Self::NAME,
-                why: "device_include and device_exclude cannot both be set; remove one".into(),
-            });
-        }
         Ok(Self {
-            include,
-            exclude,
+            filter: Filter::new(
+                Self::NAME,
+                "device",
+                options.device_include.as_ref(),
+                options.device_exclude.as_ref(),
+                None,
+            )?,
             own_network: machine.host.shares_network(),
         })
     }

@@ -51,7 +51,7 @@ impl Netdev {
                 connections,
                 addresses: addresses
                     .into_iter()
-                    .filter(|a| self.shows(&a.device))
+                    .filter(|a| self.filter.passes(&a.device))
                     .collect(),
             },
             complete,
@@ -59,15 +59,10 @@ impl Netdev {
         })
     }
 
-    fn shows(&self, name: &str) -> bool {
-        self.exclude.as_ref().is_none_or(|p| !p.matches(name))
-            && self.include.as_ref().is_none_or(|p| p.matches(name))
-    }
-
     fn interface(&self, name: &[u8], columns: [u64; COLUMNS]) -> Interface {
         let name = label(name);
         Interface {
-            shown: self.shows(&name),
+            shown: self.filter.passes(&name),
             name: name.into(),
             columns,
             counters: None,

@@ -50,7 +50,7 @@ impl Tree {
         let taken = read(&self.machine, &Options::default(), &want);
         match item.answer {
             Answer::Now(say) => say(&Options::default(), &taken.reading, &key),
-            Answer::Over { .. } => unreachable!(),
+            Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
         }
     }
 }

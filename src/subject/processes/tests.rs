@@ -58,7 +58,7 @@ impl Tree {
             let reading = self.take(&want).unwrap().reading;
             match &item.answer {
                 Answer::Now(say) => say(&Options {}, &reading, &key),
-                Answer::Over { .. } => unreachable!(),
+                Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
             }
         });
         said.map_or_else(|why| why.to_string(), |value| value.to_string())
