@@ -37,6 +37,11 @@ impl Commit {
         }
     }
 
+    /// How many rows it writes beside records.
+    pub(super) fn rows(&self) -> usize {
+        self.incidents.len() + self.episodes.len() + self.deliveries.len() + self.outbox.len()
+    }
+
     /// About how many bytes it takes; what the queue is bounded by.
     pub(super) fn weight(&self) -> usize {
         let entries = self.entries.iter().map(|e| 256 + weight(&e.data));

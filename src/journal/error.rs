@@ -10,7 +10,7 @@ use rusqlite::{ErrorCode, ffi};
 pub enum CommitError {
     /// The disk is full, or the file may not grow or be written. Later commits succeed again once there is room.
     #[error(
-        "write to the journal: no room ({0}); free space where the state directory is, or lower journal.max_size"
+        "write to the journal: no room ({0}); free space where the state directory is, or raise journal.max_size if that is what it has reached"
     )]
     Full(String),
     /// As much as may wait is waiting already.

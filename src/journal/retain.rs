@@ -90,7 +90,8 @@ pub(super) fn records(
         |row| row.get(0),
     )?;
     let stop = match open {
-        Some(seq) if size <= hard(options) => seq,
+        // As long as there are others, these stay.
+        Some(seq) if size <= hard(options) || first < seq => seq,
         _ => i64::MAX,
     };
     // A clock that was set back leaves younger times behind older ones: the first that is young ends it.

@@ -66,7 +66,7 @@ pub(super) struct Writer {
     age: Age,
     counters: Arc<Counters>,
     failures: Tally,
-    /// Transactions since all tables were looked at for what is over, and when that was.
+    /// Rows, and transactions, since all tables were looked at for what is over, and when that was.
     since: u32,
     looked: Moment,
     // After the connection: nobody else may open the file before it is closed.
@@ -203,30 +203,27 @@ impl Writer {
                     return;
                 }
             }
-            if !orders.is_empty() {
-                return;
-            }
         }
     }
 
     fn forget_some(&mut self, now: &Moment) -> rusqlite::Result<bool> {
         let age = self.age.look(now);
+        // What lies beside the records goes first: no record is to go for want of room that others take.
+        if self.since >= LOOK || now.since(&self.looked) >= LOOK_AFTER {
+            let rest = retain::rest(&self.connection, &self.options, age)?;
+            add(&self.counters.undelivered, rest.undelivered);
+            if rest.more {
+                return Ok(true);
+            }
+            self.age.keep(&self.connection)?;
+            (self.since, self.looked) = (0, now.clone());
+        }
         let records = retain::records(&self.connection, &self.options, age)?;
         add(&self.counters.pruned, records.records);
         self.counters
             .kept
             .fetch_sub(records.records, Ordering::Relaxed);
-        let over = self.since >= LOOK || now.since(&self.looked) >= LOOK_AFTER;
-        if records.more || !over {
-            return Ok(records.more);
-        }
-        let rest = retain::rest(&self.connection, &self.options, age)?;
-        add(&self.counters.undelivered, rest.undelivered);
-        if !rest.more {
-            self.age.keep(&self.connection)?;
-            (self.since, self.looked) = (0, now.clone());
-        }
-        Ok(rest.more)
+        Ok(records.more)
     }
 
     fn count(&self, error: Option<&CommitError>) {
@@ -304,7 +301,9 @@ impl Writer {
         if entries > 0 {
             self.told.send_replace(self.head.seq);
         }
-        self.since = self.since.saturating_add(1);
+        let rows = commits.iter().map(Commit::rows).sum::<usize>();
+        let rows = u32::try_from(rows + 1).unwrap_or(u32::MAX);
+        self.since = self.since.saturating_add(rows);
         add(&self.counters.transactions, 1);
         add(&self.counters.entries, entries);
         add(&self.counters.kept, entries);

@@ -249,3 +249,32 @@ async fn a_wall_clock_that_was_set_ahead_makes_nothing_old_for_a_day() {
     // What the clock dated ahead is not old, and holds what is behind it.
     until(&bench, |v| v.floor.seq == 1).await;
 }
+
+#[tokio::test]
+async fn a_flood_of_alerts_that_fire_leaves_the_records_where_they_are() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(16))).unwrap();
+    let id = IncidentId::new("01A");
+    let open = Commit {
+        entries: vec![entry("of it").incident(&id)],
+        incidents: vec![incident("01A", true)],
+        ..Commit::default()
+    };
+    journal.commit(open).await.unwrap();
+    for body in 0..30 {
+        let episodes = (0..5_000).map(|number| EpisodeRow {
+            episode: format!("am/{body}/{number}"),
+            resolved: false,
+            body: "x".repeat(200),
+            seen: Timestamp(bench.now.load(Ordering::Relaxed)),
+        });
+        let commit = Commit {
+            entries: vec![entry("alerts")],
+            episodes: episodes.collect(),
+            ..Commit::default()
+        };
+        journal.commit_waiting(commit).await.unwrap();
+    }
+    let left = until(&bench, |_| journal.counts().size <= 16 << 20).await;
+    assert_eq!((left.records, left.pruned), (31, 0));
+}
