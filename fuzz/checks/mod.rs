@@ -18,6 +18,7 @@ mod net_place;
 mod net_tcp;
 mod netlink;
 mod otlp_answer;
+mod proc_counts;
 mod process_stat;
 mod reading_selector;
 mod recorded_hashes;
@@ -47,6 +48,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("net_tcp", net_tcp::check),
     ("netlink", netlink::check),
     ("otlp_answer", otlp_answer::check),
+    ("proc_counts", proc_counts::check),
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),
     ("recorded_hashes", recorded_hashes::check),

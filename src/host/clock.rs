@@ -1,8 +1,11 @@
 //! The clocks of the kernel that runs us: clock_gettime(2), /proc/sys/kernel/random/boot_id.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use rtime_clock::adjtime::{Timex, adjtimex};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::Host;
@@ -49,6 +52,34 @@ impl Default for Clock {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether the kernel's clock is kept in step with a reliable server, and how it is kept (adjtimex(2), which is asked to change nothing).
+///
+/// # Errors
+/// What the system says; a container may not be allowed to ask.
+pub fn discipline() -> std::io::Result<(bool, Timex)> {
+    /// Returned where it is not.
+    const TIME_ERROR: i32 = 5;
+    let mut timex = Timex::new();
+    let state = adjtimex(&mut timex)?;
+    Ok((state != TIME_ERROR, timex))
+}
+
+/// The time zone of this process: `TZ`, else /etc/localtime, else UTC (tzset(3)).
+#[must_use]
+pub fn local_zone() -> TimeZone {
+    let read = |path: &Path| TimeZone::tzif("local", &std::fs::read(path).ok()?).ok();
+    let zone = match std::env::var("TZ") {
+        Err(_) => read(Path::new("/etc/localtime")),
+        Ok(name) => {
+            let name = name.strip_prefix(':').unwrap_or(&name);
+            // An absolute path takes the place of the directory.
+            let file = (!name.is_empty()).then(|| Path::new("/usr/share/zoneinfo").join(name));
+            file.and_then(|file| read(&file))
+        }
+    };
+    zone.unwrap_or(TimeZone::UTC)
 }
 
 fn span(time: Timespec) -> Duration {

@@ -56,11 +56,22 @@ struct Kept {
 }
 
 /// The open files of one lane.
-#[derive(Default)]
 pub struct Files {
     kept: Vec<Kept>,
     clock: u64,
     pub(super) netlink: Netlink,
+    pub(super) diagnosis: Netlink,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            kept: Vec::new(),
+            clock: 0,
+            netlink: Netlink::ROUTE,
+            diagnosis: Netlink::SOCKETS,
+        }
+    }
 }
 
 impl Files {

@@ -19,24 +19,29 @@ mod pids;
 pub mod program;
 mod regular;
 mod roots;
+mod sockets;
 mod sweep;
 mod trust;
 
 pub use apart::{Wanted, apart};
 pub use attribute::{attribute, last, linked, names, resolved};
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
-pub use clock::Clock;
+pub use clock::{Clock, discipline, local_zone};
 pub use directory::{Directory, Left};
 pub use file::{Files, ReadError};
 pub use identity::{Identity, boot_time};
 pub use netlink::{Dump, Message, attributes, messages};
-pub use network::{InterfaceAddress, interface_addresses};
+pub use network::{InterfaceAddress, interface_addresses, service_port};
 pub use own::{Own, OwnUsage, USER_HZ, own_mounts};
 pub use pass::{Pass, Text};
 pub use pids::{PidBuffers, Pids, has_ended};
 pub use regular::{Found, Hashed, Regular, Stamp, open_regular};
 pub use roots::{Root, Roots};
+pub use sockets::{End, Socket, Sockets, listed, told};
 pub use sweep::{Sweep, Swept, sweep};
+// What the kernel says of itself, whatever the roots are.
+pub use rustix::param::page_size;
+pub use rustix::system::{Uname, sysinfo, uname};
 pub use trust::{Trust, root_alone_can_change};
 
 /// Threads for calls that take long by nature, at most.

@@ -1,4 +1,4 @@
-//! Dumps of the kernel's network tables by rtnetlink(7).
+//! Dumps of the kernel's network tables by netlink(7).
 //!
 //! Owns the socket and the framing of messages, not what they say. A dump never blocks: the kernel puts the next
 //! part together when it is asked for it, so a part that is not there means that something else went wrong.
@@ -7,8 +7,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::buffer::spare_capacity;
+use rustix::net::netlink::SOCK_DIAG;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::net::{recv, send, socket_with};
+use rustix::net::{Protocol, recv, send, socket_with};
 
 use super::file::LARGEST;
 
@@ -27,10 +28,12 @@ pub enum Dump {
     Links,
     /// Their addresses: `RTM_NEWADDR` messages.
     Addresses,
+    /// What is known of others on the links, by IPv4 (ARP): `RTM_NEWNEIGH` messages.
+    Neighbours,
 }
 
 impl Dump {
-    /// Type of the request, and what follows its header: `ifinfomsg` or `ifaddrmsg`, of no special family.
+    /// Type of the request, and what follows its header: `ifinfomsg`, `ifaddrmsg` or `ndmsg`.
     fn request(self) -> (u16, Vec<u8>) {
         match self {
             Self::Links => {
@@ -43,6 +46,13 @@ impl Dump {
                 (18, body)
             }
             Self::Addresses => (22, vec![0; 8]),
+            Self::Neighbours => {
+                let mut body = vec![0; 12];
+                if let Some(family) = body.first_mut() {
+                    *family = 2;
+                }
+                (30, body)
+            }
         }
     }
 
@@ -52,6 +62,7 @@ impl Dump {
         match self {
             Self::Links => 16,
             Self::Addresses => 20,
+            Self::Neighbours => 28,
         }
     }
 
@@ -61,72 +72,100 @@ impl Dump {
         match self {
             Self::Links => "rtnetlink RTM_GETLINK",
             Self::Addresses => "rtnetlink RTM_GETADDR",
+            Self::Neighbours => "rtnetlink RTM_GETNEIGH",
         }
     }
 
     /// The request as it is sent.
     fn message(self) -> Vec<u8> {
         let (kind, body) = self.request();
-        let total = u32::try_from(HEADER + body.len()).unwrap_or_default();
-        let mut request = Vec::with_capacity(HEADER + body.len());
-        request.extend(total.to_ne_bytes());
-        request.extend(kind.to_ne_bytes());
-        request.extend(REQUEST_DUMP.to_ne_bytes());
-        // Number of the request and of the sender.
-        request.resize(HEADER, 0);
-        request.extend(body);
-        request
+        request(kind, &body)
     }
 }
 
+/// A request for a dump as it is sent.
+pub(super) fn request(kind: u16, body: &[u8]) -> Vec<u8> {
+    let total = u32::try_from(HEADER + body.len()).unwrap_or_default();
+    let mut request = Vec::with_capacity(HEADER + body.len());
+    request.extend(total.to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend(REQUEST_DUMP.to_ne_bytes());
+    // Number of the request and of the sender.
+    request.resize(HEADER, 0);
+    request.extend(body);
+    request
+}
+
 /// A socket to ask the kernel with, kept open between dumps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Netlink {
+    protocol: Option<Protocol>,
     socket: Option<OwnedFd>,
 }
 
 impl Netlink {
+    /// One for rtnetlink(7), which is protocol 0.
+    pub(super) const ROUTE: Self = Self::of(None);
+    /// One for sock_diag(7).
+    pub(super) const SOCKETS: Self = Self::of(Some(SOCK_DIAG));
+
+    const fn of(protocol: Option<Protocol>) -> Self {
+        Self {
+            protocol,
+            socket: None,
+        }
+    }
+
     /// All messages of a table, one behind the other, of the network namespace the socket was made in.
-    pub fn dump(&mut self, dump: Dump) -> io::Result<Vec<u8>> {
+    pub(super) fn dump(&mut self, dump: Dump) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.ask(&dump.message(), &mut |part| {
+            if out.len() <= LARGEST {
+                out.extend_from_slice(part);
+            }
+        })?;
+        match out.len() > LARGEST {
+            true => Err(io::ErrorKind::FileTooLarge.into()),
+            false => Ok(out),
+        }
+    }
+
+    /// Sends a request for a dump and hands over the answer part by part, each of whole messages.
+    pub(super) fn ask(&mut self, request: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         let socket = match self.socket.take() {
             Some(socket) => socket,
             None => socket_with(
                 AddressFamily::NETLINK,
                 SocketType::RAW,
                 SocketFlags::CLOEXEC,
-                None,
+                self.protocol,
             )?,
         };
-        let taken = take(&socket, dump)?;
+        take(&socket, request, each)?;
         // After an error the rest of an answer may still be waiting in it: then it is not kept.
         self.socket = Some(socket);
-        Ok(taken)
+        Ok(())
     }
 }
 
-fn take(socket: &OwnedFd, dump: Dump) -> io::Result<Vec<u8>> {
-    send(socket, &dump.message(), SendFlags::empty())?;
-    let mut out = Vec::new();
+fn take(socket: &OwnedFd, request: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    send(socket, request, SendFlags::empty())?;
+    let mut part = Vec::with_capacity(PART);
     loop {
-        let start = out.len();
-        if start > LARGEST {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        out.reserve(PART);
+        part.clear();
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        let free = out.capacity() - start;
-        let (_, length) = recv(socket, spare_capacity(&mut out), flags)?;
-        if length == 0 || length > free {
+        let (_, length) = recv(socket, spare_capacity(&mut part), flags)?;
+        if length == 0 || length > part.capacity() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let part = out.get(start..).unwrap_or_default();
-        if let Some(failed) = messages(part).find(|m| m.kind == ERROR) {
+        if let Some(failed) = messages(&part).find(|m| m.kind == ERROR) {
             let code = failed.body.first_chunk();
             let code = code.map_or(0, |b| i32::from_ne_bytes(*b));
             return Err(io::Error::from_raw_os_error(code.wrapping_neg()));
         }
-        if messages(part).any(|m| m.kind == DONE) {
-            return Ok(out);
+        each(&part);
+        if messages(&part).any(|m| m.kind == DONE) {
+            return Ok(());
         }
     }
 }
@@ -172,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_its_loopback() {
-        let mut netlink = Netlink::default();
+        let mut netlink = Netlink::ROUTE;
         let bytes = netlink.dump(Dump::Links).unwrap();
         let loopback = messages(&bytes)
             .filter(|m| m.kind == Dump::Links.answer())

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::netlink::Netlink;
-use super::parse::{fields, lines};
+use super::parse::{fields, lines, unsigned};
 use super::{Dump, Host, Root, attributes, messages};
 
 const HEADER: usize = 8;
@@ -31,7 +31,8 @@ impl Host {
         if !self.shares_network() {
             return Vec::new();
         }
-        let dump = Netlink::default().dump(Dump::Addresses).unwrap_or_default();
+        let mut netlink = Netlink::ROUTE;
+        let dump = netlink.dump(Dump::Addresses).unwrap_or_default();
         interface_addresses(&dump).map(|a| a.address).collect()
     }
 
@@ -45,6 +46,22 @@ impl Host {
         let hosts = std::fs::read(self.roots().dir(Root::Rootfs).join("etc/hosts")).ok()?;
         full_name(&hosts, hostname)
     }
+}
+
+/// The port of a service by its name or an alias, of whatever protocol: /etc/services of the machine we run on (services(5)).
+#[must_use]
+pub fn service_port(name: &str) -> Option<u16> {
+    service(&std::fs::read("/etc/services").ok()?, name.as_bytes())
+}
+
+fn service(services: &[u8], name: &[u8]) -> Option<u16> {
+    lines(services).find_map(|line| {
+        let line = line.split(|b| *b == b'#').next()?;
+        let (mut first, mut second) = (fields(line), fields(line).skip(1));
+        let port = second.next()?.split(|b| *b == b'/').next()?;
+        (first.next() == Some(name) || second.any(|alias| alias == name))
+            .then(|| u16::try_from(unsigned(port)?).ok())?
+    })
 }
 
 /// The full name of `hostname` in the text of hosts(5).
@@ -129,6 +146,20 @@ mod tests {
         assert!(
             addresses.contains(&Ipv4Addr::LOCALHOST.into()),
             "{addresses:?}"
+        );
+    }
+
+    #[test]
+    fn a_service_has_a_port_by_its_name_or_alias() {
+        let services = b"# x 1/tcp\nhttp\t80/tcp www # web\nbad\nhttps 443/tcp\n";
+        let port = |name: &str| service(services, name.as_bytes());
+        assert_eq!(
+            (port("http"), port("www"), port("https")),
+            (Some(80), Some(80), Some(443))
+        );
+        assert_eq!(
+            (port("web"), port("bad"), port("80/tcp")),
+            (None, None, None)
         );
     }
 

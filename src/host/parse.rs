@@ -77,6 +77,18 @@ pub fn unsigned_of_any_base(field: &[u8]) -> Option<u64> {
     after_digit.then_some(value)
 }
 
+/// A whole number of hexadecimal digits; no prefix, no sign, no overflow.
+#[must_use]
+pub fn hexadecimal(field: &[u8]) -> Option<u64> {
+    if field.is_empty() {
+        return None;
+    }
+    field.iter().try_fold(0u64, |value, byte| {
+        let digit = char::from(*byte).to_digit(16)?;
+        Some(value.checked_mul(16)? | u64::from(digit))
+    })
+}
+
 /// A whole number with an optional sign.
 #[must_use]
 pub fn signed(field: &[u8]) -> Option<i64> {
@@ -155,6 +167,11 @@ mod tests {
         assert_eq!(signed_of_any_base(b"-0x10"), Some(-16));
         assert_eq!(signed_of_any_base(b"0x8000000000000000"), None);
         assert_eq!(signed_of_any_base(b"--1"), None);
+        assert_eq!(hexadecimal(b"00fF"), Some(255));
+        assert_eq!(hexadecimal(b"ffffffffffffffff"), Some(u64::MAX));
+        for bad in ["", "+1", "0x1", "g", "10000000000000000"] {
+            assert_eq!(hexadecimal(bad.as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]

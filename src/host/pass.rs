@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::file::{Files, ReadError, read_lines, read_once};
+use super::parse::unsigned;
 use super::pids::{PidBuffers, Pids};
 use super::{Dump, Host, Root};
 
@@ -77,6 +78,15 @@ impl<'a> Pass<'a> {
         read.map(|()| text)
     }
 
+    /// The whole number that is all of a fixed file, as [`Pass::file`].
+    pub fn number(&mut self, root: Root, name: &str) -> Result<u64, ReadError> {
+        let text = self.file(root, name)?;
+        unsigned(text.trim_ascii()).ok_or_else(|| ReadError {
+            path: self.path(root, name),
+            source: std::io::Error::new(std::io::ErrorKind::InvalidData, "no whole number"),
+        })
+    }
+
     /// A file of `/proc/net`, as [`Pass::file`]. `/proc/net` is the network of whoever reads it; when the host's
     /// procfs is mounted elsewhere, the network of its first process is meant instead.
     pub fn net_file(&mut self, name: &str) -> Result<Text, ReadError> {
@@ -123,6 +133,15 @@ impl<'a> Pass<'a> {
         let known = taken.as_ref().map(Rc::clone).map_err(|e| e.kind());
         self.dumps.push((dump, known));
         taken.map_err(error)
+    }
+
+    /// Asks sock_diag and hands over the answer part by part.
+    pub(super) fn diagnose(
+        &mut self,
+        request: &[u8],
+        each: &mut dyn FnMut(&[u8]),
+    ) -> std::io::Result<()> {
+        self.files.diagnosis.ask(request, each)
     }
 
     /// A per-device or per-process file: opened, read and closed; the text is valid until the next call.

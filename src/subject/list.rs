@@ -177,10 +177,27 @@ subjects! {
     filesystem: super::filesystem::Filesystem;
     netdev: super::netdev::Netdev;
     diskstats: super::diskstats::Diskstats;
+    netstat: super::netstat::Netstat;
+    timex: super::timex::Timex;
+    sockstat: super::sockstat::Sockstat;
+    tcpstat: super::tcpstat::Tcpstat;
+    vmstat: super::vmstat::Vmstat;
     pressure: super::pressure::Pressure;
+    loadavg: super::loadavg::Loadavg;
     hwmon: super::hwmon::Hwmon;
     netclass: super::netclass::Netclass;
+    stat: super::stat::Stat;
     processes: super::processes::Processes;
+    softnet: super::softnet::Softnet;
+    schedstat: super::schedstat::Schedstat;
+    filefd: super::filefd::Filefd;
+    conntrack: super::conntrack::Conntrack;
+    udp_queues: super::udp_queues::UdpQueues;
+    entropy: super::entropy::Entropy;
+    time: super::time::Time;
+    interrupts: super::interrupts::Interrupts;
+    kernel_hung: super::kernel_hung::KernelHung;
+    uname: super::uname::Uname;
     systemd: super::systemd::Systemd;
     service_sessions: super::service_sessions::ServiceSessions;
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod counters;
+mod fields;
 mod filter;
 mod gathering;
 mod held;
@@ -20,22 +21,40 @@ mod lane;
 mod list;
 mod sampler;
 mod snapshot;
+mod sockets;
 mod troubles;
 
 #[cfg(test)]
 mod tests;
 
+pub mod conntrack;
 pub mod cpu;
 pub mod diskstats;
+pub mod entropy;
+pub mod filefd;
 pub mod filesystem;
 pub mod hwmon;
+pub mod interrupts;
+pub mod kernel_hung;
+pub mod loadavg;
 pub mod meminfo;
 pub mod netclass;
 pub mod netdev;
+pub mod netstat;
 pub mod pressure;
 pub mod processes;
+pub mod schedstat;
 pub mod service_sessions;
+pub mod sockstat;
+pub mod softnet;
+pub mod stat;
 pub mod systemd;
+pub mod tcpstat;
+pub mod time;
+pub mod timex;
+pub mod udp_queues;
+pub mod uname;
+pub mod vmstat;
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +63,7 @@ use serde::de::DeserializeOwned;
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
+use crate::host::parse::{cut, label};
 use crate::host::{Host, Pass, ReadError};
 
 pub use counters::SamplerCounters;
@@ -65,13 +85,13 @@ pub trait Subject: Sized + Send + 'static {
     /// Which thread reads it.
     const LANE: Lane = Lane::Shared;
     /// node_exporter's own flags for it.
-    const FLAGS: &'static [Flag<Self::Options>];
+    const FLAGS: &'static [Flag<Self::Options>] = &[];
     /// Every family it may write.
     const FAMILIES: &'static [&'static dyn Declared];
     /// Every instrument it may write.
-    const INSTRUMENTS: &'static [&'static dyn Named];
+    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
     /// Every Zabbix key it answers.
-    const KEYS: &'static [Item<Self>];
+    const KEYS: &'static [Item<Self>] = &[];
     /// Its section of the config.
     type Options: Clone
         + Default
@@ -106,10 +126,11 @@ pub trait Subject: Sized + Send + 'static {
     fn prometheus(options: &Self::Options, reading: &Self::Reading, page: &mut Page<'_, Self>);
     /// Tells OTLP.
     fn otlp(
-        options: &Self::Options,
-        past: Past<'_, Self::Reading>,
-        batch: &mut Batch<'_, '_, Self>,
-    );
+        _options: &Self::Options,
+        _past: Past<'_, Self::Reading>,
+        _batch: &mut Batch<'_, '_, Self>,
+    ) {
+    }
 }
 
 /// Which thread reads a subject.
@@ -156,6 +177,23 @@ impl Want for () {
     }
 }
 
+/// Whether more is read than a page tells.
+impl Want for bool {
+    fn merge(&mut self, other: &Self) {
+        *self |= other;
+    }
+    fn covers(&self, other: &Self) -> bool {
+        self >= other
+    }
+}
+
+/// The section of a subject that has no options.
+#[derive(
+    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoOptions {}
+
 /// A reading and what it lacks.
 #[derive(Debug)]
 pub struct Taken<R> {
@@ -177,6 +215,17 @@ impl<R> From<R> for Taken<R> {
     }
 }
 
+impl<R> Taken<R> {
+    /// A reading with errors, each of which makes it incomplete.
+    fn lacking(reading: R, errors: Vec<ItemError>) -> Self {
+        Self {
+            reading,
+            complete: errors.is_empty(),
+            errors,
+        }
+    }
+}
+
 /// One item of a subject that could not be read.
 #[derive(Debug, Clone)]
 pub struct ItemError {
@@ -186,6 +235,18 @@ pub struct ItemError {
     pub item: String,
     /// Why.
     pub why: String,
+}
+
+impl ItemError {
+    /// What cannot be read of the item `item`, a piece of a file for the log.
+    fn new(kind: &'static str, item: &[u8], why: impl Into<String>) -> Self {
+        const MOST: usize = 40;
+        Self {
+            kind,
+            item: label(cut(item, MOST)).into_owned(),
+            why: why.into(),
+        }
+    }
 }
 
 /// Why there is no reading of a subject at all.

@@ -3,23 +3,13 @@
 //! Of each resource the kernel tells how long some task waited for it and how long all did. Where one broken file costs
 //! the reference those behind it too, here it costs its own lines.
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Page};
 use crate::host::parse::lines;
 use crate::host::{Pass, Root};
-use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken,
-};
+use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Subject, Taken};
 
 /// The subject.
 pub struct Pressure;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 crate::families! { Pressure:
     CPU_SOME counter "node_pressure_cpu_waiting_seconds_total" [] "Time in which some task waited for a CPU";
@@ -63,19 +53,16 @@ pub fn total(text: &[u8], word: &str) -> Result<u64, &'static str> {
 impl Subject for Pressure {
     const NAME: &'static str = "pressure";
     const ON: bool = true;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let mut errors = Vec::new();
@@ -87,21 +74,14 @@ impl Subject for Pressure {
                 Err(e) if e.is_not_found() || e.is_unsupported() => return None,
                 Err(e) => {
                     here = true;
-                    errors.push(ItemError {
-                        kind: "resource",
-                        item: file.into(),
-                        why: e.to_string(),
-                    });
+                    errors.push(ItemError::new("resource", file.as_bytes(), e.to_string()));
                     return None;
                 }
             };
             here = true;
             let total = total(&text, word).map_err(|why| {
-                errors.push(ItemError {
-                    kind: "resource",
-                    item: format!("{file} {word}"),
-                    why: why.into(),
-                });
+                let item = format!("{file} {word}");
+                errors.push(ItemError::new("resource", item.as_bytes(), why));
             });
             total.ok()
         });
@@ -109,26 +89,20 @@ impl Subject for Pressure {
             let why = "no /proc/pressure: it needs Linux 4.20 with CONFIG_PSI, and psi=1 on the kernel's command line";
             return Err(Absent::NotHere(why.into()));
         }
-        Ok(Taken {
-            complete: errors.is_empty(),
-            reading: Reading(values),
-            errors,
-        })
+        Ok(Taken::lacking(Reading(values), errors))
     }
 
     #[expect(
         clippy::cast_precision_loss,
         reason = "seconds in a double, as the reference tells them"
     )]
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         for ((_, _, family), value) in LINES.iter().zip(reading.0) {
             if let Some(micros) = value {
                 page.value(family, micros as f64 / 1000.0 / 1000.0);
             }
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! node_exporter as oracle: over the same captured host both programs must tell the same page.
 //!
 //! Compared are the names, labels, types and values of every sample. HELP is each program's own, and
-//! so is what a program says about itself. Sizes come from the live disk by statfs: they are read from
-//! the reference before and after ours, until nothing moved in between.
+//! so is what a program says about itself. Sizes come from the live disk by statfs, times from the live
+//! clock: they are read from the reference before and after ours, until ours lay in between.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -98,10 +98,32 @@ const SUBJECTS: &[&str] = &[
     "--collector.diskstats",
     "--collector.hwmon",
     "--collector.netclass",
+    "--collector.timex",
+    "--collector.loadavg",
+    "--collector.stat",
+    "--collector.stat.softirq",
+    "--collector.softnet",
+    "--collector.schedstat",
+    "--collector.filefd",
+    "--collector.conntrack",
+    "--collector.entropy",
+    "--collector.time",
+    "--collector.kernel_hung",
+    "--collector.uname",
+    "--collector.netstat",
+    "--collector.sockstat",
+    "--collector.vmstat",
+    "--collector.udp_queues",
+    "--collector.interrupts",
 ];
 
-/// Families whose values come from the live disk.
-const STATFS: &[&str] = &[
+/// Families whose values come from the live disk and the live clock.
+const LIVE: &[&str] = &[
+    "node_time_seconds",
+    "node_timex_maxerror_seconds",
+    "node_timex_estimated_error_seconds",
+    "node_timex_offset_seconds",
+    "node_timex_frequency_adjustment_ratio",
     "node_filesystem_avail_bytes",
     "node_filesystem_files",
     "node_filesystem_files_free",
@@ -153,8 +175,8 @@ pub fn scrape(address: SocketAddr) -> Result<Page, Failed> {
     Ok(page)
 }
 
-/// Ours between two readings of the reference. A statfs value that lies between theirs counts as
-/// equal to the later one; a disk that moved up and down in between is read again.
+/// Ours between two readings of the reference. A live value that lies between theirs counts as
+/// equal to the later one; one that moved up and down in between is read again.
 fn bracketed(reference: SocketAddr, ours: SocketAddr) -> Result<(Page, Page), Failed> {
     let mut before = scrape(reference)?;
     for _ in 0..ROUNDS {
@@ -162,7 +184,7 @@ fn bracketed(reference: SocketAddr, ours: SocketAddr) -> Result<(Page, Page), Fa
         let after = scrape(reference)?;
         let mut apart = false;
         for (series, value) in &mut page.samples {
-            if !STATFS.contains(&series.name.as_str()) {
+            if !LIVE.contains(&series.name.as_str()) {
                 continue;
             }
             let (Some(low), Some(high)) = (before.samples.get(series), after.samples.get(series))
@@ -180,10 +202,7 @@ fn bracketed(reference: SocketAddr, ours: SocketAddr) -> Result<(Page, Page), Fa
         }
         before = after;
     }
-    Err(
-        format!("in {ROUNDS} rounds a value of the disk never lay between two of the reference")
-            .into(),
-    )
+    Err(format!("in {ROUNDS} rounds a live value never lay between two of the reference").into())
 }
 
 /// Every disagreement of two pages, as (family, line for people).
@@ -349,6 +368,33 @@ fn torn_files() -> Result<(), Failed> {
             ("node_filesystem_readonly", &disk("/dev/sdb1", "/mnt"), 1.0),
             ("node_processes_max_processes", &[], 4_194_304.0),
             ("node_pressure_io_waiting_seconds_total", &[], 9.0),
+            ("node_context_switches_total", &[], 0.0),
+            ("node_vmstat_oom_kill", &[], 3.0),
+            ("node_netstat_IpExt_InOctets", &[], 5.0),
+            ("node_netstat_Tcp_InSegs", &[], 7.0),
+            ("node_sockstat_RAW_inuse", &[], 2.0),
+            ("node_udp_queues", &[("queue", "rx"), ("ip", "v4")], 2.0),
+            (
+                "node_interrupts_total",
+                &[
+                    ("cpu", "1"),
+                    ("devices", "kbd"),
+                    ("info", "edge"),
+                    ("type", "1"),
+                ],
+                4.0,
+            ),
+            ("node_filefd_allocated", &[], 1024.0),
+            ("node_entropy_available_bits", &[], 256.0),
+            ("node_nf_conntrack_entries", &[], 1203.0),
+            ("node_nf_conntrack_stat_found", &[], 3.0),
+            ("node_schedstat_running_seconds_total", &[("cpu", "0")], 1.0),
+            ("node_softnet_dropped_total", &[("cpu", "0")], 2.0),
+            (
+                "node_time_clocksource_current_info",
+                &[("device", "1"), ("clocksource", "hpet")],
+                1.0,
+            ),
         ] {
             let told = page.value(name, labels);
             if told != Some(value) {

@@ -1,4 +1,4 @@
-//! Memory: /proc/meminfo, and /proc/swaps for a key that names a swap device.
+//! Memory: /proc/meminfo, and /proc/swaps for batches and for a key that names a swap device.
 //!
 //! Owns the kernel's lines: those the reference knows are told under its names, those it leaves out under one family of
 //! ours. Where one bad line costs the reference the whole file, here it costs that line.
@@ -124,6 +124,7 @@ static DECLARED: [&dyn Declared; TOLD_ALONE + 1] = joined(&[&listed(&TOLD), FAMI
 
 crate::instruments! { Meminfo:
     USAGE updown int "system.memory.usage" "By" ["state"] "Memory by what it is used for";
+    PAGING updown int "system.paging.usage" "By" ["device", "state"] "Swap by device";
 }
 
 impl Subject for Meminfo {
@@ -141,8 +142,10 @@ impl Subject for Meminfo {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) -> Wanted {
-        Wanted { swaps: false }
+    fn want(_: &Options, asker: Asker) -> Wanted {
+        Wanted {
+            swaps: asker == Asker::Otlp,
+        }
     }
 
     fn read(&mut self, pass: &mut Pass<'_>, want: &Wanted) -> Result<Taken<Reading>, Absent> {
@@ -213,6 +216,12 @@ impl Subject for Meminfo {
             if let Some(value) = value {
                 usage.push([state], value);
             }
+        }
+        drop(usage);
+        let mut paging = batch.instrument(&PAGING);
+        for swap in &past.now.swaps {
+            paging.push([&swap.device, "used"], swap.used);
+            paging.push([&swap.device, "free"], swap.total.saturating_sub(swap.used));
         }
     }
 }
