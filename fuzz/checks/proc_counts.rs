@@ -3,7 +3,7 @@
 use nodeward::host::{listed, told};
 use nodeward::subject::sockstat::Reading as Sockstat;
 use nodeward::subject::{
-    conntrack, interrupts, netstat, pressure, schedstat, softnet, stat, vmstat,
+    arp, conntrack, interrupts, netstat, pressure, schedstat, softnet, stat, vmstat,
 };
 
 /// Parses the bytes as each of the files.
@@ -37,6 +37,10 @@ pub fn check(bytes: &[u8]) {
 
     errors.clear();
     assert!(interrupts::interrupts(bytes, &mut errors).len() + errors.len() <= lines);
+
+    errors.clear();
+    let neighbours = arp::entries(bytes, &mut errors);
+    assert!(neighbours.values().sum::<u64>() + errors.len() as u64 <= lines as u64);
 
     errors.clear();
     let mut named = 0;

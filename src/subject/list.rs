@@ -195,6 +195,7 @@ subjects! {
     udp_queues: super::udp_queues::UdpQueues;
     entropy: super::entropy::Entropy;
     time: super::time::Time;
+    arp: super::arp::Arp;
     interrupts: super::interrupts::Interrupts;
     kernel_hung: super::kernel_hung::KernelHung;
     uname: super::uname::Uname;

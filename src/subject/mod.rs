@@ -27,6 +27,7 @@ mod troubles;
 #[cfg(test)]
 mod tests;
 
+pub mod arp;
 pub mod conntrack;
 pub mod cpu;
 pub mod diskstats;

@@ -56,6 +56,7 @@ const SUBJECTS: &[&str] = &[
     "--collector.vmstat.fields=.",
     "--collector.udp_queues",
     "--collector.interrupts",
+    "--collector.arp",
 ];
 
 /// Readings until one must agree.

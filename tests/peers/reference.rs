@@ -115,6 +115,8 @@ const SUBJECTS: &[&str] = &[
     "--collector.vmstat",
     "--collector.udp_queues",
     "--collector.interrupts",
+    "--collector.arp",
+    "--no-collector.arp.netlink",
 ];
 
 /// Families whose values come from the live disk and the live clock.
@@ -370,6 +372,7 @@ fn torn_files() -> Result<(), Failed> {
             ("node_pressure_io_waiting_seconds_total", &[], 9.0),
             ("node_context_switches_total", &[], 0.0),
             ("node_vmstat_oom_kill", &[], 3.0),
+            ("node_arp_entries", &[("device", "eth0")], 1.0),
             ("node_netstat_IpExt_InOctets", &[], 5.0),
             ("node_netstat_Tcp_InSegs", &[], 7.0),
             ("node_sockstat_RAW_inuse", &[], 2.0),
