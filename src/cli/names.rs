@@ -41,6 +41,7 @@ fn subject(page: &mut String, entry: &Entry) -> fmt::Result {
         (true, true) => "told by default",
         (true, false) => "told by default, but in batches",
         (false, true) => "told by default in batches and to Zabbix, not on pages",
+        (false, false) if (entry.items)().is_empty() => "not told by default",
         (false, false) => "told by default to Zabbix alone",
     };
     writeln!(

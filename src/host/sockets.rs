@@ -58,7 +58,7 @@ impl Sockets {
 }
 
 /// One end of a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct End {
     /// Its address.
     pub address: IpAddr,

@@ -39,6 +39,13 @@ async fn totals_agree_with_sysinfo() {
         bytes(system.cpus().len() as u64)
     );
     assert_eq!(house.identity.boot_time, System::boot_time().ok());
+    let boot = house.identity.boot_time.map(bytes);
+    assert_eq!(Some(told(&house, "system.boottime").await), boot);
+    let before = System::uptime().unwrap();
+    let uptime = told(&house, "system.uptime").await;
+    let after = System::uptime().unwrap();
+    // Either may cut or round a second.
+    assert!((bytes(before) - 1.0..=bytes(after) + 1.0).contains(&uptime));
     assert_eq!(
         Some(house.identity.hostname.clone()),
         System::host_name().ok()

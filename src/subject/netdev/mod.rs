@@ -1,4 +1,4 @@
-//! Network interfaces and connections: rtnetlink or /proc/net/dev, /proc/net/tcp and tcp6.
+//! Network interfaces and connections: rtnetlink or /proc/net/dev, and the TCP sockets of the machine.
 //!
 //! Owns what is counted of each interface, and how many TCP sockets are in each state. It never reads the
 //! configuration of an interface for its own sake (speed, carrier): that is `netclass`. Interfaces are told in the

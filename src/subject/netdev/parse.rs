@@ -1,5 +1,4 @@
-//! Parsers of /proc/net/dev (Linux Documentation/filesystems/proc.rst) and /proc/net/tcp
-//! (Documentation/networking/proc_net_tcp.rst).
+//! The parser of /proc/net/dev (Linux Documentation/filesystems/proc.rst), and TCP sockets by state.
 //!
 //! A bad line costs that line alone.
 
@@ -8,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use crate::host::parse::{fields, label, lines, trim, unsigned};
+use crate::host::{End, Socket};
 use crate::subject::ItemError;
 
 /// Columns of /proc/net/dev.
@@ -92,31 +92,24 @@ fn row(line: &[u8]) -> Result<Row<'_>, &'static str> {
     Ok(Row { name, columns })
 }
 
-/// Counts the sockets of /proc/net/tcp or tcp6 by state, line by line.
+/// Counts TCP sockets by state.
 #[derive(Debug, Default)]
-pub struct Sockets {
+pub struct Connections {
     states: [u64; STATES.len()],
-    listening: HashSet<Box<[u8]>, RandomState>,
+    listening: HashSet<End, RandomState>,
 }
 
-impl Sockets {
-    /// Adds one line. A title or a cut line is no socket. Listeners that share one address (`SO_REUSEPORT`) count
-    /// once, as hostmetrics counts them.
-    pub fn line(&mut self, line: &[u8]) {
-        let mut parts = fields(line).skip(1);
-        let (Some(local), Some(_), Some(state)) = (parts.next(), parts.next(), parts.next()) else {
-            return;
-        };
-        let number = match state {
+impl Connections {
+    /// Adds one socket. Listeners that share one address (`SO_REUSEPORT`) count once, as hostmetrics counts them.
+    pub fn add(&mut self, socket: &Socket) {
+        let number = match socket.state {
             // A request that is no socket yet: the kernel writes it as the state before.
-            b"0C" => 3,
-            b"0A" if !self.listening.insert(local.into()) => return,
-            b"0A" => 10,
-            b"0B" => 11,
-            [b'0', digit @ b'1'..=b'9'] => usize::from(digit - b'0'),
-            _ => return,
+            12 => 3,
+            10 if !self.listening.insert(socket.local) => return,
+            number => number,
         };
-        if let Some(count) = self.states.get_mut(number - 1) {
+        let at = usize::from(number).checked_sub(1);
+        if let Some(count) = at.and_then(|at| self.states.get_mut(at)) {
             *count += 1;
         }
     }
@@ -207,7 +200,7 @@ mod tests {
 
     #[test]
     fn sockets_are_counted_by_state_and_shared_listeners_once() {
-        let mut states = Sockets::default();
+        let mut states = Connections::default();
         let text = b"  sl  local_address rem_address   st tx_queue\n\
             0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000\n\
             1: 0100007F:0CEA 00000000:0000 0A 00000000:00000000\n\
@@ -219,7 +212,9 @@ mod tests {
             7: 0100007F:0CEA 0100007F:1112 00 0:0\n\
             8: 0100007F:0CEA 0100007F:1112 FF 0:0\n\
             9: cut\n";
-        lines(text).for_each(|line| states.line(line));
+        lines(text)
+            .filter_map(crate::host::listed)
+            .for_each(|socket| states.add(&socket));
         assert_eq!(states.states(), [1, 0, 1, 0, 0, 1, 0, 0, 0, 2, 1, 0]);
     }
 }

@@ -4,7 +4,7 @@ use super::details::Details;
 use super::parse::{COLUMNS, STATES};
 use super::{Address, Interface, Netdev, Reading, Want, link, parse};
 use crate::host::parse::{label, trim};
-use crate::host::{Dump, InterfaceAddress, Pass, ReadError, Root, interface_addresses};
+use crate::host::{Dump, InterfaceAddress, Pass, ReadError, Root, Sockets, interface_addresses};
 use crate::subject::{Absent, ItemError, Taken};
 
 fn unlinked(error: ReadError) -> ItemError {
@@ -140,22 +140,19 @@ impl Netdev {
         pass: &mut Pass<'_>,
         errors: &mut Vec<ItemError>,
     ) -> Option<[u64; STATES.len()]> {
-        let mut sockets = parse::Sockets::default();
+        let mut connections = parse::Connections::default();
         let mut read = 0;
-        for name in ["tcp", "tcp6"] {
-            match pass.net_lines(name, &mut |line| sockets.line(line)) {
-                Ok(()) => read += 1,
+        for kind in [Sockets::Tcp, Sockets::Tcp6] {
+            match pass.sockets(kind, &mut |socket| connections.add(&socket)) {
+                Ok(_) => read += 1,
                 Err(e) if e.is_not_found() => {}
                 Err(e) => {
-                    errors.push(ItemError {
-                        kind: "connections",
-                        item: name.into(),
-                        why: e.to_string(),
-                    });
+                    let item = kind.file().as_bytes();
+                    errors.push(ItemError::new("connections", item, e.to_string()));
                     return None;
                 }
             }
         }
-        (read > 0).then(|| sockets.states())
+        (read > 0).then(|| connections.states())
     }
 }
