@@ -5,7 +5,7 @@
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Page};
-use crate::host::parse::{fields, hexadecimal, lines};
+use crate::host::parse::{LONGEST_TEXT, cut, fields, hexadecimal, lines};
 use crate::host::{Pass, Root};
 use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Past, Subject, Taken};
 
@@ -57,7 +57,7 @@ pub struct Reading {
 /// Adds up the lines of /proc/net/stat/nf_conntrack behind its title; a bad one joins `errors`.
 pub fn sums(text: &[u8], errors: &mut Vec<ItemError>) -> Sums {
     let mut sums = Sums::default();
-    for line in lines(text).skip(1) {
+    for line in lines(cut(text, LONGEST_TEXT)).skip(1) {
         let numbers: Option<Vec<u64>> = fields(line).map(hexadecimal).collect();
         match numbers {
             Some(row) if (FEWEST..=MOST_COLUMNS).contains(&row.len()) => {

@@ -1,5 +1,7 @@
 //! Interrupts by CPU and line: /proc/interrupts (proc(5)).
 
+use std::collections::BTreeMap;
+
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::parse::{LONGEST_LINE, fields, label, lines};
 use crate::host::{Pass, Root};
@@ -36,24 +38,35 @@ crate::families! { Interrupts:
     INTERRUPTS counter "node_interrupts_total" ["cpu", "type", "info", "devices"] "Interrupts a CPU served";
 }
 
-/// One line: its name, what the kernel says of it, and its number for each CPU.
+/// More lines that cannot be read are not told one by one.
+const MOST_BAD: usize = 100;
+
+/// What the kernel says of a line, and its number for each CPU.
 #[derive(Debug, PartialEq)]
 pub struct Line {
-    name: Box<str>,
     info: Box<str>,
     devices: Box<str>,
     counts: Vec<f64>,
 }
 
+/// The lines by their names.
+pub type Reading = BTreeMap<Box<str>, Line>;
+
 /// The lines of /proc/interrupts; a number that is none joins `errors` and costs its line. The first line has a word for
 /// each CPU. A line with fewer numbers and words behind its colon (`ERR`, `MIS`) is passed over, as the reference does.
-pub fn interrupts(text: &[u8], errors: &mut Vec<ItemError>) -> Vec<Line> {
-    let mut all: Vec<Line> = Vec::new();
+/// Of a name that is there twice the last line counts.
+pub fn interrupts(text: &[u8], errors: &mut Vec<ItemError>) -> Reading {
+    let mut all = Reading::new();
+    let mut bad = |line: &[u8], why| {
+        if errors.len() < MOST_BAD {
+            errors.push(ItemError::new("line", line, why));
+        }
+    };
     let mut lines = lines(text);
     let cpus = lines.next().map_or(0, |title| fields(title).count());
     for line in lines {
         if line.len() > LONGEST_LINE {
-            errors.push(ItemError::new("line", line, "longer than 64 KiB"));
+            bad(line, "longer than 64 KiB");
             continue;
         }
         let colon = line.iter().position(|b| *b == b':');
@@ -69,11 +82,7 @@ pub fn interrupts(text: &[u8], errors: &mut Vec<ItemError>) -> Vec<Line> {
         let blanks = name.iter().take_while(|b| **b == b' ').count();
         let name = label(name.get(blanks..).unwrap_or_default());
         let Some(counts) = numbers.into_iter().collect() else {
-            errors.push(ItemError::new(
-                "line",
-                name.as_bytes(),
-                "a count is no number",
-            ));
+            bad(name.as_bytes(), "a count is no number");
             continue;
         };
         let numbered = name.parse::<i64>().is_ok();
@@ -81,14 +90,9 @@ pub fn interrupts(text: &[u8], errors: &mut Vec<ItemError>) -> Vec<Line> {
         let line = Line {
             info: words.join(" ").into(),
             devices: devices.join(" ").into(),
-            name: name.into(),
             counts,
         };
-        // Of a name that is there twice the last line counts.
-        match all.iter_mut().find(|known| known.name == line.name) {
-            Some(known) => *known = line,
-            None => all.push(line),
-        }
+        all.insert(name.into(), line);
     }
     all
 }
@@ -126,7 +130,7 @@ impl Subject for Interrupts {
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     type Options = Options;
     type Want = ();
-    type Reading = Vec<Line>;
+    type Reading = Reading;
 
     fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
@@ -134,7 +138,7 @@ impl Subject for Interrupts {
 
     fn want(_: &Options, _: Asker) {}
 
-    fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Vec<Line>>, Absent> {
+    fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let text = pass.file(Root::Proc, "interrupts")?;
         if text.is_empty() {
             return Err(Absent::Failed("interrupts: empty".into()));
@@ -144,12 +148,12 @@ impl Subject for Interrupts {
         Ok(Taken::lacking(all, errors))
     }
 
-    fn prometheus(options: &Options, reading: &Vec<Line>, page: &mut Page<'_, Self>) {
+    fn prometheus(options: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
         let mut samples = page.family(&INTERRUPTS);
-        let most = reading.iter().map(|line| line.counts.len()).max();
+        let most = reading.values().map(|line| line.counts.len()).max();
         let cpus: Vec<String> = (0..most.unwrap_or(0)).map(|cpu| cpu.to_string()).collect();
-        for line in reading {
-            let whole = format!("{};{};{}", line.name, line.info, line.devices);
+        for (name, line) in reading {
+            let whole = format!("{name};{};{}", line.info, line.devices);
             // Both count where both are set, as in the reference.
             let told = options
                 .name_include
@@ -161,7 +165,7 @@ impl Subject for Interrupts {
                     .is_none_or(|p| !p.matches(&whole));
             for (cpu, count) in cpus.iter().zip(&line.counts).filter(|_| told) {
                 if options.include_zeros || *count != 0.0 {
-                    samples.push([cpu, &line.name, &line.info, &line.devices], *count);
+                    samples.push([cpu, name, &line.info, &line.devices], *count);
                 }
             }
         }
@@ -171,6 +175,7 @@ impl Subject for Interrupts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::prometheus::{Format, Out};
 
     #[test]
     fn a_line_has_a_number_for_each_cpu_and_words_behind_them() {
@@ -179,15 +184,56 @@ mod tests {
         let mut errors = Vec::new();
         let told: Vec<_> = interrupts(text.as_bytes(), &mut errors)
             .into_iter()
-            .map(|l| format!("{}|{}|{}|{:?}", l.name, l.info, l.devices, l.counts))
+            .map(|(name, l)| format!("{name}|{}|{}|{:?}", l.info, l.devices, l.counts))
             .collect();
         let wanted = [
             "0|dup|dup|[9.0, 9.0]",
-            "NMI|Non-maskable interrupts||[1.0, 2.0]",
-            "LOC|Local||[12.0, 0.0]",
             "26 |a b||[1.0, 2.0]",
+            "LOC|Local||[12.0, 0.0]",
+            "NMI|Non-maskable interrupts||[1.0, 2.0]",
         ];
         assert_eq!(told, wanted);
         assert_eq!(errors.len(), 1);
+    }
+
+    #[test]
+    fn lines_are_told_by_their_names_and_what_stands_behind_them() {
+        let text = b"  CPU0 CPU1\n  8: 0 1 IO-APIC rtc0\nNMI: 1 2 Non-maskable\nLOC: 12 0 Local\n";
+        let reading = interrupts(text, &mut Vec::new());
+        let told = |flags: &[(&str, &str)]| {
+            let mut options = Options::default();
+            for (name, value) in flags {
+                let name = format!("collector.interrupts.{name}");
+                let flag = Interrupts::FLAGS.iter().find(|f| f.descriptor.name == name);
+                (flag.unwrap().set)(&mut options, value).unwrap();
+            }
+            let mut out = Out::new(Format::Text, 0);
+            Interrupts::prometheus(&options, &reading, &mut out.page());
+            let page = String::from_utf8(out.finish()).unwrap();
+            let names = ["8", "LOC", "NMI"];
+            names.map(|name| page.matches(&format!("type=\"{name}\"")).count())
+        };
+        // As node_exporter has it, both patterns together included.
+        for (flags, counts) in [
+            (&[][..], [2, 2, 2]),
+            (&[("include-zeros", "false")], [1, 1, 2]),
+            (&[("name-include", "^NMI;|rtc")], [2, 0, 2]),
+            (&[("name-exclude", "^NMI;")], [2, 2, 0]),
+            (
+                &[("name-include", "c"), ("name-exclude", "^LOC;")],
+                [2, 0, 0],
+            ),
+            (&[("name-include", "")], [2, 2, 2]),
+        ] {
+            assert_eq!(told(flags), counts, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_bad_lines_costs_a_bound() {
+        let mut errors = Vec::new();
+        let text = format!("CPU0\n{}", "1: x y\n".repeat(10_000));
+        assert!(interrupts(text.as_bytes(), &mut errors).is_empty());
+        assert_eq!(errors.len(), MOST_BAD);
     }
 }

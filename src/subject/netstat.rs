@@ -3,7 +3,7 @@
 
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, Rule, joined};
 use crate::host::Pass;
-use crate::host::parse::{fields, lines};
+use crate::host::parse::{LONGEST_TEXT, cut, fields, lines};
 use crate::model::pattern::Pattern;
 use crate::subject::fields::{Fields, Names, Told, count, tell};
 use crate::subject::{Absent, Asker, Flag, Invalid, ItemError, Machine, Subject, Taken};
@@ -111,7 +111,8 @@ pub type Field<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 /// The fields of /proc/net/netstat and snmp: pairs of lines, names above numbers. Of a pair that does not match nothing is
 /// told, and it joins `errors`.
 pub fn pairs<'a>(text: &'a [u8], errors: &mut Vec<ItemError>, each: &mut dyn FnMut(Field<'a>)) {
-    let mut lines = lines(text).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines =
+        lines(cut(text, LONGEST_TEXT)).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     while let Some(names) = lines.next() {
         let values = lines.next().unwrap_or_default();
         let split = |line: &'a [u8]| line.split(|b| *b == b' ');
@@ -134,7 +135,7 @@ pub fn pairs<'a>(text: &'a [u8], errors: &mut Vec<ItemError>, each: &mut dyn FnM
 
 /// The fields of /proc/net/snmp6: one a line, whose protocol ends with the first 6. A line without one is passed over.
 pub fn singles<'a>(text: &'a [u8], each: &mut dyn FnMut(Field<'a>)) {
-    for line in lines(text) {
+    for line in lines(cut(text, LONGEST_TEXT)) {
         let mut parts = fields(line);
         let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
             continue;

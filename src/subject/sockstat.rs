@@ -1,7 +1,7 @@
 //! Sockets in use by protocol: /proc/net/sockstat and sockstat6 (net/ipv4/proc.c).
 
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, Rule, joined, listed};
-use crate::host::parse::{label, lines, signed_of_any_base};
+use crate::host::parse::{LONGEST_TEXT, cut, label, lines, signed_of_any_base};
 use crate::host::{Pass, page_size};
 use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Subject, Taken};
 
@@ -67,7 +67,7 @@ pub struct Reading {
 impl Reading {
     /// Adds the text of one of the files; a bad line joins `errors`. Only that of IPv4 says how many sockets there are.
     pub fn add(&mut self, text: &[u8], v4: bool, errors: &mut Vec<ItemError>) {
-        for line in lines(text) {
+        for line in lines(cut(text, LONGEST_TEXT)) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             match pairs(line) {
                 Ok((b"sockets", pairs)) if v4 => {

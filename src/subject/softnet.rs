@@ -5,7 +5,7 @@
 
 use crate::dialect::prometheus::{Declared, Family, Page};
 use crate::host::Pass;
-use crate::host::parse::{fields, hexadecimal, lines};
+use crate::host::parse::{LONGEST_TEXT, cut, fields, hexadecimal, lines};
 use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Subject, Taken};
 
 /// The subject.
@@ -42,7 +42,7 @@ pub struct Cpu(u64, [u64; COLUMNS.len()]);
 /// The CPUs of /proc/net/softnet_stat; a line that cannot be read joins `errors`.
 pub fn cpus(text: &[u8], errors: &mut Vec<ItemError>) -> Vec<Cpu> {
     let mut cpus = Vec::new();
-    for (number, line) in (0u64..).zip(lines(text)) {
+    for (number, line) in (0u64..).zip(lines(cut(text, LONGEST_TEXT))) {
         match cpu(number, line) {
             Ok(cpu) => cpus.push(cpu),
             Err(why) => errors.push(ItemError::new("line", line, why)),

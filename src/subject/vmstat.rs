@@ -3,7 +3,7 @@
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, Rule};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
-use crate::host::parse::{fields, lines, unsigned};
+use crate::host::parse::{LONGEST_TEXT, cut, fields, lines, unsigned};
 use crate::host::{Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::fields::{Fields, Names, Told, count, tell};
@@ -87,7 +87,7 @@ pub fn counts<'a>(
     errors: &mut Vec<ItemError>,
     mut each: impl FnMut(usize, &'a [u8], &'a [u8]) -> bool,
 ) {
-    for (at, line) in lines(text).enumerate() {
+    for (at, line) in lines(cut(text, LONGEST_TEXT)).enumerate() {
         let mut parts = fields(line);
         let Some(name) = parts.next() else { continue };
         if !parts.next().is_some_and(|value| each(at, name, value)) {
