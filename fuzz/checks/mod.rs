@@ -11,6 +11,7 @@ mod haproxy_answer;
 mod hook_alertmanager;
 mod hook_zabbix;
 mod http_request;
+mod mdstat;
 mod meminfo;
 mod mountinfo;
 mod net_dev;
@@ -22,6 +23,7 @@ mod proc_counts;
 mod process_stat;
 mod reading_selector;
 mod recorded_hashes;
+mod textfile;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -41,6 +43,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("hook_alertmanager", hook_alertmanager::check),
     ("hook_zabbix", hook_zabbix::check),
     ("http_request", http_request::check),
+    ("mdstat", mdstat::check),
     ("meminfo", meminfo::check),
     ("mountinfo", mountinfo::check),
     ("net_dev", net_dev::check),
@@ -52,6 +55,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),
     ("recorded_hashes", recorded_hashes::check),
+    ("textfile", textfile::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),

@@ -126,13 +126,14 @@ macro_rules! subjects {
             pub(super) fn build(&self, machine: &Machine) -> Result<Vec<Built>, Vec<Invalid>> {
                 let mut built = Vec::new();
                 let mut wrong = Vec::new();
+                let options = self.derived();
                 $(
                     let name = <$subject as Subject>::NAME;
                     let batched = !<$subject as Subject>::INSTRUMENTS.is_empty();
-                    let asked = <$subject as Subject>::asked(&self.$room) && !self.disable.iter().any(|n| n == name);
+                    let asked = <$subject as Subject>::asked(&options.$room) && !self.disable.iter().any(|n| n == name);
                     // A key is answered unless its subject is switched off.
                     if self.reads(name, true) || asked {
-                        match build::<$subject>(&self.$room, machine) {
+                        match build::<$subject>(&options.$room, machine) {
                             Ok((run, face)) => built.push(Built {
                                 run,
                                 face,
@@ -155,6 +156,14 @@ impl Options {
     pub fn reads(&self, name: &str, on: bool) -> bool {
         let named = |list: &[String]| list.iter().any(|n| n == name);
         !named(&self.disable) && (named(&self.enable) || (self.defaults && on))
+    }
+
+    /// The options with what follows for one subject from those of another: what /proc/cpuinfo says of clocks is told beside what
+    /// sysfs says of them, in one family.
+    fn derived(&self) -> Self {
+        let mut options = self.clone();
+        options.cpufreq.info |= options.cpu.tells_info();
+        options
     }
 
     /// Switches one subject on or off, as `--collector.NAME` does.
@@ -190,15 +199,25 @@ subjects! {
     processes: super::processes::Processes;
     softnet: super::softnet::Softnet;
     schedstat: super::schedstat::Schedstat;
+    mdadm: super::mdadm::Mdadm;
     filefd: super::filefd::Filefd;
     conntrack: super::conntrack::Conntrack;
+    cpufreq: super::cpufreq::Cpufreq;
     udp_queues: super::udp_queues::UdpQueues;
     entropy: super::entropy::Entropy;
+    edac: super::edac::Edac;
+    bonding: super::bonding::Bonding;
     time: super::time::Time;
     arp: super::arp::Arp;
     interrupts: super::interrupts::Interrupts;
+    thermal_zone: super::thermal_zone::ThermalZone;
     kernel_hung: super::kernel_hung::KernelHung;
+    powersupplyclass: super::powersupplyclass::PowerSupplyClass;
+    nvme: super::nvme::Nvme;
+    dmi: super::dmi::Dmi;
     uname: super::uname::Uname;
     systemd: super::systemd::Systemd;
     service_sessions: super::service_sessions::ServiceSessions;
+    // Last, so that what others write takes no name away from what is read.
+    textfile: super::textfile::Textfile;
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod counters;
+mod devices;
 mod fields;
 mod filter;
 mod gathering;
@@ -28,9 +29,13 @@ mod troubles;
 mod tests;
 
 pub mod arp;
+pub mod bonding;
 pub mod conntrack;
 pub mod cpu;
+pub mod cpufreq;
 pub mod diskstats;
+pub mod dmi;
+pub mod edac;
 pub mod entropy;
 pub mod filefd;
 pub mod filesystem;
@@ -38,10 +43,13 @@ pub mod hwmon;
 pub mod interrupts;
 pub mod kernel_hung;
 pub mod loadavg;
+pub mod mdadm;
 pub mod meminfo;
 pub mod netclass;
 pub mod netdev;
 pub mod netstat;
+pub mod nvme;
+pub mod powersupplyclass;
 pub mod pressure;
 pub mod processes;
 pub mod schedstat;
@@ -51,6 +59,8 @@ pub mod softnet;
 pub mod stat;
 pub mod systemd;
 pub mod tcpstat;
+pub mod textfile;
+pub mod thermal_zone;
 pub mod time;
 pub mod timex;
 pub mod udp_queues;

@@ -40,12 +40,18 @@ impl Host {
     /// The flags of node_exporter, and so of nodeward, that make a program read this host.
     pub fn flags(&self) -> Vec<String> {
         let root = self.root.display();
-        vec![
+        let mut flags = vec![
             format!("--path.procfs={root}/proc"),
             format!("--path.sysfs={root}/sys"),
             format!("--path.rootfs={root}"),
             format!("--path.udev.data={root}/run/udev/data"),
-        ]
+        ];
+        if self.root.join("var/lib/textfile1").exists() {
+            let directory = format!("--collector.textfile.directory={root}/var/lib");
+            flags.push(format!("{directory}/textfile[0-9]"));
+            flags.push(format!("{directory}/./none/../textfile_b"));
+        }
+        flags
     }
 
     /// A path of the copy.

@@ -57,6 +57,15 @@ const SUBJECTS: &[&str] = &[
     "--collector.udp_queues",
     "--collector.interrupts",
     "--collector.arp",
+    "--collector.mdadm",
+    "--collector.cpufreq",
+    "--collector.edac",
+    "--collector.bonding",
+    "--collector.thermal_zone",
+    "--collector.powersupplyclass",
+    "--collector.nvme",
+    "--collector.dmi",
+    "--collector.textfile",
 ];
 
 /// Readings until one must agree.

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::picked::{Picked, Sample};
 use super::text::Text;
-use super::{Descriptor, Family, Rule, openmetrics::OpenMetrics};
+use super::{Descriptor, Family, Rule, Series, openmetrics::OpenMetrics};
 use crate::dialect::Number;
 
 /// The formats a page can take.
@@ -246,6 +246,23 @@ impl<const N: usize> Samples<'_, N> {
             Some(Form::Text(text)) => text.sample((&names, &labels), value.into()),
             Some(Form::OpenMetrics(open)) => open.sample(&labels, value.into()),
             Some(Form::Picked(picked)) => picked.sample(&labels, value.into()),
+        }
+    }
+
+    /// Writes one sample with those of the labels that have a value; as [`Samples::push`].
+    pub fn push_known(&mut self, labels: [Option<&str>; N], value: impl Into<Number>) {
+        let all = self.labels.into_iter().zip(labels);
+        let (names, values): (Vec<&str>, Vec<&str>) =
+            all.filter_map(|(name, value)| Some((name, value?))).unzip();
+        let value = value.into();
+        let shown = labels.map(Option::unwrap_or_default);
+        match self.admit(&shown, 1) {
+            None => {}
+            Some(Form::Text(text)) => text.sample((&names, &values), value),
+            Some(Form::OpenMetrics(open)) => {
+                open.foreign(&names, &values, Series::Number(value.as_f64()));
+            }
+            Some(Form::Picked(picked)) => picked.sample(&shown, value),
         }
     }
 

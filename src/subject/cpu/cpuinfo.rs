@@ -4,7 +4,7 @@
 //! says nothing. Flags are kept of the first processor only.
 
 use crate::host::parse::{
-    LONGEST_LINE, LONGEST_TEXT, cut, fields, label, lines, trim, unsigned_of_any_base,
+    LONGEST_LINE, LONGEST_TEXT, cut, fields, float, label, lines, trim, unsigned_of_any_base,
 };
 use crate::subject::ItemError;
 
@@ -24,6 +24,7 @@ pub struct Processor {
     pub(super) microcode: String,
     pub(super) stepping: String,
     pub(super) cache_size: String,
+    mhz: String,
     pub(super) flags: Vec<String>,
     pub(super) bugs: Vec<String>,
 }
@@ -97,6 +98,12 @@ fn words(all: &mut [Processor], value: &[u8], field: fn(&mut Processor) -> &mut 
 }
 
 impl Processor {
+    /// Its core, number, package, and frequency in Hz, 0 where the file has none.
+    pub(in crate::subject) fn clock(&self) -> (&str, u32, &str, f64) {
+        let mhz = float(self.mhz.as_bytes()).unwrap_or_default();
+        (&self.core, self.number, &self.package, mhz * 1e6)
+    }
+
     fn field(&mut self, key: &[u8]) -> Option<&mut String> {
         Some(match key {
             b"vendor" | b"vendor_id" => &mut self.vendor,
@@ -106,6 +113,7 @@ impl Processor {
             b"stepping" => &mut self.stepping,
             b"microcode" => &mut self.microcode,
             b"cache size" => &mut self.cache_size,
+            b"cpu MHz" => &mut self.mhz,
             b"physical id" => &mut self.package,
             b"core id" => &mut self.core,
             _ => return None,

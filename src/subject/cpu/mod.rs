@@ -66,7 +66,7 @@ impl Default for Options {
 }
 
 impl Options {
-    fn tells_info(&self) -> bool {
+    pub(in crate::subject) fn tells_info(&self) -> bool {
         self.info || self.info_flags_include.is_some() || self.info_bugs_include.is_some()
     }
 }
