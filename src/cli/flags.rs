@@ -307,7 +307,7 @@ mod tests {
             ":2",
             "--path.procfs=/host/proc",
             "--no-collector.wifi",
-            "--collector.hwmon",
+            "--collector.zfs",
             "--no-collector.meminfo",
             "--collector.meminfo",
             "--collector.disable-defaults",
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(flags.listen, ["127.0.0.1:1", ":2"]);
         assert_eq!(flags.procfs.as_deref(), Some("/host/proc".as_ref()));
         assert_eq!(flags.switches, [("meminfo".to_owned(), true)]);
-        assert_eq!(flags.lacking, ["hwmon"]);
+        assert_eq!(flags.lacking, ["zfs"]);
         assert!(flags.disable_defaults && flags.are_exporters());
     }
 
