@@ -173,6 +173,9 @@ async fn listen(pools: Pools, mut events: broadcast::Receiver<gate::Event>, heal
     loop {
         match events.recv().await {
             Ok(gate::Event::Heard(pool)) => healing.heard(&pool, Gates::Heard).await,
+            Ok(gate::Event::Telling(pool, gate)) => {
+                healing.heard(&pool, Gates::Telling(gate)).await;
+            }
             Ok(gate::Event::Foreign(pool, gate)) => {
                 healing.heard(&pool, Gates::Foreign(gate)).await;
             }

@@ -15,7 +15,7 @@ use super::plan::Planned;
 use super::pool::{self, Effect, Pool, Rules, Wish};
 use super::standing::{Counts, GateStanding, Sight};
 use super::teller::{self, Known, Order, Report, wanted};
-use super::{Event, Heard, Say, Sees, Tally, Traffic, View, Wanted, Words};
+use super::{Event, Gate, Heard, Say, Sees, Tally, Traffic, View, Wanted, Words};
 use crate::model::moment::Timestamp;
 use looks::Looked;
 
@@ -27,6 +27,8 @@ pub(super) struct Goal {
     pub(super) wish: Wish,
     /// Gates, by name, at which somebody else has the node out.
     pub(super) foreign: BTreeSet<String>,
+    /// Gates, by name, of which it is on record that they take the node out.
+    pub(super) recorded: BTreeSet<String>,
     /// One line of printable ASCII.
     pub(super) why: String,
     /// The process before may have told the gates.
@@ -82,6 +84,7 @@ pub(super) async fn drive(
         tellers.spawn(teller::tell(at, Arc::clone(gate), ordered, reports.clone()));
         let known = Known {
             sees: gate.sees().is_some(),
+            recorded: gate.sees().is_none(),
             ..Known::default()
         };
         gates.push(Told {
@@ -196,13 +199,17 @@ impl Drive {
         }
         for (told, gate) in self.gates.iter_mut().zip(&self.planned.gates) {
             told.known.foreign |= self.goal.foreign.contains(gate.name());
-            told.known.ours |= self.goal.restored && self.goal.wish != Wish::Free;
+            // One that sees cannot have been told before that was on record; whom one asks that does not, nobody knows.
+            told.known.recorded = !told.known.sees || self.goal.recorded.contains(gate.name());
+            told.known.ours |=
+                self.goal.restored && self.goal.wish != Wish::Free && told.known.recorded;
         }
         self.step(pool::Event::Wish(self.goal.wish));
         if !self.pool.is_busy() {
             for told in &mut self.gates {
                 told.known = Known {
                     sees: told.known.sees,
+                    recorded: !told.known.sees,
                     ..Known::default()
                 };
             }
@@ -225,14 +232,21 @@ impl Drive {
         let say = self.pool.say(Instant::now(), &self.rules);
         let insists = self.pool.insists();
         for (told, gate) in self.gates.iter_mut().zip(&self.planned.gates) {
-            told.known.occupied = gate.sees().is_some_and(Sees::left_to_others);
+            told.known.occupied = gate.sees().and_then(Sees::others) == Some(true);
         }
         // Those that see look first whose the maintenance is that they find: it could be the word of another of our gates.
-        let looked = self.gates.iter().all(|told| {
-            let order = told.orders.borrow();
-            let said = order.wanted.as_ref().map(|wanted| wanted.say);
-            !told.known.sees || told.known.foreign || (said == Some(say) && told.last.is_some())
-        });
+        let blind = self.gates.iter().any(|told| !told.known.sees);
+        let looked = self
+            .gates
+            .iter()
+            .zip(&self.planned.gates)
+            .all(|(told, gate)| {
+                let order = told.orders.borrow();
+                let said = order.wanted.as_ref().map(|wanted| wanted.say);
+                let known =
+                    said == Some(say) && told.last.is_some() && !told.is_to_record(gate, blind);
+                !told.known.sees || told.known.foreign || known
+            });
         // The blind ones first: those that see have to know what they say.
         let mut places: Vec<_> = (0..self.gates.len()).collect();
         places.sort_by_key(|at| self.gates.get(*at).is_some_and(|told| told.known.sees));
@@ -280,6 +294,7 @@ impl Drive {
 
     fn report(&mut self, report: Report) {
         let gate = self.planned.gates.get(report.gate);
+        let blind = self.gates.iter().any(|told| !told.known.sees);
         let (Some(told), Some(gate)) = (self.gates.get_mut(report.gate), gate) else {
             return;
         };
@@ -299,7 +314,7 @@ impl Drive {
         }
         // Late or not, it was said.
         let takes = !matches!(report.say, Say::In(_));
-        told.known.told |= takes && report.told != Ok(Heard::Foreign);
+        told.known.told |= takes && report.recorded && report.told != Ok(Heard::Foreign);
         told.known.ours |= takes && report.told == Ok(Heard::Yes);
         if report.number < told.from {
             return;
@@ -323,6 +338,10 @@ impl Drive {
             _ => {}
         }
         told.last = Some(report.told);
+        if takes && told.is_to_record(gate, blind) {
+            let event = Event::Telling(pool.to_string(), name.to_owned());
+            drop(self.events.send(event));
+        }
         if replaced {
             // Whoever asks had this one in place of the one before.
             self.beside(|_| Words::of(report.say));
@@ -350,7 +369,7 @@ impl Drive {
             told: self
                 .gates
                 .iter()
-                .all(|told| told.known.foreign || matches!(told.last, Some(Ok(_)))),
+                .all(|told| told.known.foreign || told.was_told()),
             known: self.gates.iter().map(|told| told.known).collect(),
             gates: gates.collect(),
             ledger: self.tally.as_ref().map(Tally::ledger),
@@ -372,8 +391,23 @@ fn another(before: Option<&Wanted>, now: Option<&Wanted>) -> bool {
 }
 
 impl Told {
+    fn was_told(&self) -> bool {
+        matches!(&self.last, Some(Ok(heard)) if *heard != Heard::Unrecorded)
+    }
+
     fn has_heard(&self) -> bool {
         self.known.foreign || matches!(self.last, Some(Ok(Heard::Yes | Heard::Foreign)))
+    }
+
+    /// Whether a word of ours to its server waits for that to be on record: nobody else has the node out there. Where it cannot be
+    /// looked at now, the word of a blind gate may still reach the server.
+    fn is_to_record(&self, gate: &Arc<dyn Gate>, blind: bool) -> bool {
+        let free = match &self.last {
+            Some(Ok(Heard::Unrecorded)) => true,
+            Some(Err(_)) => blind && gate.sees().and_then(Sees::others) == Some(false),
+            _ => false,
+        };
+        free && !self.known.recorded
     }
 
     fn why(&self) -> Option<String> {
@@ -381,6 +415,7 @@ impl Told {
             _ if self.known.foreign => Some("somebody else has this node out there".into()),
             Some(Err(why)) => Some(why.clone()),
             Some(Ok(Heard::NotYet)) => Some("no load balancer has asked yet".into()),
+            Some(Ok(Heard::Unrecorded)) => Some("it is not on record yet that it is told".into()),
             None => Some("not told yet".into()),
             Some(Ok(Heard::Yes | Heard::Foreign)) => None,
         }

@@ -2,7 +2,8 @@
 //!
 //! Owns whose a server's maintenance is, and how it is given back. One gate is one HAProxy. Before each word it looks at who has the
 //! server out: what nodeward did not place is left as it is. The surprising decision: what is nodeward's is what this process placed there.
-//! Only until it has placed something is `lifts` taken for it, since that is what the process before placed.
+//! Only until it has placed something is `lifts` taken for it, since that is what the process before placed. For that to be known, a server
+//! that is found free is told nothing before that is on record.
 //!
 //! A share of the weight is one of the weight that was found, so that an operator's weight is there again at the end.
 
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use self::memory::{Memory, Step};
-use super::{Gate, Heard, Sees, View, Wanted};
+use super::{Gate, Heard, Say, Sees, View, Wanted};
 use crate::peer::haproxy::{Error, Runtime, Server};
 
 pub use options::HaproxyRuntime;
@@ -101,6 +102,9 @@ impl Gate for Balancer {
         let Some(steps) = steps else {
             return Ok(Heard::Foreign);
         };
+        if !wanted.recorded && !matches!(wanted.say, Say::In(_)) {
+            return Ok(Heard::Unrecorded);
+        }
         let settles = Memory::is_to_settle(&steps, wanted);
         for step in steps {
             // Before it is sent: nobody knows what became of a word whose answer is lost.
@@ -122,8 +126,8 @@ impl Gate for Balancer {
 
 #[async_trait]
 impl Sees for Balancer {
-    fn left_to_others(&self) -> bool {
-        self.memory().left_to_others()
+    fn others(&self) -> Option<bool> {
+        self.memory().others()
     }
 
     async fn view(&self, deadline: Instant) -> Result<View, String> {

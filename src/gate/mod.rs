@@ -101,6 +101,9 @@ pub struct Wanted {
     pub lifts: bool,
     /// What other gates of the pool may have told the same server: what is found there is nodeward's.
     pub beside: Words,
+    /// It is on record that this gate takes the node out. Without this, one that sees its server looks, and says nothing that takes
+    /// traffic away.
+    pub recorded: bool,
     /// Why, for whoever looks at the load balancer: one short line of printable ASCII.
     pub why: String,
 }
@@ -141,6 +144,8 @@ pub enum Heard {
     Yes,
     /// It has not asked yet; it will be told once it does.
     NotYet,
+    /// Nobody else has the node out there, and nothing was said yet: that it will be has to be on record first.
+    Unrecorded,
     /// Somebody else has the node out there: it was left as it is.
     Foreign,
 }
@@ -185,8 +190,9 @@ pub trait Asked: Send + Sync {
 #[async_trait]
 pub trait Sees: Send + Sync {
     /// Whether somebody else had this node out of it when it was looked at last: another gate's word would take the place of theirs.
-    fn left_to_others(&self) -> bool {
-        false
+    /// None: it was never looked at.
+    fn others(&self) -> Option<bool> {
+        None
     }
 
     /// Looks at the pool now.

@@ -35,6 +35,9 @@ const REASON: usize = 80;
 pub enum Event {
     /// Nothing of nodeward's is left in the load balancers of this pool: its holds were lifted, and every gate knows.
     Heard(String),
+    /// This gate of this pool is about to be told, for the first time, to take the node out: it is once that is on record, and the holds
+    /// that say so are said.
+    Telling(String, String),
     /// At this gate of this pool somebody else has the node out.
     Foreign(String, String),
 }
@@ -422,6 +425,7 @@ fn goal(number: u64, held: Option<&Held>, restored: bool) -> Goal {
         number,
         wish,
         foreign: held.map(|held| held.foreign.clone()).unwrap_or_default(),
+        recorded: held.map(|held| held.told.clone()).unwrap_or_default(),
         why: why.map_or_else(String::new, |hold| reason(&hold.why)),
         restored,
     }

@@ -33,6 +33,8 @@ pub(super) struct Known {
     pub(super) ours: bool,
     /// It was told such a word, whatever came of it.
     pub(super) told: bool,
+    /// That it takes the node out is on record.
+    pub(super) recorded: bool,
     /// Somebody else had the node out there when it was looked at last.
     pub(super) occupied: bool,
     /// What blind gates of the pool may have told the server of this one, and nobody has taken back yet.
@@ -64,6 +66,7 @@ pub(super) fn wanted(say: Say, why: &str, gate: Known, all: &[Known]) -> Option<
         say,
         lifts,
         beside: gate.beside,
+        recorded: gate.recorded,
         why: why.to_owned(),
     })
 }
@@ -86,6 +89,8 @@ pub(super) struct Report {
     pub(super) gate: usize,
     pub(super) number: u64,
     pub(super) say: Say,
+    /// It could have taken traffic away: that is on record.
+    pub(super) recorded: bool,
     pub(super) told: Result<Heard, String>,
 }
 
@@ -106,6 +111,8 @@ pub(super) async fn tell(
                 let pause = match &told {
                     Err(_) => Some(backoff.pause()),
                     Ok(Heard::NotYet) => Some(SOON),
+                    // It goes on once that is on record; the record may have been refused.
+                    Ok(Heard::Unrecorded) => Some(AGAIN),
                     Ok(Heard::Yes) if order.insists => Some(AGAIN),
                     Ok(Heard::Yes | Heard::Foreign) => None,
                 };
@@ -117,6 +124,7 @@ pub(super) async fn tell(
                     gate: at,
                     number,
                     say: wanted.say,
+                    recorded: wanted.recorded,
                     told,
                 };
                 if reports.send(report).await.is_err() {
@@ -172,6 +180,9 @@ pub(super) async fn leave(gate: &dyn Gate, known: Known, all: &[Known], deadline
 /// Where tests have nodeward die: before and after a word that changes something.
 const fn points(wanted: &Wanted) -> Option<(&'static str, &'static str)> {
     match (wanted.say, wanted.lifts) {
+        (Say::Drain | Say::Out, _) if !wanted.recorded => {
+            Some(("gate.before_look", "gate.after_look"))
+        }
         (Say::Drain, _) => Some(("gate.before_drain", "gate.after_drain")),
         (Say::Out, _) => Some(("gate.before_out", "gate.after_out")),
         (Say::In(_), true) => Some(("gate.before_in", "gate.after_in")),
@@ -186,12 +197,13 @@ mod tests {
     use super::*;
 
     fn any_known() -> impl Strategy<Value = Known> {
-        proptest::array::uniform5(any::<bool>()).prop_map(
-            |[sees, foreign, ours, told, occupied]| Known {
+        proptest::array::uniform6(any::<bool>()).prop_map(
+            |[sees, foreign, ours, told, recorded, occupied]| Known {
                 sees,
                 foreign,
                 ours,
                 told,
+                recorded,
                 occupied,
                 beside: Words::default(),
             },

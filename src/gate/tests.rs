@@ -27,8 +27,8 @@ pub(super) struct State {
     pub(super) cut: u64,
     /// What others may have told, as it was said the last time.
     pub(super) beside: Words,
-    /// It says that somebody else had the node out when it looked last.
-    pub(super) occupied: bool,
+    /// Whether it says that somebody else had the node out when it looked last.
+    pub(super) others: Option<bool>,
 }
 
 impl Fake {
@@ -62,11 +62,16 @@ impl Gate for Fake {
         self.with(|state| {
             let word = (wanted.say, wanted.lifts);
             state.beside = wanted.beside;
+            let answer = state.answers.pop_front().or_else(|| state.always.clone());
+            let answer = answer.unwrap_or(Ok(Heard::Yes));
+            let takes = !matches!(wanted.say, Say::In(_));
+            if self.sees && takes && !wanted.recorded && answer == Ok(Heard::Yes) {
+                return Ok(Heard::Unrecorded);
+            }
             if state.told.last() != Some(&word) {
                 state.told.push(word);
             }
-            let answer = state.answers.pop_front().or_else(|| state.always.clone());
-            answer.unwrap_or(Ok(Heard::Yes))
+            answer
         })
     }
 
@@ -77,8 +82,8 @@ impl Gate for Fake {
 
 #[async_trait]
 impl Sees for Fake {
-    fn left_to_others(&self) -> bool {
-        self.with(|state| state.occupied)
+    fn others(&self) -> Option<bool> {
+        self.with(|state| state.others)
     }
 
     async fn view(&self, _: Instant) -> Result<View, String> {

@@ -92,6 +92,10 @@ fn hold(record: &Value) -> String {
         "ease" => format!("what this node left {pool} for is ill again"),
         "lift" => format!("{owner} no longer holds this node out of {pool}"),
         "heard" => format!("the gates of {pool} know that nothing holds this node out any more"),
+        "tell" => format!(
+            "{} is told to take this node out of {pool}",
+            text("/data/gate")
+        ),
         "foreign" => format!(
             "somebody else has this node out of {pool} at {}: that is left as it is",
             text("/data/gate")

@@ -99,6 +99,10 @@ pub struct Held {
     /// Gates, by name, at which somebody else had taken the node out before the first hold: they are left as they are, now and at the end.
     #[serde(default)]
     pub foreign: BTreeSet<String>,
+    /// Gates, by name, that see their server, found it free, and were told to take the node out, or were about to be: what is found there
+    /// is nodeward's, after a restart too. What is found at others is not.
+    #[serde(default)]
+    pub told: BTreeSet<String>,
 }
 
 impl Held {
@@ -124,8 +128,8 @@ impl Holds {
     /// Places a hold, or renews what is said of it; `foreign` counts for the first hold only.
     pub fn place(&mut self, pool: &str, owner: Owner, hold: Hold, foreign: BTreeSet<String>) {
         let held = self.0.entry(pool.to_owned()).or_insert_with(|| Held {
-            holds: BTreeMap::new(),
             foreign,
+            ..Held::default()
         });
         held.holds.insert(owner, hold);
     }
@@ -152,6 +156,13 @@ impl Holds {
     pub fn left_to_others(&mut self, pool: &str, gate: &str) {
         if let Some(held) = self.0.get_mut(pool) {
             held.foreign.insert(gate.to_owned());
+        }
+    }
+
+    /// This gate is about to be told, for the first time, to take the node out of a pool that is held.
+    pub fn telling(&mut self, pool: &str, gate: &str) {
+        if let Some(held) = self.0.get_mut(pool).filter(|held| held.is_held()) {
+            held.told.insert(gate.to_owned());
         }
     }
 

@@ -193,6 +193,7 @@ async fn who_may_not_ask_is_closed_without_a_word_and_counted() {
         say: Say::Out,
         lifts: false,
         beside: Words::default(),
+        recorded: true,
         why: String::new(),
     };
     let told = gate.tell(&wanted, Instant::now()).await;

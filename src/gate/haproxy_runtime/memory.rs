@@ -50,9 +50,9 @@ impl Memory {
         }
     }
 
-    /// Whether somebody else had the server out at the last look before another gate spoke.
-    pub(super) fn left_to_others(&self) -> bool {
-        self.others == Some(true)
+    /// Whether somebody else had the server out at the last look before another gate spoke; none: nobody looked.
+    pub(super) fn others(&self) -> Option<bool> {
+        self.others
     }
 
     /// Whether somebody else has it out, as far as this process knows.

@@ -97,6 +97,7 @@ impl World {
             say,
             lifts,
             beside: self.beside,
+            recorded: true,
             why: String::new(),
         }
     }
@@ -279,7 +280,7 @@ fn what_an_operator_placed_before_another_gate_spoke_is_theirs() {
         for say in [Say::Drain, Say::Out] {
             let mut world = World::with(mask);
             world.memory.saw(&world.server.clone());
-            assert!(world.memory.left_to_others());
+            assert_eq!(world.memory.others(), Some(true));
             world.beside = Words::of(Say::Drain).and(Words::of(Say::Out));
             assert_eq!(world.tell(say, false), Heard::Foreign);
             assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);

@@ -14,8 +14,19 @@ fn ann() -> Owner {
     Owner::Operator("ann".into())
 }
 
-/// One hold of the pool `web`, placed so long ago.
+/// One hold of the pool `web`, placed so long ago; that its gates are told is on record.
 fn held(age: Duration) -> Holds {
+    let mut holds = placed(age);
+    for gate in [
+        "lb", "good", "bad", "hangs", "theirs", "ours", "sees", "stays", "goes",
+    ] {
+        holds.telling("web", gate);
+    }
+    holds
+}
+
+/// One that no gate was told of yet.
+fn placed(age: Duration) -> Holds {
     let mut holds = Holds::default();
     let age = i64::try_from(age.as_millis()).unwrap();
     let hold = Hold {
@@ -224,7 +235,7 @@ async fn one_that_sees_knows_what_the_blind_ones_said_while_it_failed() {
 async fn a_blind_one_says_nothing_where_somebody_else_had_the_node_out_last() {
     let (sees, blind) = (Fake::new("sees", true), Fake::new("blind", false));
     sees.with(|state| {
-        state.occupied = true;
+        state.others = Some(true);
         state.always = Some(Err("connection refused".into()));
     });
     let pools = pools(r#"{"drain": "5s"}"#, &[&sees, &blind]);
@@ -238,7 +249,7 @@ async fn a_blind_one_says_nothing_where_somebody_else_had_the_node_out_last() {
     );
     // It was lifted meanwhile.
     sees.with(|state| {
-        state.occupied = false;
+        state.others = Some(false);
         state.always = None;
     });
     assert!(pools.out("web").await.complete);
@@ -270,6 +281,91 @@ async fn after_a_restart_holds_are_asserted_before_anything_else() {
     let began = Instant::now();
     assert!(!pools.asserted(Instant::now() + 2 * S).await);
     assert!(began.elapsed() < 3 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_sees_says_nothing_before_that_is_on_record() {
+    let gate = Fake::new("lb", true);
+    let pools = pools("{}", &[&gate]);
+    let mut events = pools.events();
+    let mut holds = placed(Duration::ZERO);
+    pools.hold(&holds);
+    let telling = Event::Telling("web".into(), "lb".into());
+    assert_eq!(event(&mut events).await, telling);
+    // Asked for again, as long as it is not.
+    assert_eq!(event(&mut events).await, telling);
+    assert_eq!(gate.told(), []);
+    assert!(
+        !pools.standing()["web"].gates[0]
+            .why
+            .clone()
+            .unwrap()
+            .is_empty()
+    );
+    holds.telling("web", "lb");
+    pools.hold(&holds);
+    assert!(pools.out("web").await.complete);
+    holds.lift("web", &ann());
+    pools.hold(&holds);
+    while event(&mut events).await != heard() {}
+    assert_eq!(gate.told().last(), Some(&(Say::In(100), true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_process_before_never_told_a_gate_is_not_lifted_there() {
+    // It could not be looked at, or nodeward died before it was told.
+    for age in [Duration::ZERO, 60 * S] {
+        let (told, untold) = (Fake::new("lb", true), Fake::new("untold", true));
+        let pools = Pools::default();
+        let mut events = pools.events();
+        change(&pools, r#"{"drain": "5s"}"#, &[&told, &untold]);
+        let mut holds = held(age);
+        pools.hold(&holds);
+        while event(&mut events).await != Event::Telling("web".into(), "untold".into()) {}
+        assert_eq!(told.told().last().map(|(_, ours)| *ours), Some(true));
+        assert_eq!(untold.told(), []);
+        untold.with(|state| state.always = Some(Ok(Heard::Foreign)));
+        while event(&mut events).await != Event::Foreign("web".into(), "untold".into()) {}
+        assert_eq!(untold.told().last().map(|(_, ours)| *ours), Some(false));
+        // The runner did not live to note that.
+        holds.lift("web", &ann());
+        let again = Fake::new("untold", true);
+        let pools = Pools::default();
+        let mut events = pools.events();
+        change(&pools, "{}", &[&told, &again]);
+        pools.hold(&holds);
+        assert_eq!(event(&mut events).await, heard());
+        assert_eq!(told.told().last(), Some(&(Say::In(100), true)));
+        assert!(again.told().iter().all(|(_, lifts)| !lifts), "{age:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blind_one_waits_for_what_it_may_have_another_gates_server_do_to_be_on_record() {
+    let (sees, blind) = (Fake::new("sees", true), Fake::new("blind", false));
+    sees.with(|state| {
+        state.others = Some(false);
+        state.always = Some(Err("connection refused".into()));
+    });
+    let pools = pools(r#"{"drain": "5s"}"#, &[&sees, &blind]);
+    let mut events = pools.events();
+    let mut holds = placed(Duration::ZERO);
+    pools.hold(&holds);
+    let telling = Event::Telling("web".into(), "sees".into());
+    assert_eq!(event(&mut events).await, telling);
+    tokio::time::sleep(20 * S).await;
+    assert_eq!(blind.told(), []);
+    holds.telling("web", "sees");
+    pools.hold(&holds);
+    while blind.told().last() != Some(&(Say::Out, true)) {
+        tokio::time::sleep(S / 10).await;
+    }
+    // Alone, nothing can have reached its server, and nothing is said of it.
+    let pools = self::pools("{}", &[&sees]);
+    let mut events = pools.events();
+    pools.hold(&placed(Duration::ZERO));
+    tokio::time::sleep(20 * S).await;
+    assert!(events.try_recv().is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,6 +46,11 @@ impl Book {
                 self.holds.change().heard(pool);
                 self.note_hold(json!({"did": "heard", "pool": pool}));
             }
+            Gates::Telling(gate) if held.told.contains(gate) || !held.is_held() => {}
+            Gates::Telling(gate) => {
+                self.holds.change().telling(pool, gate);
+                self.note_hold(json!({"did": "tell", "pool": pool, "gate": gate}));
+            }
             Gates::Foreign(gate) if held.foreign.contains(gate) => {}
             Gates::Foreign(gate) => {
                 self.holds.change().left_to_others(pool, gate);

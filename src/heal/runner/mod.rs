@@ -177,6 +177,8 @@ pub enum Order {
 pub enum Gates {
     /// All of them have heard that nothing holds the node any more.
     Heard,
+    /// The gate of this name is about to be told to take the node out.
+    Telling(String),
     /// Somebody else has the node out at the gate of this name.
     Foreign(String),
 }

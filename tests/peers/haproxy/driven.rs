@@ -24,7 +24,9 @@ use crate::process::{free_port, patience};
 /// The pool `web`, driven; its agent listens if it has an address.
 pub struct Driven {
     pub pools: Pools,
-    pub holds: Holds,
+    /// Those that were said; what gates are told is noted in them, as the runner does.
+    holds: Arc<Mutex<Holds>>,
+    noting: JoinHandle<()>,
     events: broadcast::Receiver<Event>,
     serving: Option<JoinHandle<()>>,
 }
@@ -37,6 +39,23 @@ impl Serve for Asking {
             && let Some(asked) = gate.asked()
         {
             asked.serve(&self.1, stream, peer).await;
+        }
+    }
+}
+
+/// Changes holds, and has the pools follow.
+fn say(pools: &Pools, holds: &Mutex<Holds>, change: impl FnOnce(&mut Holds)) {
+    let mut holds = holds.lock().unwrap_or_else(PoisonError::into_inner);
+    change(&mut holds);
+    pools.hold(&holds);
+}
+
+/// Has it on record that gates are told.
+async fn note(pools: Pools, holds: Arc<Mutex<Holds>>) {
+    let mut events = pools.events();
+    while let Ok(event) = events.recv().await {
+        if let Event::Telling(pool, gate) = event {
+            say(&pools, &holds, |holds| holds.telling(&pool, &gate));
         }
     }
 }
@@ -54,6 +73,8 @@ impl Driven {
         pools.change(&plan);
         let events = pools.events();
         pools.hold(&Holds::default());
+        let holds = Arc::default();
+        let noting = tokio::spawn(note(pools.clone(), Arc::clone(&holds)));
         let mut serving = None;
         if let Some(port) = agent {
             let at = format!("127.0.0.1:{port}");
@@ -65,7 +86,8 @@ impl Driven {
         }
         Ok(Self {
             pools,
-            holds: Holds::default(),
+            holds,
+            noting,
             events,
             serving,
         })
@@ -82,19 +104,13 @@ impl Driven {
             since: Timestamp::now(),
             easing: false,
         };
-        self.holds.place(
-            "web",
-            Self::owner(),
-            hold,
-            std::collections::BTreeSet::new(),
-        );
-        self.pools.hold(&self.holds);
+        let foreign = std::collections::BTreeSet::new();
+        self.say(|holds| holds.place("web", Self::owner(), hold, foreign));
     }
 
     /// Has it on probation.
     pub fn ease(&mut self) {
-        self.holds.ease("web", &Self::owner(), true);
-        self.pools.hold(&self.holds);
+        self.say(|holds| assert!(holds.ease("web", &Self::owner(), true)));
     }
 
     /// Lifts the hold, and waits until every gate has heard of that.
@@ -105,15 +121,13 @@ impl Driven {
 
     /// Lifts the hold.
     pub fn lifts(&mut self) {
-        self.holds.lift("web", &Self::owner());
-        self.pools.hold(&self.holds);
+        self.say(|holds| drop(holds.lift("web", &Self::owner())));
     }
 
     /// Waits until every gate has heard that the hold is lifted.
     pub async fn heard(&mut self) -> Result<(), Failed> {
         self.event(&Event::Heard("web".into())).await?;
-        self.holds = Holds::default();
-        self.pools.hold(&self.holds);
+        self.say(|holds| *holds = Holds::default());
         Ok(())
     }
 
@@ -121,18 +135,25 @@ impl Driven {
     pub async fn is_left_to_others(&mut self, gate: &str) -> Result<(), Failed> {
         self.event(&Event::Foreign("web".into(), gate.into()))
             .await?;
-        self.holds.left_to_others("web", gate);
-        self.pools.hold(&self.holds);
+        self.say(|holds| holds.left_to_others("web", gate));
         Ok(())
     }
 
     async fn event(&mut self, expected: &Event) -> Result<(), Failed> {
-        let waits = timeout(patience(), self.events.recv());
-        let event = waits
-            .await
-            .map_err(|_| format!("waited in vain: {expected:?}"))??;
-        assert_eq!(event, *expected);
-        Ok(())
+        loop {
+            let waits = timeout(patience(), self.events.recv());
+            let event = waits
+                .await
+                .map_err(|_| format!("waited in vain: {expected:?}"))??;
+            if !matches!(event, Event::Telling(..)) {
+                assert_eq!(event, *expected);
+                return Ok(());
+            }
+        }
+    }
+
+    fn say(&self, change: impl FnOnce(&mut Holds)) {
+        say(&self.pools, &self.holds, change);
     }
 
     pub fn standing(&self) -> Result<Standing, Failed> {
@@ -152,6 +173,7 @@ impl Driven {
 
 impl Drop for Driven {
     fn drop(&mut self) {
+        self.noting.abort();
         if let Some(serving) = &self.serving {
             serving.abort();
         }

@@ -53,6 +53,7 @@ pub async fn tell(gate: &Arc<dyn Gate>, say: Say, lifts: bool) -> Result<Heard, 
         say,
         lifts,
         beside: Words::default(),
+        recorded: true,
         why: "a test".into(),
     };
     Ok(gate.tell(&wanted, soon()).await?)

@@ -165,7 +165,17 @@ async fn an_operators_hold_is_lifted_by_its_operator_and_by_no_incident() {
     case.healing
         .heard("web", Gates::Foreign("haproxy_agent".into()))
         .await;
+    let telling = || Gates::Telling("haproxy_runtime".into());
+    case.healing.heard("web", telling()).await;
+    case.healing.heard("web", telling()).await;
+    case.healing.heard("db", telling()).await;
     let case = Case::under(case.stop().await, isolating("auto"));
+    let restored = case.world.held.lock().unwrap()[0].clone();
+    let told = restored.get("web").map(|held| held.told.clone());
+    assert_eq!(told, Some(["haproxy_runtime".to_owned()].into()));
+    assert!(restored.get("db").is_none());
+    let tells = kinds(&case).iter().filter(|did| *did == "tell").count();
+    assert_eq!(tells, 1);
     let web = case.healing.summary().pools["web"].clone();
     assert_eq!(web.foreign, ["haproxy_agent"]);
     assert_eq!(
