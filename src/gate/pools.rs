@@ -16,7 +16,7 @@ use super::plan::Planned;
 use super::pool::Wish;
 use super::standing::{Counts, Sight, Standing};
 use super::teller;
-use super::{Asked, Gate, Ledger, Plan, View, WORD};
+use super::{Asked, Gate, Ledger, Plan, View};
 use crate::model::hold::{Held, Holds};
 use crate::model::moment::Timestamp;
 use crate::net::accept::Counters;
@@ -200,10 +200,10 @@ impl Pools {
         let Some(planned) = planned else {
             return (Err(format!("no pool is called {pool:?}")), BTreeSet::new());
         };
-        let views = looks::views(&planned, Instant::now() + WORD).await;
+        let views = looks::views(&planned).await;
         let foreign = views.iter().filter_map(|(gate, view)| {
             let foreign = view.as_ref().is_ok_and(|view| view.foreign);
-            foreign.then(|| (*gate).to_owned())
+            foreign.then(|| gate.clone())
         });
         let foreign = foreign.collect();
         (looks::whole(views), foreign)

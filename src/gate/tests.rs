@@ -44,6 +44,14 @@ impl Fake {
         look(&mut self.state.lock().unwrap())
     }
 
+    /// As any load balancer does: one whose time is over cannot answer.
+    async fn takes_time(&self) {
+        match self.with(|state| state.hangs) {
+            true => std::future::pending().await,
+            false => tokio::task::yield_now().await,
+        }
+    }
+
     pub(super) fn told(&self) -> Vec<(Say, bool)> {
         self.with(|state| state.told.clone())
     }
@@ -56,9 +64,7 @@ impl Gate for Fake {
     }
 
     async fn tell(&self, wanted: &Wanted, _: Instant) -> Result<Heard, String> {
-        if self.with(|state| state.hangs) {
-            std::future::pending::<()>().await;
-        }
+        self.takes_time().await;
         self.with(|state| {
             let word = (wanted.say, wanted.lifts);
             state.beside = wanted.beside;
@@ -87,10 +93,12 @@ impl Sees for Fake {
     }
 
     async fn view(&self, _: Instant) -> Result<View, String> {
+        self.takes_time().await;
         Ok(self.with(|state| state.view.clone()))
     }
 
     async fn cut(&self, _: Instant) -> Result<u64, String> {
+        self.takes_time().await;
         Ok(self.with(|state| {
             state.cut += state.view.sessions;
             std::mem::take(&mut state.view.sessions)

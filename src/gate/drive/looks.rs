@@ -1,12 +1,14 @@
 //! Looking at a pool: through the gates that see it, or by the connections of its ports; and ending sessions.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::plan::Planned;
-use super::super::{Tally, Traffic, View, WORD, pool};
+use super::super::{Sees, Tally, Traffic, View, WORD, pool};
 use super::Drive;
 use crate::subject::Sampler;
 use crate::subject::service_sessions::{ServiceSessions, Want};
@@ -61,7 +63,7 @@ impl Drive {
             return;
         }
         self.looks.spawn(async move {
-            let view = whole(views(&planned, Instant::now() + WORD).await);
+            let view = whole(views(&planned).await);
             Looked::View { order, view }
         });
     }
@@ -149,24 +151,35 @@ async fn count(planned: &Planned, sampler: &Sampler) -> Result<u64, String> {
 }
 
 /// What each gate of a pool that sees makes of it, by the gate's name.
-pub(in crate::gate) async fn views(
-    planned: &Planned,
-    deadline: Instant,
-) -> Vec<(&str, Result<View, String>)> {
-    let mut views = Vec::new();
-    for gate in &planned.gates {
-        let Some(sees) = gate.sees() else { continue };
-        let view = match timeout_at(deadline, sees.view(deadline)).await {
-            Ok(view) => view,
-            Err(_) => Err("no answer in time".into()),
-        };
-        views.push((gate.name(), view));
+pub(in crate::gate) async fn views(planned: &Arc<Planned>) -> Vec<(String, Result<View, String>)> {
+    each(planned, |sees, deadline| sees.view(deadline)).await
+}
+
+/// An answer of a gate that sees.
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// Asks every gate of a pool that sees, all at once and each for as long as a word may take: one that hangs takes nothing from others.
+async fn each<T: Send + 'static>(
+    planned: &Arc<Planned>,
+    ask: for<'a> fn(&'a dyn Sees, Instant) -> Answer<'a, T>,
+) -> Vec<(String, Result<T, String>)> {
+    let deadline = Instant::now() + WORD;
+    let mut asked = JoinSet::new();
+    for (at, gate) in planned.gates.iter().enumerate() {
+        let gate = Arc::clone(gate);
+        asked.spawn(async move {
+            let answer = timeout_at(deadline, ask(gate.sees()?, deadline)).await;
+            let answer = answer.unwrap_or_else(|_| Err("no answer in time".into()));
+            Some((at, (gate.name().to_owned(), answer)))
+        });
     }
-    views
+    let mut answers: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// These views as one: that which has it worst counts.
-pub(in crate::gate) fn whole(views: Vec<(&str, Result<View, String>)>) -> Result<View, String> {
+pub(in crate::gate) fn whole(views: Vec<(String, Result<View, String>)>) -> Result<View, String> {
     let mut whole: Option<View> = None;
     for (gate, view) in views {
         let view = view.map_err(|why| format!("{gate}: {why}"))?;
@@ -196,18 +209,16 @@ fn worse(one: View, other: View) -> View {
 }
 
 /// Ends the sessions that this node has, at every gate that can; how many there were.
-async fn cut(planned: &Planned) -> Result<u64, String> {
-    let deadline = Instant::now() + WORD;
+async fn cut(planned: &Arc<Planned>) -> Result<u64, String> {
     let (mut sessions, mut wrong) = (0, Vec::new());
-    for gate in &planned.gates {
-        let Some(sees) = gate.sees() else { continue };
-        fault("gate.before_cut");
-        match timeout_at(deadline, sees.cut(deadline)).await {
-            Ok(Ok(cut)) => sessions += cut,
-            Ok(Err(why)) => wrong.push(format!("{}: {why}", gate.name())),
-            Err(_) => wrong.push(format!("{}: no answer in time", gate.name())),
+    fault("gate.before_cut");
+    let cuts = each(planned, |sees, deadline| sees.cut(deadline)).await;
+    fault("gate.after_cut");
+    for (gate, cut) in cuts {
+        match cut {
+            Ok(cut) => sessions += cut,
+            Err(why) => wrong.push(format!("{gate}: {why}")),
         }
-        fault("gate.after_cut");
     }
     match wrong.is_empty() {
         true => Ok(sessions),

@@ -163,6 +163,23 @@ async fn a_gate_that_fails_or_hangs_is_told_again_and_blocks_no_other() {
     assert!(errors.parse::<u64>().unwrap() >= 2, "{errors}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_keeps_no_other_from_being_looked_at_and_cut() {
+    let (hangs, good) = (Fake::new("hangs", true), Fake::new("good", true));
+    hangs.with(|state| state.hangs = true);
+    good.with(|state| {
+        state.view.foreign = true;
+        state.view.sessions = 3;
+    });
+    let pools = pools(r#"{"drain": "1s", "cut_after": "5s"}"#, &[&hangs, &good]);
+    let (view, foreign) = pools.view("web").await;
+    assert!(view.unwrap_err().contains("hangs: no answer"));
+    assert_eq!(foreign, ["good".to_owned()].into());
+    pools.hold(&held(Duration::ZERO));
+    assert!(!pools.out("web").await.complete);
+    assert_eq!(good.with(|state| state.cut), 3);
+}
+
 /// What a key is answered.
 struct Value(String);
 
