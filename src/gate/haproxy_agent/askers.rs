@@ -10,8 +10,10 @@ use crate::gate::Say;
 
 /// Addresses that are kept apart; the one that has not asked for the longest makes room.
 const ASKERS: usize = 256;
-/// One that has not asked for so long is not waited for.
-const GONE: Duration = Duration::from_secs(10 * 60);
+/// One that has not asked for so many of its own intervals is not waited for.
+const MISSED: u32 = 4;
+/// The shortest and the longest time that one is waited for: it may have asked once only so far, or come by chance.
+const WAITED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2 * 60));
 /// How often `ready` is said.
 const LIFTS: u8 = 2;
 
@@ -31,12 +33,23 @@ pub(super) struct Word {
 #[derive(Debug, Clone, Copy)]
 struct Had {
     last: Instant,
+    /// How long before that it had asked; none: it asked once.
+    interval: Option<Duration>,
     /// The telling that it had an answer of last.
     telling: u64,
     /// It had a word of ours that takes traffic away, and has not had `ready` often enough since.
     owed: bool,
     /// How often it had `ready` since.
     lifts: u8,
+}
+
+impl Had {
+    /// How long after it asked it is waited for.
+    fn waited(&self) -> Duration {
+        let interval = self.interval.unwrap_or_default();
+        let (shortest, longest) = WAITED;
+        interval.saturating_mul(MISSED).clamp(shortest, longest)
+    }
 }
 
 /// What is said, and who has had it.
@@ -130,13 +143,16 @@ impl Askers {
             let oldest = oldest.map(|(asker, _)| *asker);
             oldest.map(|oldest| self.had.remove(&oldest));
         }
+        let before = self.had.get(&asker).map(|had| had.last);
         let had = self.had.entry(asker).or_insert(Had {
             last: now,
+            interval: None,
             telling: 0,
             owed: false,
             lifts: 0,
         });
         had.last = now;
+        had.interval = before.map(|before| now.saturating_duration_since(before));
         had.telling = word.telling;
         match word.say {
             Say::Drain | Say::Out => {
@@ -158,7 +174,7 @@ impl Askers {
         if !taken && !self.lifts {
             return true;
         }
-        let here = |had: &&Had| now.saturating_duration_since(had.last) < GONE;
+        let here = |had: &&Had| now.saturating_duration_since(had.last) < had.waited();
         let mut here = self.had.values().filter(here).peekable();
         if here.peek().is_none() {
             // Nobody had anything that were to be taken back.

@@ -115,6 +115,53 @@ fn an_answer_that_was_under_way_when_the_word_changed_counts_as_what_it_was() {
 }
 
 #[test]
+fn one_that_asks_no_more_is_waited_for_as_long_as_it_used_to_take() {
+    let begun = Instant::now();
+    let at = |seconds: u64| begun + Duration::from_secs(seconds);
+    let ask = |askers: &mut Askers, n: u8, seconds: u64| {
+        let (_, word) = askers.line(asker(n));
+        askers.had(asker(n), word, at(seconds));
+    };
+    let mut askers = Askers::default();
+    askers.tell(Say::Out, false);
+    // A HAProxy that asks every two seconds, one every twenty, and somebody who came by.
+    ask(&mut askers, 3, 58);
+    for second in (0..=60).step_by(2) {
+        ask(&mut askers, 1, second);
+    }
+    for second in [20, 40, 60] {
+        ask(&mut askers, 2, second);
+    }
+    assert!(askers.have_heard(at(60)));
+    askers.tell(Say::In(100), true);
+    let lift = |askers: &mut Askers, n: u8, until: u64| {
+        ask(askers, n, until - 2);
+        ask(askers, n, until);
+    };
+    lift(&mut askers, 1, 64);
+    lift(&mut askers, 2, 64);
+    assert!(!askers.have_heard(at(70)), "the third may come again");
+    assert!(askers.have_heard(at(89)), "it did not");
+    // One of those that always came is still to hear of it.
+    let mut askers = Askers::default();
+    askers.tell(Say::Out, false);
+    for second in [0, 20, 40] {
+        ask(&mut askers, 2, second);
+    }
+    askers.tell(Say::In(100), true);
+    lift(&mut askers, 1, 44);
+    assert!(!askers.have_heard(at(44 + 29)));
+    assert!(!askers.have_heard(at(40 + 79)));
+    // However rarely it came.
+    let mut askers = Askers::default();
+    askers.tell(Say::Out, false);
+    ask(&mut askers, 2, 0);
+    ask(&mut askers, 2, 3600);
+    assert!(askers.have_heard(at(3600 + 119)));
+    assert!(!askers.have_heard(at(3600 + 120)), "nobody asks");
+}
+
+#[test]
 fn many_addresses_are_forgotten_oldest_first() {
     let mut askers = Askers::default();
     askers.tell(Say::Out, false);
