@@ -17,8 +17,9 @@ use super::pool::Wish;
 use super::standing::{Counts, Sight, Standing};
 use super::teller;
 use super::{Asked, Gate, Ledger, Plan, View};
+use crate::host::Clock;
 use crate::model::hold::{Held, Holds};
-use crate::model::moment::Timestamp;
+use crate::model::moment::Moment;
 use crate::net::accept::Counters;
 
 /// Events kept for a listener that is slow. One that missed some says its holds again.
@@ -63,6 +64,7 @@ struct Inner {
     /// Which gate answers at which address.
     asked: watch::Sender<BTreeMap<String, Arc<dyn Gate>>>,
     connections: Arc<Counters>,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -98,6 +100,7 @@ impl Default for Pools {
             events: broadcast::Sender::new(KEPT),
             asked: watch::Sender::default(),
             connections: Arc::default(),
+            clock: Clock::new(),
         }))
     }
 }
@@ -114,8 +117,9 @@ impl Pools {
         }
         state.number += 1;
         let number = state.number;
+        let now = self.0.clock.now();
         for (name, entry) in &state.entries {
-            let goal = goal(number, holds.get(name), restored);
+            let goal = goal(number, holds.get(name), restored, &now);
             entry.goals.send_replace(goal);
         }
         for (pool, held) in holds.iter() {
@@ -258,6 +262,7 @@ impl Pools {
 
     /// Drives the pools of a plan in place of those before. Must be called on the runtime.
     pub fn change(&self, plan: &Plan) {
+        let now = self.0.clock.now();
         let mut state = self.state();
         let mut before = std::mem::take(&mut state.entries);
         for (name, planned) in &plan.0 {
@@ -270,8 +275,9 @@ impl Pools {
                     }
                     let counts = Arc::clone(state.counts.entry(Arc::clone(name)).or_default());
                     let goal = match state.said {
-                        true => goal(state.number, state.holds.get(name), busy),
-                        false => unsaid(),
+                        true => goal(state.number, state.holds.get(name), busy, &now),
+                        // Before the holds were said.
+                        false => goal(0, None, false, &now),
                     };
                     self.enter(planned, goal, counts)
                 }
@@ -407,18 +413,14 @@ fn listening(planned: &Planned) -> Vec<(String, Arc<dyn Gate>)> {
 }
 
 /// What holds say of a pool.
-fn goal(number: u64, held: Option<&Held>, restored: bool) -> Goal {
+fn goal(number: u64, held: Option<&Held>, restored: bool, now: &Moment) -> Goal {
     let wish = match held {
         None => Wish::Free,
         Some(held) if !held.is_held() => Wish::Lifted,
-        Some(held) => {
-            let since = held.holds.values().map(|hold| hold.since.0).min();
-            let age = Timestamp::now().0.saturating_sub(since.unwrap_or(i64::MAX));
-            Wish::Held {
-                easing: held.is_easing(),
-                age: Duration::from_millis(u64::try_from(age).unwrap_or(0)),
-            }
-        }
+        Some(held) => Wish::Held {
+            easing: held.is_easing(),
+            age: held.age(now),
+        },
     };
     let why = held.and_then(|held| held.holds.values().next());
     Goal {
@@ -429,11 +431,6 @@ fn goal(number: u64, held: Option<&Held>, restored: bool) -> Goal {
         why: why.map_or_else(String::new, |hold| reason(&hold.why)),
         restored,
     }
-}
-
-/// Before the holds were said.
-fn unsaid() -> Goal {
-    goal(0, None, false)
 }
 
 /// A reason as a load balancer may take it: one short line of printable ASCII.

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::id::IncidentId;
-use super::moment::Timestamp;
+use super::moment::{Moment, Timestamp};
 
 /// Who placed a hold; nobody else lifts it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,8 +85,11 @@ impl<'de> Deserialize<'de> for Owner {
 pub struct Hold {
     /// Why, for people; one line.
     pub why: String,
-    /// Since when.
+    /// Since when, for people.
     pub since: Timestamp,
+    /// Since when, on clocks that nobody sets; none in what was written before there was this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Moment>,
     /// What it is about is well again and on probation: a small share of traffic may come, if the pool has one for that.
     #[serde(default)]
     pub easing: bool,
@@ -110,6 +114,16 @@ impl Held {
     #[must_use]
     pub fn is_held(&self) -> bool {
         !self.holds.is_empty()
+    }
+
+    /// For how long something has held the node out: what the wall clock is set to meanwhile does not change it.
+    #[must_use]
+    pub fn age(&self, now: &Moment) -> Duration {
+        let ages = self.holds.values().map(|hold| match &hold.began {
+            Some(began) => now.since(began),
+            None => now.wall.since(hold.since),
+        });
+        ages.max().unwrap_or_default()
     }
 
     /// Whether all that is left are holds of what is on probation.
@@ -192,6 +206,7 @@ mod tests {
         Hold {
             why: "a test".into(),
             since: Timestamp(0),
+            began: None,
             easing: false,
         }
     }
@@ -227,6 +242,36 @@ mod tests {
         assert!(holds.ease("web", &operator("bob"), true));
         assert!(holds.get("web").unwrap().is_easing());
         assert!(!holds.ease("db", &operator("bob"), true));
+    }
+
+    #[test]
+    fn the_age_of_a_hold_is_not_one_of_the_wall_clock() {
+        let at = |wall: i64, boot: u64, boot_id: &str| Moment {
+            wall: Timestamp(wall),
+            boot,
+            boot_id: boot_id.into(),
+        };
+        let mut held = Held::default();
+        assert_eq!(held.age(&at(9_000, 9_000, "a")), Duration::ZERO);
+        let began = Hold {
+            since: Timestamp(5_000),
+            began: Some(at(5_000, 1_000, "a")),
+            ..hold()
+        };
+        held.holds.insert(operator("ann"), began);
+        // Set back, set forward, and after a reboot.
+        for (wall, boot, id, age) in [
+            (0, 3_000, "a", 2),
+            (86_400_000, 3_000, "a", 2),
+            (9_000, 100, "b", 4),
+        ] {
+            assert_eq!(held.age(&at(wall, boot, id)).as_secs(), age, "{wall}");
+        }
+        // The longest counts, and one of an older journal is read.
+        let old = r#"{"why": "a test", "since": 1000}"#;
+        let old: Hold = serde_json::from_str(old).unwrap();
+        held.holds.insert(operator("bob"), old);
+        assert_eq!(held.age(&at(9_000, 3_000, "a")).as_secs(), 8);
     }
 
     #[test]

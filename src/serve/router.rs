@@ -276,6 +276,7 @@ mod tests {
         let hold = Hold {
             why: "a test".into(),
             since: Timestamp::now(),
+            began: None,
             easing: false,
         };
         let ann = Owner::Operator("ann".into());

@@ -7,6 +7,7 @@ use crate::dialect::Told;
 use crate::dialect::prometheus::{Format, Out};
 use crate::dialect::zabbix::key::Key;
 use crate::model::hold::{Hold, Owner};
+use crate::model::moment::Timestamp;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -32,6 +33,7 @@ fn placed(age: Duration) -> Holds {
     let hold = Hold {
         why: "a test of gr\u{fc}n".into(),
         since: Timestamp(Timestamp::now().0 - age),
+        began: None,
         easing: false,
     };
     holds.place("web", ann(), hold, BTreeSet::new());
@@ -104,6 +106,25 @@ async fn a_hold_takes_the_node_out_and_its_end_brings_it_back() {
         tokio::time::sleep(S / 10).await;
     }
     assert_eq!(pools.standing()["web"].traffic, Traffic::In);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_cuts_no_session_early() {
+    let gate = Fake::new("lb", true);
+    gate.with(|state| state.view.sessions = 3);
+    let pools = pools(r#"{"drain": "20s", "cut_after": "60s"}"#, &[&gate]);
+    let hold = Hold {
+        why: "a test".into(),
+        since: Timestamp(Timestamp::now().0 - 86_400_000),
+        began: Some(Clock::new().now()),
+        easing: false,
+    };
+    let mut holds = held(Duration::ZERO);
+    holds.place("web", ann(), hold, BTreeSet::new());
+    pools.hold(&holds);
+    let began = Instant::now();
+    assert!(pools.out("web").await.complete);
+    assert!(began.elapsed() >= 59 * S, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ impl Book {
                     let hold = Hold {
                         why,
                         since: now.wall,
+                        began: Some(now.clone()),
                         easing: false,
                     };
                     holds.place(&pool, owner, hold, foreign);
@@ -67,6 +68,7 @@ impl Book {
         let hold = Hold {
             why: why.to_owned(),
             since: now.wall,
+            began: Some(now.clone()),
             easing: false,
         };
         let holds = self.holds.change();

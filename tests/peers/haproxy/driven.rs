@@ -102,6 +102,7 @@ impl Driven {
         let hold = Hold {
             why: "a test".into(),
             since: Timestamp::now(),
+            began: None,
             easing: false,
         };
         let foreign = std::collections::BTreeSet::new();

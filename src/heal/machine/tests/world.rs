@@ -469,6 +469,7 @@ impl World {
                 let hold = Hold {
                     why: "patch".into(),
                     since: self.now.wall,
+                    began: Some(self.now.clone()),
                     easing: false,
                 };
                 let owner = Owner::Operator("ann".into());

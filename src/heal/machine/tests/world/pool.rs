@@ -33,6 +33,7 @@ impl World {
                     let hold = Hold {
                         why: why.clone(),
                         since: self.now.wall,
+                        began: Some(self.now.clone()),
                         easing: false,
                     };
                     let foreign = foreign.clone();
