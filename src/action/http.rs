@@ -91,6 +91,17 @@ impl Method {
     }
 }
 
+/// What stands in records for what the config wrote.
+const WITHHELD: &str = "...";
+
+/// What a word is in records: what the config wrote may be secret, and is in the config to look up.
+fn shown<'a>(word: &'a Word, order: &Order<'a>) -> Result<&'a str, String> {
+    match word {
+        Word::Fixed(_) => Ok(WITHHELD),
+        Word::Label(_) => word.resolve(order.labels),
+    }
+}
+
 /// The request with its values.
 struct Filled {
     endpoint: Endpoint,
@@ -140,6 +151,41 @@ impl Http {
             endpoint: endpoint.at(&path).map_err(|e| format!("url: {e}"))?,
             body: (!fields.is_empty()).then_some(Value::Object(fields)),
         })
+    }
+
+    /// Path and query for records: the config may keep a secret in each part of them that it wrote.
+    fn shown_path(&self, order: &Order<'_>) -> Result<String, String> {
+        let endpoint = self.endpoint()?;
+        let mut path = match endpoint.path().path().trim_end_matches('/') {
+            "" => String::new(),
+            _ => format!("/{WITHHELD}"),
+        };
+        for word in &self.path {
+            path.push('/');
+            path.push_str(&percent_encoded(shown(word, order)?));
+        }
+        if path.is_empty() {
+            path.push('/');
+        }
+        let fixed = endpoint.path().query().map(|_| WITHHELD.to_owned());
+        let mut parts = Vec::from_iter(fixed);
+        for (name, word) in &self.query {
+            let value = percent_encoded(shown(word, order)?);
+            parts.push(format!("{}={value}", percent_encoded(name)));
+        }
+        if !parts.is_empty() {
+            path.push('?');
+            path.push_str(&parts.join("&"));
+        }
+        Ok(path)
+    }
+
+    fn told(&self, url: String, body: Option<Value>) -> Value {
+        let mut told = json!({"method": self.method.as_str(), "url": url});
+        if let (Some(body), Some(fields)) = (body, told.as_object_mut()) {
+            fields.insert("json".to_owned(), body);
+        }
+        json!({"http": told})
     }
 
     fn request(&self, filled: &Filled, order: &Order<'_>) -> Request {
@@ -203,15 +249,21 @@ impl Action for Http {
     }
 
     fn render(&self, order: &Order<'_>) -> Result<Value, String> {
+        // What does not do is said here.
         let filled = self.fill(order)?;
-        let mut rendered = json!({
-            "method": self.method.as_str(),
-            "url": format!("{}{}", filled.endpoint, filled.endpoint.path()),
+        let url = format!("{}{}", filled.endpoint, self.shown_path(order)?);
+        let fields = self.json.iter().map(|(name, word)| {
+            let value = shown(word, order)?;
+            Ok((name.clone(), Value::from(value)))
         });
-        if let (Some(body), Some(fields)) = (filled.body, rendered.as_object_mut()) {
-            fields.insert("json".to_owned(), body);
-        }
-        Ok(json!({"http": rendered}))
+        let fields: serde_json::Map<_, _> = fields.collect::<Result<_, String>>()?;
+        Ok(self.told(url, (!fields.is_empty()).then_some(Value::Object(fields))))
+    }
+
+    fn whole(&self, order: &Order<'_>) -> Result<Value, String> {
+        let filled = self.fill(order)?;
+        let url = format!("{}{}", filled.endpoint, filled.endpoint.path());
+        Ok(self.told(url, filled.body))
     }
 
     fn strength(&self) -> Strength {

@@ -153,11 +153,19 @@ pub trait Action {
     /// All that is wrong with it and can be known without the world; one sentence each.
     fn check(&self, site: &Site<'_>) -> Vec<String>;
 
-    /// Exactly what will be done: for the journal, a plan, the hash that an approval is bound to.
+    /// What will be done, without what the config may keep secret: for the journal, a plan, whoever approves.
     ///
     /// # Errors
     /// When the target or a label's value does not do; a sentence.
     fn render(&self, order: &Order<'_>) -> Result<Value, String>;
+
+    /// Exactly what will be done: what the hash that an approval is bound to is over. It is shown nowhere.
+    ///
+    /// # Errors
+    /// As [`Action::render`].
+    fn whole(&self, order: &Order<'_>) -> Result<Value, String> {
+        self.render(order)
+    }
 
     /// What its witness is worth.
     fn strength(&self) -> Strength;
@@ -208,6 +216,14 @@ macro_rules! actions {
             /// As there.
             pub fn render(&self, order: &Order<'_>) -> Result<Value, String> {
                 match self { $(Self::$name(it) => Action::render(it, order),)* }
+            }
+
+            /// See [`Action::whole`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn whole(&self, order: &Order<'_>) -> Result<Value, String> {
+                match self { $(Self::$name(it) => Action::whole(it, order),)* }
             }
 
             /// See [`Action::strength`].

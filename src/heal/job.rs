@@ -77,7 +77,8 @@ impl Job {
                 .all(|word| word.resolve(labels).is_ok())
     }
 
-    /// The action of a rung with all its values in place. What the hash of an approval is over: the action without the name of the attempt.
+    /// The action of a rung with all its values in place. The hash is over the whole of it without the name
+    /// of the attempt, also over what is not shown.
     ///
     /// # Errors
     /// A value is missing or not allowed.
@@ -94,7 +95,7 @@ impl Job {
             incident: attempt.incident.clone(),
             number: 0,
         };
-        let same = does.render(&Order {
+        let same = does.whole(&Order {
             attempt: &stable,
             ..order
         });

@@ -84,8 +84,40 @@ async fn values_are_encoded_and_the_attempt_is_the_key() {
         asked.ends_with("{\"by\":\"nodeward\",\"unit\":\"a/../b?x=\\\"1\\\" é\"}"),
         "{asked}"
     );
-    let rendered = act.render(&case.order()).unwrap();
-    assert_eq!(rendered["http"]["json"]["by"], "nodeward");
+}
+
+#[test]
+fn what_the_config_wrote_is_in_the_hash_and_in_no_record() {
+    let case = Case {
+        labels: label("name", "n 1"),
+        ..Case::default()
+    };
+    let act = |url: &str, key: &str| {
+        http(json!({
+            "url": url, "path": [key, {"from": "name"}], "query": {"key": key, "node": {"from": "name"}},
+            "json": {"routing_key": key, "node": {"from": "name"}},
+        }))
+    };
+    let one = act("https://hooks.example/services/s3cret?sig=s3cret", "s3cret");
+    assert_eq!(
+        one.render(&case.order()).unwrap(),
+        json!({"http": {
+            "method": "POST", "url": "https://hooks.example:443/.../.../n%201?...&key=...&node=n%201",
+            "json": {"routing_key": "...", "node": "n 1"},
+        }})
+    );
+    let whole = one.whole(&case.order()).unwrap();
+    assert_eq!(whole.to_string().matches("s3cret").count(), 5, "{whole}");
+    for other in [
+        act("https://hooks.example/services/other?sig=s3cret", "s3cret"),
+        act("https://hooks.example/services/s3cret?sig=s3cret", "other"),
+    ] {
+        assert_eq!(other.render(&case.order()), one.render(&case.order()));
+        assert_ne!(other.whole(&case.order()).unwrap(), whole);
+    }
+    let plain = http(json!({"url": "http://api"}));
+    let url = plain.render(&case.order()).unwrap()["http"]["url"].clone();
+    assert_eq!(url, "http://api:80/");
 }
 
 #[tokio::test]
