@@ -159,9 +159,14 @@ impl Action for Clean {
         let until = Instant::now() + order.timeout;
         let (clean, host) = (self.clone(), Arc::clone(&world.host));
         let state = world.state.clone();
+        let stop = order.stop.clone();
         let work = host::apart("clean", move |wanted| {
-            let go_on = || wanted.is() && Instant::now() < until;
-            clean.carry_out(&host, state.as_deref(), &go_on)
+            let go_on = || wanted.is() && !stop.is_told() && Instant::now() < until;
+            let why_cut = || match stop.is_told() {
+                true => "it was told to end",
+                false => "the time ran out",
+            };
+            clean.carry_out(&host, state.as_deref(), &go_on, &why_cut)
         });
         let given_up = || {
             Outcome::unknown(format!(
@@ -198,6 +203,7 @@ impl Clean {
         host: &host::Host,
         state: Option<&Path>,
         go_on: &(dyn Fn() -> bool + Sync),
+        why_cut: &dyn Fn() -> &'static str,
     ) -> Outcome {
         let rule = self.rule();
         let mut faults = Vec::new();
@@ -213,7 +219,7 @@ impl Clean {
             match done {
                 Ok(done) => {
                     if done.cut {
-                        faults.push(format!("the time ran out in {path}"));
+                        faults.push(format!("{} in {path}", why_cut()));
                     } else if !done.reached {
                         faults.push(format!(
                             "no file that may go is left in {path}, and it is not enough: {} left there, {} free",
@@ -235,7 +241,9 @@ impl Clean {
                 Err(e) => faults.push(format!("{path} cannot be cleaned: {e}")),
             }
         }
-        if self.page_cache
+        if self.page_cache && !go_on() {
+            faults.push(format!("{} before the page cache was dropped", why_cut()));
+        } else if self.page_cache
             && let Err(e) = host.drop_page_cache()
         {
             faults.push(format!(
@@ -363,6 +371,27 @@ mod tests {
             matches!(&outcome, Outcome::Failed { why, .. } if why.contains("cannot be cleaned")),
             "{outcome:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn deletes_nothing_more_once_it_is_told_to_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap();
+        std::fs::write(path.join("a"), b"x").unwrap();
+        let case = Case::default();
+        let (stopper, stop) = crate::action::Stopper::new();
+        stopper.stop();
+        let order = Order {
+            stop: &stop,
+            ..case.order()
+        };
+        let text = format!(r#"{{"directories": [{path:?}], "max_size": "0B"}}"#);
+        let outcome = clean(&text).act(&case.world(), &order, |_| ()).await;
+        assert!(
+            matches!(&outcome, Outcome::Failed { why, .. } if why.contains("told to end")),
+            "{outcome:?}"
+        );
+        assert!(path.join("a").exists());
     }
 
     #[tokio::test]

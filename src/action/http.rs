@@ -292,9 +292,15 @@ impl Action for Http {
             Err(why) => return Outcome::failed(why),
         };
         let until = Instant::now() + order.timeout;
-        let addresses = match allowed(world, &filled.endpoint, until, self.allow_loopback).await {
-            Ok(addresses) => addresses,
-            Err(why) => return Outcome::failed(why),
+        let allowed = allowed(world, &filled.endpoint, until, self.allow_loopback);
+        let addresses = tokio::select! {
+            addresses = allowed => match addresses {
+                Ok(addresses) => addresses,
+                Err(why) => return Outcome::failed(why),
+            },
+            () = order.stop.told() => {
+                return Outcome::failed("it was told to end before anything was sent");
+            }
         };
         started(json!({"host": filled.endpoint.to_string()}));
         let trusted = match filled.endpoint.place() {
@@ -311,7 +317,14 @@ impl Action for Http {
             };
             let client = Client::new(address, Protocol::Http1, limits, world.resolver.clone())
                 .trusting(trusted.clone());
-            match client.send(self.request(&filled, order)).await {
+            let sent = tokio::select! {
+                sent = client.send(self.request(&filled, order)) => sent,
+                () = order.stop.told() => {
+                    let why = "it was told to end before there was an answer: what was asked may be done all the same";
+                    return Outcome::unknown(why);
+                }
+            };
+            match sent {
                 Ok(answer) => return judged(&filled.endpoint, &answer),
                 // Nothing was sent: another address may do.
                 Err(error @ (Error::Connect { .. } | Error::BadRequest { .. })) => {

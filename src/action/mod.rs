@@ -255,11 +255,11 @@ macro_rules! actions {
                 match self { $(Self::$name(it) => Action::act(it, world, order, started).await,)* }
             }
 
-            /// Whether what it does runs in a process of ours, which ends when [`Order::stop`] says so. What others were asked to do goes
-            /// on with them.
+            /// Whether what it does runs here, in nodeward or a process of its own, and ends when [`Order::stop`] says so. What others
+            /// were asked to do goes on with them.
             #[must_use]
             pub const fn runs_here(&self) -> bool {
-                matches!(self, Self::Command(_))
+                matches!(self, Self::Command(_) | Self::Clean(_) | Self::Http(_))
             }
 
             /// See [`Action::permissions`].

@@ -193,3 +193,17 @@ fn acting_can_be_handed_to_another_thread() {
         sendable(&act.look(&world, &order));
     }
 }
+
+#[test]
+fn what_runs_here_can_be_told_to_end_and_what_others_do_goes_on() {
+    for (text, here) in [
+        (r#"{"command": {"argv": ["/bin/x"]}}"#, true),
+        (r#"{"clean": {"page_cache": true}}"#, true),
+        (r#"{"http": {"url": "http://a"}}"#, true),
+        (r#"{"systemd": "restart"}"#, false),
+        (r#"{"container": "restart"}"#, false),
+    ] {
+        let action: Do = serde_json::from_str(text).unwrap();
+        assert_eq!(action.runs_here(), here, "{text}");
+    }
+}

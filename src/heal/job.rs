@@ -34,7 +34,7 @@ impl Job {
         self.playbook.ladder.get(self.incident.rung)
     }
 
-    /// Whether the action that it is at runs in a process of ours.
+    /// Whether the action that it is at runs here, and can be told to end.
     #[must_use]
     pub fn runs_here(&self) -> bool {
         let action = self.rung().and_then(|rung| rung.action.as_ref());

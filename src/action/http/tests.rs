@@ -86,6 +86,34 @@ async fn values_are_encoded_and_the_attempt_is_the_key() {
     );
 }
 
+#[tokio::test]
+async fn told_to_end_it_waits_for_no_answer_and_its_outcome_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (stopper, stop) = crate::action::Stopper::new();
+    let silent = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        stopper.stop();
+        let mut rest = Vec::new();
+        // Until the request is dropped.
+        stream.read_to_end(&mut rest).await
+    });
+    let act = http(json!({"url": format!("http://127.0.0.1:{port}"), "allow_loopback": true}));
+    let case = Case::default();
+    let order = Order {
+        stop: &stop,
+        timeout: Duration::from_secs(3600),
+        ..case.order()
+    };
+    let outcome = act.act(&case.world(), &order, |_| ()).await;
+    assert!(
+        matches!(&outcome, Outcome::Unknown { why, .. } if why.contains("told to end")),
+        "{outcome:?}"
+    );
+    drop(silent.await.unwrap());
+}
+
 #[test]
 fn what_the_config_wrote_is_in_the_hash_and_in_no_record() {
     let case = Case {
