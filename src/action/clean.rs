@@ -146,6 +146,7 @@ impl Action for Clean {
         Looked {
             witness: Ok(None),
             busy: None,
+            lags: std::time::Duration::ZERO,
         }
     }
 

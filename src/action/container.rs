@@ -121,11 +121,19 @@ impl Action for Container {
         match state.await {
             Ok(state) => Looked {
                 busy: busy(&state),
+                // Its process may take so long to stop.
+                lags: match self.verb().stops() {
+                    true => {
+                        Duration::from_secs(self.stop_wait().unwrap_or(state.stop_wait)) + MARGIN
+                    }
+                    false => Duration::ZERO,
+                },
                 witness: Ok(Some(witness(&state))),
             },
             Err(why) => Looked {
                 witness: Err(why),
                 busy: None,
+                lags: Duration::ZERO,
             },
         }
     }

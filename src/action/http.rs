@@ -278,6 +278,7 @@ impl Action for Http {
         Looked {
             witness: Ok(None),
             busy: None,
+            lags: Duration::ZERO,
         }
     }
 

@@ -109,6 +109,8 @@ pub struct Looked {
     pub witness: Result<Option<Witness>, String>,
     /// Who is at work on the target already, such as `systemd has a job queued: restart`.
     pub busy: Option<String>,
+    /// How long after it was asked for the witness may be as it was, with nobody seen at it.
+    pub lags: Duration,
 }
 
 /// What became of an action.

@@ -123,6 +123,7 @@ impl Action for Systemd {
         match state.await {
             Ok(state) => Looked {
                 busy: busy(&state),
+                lags: Duration::ZERO,
                 witness: world
                     .host
                     .boot_id()
@@ -132,6 +133,7 @@ impl Action for Systemd {
             Err(why) => Looked {
                 witness: Err(why),
                 busy: None,
+                lags: Duration::ZERO,
             },
         }
     }

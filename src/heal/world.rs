@@ -156,9 +156,10 @@ impl Hands for World {
     }
 
     fn after(&self, job: Job) -> Later<After> {
-        let world = self.reach().action;
+        let (world, clock) = (self.reach().action, self.clock.clone());
+        let mut waited = Duration::ZERO;
         Box::pin(async move {
-            let (State::Intent { witness, .. } | State::Acting { witness, .. }) =
+            let (State::Intent { witness, limit } | State::Acting { witness, limit }) =
                 &job.incident.state
             else {
                 return After::Nothing;
@@ -176,15 +177,29 @@ impl Hands for World {
             };
             let attempt = job.attempt();
             let order = job.order(step.timeout.get(), &attempt);
-            let looked = tokio::time::timeout(LOOK, action.look(&world, &order)).await;
-            match looked {
-                Ok(looked) => match looked.witness {
-                    Ok(Some(now)) if now.0 != *before => After::Happened,
+            loop {
+                // It cannot be asked for any more, nor be at work, once its time is over.
+                let left = limit.left(&clock.now());
+                let looked = tokio::time::timeout(LOOK, action.look(&world, &order)).await;
+                let Ok(looked) = looked else {
+                    return After::Unknown;
+                };
+                let unchanged = match looked.witness {
+                    Ok(Some(now)) if now.0 != *before => return After::Happened,
                     // A job that is still queued may be ours.
-                    Ok(Some(_)) if looked.busy.is_none() => After::DidNot,
-                    _ => After::Unknown,
-                },
-                Err(_) => After::Unknown,
+                    Ok(Some(_)) => looked.busy.is_none(),
+                    _ => false,
+                };
+                let lags = looked.lags.min(left).saturating_sub(waited);
+                if !unchanged || lags > LOOK {
+                    return After::Unknown;
+                }
+                if lags.is_zero() {
+                    return After::DidNot;
+                }
+                // It may have been asked for just before the process ended that did so.
+                tokio::time::sleep(lags).await;
+                waited += lags;
             }
         })
     }

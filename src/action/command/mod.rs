@@ -146,6 +146,7 @@ impl Action for Command {
         Looked {
             witness,
             busy: None,
+            lags: Duration::ZERO,
         }
     }
 

@@ -11,9 +11,11 @@ use crate::heal::playbook::Playbook;
 use crate::heal::pools::NoPools;
 use crate::host::{Host, Roots};
 use crate::model::id::IncidentId;
+use crate::model::moment::{Deadline, Moment};
 use crate::model::severity::Severity;
 use crate::net::resolve::Resolver;
 use crate::peer::container::Engine;
+use crate::peer::container::tests::{Fake, STATE};
 use crate::subject::{Machine, Sampler};
 
 /// Hands over a captured machine.
@@ -87,6 +89,51 @@ fn job_with(world: &World, keys: Value, checks: &[&str]) -> Job {
         playbook: Arc::new(playbook),
         checks: Arc::default(),
         stop: crate::action::Stop::never(),
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_may_still_be_stopping_was_not_left_alone() {
+    let other = STATE.replace("\"Pid\":42", "\"Pid\":43");
+    let restart = |wait: &str| {
+        let restart = json!({"verb": "restart", "stop_wait": wait});
+        json!({"ladder": [{"do": {"container": restart}, "timeout": "2m"}]})
+    };
+    let begun = |now: &Moment, left: u64| {
+        let ago = 120_000 - left;
+        let from = Moment {
+            boot: now.boot - ago,
+            ..now.clone()
+        };
+        Deadline::new(from, Duration::from_secs(120))
+    };
+    for (answers, wait, left, after) in [
+        // It was asked for, and stops only while it is looked at.
+        (&[STATE, other.as_str()][..], "10s", 300, After::Happened),
+        (&[STATE, STATE], "10s", 300, After::DidNot),
+        // Nobody waits so long.
+        (&[STATE], "1m", 100_000, After::Unknown),
+        // Whoever had asked for it, it would be over.
+        (&[STATE], "1m", 0, After::DidNot),
+        (&[&other], "1m", 100_000, After::Happened),
+    ] {
+        let answers: Vec<_> = answers.iter().map(|state| (200, *state)).collect();
+        let fake = Fake::answering(&answers);
+        let world = world();
+        let mut reach = world.reach();
+        reach.action.container = Some(Arc::new(fake.engine()));
+        world.change(reach);
+        let mut job = job(&world, restart(wait));
+        let witness = json!({
+            "id": "abc", "started": "2026-11-25T10:00:00Z", "finished": "0001-01-01T00:00:00Z", "pid": 42,
+        });
+        job.incident.attempts.push(world.now());
+        job.incident.state = State::Intent {
+            limit: begun(&world.now(), left),
+            witness: Some(witness),
+        };
+        assert_eq!(world.after(job).await, after, "{wait} {left}");
+        assert_eq!(fake.asked().await.len(), answers.len());
     }
 }
 
