@@ -111,6 +111,8 @@ struct World {
     witness: [u64; 2],
     done: Vec<Done>,
     escalated: HashMap<usize, u32>,
+    /// Incidents of which an attempt may or may not have had its effect, and nothing proves which.
+    unknown: HashSet<usize>,
     boots: u32,
     told: HashSet<(usize, usize, u8)>,
     /// How many others of the pool get traffic.
@@ -142,6 +144,7 @@ impl World {
             witness: [0; 2],
             done: Vec::new(),
             escalated: HashMap::new(),
+            unknown: HashSet::new(),
             boots: 0,
             told: HashSet::new(),
             healthy: Some(2),
@@ -164,6 +167,12 @@ impl World {
             let now = PLAYBOOKS.iter().position(|p| p == name).unwrap();
             self.adopted[at] = self.plans[now].clone();
         }
+    }
+
+    /// Whether nothing proves what became of the action that this incident is at.
+    fn is_weak(&self, at: usize) -> bool {
+        let rung = self.adopted[at].rungs.get(self.incidents[at].rung);
+        rung.is_some_and(|rung| rung.strength == Strength::Weak)
     }
 
     fn target(&self, at: usize) -> usize {
@@ -212,6 +221,27 @@ impl World {
             let age = self.now.wall.since(incident.opened.wall);
             assert!(age <= self.plan(at).limits.max_age, "too old: {age:?}");
             assert!(!self.blind[self.target(at)], "confirmed by nothing");
+            assert!(
+                !self.unknown.contains(&at),
+                "an unknown outcome is never followed by another attempt before it is well"
+            );
+        }
+        let acted = matches!(
+            self.incidents[at].state,
+            State::Intent { .. } | State::Acting { .. }
+        );
+        match incident.state {
+            State::Verifying { unknown: true, .. } if acted && self.is_weak(at) => {
+                self.unknown.insert(at);
+            }
+            // It was told late, or what it was to bring about is there.
+            State::Verifying { unknown: false, .. }
+            | State::Probation { .. }
+            | State::Healed
+            | State::ResolvedAlone => {
+                self.unknown.remove(&at);
+            }
+            _ => {}
         }
         if step.effects.contains(&Effect::Act) {
             assert!(intends, "each effect has an intent of its own");
@@ -384,7 +414,9 @@ impl World {
             let target = self.target(at);
             let after = match &self.incidents[at].state {
                 State::Intent { witness, .. } | State::Acting { witness, .. } => {
-                    if *witness == Some(json!(self.witness[target])) {
+                    if self.is_weak(at) {
+                        After::Unknown
+                    } else if *witness == Some(json!(self.witness[target])) {
                         After::DidNot
                     } else {
                         After::Happened
@@ -526,6 +558,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             (
                 prop_oneof![
                     3 => Just(Strength::Strong),
+                    2 => Just(Strength::Weak),
                     1 => Just(Strength::Idempotent)
                 ],
                 any::<bool>(),
