@@ -1,6 +1,7 @@
 //! A load balancer that forgets, or that cannot be told for a while.
 
 use libtest_mimic::Failed;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::apart::Blocked;
@@ -12,8 +13,8 @@ use crate::process::{Running, until};
 pub const UNREACHABLE: &str = "pools::gates_that_cannot_be_reached_are_told_once_they_can";
 
 /// An operator has the node leave the pool.
-fn held(stage: &Stage) -> Result<Running, Failed> {
-    let nodeward = stage.nodeward(&stage.config())?;
+fn held(stage: &Stage, config: &Value) -> Result<Running, Failed> {
+    let nodeward = stage.nodeward(config)?;
     says(&stage.scratch, &["isolate", "web", "--reason", "new disks"])?;
     stage.balancer.status("web-1", "MAINT")?;
     Ok(nodeward)
@@ -40,7 +41,7 @@ fn back(stage: &Stage, nodeward: Running) -> Result<(), Failed> {
 
 pub fn reloaded() -> Result<(), Failed> {
     let mut stage = Stage::set()?;
-    let nodeward = held(&stage)?;
+    let nodeward = held(&stage, &stage.config())?;
     for _ in 0..2 {
         // A new process, which was told nothing yet.
         stage.balancer.reload()?;
@@ -50,11 +51,34 @@ pub fn reloaded() -> Result<(), Failed> {
     back(&stage, nodeward)
 }
 
+/// An operator has the node out at a HAProxy that is away when nodeward takes it out, and comes back after nodeward was killed.
+pub fn away() -> Result<(), Failed> {
+    let stage = Stage::set()?;
+    let theirs = stage.another()?;
+    theirs.operator("set server web/web-1 state maint")?;
+    let (socket, away) = (theirs.socket("admin"), theirs.socket("admin.away"));
+    std::fs::rename(&socket, &away)?;
+    let mut config = stage.config();
+    config["pools"]["web"]["gates"] = stage.gates(&theirs);
+    let mut nodeward = held(&stage, &config)?;
+    until("nodeward to find nobody there", || {
+        let log = nodeward.log();
+        log.contains("cannot tell the load balancer").then_some(())
+    })?;
+    let process = i32::try_from(nodeward.id())?;
+    kill_process(Pid::from_raw(process).ok_or("no process")?, Signal::KILL)?;
+    nodeward.ended()?;
+    std::fs::rename(&away, &socket)?;
+    let nodeward = stage.nodeward(&config)?;
+    stage.balancer.status("web-1", "MAINT")?;
+    says(&stage.scratch, &["rejoin", "web"])?;
+    back(&stage, nodeward)?;
+    theirs.status("web-1", "MAINT")
+}
+
 pub fn unreachable() -> Result<(), Failed> {
     let stage = Stage::set()?;
-    let operator = "set server web/web-2 state maint";
-    stage.balancer.operator(operator)?;
-    let nodeward = held(&stage)?;
+    let nodeward = held(&stage, &stage.config())?;
     let (socket, away) = (
         stage.balancer.socket("admin"),
         stage.balancer.socket("admin.away"),
@@ -74,6 +98,5 @@ pub fn unreachable() -> Result<(), Failed> {
         std::fs::rename(&away, &socket)?;
     }
     stage.is_back()?;
-    stage.balancer.status("web-2", "MAINT")?;
     back(&stage, nodeward)
 }

@@ -2,11 +2,12 @@
 
 use libtest_mimic::Failed;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::Value;
 
 use super::stage::{Stage, attempts};
-use crate::healing::{once, verified};
-use crate::process::Running;
+use crate::haproxy::balancer::Balancer;
+use crate::healing::{journal, once, verified};
+use crate::process::{Running, until};
 use crate::scratch::Scratch;
 
 /// When it dies.
@@ -19,6 +20,8 @@ enum Dies {
 
 pub fn on_the_way_out() -> Result<(), Failed> {
     all(&[
+        Dies::At("gate.before_look"),
+        Dies::At("gate.after_look"),
         Dies::At("gate.before_drain"),
         Dies::At("gate.after_drain"),
         Dies::At("gate.before_out"),
@@ -41,27 +44,32 @@ pub fn on_the_way_back() -> Result<(), Failed> {
 
 fn all(deaths: &[Dies]) -> Result<(), Failed> {
     let stage = Stage::set()?;
-    stage
-        .balancer
-        .operator("set server web/web-2 state maint")?;
+    // Where an operator has the node out.
+    let theirs = stage.another()?;
+    theirs.operator("set server web/web-1 state maint")?;
     let visitors = super::visitors::Visitors::start(20..24, stage.balancer.port)?;
     visitors.all_are_served()?;
     for death in deaths {
         let name = match death {
             Dies::At(name) | Dies::In(name) => name,
         };
-        once_more(&stage, death).map_err(|failed| {
-            let why = failed.message().unwrap_or_default();
-            Failed::from(format!("{name}: {why}"))
-        })?;
+        for theirs in [None, Some(&theirs)] {
+            once_more(&stage, theirs, death).map_err(|failed| {
+                let why = failed.message().unwrap_or_default();
+                let beside = theirs.map_or("", |_| " beside an operator's maintenance");
+                Failed::from(format!("{name}{beside}: {why}"))
+            })?;
+        }
     }
     visitors.all_are_served()
 }
 
-fn once_more(stage: &Stage, death: &Dies) -> Result<(), Failed> {
+fn once_more(stage: &Stage, theirs: Option<&Balancer>, death: &Dies) -> Result<(), Failed> {
     let state = Scratch::new()?;
     let mut config = stage.config();
-    config["pools"]["web"]["min_healthy"] = json!(1);
+    if let Some(theirs) = theirs {
+        config["pools"]["web"]["gates"] = stage.gates(theirs);
+    }
     let before = stage.starts("one")?.len();
     let mut command = Stage::command(&config, &state)?;
     if let Dies::At(point) = death {
@@ -89,7 +97,14 @@ fn once_more(stage: &Stage, death: &Dies) -> Result<(), Failed> {
     assert_eq!((restarts, attempts(&state)?.len()), (1, 1), "{records:#?}");
     stage.is_back()?;
     stage.is_visited()?;
-    stage.balancer.status("web-2", "MAINT")?;
+    if let Some(theirs) = theirs {
+        until("the gates to have heard", || {
+            let records = journal(&state).ok()?;
+            let heard = |r: &Value| r["kind"] == "hold" && r["data"]["did"] == "heard";
+            records.iter().any(heard).then_some(())
+        })?;
+        theirs.status("web-1", "MAINT")?;
+    }
     nodeward.terminate()?;
     verified(&state)
 }

@@ -73,6 +73,11 @@ pub const TESTS: &[PeerTest] = &[
         run: interrupted::reloaded,
     },
     PeerTest {
+        name: "pools::an_operators_maintenance_outlives_a_nodeward_that_never_saw_it",
+        needs: NEEDS,
+        run: interrupted::away,
+    },
+    PeerTest {
         name: interrupted::UNREACHABLE,
         needs: APART,
         run: || apart::apart(interrupted::UNREACHABLE, interrupted::unreachable),

@@ -14,14 +14,8 @@ const PROBATION: u64 = 10;
 pub fn run() -> Result<(), Failed> {
     let stage = Stage::set()?;
     let other = stage.another()?;
-    let sockets = [&stage.balancer, &other].map(|balancer| {
-        let socket = balancer.socket("admin");
-        format!("unix:{}", socket.display())
-    });
     let mut config = stage.config();
-    config["pools"]["web"]["gates"] = json!([
-        {"haproxy_runtime": {"sockets": sockets, "backend": "web", "server": "web-1"}}
-    ]);
+    config["pools"]["web"]["gates"] = stage.gates(&other);
     config["pools"]["web"]["probation_weight"] = json!(PROBATION);
     config["pools"]["web"]["ramp"] = json!("3s");
     config["playbooks"]["web-ill"]["probation"] = json!("1s");

@@ -92,6 +92,15 @@ impl Stage {
         Ok(other)
     }
 
+    /// A gate that tells both HAProxys.
+    pub fn gates(&self, other: &Balancer) -> Value {
+        let sockets = [&self.balancer, other].map(|balancer| {
+            let socket = balancer.socket("admin");
+            format!("unix:{}", socket.display())
+        });
+        json!([{"haproxy_runtime": {"sockets": sockets, "backend": "web", "server": "web-1"}}])
+    }
+
     /// A nodeward with everything quick.
     pub fn config(&self) -> Value {
         let port = self.port();
