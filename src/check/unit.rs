@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value as Json};
 
 use super::{Ask, Kind, Outcome, Prober, World};
+use crate::model::hex;
 use crate::peer::systemd::{Error, Value};
 use crate::subject::systemd::{Systemd, Want};
 use crate::subject::{Missing, Subject};
@@ -178,10 +179,7 @@ fn fact(value: &Value) -> Json {
         Value::U64(number) => (*number).into(),
         Value::I64(number) => (*number).into(),
         Value::Bool(truth) => (*truth).into(),
-        Value::Bytes(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            hex.into()
-        }
+        Value::Bytes(bytes) => hex::written(bytes).into(),
         _ => Json::Null,
     }
 }

@@ -87,7 +87,7 @@ impl Job {
         let order = self.order(step.timeout.get(), &attempt);
         let Some(does) = &step.action else {
             let action = serde_json::json!({"isolate": step.isolate});
-            let hash = Hash::ZERO.next(&action.to_string()).to_string();
+            let hash = Hash::of(&action.to_string()).to_string();
             return Ok(Rendered { action, hash });
         };
         let action = does.render(&order).map_err(Unseen)?;
@@ -102,7 +102,7 @@ impl Job {
         let text = same.unwrap_or_default().to_string();
         Ok(Rendered {
             action,
-            hash: Hash::ZERO.next(&text).to_string(),
+            hash: Hash::of(&text).to_string(),
         })
     }
 }

@@ -196,13 +196,11 @@ mod tests {
         let path = directory.path().join("file");
         std::fs::write(&path, "abc").unwrap();
         // FIPS 180-2, appendix B.1.
-        let mut abc = String::new();
         let Hashed::Whole(bytes) = hash(&path, 3, &|| true) else {
             panic!("no hash")
         };
-        bytes.iter().for_each(|byte| abc += &format!("{byte:02x}"));
         assert_eq!(
-            abc,
+            crate::model::hex::written(&bytes),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(hash(&path, 2, &|| true), Hashed::TooLarge);

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::hex;
+
 /// Hash of a record: SHA-256 over the 64 lower-case hex digits of the hash before it, followed by the record's JSON text as
 /// it is stored. Hex and not raw bytes, so that `sha256sum` can do it by hand.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +15,12 @@ pub struct Hash([u8; 32]);
 impl Hash {
     /// What stands before the first record.
     pub const ZERO: Self = Self([0; 32]);
+
+    /// SHA-256 of a text, outside any chain.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
 
     /// The hash of the record that follows this one.
     #[must_use]
@@ -28,7 +36,7 @@ impl Hash {
 impl fmt::Display for Hash {
     /// 64 lower-case hex digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::written(&self.0))
     }
 }
 
@@ -47,20 +55,7 @@ impl FromStr for Hash {
     type Err = NotAHash;
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(NotAHash);
-        }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            let mut value = 0;
-            for digit in pair {
-                let digit = char::from(*digit).to_digit(16).ok_or(NotAHash)?;
-                value = value * 16 + digit;
-            }
-            *byte = u8::try_from(value).map_err(|_| NotAHash)?;
-        }
-        Ok(Self(hash))
+        hex::read(text.as_bytes()).map(Self).ok_or(NotAHash)
     }
 }
 
@@ -92,6 +87,15 @@ pub fn exported(line: &str, hash: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_alone_is_hashed_as_sha256sum_does() {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(
+            Hash::of("abc").to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
 
     #[test]
     fn is_what_sha256sum_says_of_the_hash_before_and_the_text() {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::hex;
+
 /// A span of a trace that is recorded: its two ids, neither of them all zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {
@@ -19,9 +21,9 @@ impl TraceContext {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('-');
-        let version = hex::<1>(parts.next()?)?;
-        let (trace, span) = (hex(parts.next()?)?, hex(parts.next()?)?);
-        let flags = hex::<1>(parts.next()?)?;
+        let version = lower::<1>(parts.next()?)?;
+        let (trace, span) = (lower(parts.next()?)?, lower(parts.next()?)?);
+        let flags = lower::<1>(parts.next()?)?;
         let whole = parts.next().is_none();
         let valid = match version {
             [0xff] => false,
@@ -36,13 +38,13 @@ impl TraceContext {
     /// The trace's id in hex.
     #[must_use]
     pub fn trace_id(&self) -> String {
-        digits(&self.trace)
+        hex::written(&self.trace)
     }
 
     /// The span's id in hex.
     #[must_use]
     pub fn span_id(&self) -> String {
-        digits(&self.span)
+        hex::written(&self.span)
     }
 }
 
@@ -98,26 +100,10 @@ impl From<bool> for Attribute {
     }
 }
 
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Lower-case hex of exactly so many bytes.
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = digit(high)? << 4 | digit(low)?;
-    }
-    Some(bytes)
+/// Exactly so many bytes; the recommendation knows lower-case digits only.
+fn lower<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    hex::read(text.as_bytes()).filter(|_| !upper)
 }
 
 #[cfg(test)]

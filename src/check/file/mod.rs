@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::{Ask, Kind, Outcome, Prober, World};
 use crate::host::{Called, Calls, Found, Hashed, Regular, Stamp, open_regular};
 use crate::model::duration::Period;
+use crate::model::hex;
 use crate::model::size::Size;
 
 pub use recorded::{NotRecorded, recorded};
@@ -66,22 +67,14 @@ impl FromStr for Sha256 {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "write the 64 hexadecimal digits that sha256sum shows".to_owned();
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-        }
-        Ok(Self(bytes))
+        let bytes = hex::read(text.as_bytes()).map(Self);
+        bytes.ok_or_else(|| "write the 64 hexadecimal digits that sha256sum shows".to_owned())
     }
 }
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::written(&self.0))
     }
 }
 

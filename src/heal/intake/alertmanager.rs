@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::loose::{Any, Map, Notes, Pairs, Text};
 use super::{Kind, LeftOut, MOST_ALERTS, MOST_PAIRS, Read, Severities, Unreadable, form};
 use crate::model::alert::{Alert, Episode, Labels, Status};
+use crate::model::hex;
 use crate::model::moment::Timestamp;
 
 /// A longer fingerprint is none; Alertmanager's and Grafana's have 16 digits.
@@ -212,5 +213,5 @@ pub fn of_labels(labels: &Labels) -> String {
         }
     }
     let hash: [u8; 32] = hash.finalize().into();
-    hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    hex::written(hash.first_chunk::<8>().unwrap_or(&[0; 8]))
 }

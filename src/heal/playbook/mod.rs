@@ -371,7 +371,7 @@ impl Playbook {
             whole.insert(CHECKS.into(), json!(checks));
         }
         let text = whole.to_string();
-        (Hash::ZERO.next(&text).to_string(), text)
+        (Hash::of(&text).to_string(), text)
     }
 
     /// A revision, read back; none if it is none.

@@ -22,6 +22,7 @@ use super::error::Error;
 use super::session::{connect, next};
 use super::unit::UnitState;
 use super::{Property, Systemd, Value, unit_path};
+use crate::model::hex;
 
 /// The match for signals of ended jobs. The bus resolves the sender's name.
 const ENDED: &str = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
@@ -353,7 +354,7 @@ impl Talk {
             .and_then(|value| value.as_bool())
             .unwrap_or_default();
         if let Some(Value::Bytes(id)) = self.optional(&path, "Unit", "InvocationID").await? {
-            state.invocation = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            state.invocation = hex::written(&id);
         }
         if let Some(Value::Struct(job)) = self.optional(&path, "Unit", "Job").await?
             && let [Value::U64(1..), Value::Str(job)] = job.as_slice()

@@ -17,6 +17,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::options::{self, Hook};
 use crate::heal::intake::Kind;
+use crate::model::hex;
 use crate::net::tls::{Certificate, Name};
 use crate::serve::tokens::{Hash, Known, credentials, hash};
 
@@ -170,7 +171,7 @@ impl Signed {
     /// The signature that was sent.
     fn given(&self, headers: &HeaderMap) -> Result<Hash, Denied> {
         let given = headers.get(&self.header).ok_or(Denied::NoSignature)?;
-        hex(given.as_bytes()).ok_or(Denied::NoSignature)
+        hex::read(given.as_bytes()).ok_or(Denied::NoSignature)
     }
 
     fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<(), Denied> {
@@ -190,20 +191,4 @@ impl Signed {
         mac.update(body);
         mac.verify_slice(&given).map_err(|_| Denied::Signature)
     }
-}
-
-/// 32 bytes of 64 hexadecimal digits.
-fn hex(text: &[u8]) -> Option<Hash> {
-    let mut out = [0; 32];
-    if text.len() != 2 * out.len() {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(text.chunks(2)) {
-        let digits = std::str::from_utf8(pair).ok()?;
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(out)
 }

@@ -185,7 +185,7 @@ fn sign(parts: &[&str]) -> String {
     let mut mac = Mac256::<Sha256>::new_from_slice(b"s3cret").unwrap();
     parts.iter().for_each(|part| mac.update(part.as_bytes()));
     let code: [u8; 32] = mac.finalize().into_bytes().into();
-    code.iter().map(|b| format!("{b:02x}")).collect()
+    crate::model::hex::written(&code)
 }
 
 #[tokio::test]
