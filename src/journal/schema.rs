@@ -189,14 +189,22 @@ pub(super) fn open_read_only(directory: &Path) -> Result<Connection, ReadError> 
     readable(directory)?;
     let path = directory.join(NAME);
     let connection = match read_only(&path, None) {
-        // The index of the log cannot be made here, so nobody writes here either: it is made in memory.
+        // The index of the log cannot be made here, so nobody writes here either: it is made in memory, or, where there is no log,
+        // not needed.
         Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error {
                 code: rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly,
                 ..
             },
             _,
-        )) => read_only(&path, Some("unix-none")),
+        )) => {
+            if !is_in_use(directory)
+                && let Some(at_rest) = open_at_rest(directory)
+            {
+                return at_rest;
+            }
+            read_only(&path, Some("unix-none"))
+        }
         shared => shared,
     };
     opened(directory, &path, connection)

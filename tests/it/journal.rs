@@ -168,3 +168,36 @@ async fn where_there_is_none_that_is_said_and_a_reader_that_goes_away_is_fine() 
         (Some(0), &b""[..])
     );
 }
+
+#[tokio::test]
+async fn a_closed_one_is_read_without_any_right_to_write_there() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let scratch = Scratch::new();
+    filled(&scratch).await.close().await;
+    let copy = scratch.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    let (from, to) = (scratch.path().join("journal.db"), copy.join("journal.db"));
+    std::fs::copy(from, &to).unwrap();
+    for (path, mode) in [(&to, 0o444), (&copy, 0o555)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    // The program itself may lie where only its owner may look.
+    let program = scratch.path().join("nodeward");
+    std::fs::copy(env!("CARGO_BIN_EXE_nodeward"), &program).unwrap();
+    std::fs::set_permissions(scratch.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut export = std::process::Command::new(program);
+    export.args(["journal", "export", "--state-dir"]).arg(&copy);
+    // To root no mode is a bar.
+    if rustix::process::geteuid().is_root() {
+        export.uid(65_534).gid(65_534);
+    }
+    let ended = export.env_clear().output().unwrap();
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(
+        (ended.status.code(), said.as_str()),
+        (Some(0), "6 records exported\n")
+    );
+}
