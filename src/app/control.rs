@@ -11,6 +11,11 @@ use crate::journal;
 const NAME: &str = "nodeward.sock";
 const RUN: &str = "/run/nodeward";
 
+/// A path that means the same to whoever it is handed to: relative ones begin at the working directory.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
 /// The control socket: `--socket`, else `control:`, else `$RUNTIME_DIRECTORY`, else /run/nodeward if that directory is
 /// there, else the [state directory](journal::directory); none if it is off or there is no such directory.
 #[must_use]
@@ -20,9 +25,9 @@ pub fn socket(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<PathBuf> {
     match (&flags.socket, &config.control) {
-        (Some(flag), _) => return Some(flag.clone()),
+        (Some(flag), _) => return Some(absolute(flag.clone())),
         (None, Some(Control::Off)) => return None,
-        (None, Some(Control::Socket(path))) => return Some(path.clone()),
+        (None, Some(Control::Socket(path))) => return Some(absolute(path.clone())),
         (None, None) => {}
     }
     // systemd names several directories with colons between them; the first is the main one.
@@ -34,7 +39,7 @@ pub fn socket(
     let directory = named("RUNTIME_DIRECTORY")
         .or_else(|| Path::new(RUN).is_dir().then(|| PathBuf::from(RUN)))
         .or_else(|| state_directory(flags, config, variable))?;
-    Some(directory.join(NAME))
+    Some(absolute(directory.join(NAME)))
 }
 
 /// The state directory, as flags, config and variables name it.
@@ -44,11 +49,12 @@ pub fn state_directory(
     config: &Config,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<PathBuf> {
-    journal::directory(
+    let directory = journal::directory(
         flags.state_dir.as_deref(),
         config.state.as_deref(),
         variable,
-    )
+    );
+    directory.map(absolute)
 }
 
 /// Makes the directory of the socket, for this user alone, if it is not there. Where somebody `named` the socket, no more
@@ -104,6 +110,27 @@ mod tests {
             socket(&flags, &config(None), &variables),
             Some("/run/a/nodeward.sock".into())
         );
+    }
+
+    #[test]
+    fn relative_places_begin_at_the_working_directory() {
+        let here = std::env::current_dir().unwrap();
+        let none = |_: &str| None;
+        let flags = |socket: Option<&str>| Flags {
+            socket: socket.map(Into::into),
+            state_dir: Some("state".into()),
+            ..Flags::default()
+        };
+        let config = Config::default();
+        let at = |flags: &Flags| socket(flags, &config, &none);
+        assert_eq!(at(&flags(Some("a.sock"))), Some(here.join("a.sock")));
+        assert_eq!(
+            state_directory(&flags(None), &config, &none),
+            Some(here.join("state"))
+        );
+        if !Path::new(RUN).is_dir() {
+            assert_eq!(at(&flags(None)), Some(here.join("state").join(NAME)));
+        }
     }
 
     #[test]
