@@ -41,7 +41,7 @@ pub struct Read<T> {
 }
 
 /// Reads `main` and its drop-ins: `nodeward.d/*.yml` beside `nodeward.yml`, in the order of their
-/// names. What cannot be read is a fault.
+/// names. What cannot be read is a fault, but where drop-ins are there, `main` need not be.
 pub fn sources(main: &FilePath, faults: &mut Faults) -> Sources {
     let mut sources = Sources::default();
     let mut add = |path: PathBuf, faults: &mut Faults| match text_of(&path, sources.0.len()) {
@@ -53,9 +53,13 @@ pub fn sources(main: &FilePath, faults: &mut Faults) -> Sources {
         }
         Err(fault) => faults.push(fault),
     };
-    add(main.to_owned(), faults);
     let directory = main.with_extension("d");
-    match drop_ins(&directory) {
+    let found = drop_ins(&directory);
+    let alone = found.as_ref().is_ok_and(|found| !found.is_empty());
+    if !alone || main.try_exists().unwrap_or(true) {
+        add(main.to_owned(), faults);
+    }
+    match found {
         Ok(paths) if paths.len() > MOST_DROP_INS => faults.push(Fault::of_file(format!(
             "{}: more than {MOST_DROP_INS} files in a directory of drop-ins",
             directory.display()
@@ -67,6 +71,13 @@ pub fn sources(main: &FilePath, faults: &mut Faults) -> Sources {
         }
     }
     sources
+}
+
+/// Whether there is something to read: the file itself, or drop-ins of it. What may not be looked at is there: reading it will say why it
+/// cannot be.
+pub(super) fn is_there(main: &FilePath) -> bool {
+    let alone = || drop_ins(&main.with_extension("d")).map_or(true, |found| !found.is_empty());
+    main.try_exists().unwrap_or(true) || alone()
 }
 
 fn drop_ins(directory: &FilePath) -> std::io::Result<Vec<PathBuf>> {

@@ -1,6 +1,6 @@
 //! Which config file is read.
 //!
-//! Owns the order of precedence alone; it reads the file never.
+//! Owns the order of precedence alone; it reads no file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,14 @@ pub const DEFAULT: &str = "/etc/nodeward/nodeward.yml";
 pub const VARIABLE: &str = "NODEWARD_CONFIG";
 
 /// The config file: `--config FILE`, else `$NODEWARD_CONFIG` unless it is empty, else
-/// `/etc/nodeward/nodeward.yml` if it exists, else none.
+/// `/etc/nodeward/nodeward.yml` if it or a drop-in of it exists, else none.
 pub fn locate(flag: Option<PathBuf>) -> Option<PathBuf> {
     choose(flag, std::env::var_os(VARIABLE), Path::new(DEFAULT))
 }
 
 fn choose(flag: Option<PathBuf>, variable: Option<OsString>, default: &Path) -> Option<PathBuf> {
     let variable = variable.filter(|path| !path.is_empty()).map(PathBuf::from);
-    // One that is there but may not be looked at is chosen: reading it will say why it cannot be.
-    let default = || {
-        default
-            .try_exists()
-            .unwrap_or(true)
-            .then(|| default.to_owned())
-    };
+    let default = || super::load::is_there(default).then(|| default.to_owned());
     flag.or(variable).or_else(default)
 }
 
@@ -52,5 +46,12 @@ mod tests {
             Some(there.clone())
         );
         assert_eq!(chosen(None, None, &gone), None);
+        let scratch = tempfile::tempdir().unwrap();
+        let main = scratch.path().join("nodeward.yml");
+        let drop_ins = scratch.path().join("nodeward.d");
+        std::fs::create_dir(&drop_ins).unwrap();
+        assert_eq!(chosen(None, None, &main), None);
+        std::fs::write(drop_ins.join("a.yml"), "").unwrap();
+        assert_eq!(chosen(None, None, &main), Some(main));
     }
 }

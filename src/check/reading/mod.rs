@@ -31,7 +31,7 @@ const TOLD: usize = 3;
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// A metric of a subject by its name in docs/METRICS.md, such as `node_load1`, and conditions on its labels if it has
+    /// A metric of a subject by its name in docs/METRICS.md, such as `node_memory_MemAvailable_bytes`, and conditions on its labels if it has
     /// some: `node_filesystem_avail_bytes{mountpoint="/"}` (`=`, `!=`, `=~`, `!~`). Every selected series must hold; none is a
     /// failure.
     pub metric: Selector,

@@ -17,10 +17,11 @@ Every key, made from the types that read them; do not edit this page by hand.
 schema for editors, and `nodeward validate` says everything that is wrong with a file in one go.
 
 - **The file**: `--config FILE`, else `$NODEWARD_CONFIG`, else `/etc/nodeward/nodeward.yml` if it
-  exists, else none: every key has a default.
-- **Drop-ins**: `nodeward.d/*.yml` beside `nodeward.yml`, in the order of their names, are laid over
-  it: maps merge, anything else is replaced; `null` takes a section back to its defaults and switches
-  off what is optional.
+  or a drop-in of it exists, else none: every key has a default.
+- **Drop-ins**: `nodeward.d/*.yml` beside `nodeward.yml`, in the order of their names byte by byte
+  (`10.yml` before `9.yml`, `B.yml` before `a.yml`), are laid over it: maps merge, anything else is
+  replaced; `null` takes a section back to its defaults and switches off what is optional. Where
+  there are drop-ins, `nodeward.yml` itself need not be there.
 - **Durations** have a unit: `500ms`, `30s`, `2m`, `1h30m`, `1d`. **Sizes** too: `64KiB`, `4MiB`
   (powers of 1024), `1MB` (powers of 1000).
 - **Secrets** never stand in the file. A key that ends in `_file` names a file; a relative path

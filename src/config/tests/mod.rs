@@ -284,6 +284,13 @@ fn files_are_found_read_and_named() {
         said.contains("n.d/b.yml:2:9: this is no UTF-8 text"),
         "{said}"
     );
+    std::fs::create_dir(at("alone.d")).unwrap();
+    std::fs::write(at("alone.d/a.yml"), "").unwrap();
+    let (names, said) = texts("alone.yml");
+    assert_eq!(
+        (names, said.as_str()),
+        (vec![PathBuf::from("alone.d/a.yml")], "0 errors")
+    );
     let (_, said) = texts("gone.yml");
     assert!(
         said.contains("gone.yml: cannot read the config: No such file"),
