@@ -18,9 +18,12 @@ pub(super) struct Front {
 
 impl Operator for Front {
     fn state(&self) -> serde_json::Value {
-        let healing = self.door.is_open().then(|| self.door.summary());
+        let summary = self.door.summary();
+        let healing = self.door.is_open().then_some(&*summary);
+        let counts = self.door.counts();
+        let standing = self.checks.standing();
         self.status
-            .json(healing.as_deref(), self.door.counts().as_ref())
+            .json(summary.node, healing, counts.as_ref(), &standing)
     }
 
     fn checks(&self) -> Vec<(Arc<str>, Check, State)> {

@@ -1,12 +1,15 @@
 //! Healing within the running program: the journal, the incidents, and who brings them alerts.
 //!
-//! It runs while the config has a playbook, a hook, a pool or a window of maintenance. What serves, tells and asks holds the [`Door`], which is there all the time.
+//! It runs while the config has a playbook, a hook, a pool or a window of maintenance, and its journal can be opened: where that cannot be
+//! done at the start, everything else serves, and it is tried again. What serves, tells and asks holds the [`Door`], which is there all the time.
 
 mod checks;
+mod door;
 mod reconciling;
+mod shut;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
@@ -18,122 +21,25 @@ use super::{Flags, House, Settings};
 use crate::action;
 use crate::check::Checks;
 use crate::config::Config;
-use crate::dialect::Told;
-use crate::dialect::otlp::{Metrics, Signal};
-use crate::dialect::prometheus::{Declared, Out};
+use crate::dialect::otlp::Signal;
 use crate::gate::{self, Pools};
 use crate::heal::hands::Hands;
-use crate::heal::intake::{Delivering, Delivery, Desk, Refused};
 use crate::heal::reconcile;
-use crate::heal::runner::{self, Gates, Healing, NotDone, Order, Rules, Summary};
+use crate::heal::runner::{self, Gates, Healing, Rules};
 use crate::heal::world::{Reach, World};
 use crate::host::Clock;
-use crate::journal::{Counts, Journal, Restored};
-use crate::notify::{self, Notifiers};
+use crate::journal::{self, Journal, OpenError, Restored};
+use crate::notify::Notifiers;
 use crate::peer::systemd;
+pub use door::Door;
+use door::Inside;
 use reconciling::Reconciling;
 
 /// How long notifiers may take to end when a reload turns healing off.
 const HANDOVER: Duration = Duration::from_secs(1);
 
-/// The way to healing, open or shut.
-#[derive(Default)]
-pub struct Door(RwLock<Option<Inside>>);
-
-/// What is behind it.
-struct Inside {
-    healing: Healing,
-    notifiers: Notifiers,
-    journal: Journal,
-    /// Where the journal lies.
-    directory: PathBuf,
-}
-
-impl Door {
-    fn set(&self, inside: Option<Inside>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = inside;
-    }
-
-    fn look<T>(&self, at: impl FnOnce(&Inside) -> T) -> Option<T> {
-        let inside = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        inside.as_ref().map(at)
-    }
-
-    fn get(&self) -> Option<Healing> {
-        self.look(|inside| inside.healing.clone())
-    }
-
-    fn notifiers(&self) -> Option<Notifiers> {
-        self.look(|inside| inside.notifiers.clone())
-    }
-
-    /// Where the journal lies, if there is one.
-    #[must_use]
-    pub fn journal(&self) -> Option<PathBuf> {
-        self.look(|inside| inside.directory.clone())
-    }
-
-    /// What the journal counted, if there is one.
-    #[must_use]
-    pub fn counts(&self) -> Option<Counts> {
-        self.look(|inside| inside.journal.counts())
-    }
-
-    /// What there is to see of it; nothing but a healthy node while it is shut.
-    #[must_use]
-    pub fn summary(&self) -> Arc<Summary> {
-        self.get()
-            .map(|healing| healing.summary())
-            .unwrap_or_default()
-    }
-
-    /// Whether there is anything to see.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.get().is_some()
-    }
-
-    /// Does what an operator wants.
-    ///
-    /// # Errors
-    /// [`NotDone`].
-    pub async fn operate(&self, by: &str, order: Order) -> Result<String, NotDone> {
-        match self.get() {
-            Some(healing) => healing.operate(by, order).await,
-            None => Err(NotDone::Off),
-        }
-    }
-}
-
-/// What is told of notifiers, while there are any.
-impl Told for Door {
-    fn families(&self) -> &'static [&'static dyn Declared] {
-        notify::FAMILIES
-    }
-
-    fn prometheus(&self, out: &mut Out) {
-        if let Some(notifiers) = self.notifiers() {
-            notifiers.prometheus(out);
-        }
-    }
-
-    fn otlp(&self, metrics: &mut Metrics<'_>) {
-        if let Some(notifiers) = self.notifiers() {
-            notifiers.otlp(metrics);
-        }
-    }
-}
-
-impl Desk for Door {
-    fn deliver<'a>(&'a self, hook: &'a str, delivery: Delivery) -> Delivering<'a> {
-        Box::pin(async move {
-            match self.get() {
-                Some(healing) => healing.deliver(hook, delivery).await,
-                None => Err(Refused::Ending),
-            }
-        })
-    }
-}
+/// How long a journal that cannot be opened is left alone before it is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// A journal that is open and not used yet.
 pub(super) struct Opened {
@@ -185,8 +91,27 @@ async fn listen(pools: Pools, mut events: broadcast::Receiver<gate::Event>, heal
     }
 }
 
+/// Why the journal is not open.
+enum Shut {
+    /// Another process has it, or the settings name no place: nothing to wait for.
+    Refused(String),
+    /// The machine does not let it be opened now.
+    Cannot(String),
+}
+
+fn open(directory: PathBuf, options: &journal::Options) -> Result<Opened, Shut> {
+    match Journal::open(&directory, options) {
+        Ok((journal, restored)) => Ok(Opened {
+            journal,
+            restored,
+            directory,
+        }),
+        Err(error @ OpenError::Held { .. }) => Err(Shut::Refused(error.to_string())),
+        Err(error) => Err(Shut::Cannot(error.to_string())),
+    }
+}
+
 /// Healing, on or off.
-#[derive(Default)]
 pub(super) struct Heal {
     pub(super) door: Arc<Door>,
     /// What asking alert servers found.
@@ -198,13 +123,89 @@ pub(super) struct Heal {
 }
 
 impl Heal {
-    /// Opens the journal if the settings want healing and it does not run yet: the part of a start or a reload that can
-    /// fail.
+    /// Off; `checks` tell how the node is until it is on.
+    pub(super) fn new(checks: Arc<Checks>) -> Self {
+        Self {
+            door: Arc::new(Door::new(checks)),
+            reconciled: Arc::default(),
+            pools: Pools::default(),
+            reconciling: Reconciling::default(),
+            alive: None,
+        }
+    }
+
+    /// The same as [`prepare`](Self::prepare), but a journal that the machine does not let be opened now is noted, and tried again
+    /// later.
+    pub(super) async fn prepare_or_wait(
+        &self,
+        settings: &Settings,
+        flags: &Flags,
+    ) -> Result<Option<Opened>, String> {
+        match self.try_prepare(settings, flags).await {
+            Ok(opened) => {
+                if self.door.failing().is_some() {
+                    self.door.note(None);
+                }
+                Ok(opened)
+            }
+            Err(Shut::Refused(why)) => Err(why),
+            Err(Shut::Cannot(why)) => {
+                if self.door.failing().is_none() {
+                    tracing::error!(
+                        "nothing can be put on record, so nothing is healed and webhooks are answered 503 until it can, which is \
+                         tried every {} s: {why}",
+                        AGAIN.as_secs()
+                    );
+                }
+                self.door.note(Some(&why));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ready when a journal that could not be opened is to be tried again; never while there is none such.
+    pub(super) async fn due(&self) {
+        match self.door.failing() {
+            Some(_) => tokio::time::sleep(AGAIN).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tries once more to open a journal that could not be opened; what goes wrong now is only noted.
+    pub(super) async fn again(&self, settings: &Settings, flags: &Flags) -> Option<Opened> {
+        match self.try_prepare(settings, flags).await {
+            Ok(opened) => {
+                self.door.note(None);
+                opened
+            }
+            Err(Shut::Refused(why) | Shut::Cannot(why)) => {
+                self.door.note(Some(&why));
+                None
+            }
+        }
+    }
+
+    /// Opens the journal if the settings want healing and it does not run yet: the part of a reload that can fail. One that could not be
+    /// opened before stays so and is no reason to refuse other settings.
     pub(super) async fn prepare(
         &self,
         settings: &Settings,
         flags: &Flags,
     ) -> Result<Option<Opened>, String> {
+        if self.door.failing().is_some() {
+            return self.prepare_or_wait(settings, flags).await;
+        }
+        let opened = self.try_prepare(settings, flags).await;
+        opened.map_err(|shut| match shut {
+            Shut::Refused(why) | Shut::Cannot(why) => why,
+        })
+    }
+
+    async fn try_prepare(
+        &self,
+        settings: &Settings,
+        flags: &Flags,
+    ) -> Result<Option<Opened>, Shut> {
         let config = &settings.config;
         let wanted = wanted(config);
         let variable = |name: &str| std::env::var(name).ok();
@@ -223,20 +224,14 @@ impl Heal {
         }
         let directory = directory.ok_or(
             "healing needs a state directory for its journal, and there is not even a $HOME: name one with --state-dir or state",
-        )?;
+        );
+        let directory = directory.map_err(|why| Shut::Refused(why.to_owned()))?;
         let options = config.journal.clone();
-        let opening = tokio::task::spawn_blocking(move || {
-            let opened = Journal::open(&directory, &options);
-            opened.map(|(journal, restored)| Opened {
-                journal,
-                restored,
-                directory,
-            })
-        });
-        let opened = opening
-            .await
-            .map_err(|e| format!("opening the journal: {e}"))?;
-        opened.map(Some).map_err(|error| error.to_string())
+        let opening = tokio::task::spawn_blocking(move || open(directory, &options));
+        match opening.await {
+            Ok(opened) => opened.map(Some),
+            Err(error) => Err(Shut::Cannot(format!("opening the journal: {error}"))),
+        }
     }
 
     /// Goes by new settings, checks first.
@@ -249,7 +244,10 @@ impl Heal {
     ) {
         let config = &settings.config;
         let rules = rules(settings, house);
-        self.pools.change(&house.pools);
+        // Where the holds cannot be read, nothing is said to gates: this node may be held out.
+        if self.door.failing().is_none() {
+            self.pools.change(&house.pools);
+        }
         // Before whatever wants a check probed: what there is no check of cannot be confirmed.
         checks.change(&house.checks);
         if let Some(alive) = &self.alive {

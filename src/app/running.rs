@@ -109,6 +109,12 @@ pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Resu
             () = outside.ended() => break,
             _ = reloads.recv() => None,
             Some(reply) = asked.recv() => Some(reply),
+            () = running.healing.due() => {
+                tokio::select! {
+                    () = outside.ended() => break,
+                    () = running.open() => continue,
+                }
+            }
         };
         // A reload that the end overtakes leaves nothing behind that the end does not close.
         tokio::select! {
@@ -186,8 +192,8 @@ impl Running {
         let requests = Arc::<Requests>::default();
         let reload = Reload::new(settings.fingerprint);
         let status = Arc::new(Status::new(Arc::clone(&reload)));
-        let mut healing = Heal::default();
         let checks = Arc::<Checks>::default();
+        let mut healing = Heal::new(Arc::clone(&checks));
         let api = Arc::new(Api::new(Arc::new(Front {
             status: Arc::clone(&status),
             door: Arc::clone(&healing.door),
@@ -230,9 +236,16 @@ impl Running {
         let house = Arc::new(House::with(&settings, series, desk, asked, None)?);
         let router = Router::new(Arc::clone(&house.view), Arc::clone(&requests));
         let (pools, door) = (healing.pools.clone(), Arc::clone(&healing.door));
-        let node = move || door.summary().node.as_str();
+        let node = move || match door.failing() {
+            Some(failing) => format!(
+                "{}, nothing can be put on record: {}",
+                door.summary().node.as_str(),
+                failing.why
+            ),
+            None => door.summary().node.as_str().to_owned(),
+        };
         let router = Arc::new(router.with_health(pools, node));
-        let opened = healing.prepare(&settings, &flags).await?;
+        let opened = healing.prepare_or_wait(&settings, &flags).await?;
         // What was open when the process before ended is looked after before anybody can bring more.
         healing.change(opened, &settings, &house, &checks).await;
         listeners.change(&settings, &flags, &house, &router).await?;
@@ -311,10 +324,7 @@ impl Running {
         self.pushed
             .set(self.export.as_ref().map(|e| e.sender().clone()));
         let resource = self.house.attributes(&self.settings.otlp);
-        self.healing.aim(self.export.as_ref().map(|export| Aim {
-            sender: export.sender().clone(),
-            resource: resource.clone(),
-        }));
+        self.aim(&resource);
         match &self.export {
             Some(export) if export.sender().sends(otlp::Signal::Traces) => {
                 let on = self.telemetry.traces.turn_on(
@@ -339,6 +349,28 @@ impl Running {
                 }
             })
         });
+    }
+
+    /// Sends the journal on to where telemetry goes.
+    fn aim(&self, resource: &[(String, String)]) {
+        self.healing.aim(self.export.as_ref().map(|export| Aim {
+            sender: export.sender().clone(),
+            resource: resource.to_vec(),
+        }));
+    }
+
+    /// Tries again to open a journal that could not be opened, and heals from then on.
+    async fn open(&mut self) {
+        let Some(opened) = self.healing.again(&self.settings, &self.flags).await else {
+            return;
+        };
+        let (settings, house) = (&self.settings, &self.house);
+        self.healing
+            .change(Some(opened), settings, house, &self.checks)
+            .await;
+        self.aim(&self.house.attributes(&self.settings.otlp));
+        self.tell();
+        tracing::info!("the journal can be written: what there is to heal is healed from now on");
     }
 
     /// Ends the ticks, and hands finished traces to the export that is over; gives it back, still

@@ -9,7 +9,9 @@ use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
 use crate::gate;
 use crate::heal::plan::Mode;
+use crate::heal::playbook::Matcher;
 use crate::host;
+use crate::model::nearest::nearest;
 use crate::net::tls;
 use crate::subject::Invalid;
 
@@ -114,6 +116,7 @@ impl Settings {
             warnings.extend(found.map(|found| format!("{section}.tls.{found}")));
         }
         warnings.extend(programs(&config));
+        warnings.extend(checks_matched(&config));
         for name in &flags.lacking {
             warnings.push(format!(
                 "--collector.{name}: nodeward has no such subject yet"
@@ -221,6 +224,26 @@ fn armed<'a>(config: &'a Config, hook: &str) -> Option<&'a str> {
 }
 
 /// Whether anybody is told anything. What works by itself one day counts too.
+/// Checks that a playbook matches and the config does not have: only an alert of somebody else could be labelled so.
+fn checks_matched(config: &Config) -> Vec<String> {
+    let mut said = Vec::new();
+    for (playbook, options) in &config.playbooks {
+        let listed = options.matching.get("check").map(Matcher::listed);
+        for name in listed.unwrap_or_default() {
+            if config.checks.contains_key(name) {
+                continue;
+            }
+            let meant = nearest(name, config.checks.keys().map(String::as_str));
+            let meant =
+                meant.map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+            said.push(format!(
+                "playbooks.{playbook}.match.check: no check is called {name:?}{meant}"
+            ));
+        }
+    }
+    said
+}
+
 fn tells_anybody(config: &Config, otlp: &Otlp) -> bool {
     !config.http.listen.is_empty() || !config.zabbix.listen.is_empty() || otlp.is_on()
 }
@@ -268,6 +291,22 @@ mod tests {
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].starts_with("playbooks.p.ladder: /bin/no-such-program would not be run: "));
         assert!(said[1].starts_with("playbooks.p.verify: /etc/passwd would not be run: "));
+    }
+
+    #[test]
+    fn a_match_of_a_check_that_is_not_there_is_warned_of() {
+        let text = "checks: {web: {probe: {tcp: {address: '127.0.0.1:1'}}}}\nplaybooks:\n  p:\n    \
+                    match: {check: {in: [wbe, web]}}\n    target: {service: web}\n    \
+                    ladder: [{do: {clean: {page_cache: true}}}]\n    verify: {all: [{check: web}]}\n";
+        let settings = resolve(text, &Flags::default(), None).unwrap();
+        let said = settings
+            .warnings
+            .iter()
+            .filter(|said| said.contains("match"));
+        assert_eq!(
+            said.collect::<Vec<_>>(),
+            ["playbooks.p.match.check: no check is called \"wbe\"; did you mean \"web\"?"]
+        );
     }
 
     #[test]

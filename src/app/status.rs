@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::told::Reload;
+use crate::check::Change;
 use crate::heal::runner::{NodeState, Summary};
 use crate::journal::Counts;
 
@@ -48,9 +49,15 @@ impl Status {
         };
     }
 
-    /// The state as JSON, with what there is to see of healing and of its journal, if it is on; without it, the node is healthy.
+    /// The state as JSON: how the node is, and what there is to see of healing and of its journal, if it is on.
     #[must_use]
-    pub fn json(&self, healing: Option<&Summary>, journal: Option<&Counts>) -> serde_json::Value {
+    pub fn json(
+        &self,
+        node: NodeState,
+        healing: Option<&Summary>,
+        journal: Option<&Counts>,
+        down: &[Change],
+    ) -> serde_json::Value {
         let last = self.reload.last();
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -59,7 +66,7 @@ impl Status {
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "node": now.name,
-            "state": healing.map_or(NodeState::Healthy, |healing| healing.node),
+            "state": node,
             "serving": now.said,
             "http": now.urls,
             "config": {
@@ -68,10 +75,21 @@ impl Status {
                 "last_reload_successful": last.successful,
                 "last_reload_success_timestamp_seconds": seconds(last.succeeded_at),
             },
+            "checks_down": down.iter().map(failed).collect::<Vec<_>>(),
             "healing": healing,
             "journal": journal.map(kept),
         })
     }
+}
+
+/// A check whose alert stands, for people.
+fn failed(change: &Change) -> serde_json::Value {
+    json!({
+        "check": change.name,
+        "critical": change.critical,
+        "since": change.since.to_string(),
+        "why": change.why,
+    })
 }
 
 /// The journal, for people.

@@ -27,7 +27,7 @@ pub struct Router {
     ready: AtomicBool,
     pools: Pools,
     /// The state of the node, in one word.
-    node: Box<dyn Fn() -> &'static str + Send + Sync>,
+    node: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 /// Most of a body that nobody reads: some clients send one with a GET.
@@ -76,7 +76,7 @@ impl Router {
             press: Arc::default(),
             ready: AtomicBool::new(false),
             pools: Pools::default(),
-            node: Box::new(|| "healthy"),
+            node: Box::new(|| "healthy".to_owned()),
         }
     }
 
@@ -85,7 +85,7 @@ impl Router {
     pub fn with_health(
         mut self,
         pools: Pools,
-        node: impl Fn() -> &'static str + Send + Sync + 'static,
+        node: impl Fn() -> String + Send + Sync + 'static,
     ) -> Self {
         self.pools = pools;
         self.node = Box::new(node);
@@ -196,10 +196,13 @@ impl Router {
         let get = *method == Method::GET || *method == Method::HEAD;
         let mut response = match known {
             "other" => {
-                let body = format!(
-                    "nothing is served here; see / (metrics: {})\n",
-                    view.options.telemetry_path
-                );
+                let body = match Hooks::is_hook(path).then(|| view.hooks.apart()).flatten() {
+                    Some(places) => format!("hooks are served at {places} (hooks.listen)\n"),
+                    None => format!(
+                        "nothing is served here; see / (metrics: {})\n",
+                        view.options.telemetry_path
+                    ),
+                };
                 text(StatusCode::NOT_FOUND, body)
             }
             _ if !get => {
@@ -271,7 +274,7 @@ mod tests {
         let options = serde_json::from_str(r#"{"web": {}, "db": {}}"#).unwrap();
         pools.change(&Plan::new(&options, &crate::gate::World::default()).unwrap());
         let router = Router::new(Arc::new(view), Arc::<Requests>::default());
-        let router = router.with_health(pools.clone(), || "unhealthy");
+        let router = router.with_health(pools.clone(), || "unhealthy".to_owned());
         let mut holds = Holds::default();
         let hold = Hold {
             why: "a test".into(),

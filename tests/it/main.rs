@@ -33,6 +33,7 @@ mod product;
 mod program;
 mod rehearse;
 mod second_opinion;
+mod shut;
 mod stop;
 mod storm;
 mod tls;

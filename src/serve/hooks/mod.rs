@@ -51,7 +51,8 @@ const LARGE: usize = 64 << 10;
 /// The hooks of one config.
 pub struct Hooks {
     named: BTreeMap<String, Entry>,
-    apart: bool,
+    /// Where they are served, if nowhere else.
+    apart: Vec<String>,
     inbox: Inbox,
 }
 
@@ -85,7 +86,7 @@ impl Hooks {
         });
         Self {
             named: named.collect(),
-            apart: !options.listen.is_empty(),
+            apart: options.listen.clone(),
             inbox,
         }
     }
@@ -93,7 +94,12 @@ impl Hooks {
     /// Whether they have a listener of their own and are served nowhere else.
     #[must_use]
     pub fn are_apart(&self) -> bool {
-        self.apart
+        !self.apart.is_empty()
+    }
+
+    /// Where that is, for whoever looks elsewhere; none if they have no listener of their own.
+    pub(super) fn apart(&self) -> Option<String> {
+        self.are_apart().then(|| self.apart.join(", "))
     }
 
     /// Whether there is one.
