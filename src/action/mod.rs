@@ -18,6 +18,7 @@ pub mod command;
 pub mod container;
 pub mod http;
 mod permission;
+mod plain;
 mod stop;
 pub mod systemd;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use permission::{NeedsName, Permission, polkit};
+pub use plain::plain;
 pub use stop::{Stop, Stopper};
 pub use word::Word;
 

@@ -81,7 +81,7 @@ pub(super) fn known<'a>(
     let known = || hooks.named.keys().map(String::as_str);
     let meant = match nearest(name, known()) {
         Some(meant) => format!("did you mean {meant}?"),
-        None => format!("there are {:?}", known().collect::<Vec<_>>()),
+        None => super::there_are(known()),
     };
     Err(super::usage(&format!(
         "--hook: no hook is called {name:?}; {meant}"

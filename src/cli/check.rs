@@ -44,7 +44,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         if !settings.config.checks.contains_key(name) {
             let meant = match nearest(name, known()) {
                 Some(meant) => format!("did you mean {meant}?"),
-                None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+                None => super::there_are(known()),
             };
             return super::usage(&format!("check: no check is called {name:?}; {meant}"));
         }

@@ -1,5 +1,6 @@
 //! `nodeward status`, `reload` and `health`: clients of a running nodeward.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,9 +8,12 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::Exit;
+use crate::action;
 use crate::app::{self, BadSettings, Flags, Settings};
 use crate::config::{self, Config};
 use crate::model::counted::counted;
+use crate::model::terminal;
+use crate::net;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
 use crate::net::resolve::Resolver;
@@ -100,13 +104,19 @@ fn ask_at(flags: &Flags, config: &Config, request: Request) -> Result<Response, 
     let endpoint: Endpoint = format!("unix:{}", socket.display())
         .parse()
         .map_err(|e| format!("control socket {}: {e}", socket.display()))?;
-    exchange(endpoint, request.within(PATIENCE)).map_err(|e| {
-        format!("{e}; is nodeward running, and is this its control socket (--socket, control)?")
+    exchange(endpoint, request.within(PATIENCE)).map_err(|(why, ours)| match ours {
+        true => format!(
+            "{why}: the control socket is for root and for the user that nodeward runs as; become one of them"
+        ),
+        false => format!(
+            "{why}; is nodeward running, and is this its control socket (--socket, control)?"
+        ),
     })
 }
 
-fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, String> {
-    let runtime = super::runtime().map_err(|_| "the runtime did not start".to_owned())?;
+/// An error: what to tell the user, and whether it was for want of permission.
+fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, (String, bool)> {
+    let runtime = super::runtime().map_err(|_| ("the runtime did not start".to_owned(), false))?;
     let client = Client::new(
         endpoint,
         Protocol::Http1,
@@ -115,7 +125,10 @@ fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, String> {
     );
     runtime
         .block_on(client.send(request))
-        .map_err(|e| e.to_string())
+        .map_err(|e| {
+            let denied = matches!(&e, net::client::Error::Connect { source, .. } if source.kind() == ErrorKind::PermissionDenied);
+            (e.told(), denied)
+        })
 }
 
 pub(super) fn status(matches: &ArgMatches) -> Exit {
@@ -170,12 +183,50 @@ pub(super) fn status(matches: &ArgMatches) -> Exit {
             "nothing can be put on record since {since}, so nothing is healed and webhooks are answered 503: {why}"
         ));
     }
+    lines.push(format!("node is {}", text("/state")));
+    lines.extend(down(&state));
     if let Some(healing) = state.get("healing").filter(|h| h.is_object()) {
         lines.extend(healed(healing));
     }
-    super::tell(&format!("{}\n", lines.join("\n")))
+    // What others wrote is not to write lines of its own.
+    let lines = lines.iter().map(|line| terminal::line(line) + "\n");
+    super::tell(&lines.collect::<String>())
         .err()
         .unwrap_or(Exit::Fine)
+}
+
+/// How many lines of a kind are shown at most.
+const SHOWN: usize = 20;
+
+/// The lines about checks that are down for so long that their alert stands.
+fn down(state: &Value) -> Vec<String> {
+    let checks = state.get("checks_down").and_then(Value::as_array);
+    let checks = checks.map(Vec::as_slice).unwrap_or_default();
+    let line = |check: &Value| {
+        let text = |at: &str| check.get(at).and_then(Value::as_str).unwrap_or("?");
+        let critical = match check.get("critical") {
+            Some(Value::Bool(true)) => ", which is critical,",
+            _ => "",
+        };
+        let (name, since, why) = (text("check"), text("since"), text("why"));
+        format!("check {name}{critical} is down since {since}: {why}")
+    };
+    let mut lines: Vec<String> = checks.iter().take(SHOWN).map(line).collect();
+    lines.extend(more(lines.len(), checks.len() as u64, "check"));
+    lines
+}
+
+/// What is said of those that are not shown.
+fn more(shown: usize, all: u64, what: &str) -> Option<String> {
+    let left = all.saturating_sub(shown as u64);
+    (left > 0).then(|| format!("{} more, not shown", counted(left, what)))
+}
+
+/// How many there are of all kinds that `at` counts.
+fn sum(state: &Value, at: &str) -> u64 {
+    let counts = state.get(at).and_then(Value::as_object);
+    let counts = counts.into_iter().flatten();
+    counts.filter_map(|(_, many)| many.as_u64()).sum()
 }
 
 /// The lines about healing.
@@ -189,7 +240,7 @@ fn healed(state: &Value) -> Vec<String> {
         let items = at.get(name).and_then(Value::as_array);
         items.cloned().unwrap_or_default()
     };
-    let mut lines = vec![format!("node is {}", text(state, "node"))];
+    let mut lines = Vec::new();
     for (name, words) in [
         ("paused", "healing is paused"),
         ("maintenance", "maintenance"),
@@ -206,15 +257,21 @@ fn healed(state: &Value) -> Vec<String> {
         lines.push(format!("window {name} opens next at {next}"));
     }
     lines.extend(pools(state));
-    for alert in list(state, "alerts") {
-        let taken = match list(&alert, "incidents").is_empty() {
+    let alerts = list(state, "alerts");
+    for alert in &alerts {
+        let taken = match list(alert, "incidents").is_empty() {
             true => ", no playbook takes it",
             false => "",
         };
-        let told = text(&alert, "told");
-        let (severity, name) = (text(&alert, "severity"), text(&alert, "name"));
-        lines.push(format!("alert {name} ({severity}) since {told}{taken}"));
+        let told = text(alert, "told");
+        let (severity, name) = (text(alert, "severity"), text(alert, "name"));
+        let of = match text(alert, "check") {
+            check if check.is_empty() => check,
+            check => format!(" of the check {check}"),
+        };
+        lines.push(format!("alert {name}{of} ({severity}) since {told}{taken}"));
     }
+    lines.extend(more(alerts.len(), sum(state, "firing"), "alert"));
     let open = list(state, "open");
     if open.is_empty() {
         lines.push("no open incidents".into());
@@ -233,14 +290,15 @@ fn healed(state: &Value) -> Vec<String> {
             lines.push(format!("  waits for {guard}: {value}"));
         }
         if let Some(asked) = incident.get("question") {
-            let action = asked.get("action").map(Value::to_string);
+            let action = asked.get("action").map(action::plain);
             lines.push(format!(
-                "  nodeward approve {} has it do {}",
+                "  nodeward approve {} has it {}",
                 text(asked, "id"),
                 action.unwrap_or_default()
             ));
         }
     }
+    lines.extend(more(open.len(), sum(state, "states"), "incident"));
     lines
 }
 
@@ -318,7 +376,7 @@ pub(super) fn health(matches: &ArgMatches) -> Exit {
             Exit::Fine
         }
         Ok(response) => super::fail(&format!("{url}: answered {}", response.status)),
-        Err(why) => super::fail(&why),
+        Err((why, _)) => super::fail(&why),
     }
 }
 

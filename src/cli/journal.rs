@@ -37,7 +37,7 @@ pub(super) fn command() -> Command {
         .subcommand(placed(
             Command::new("list")
                 .about("Print the newest records, one JSON text a line")
-                .arg(incident("incident").long("incident").help("Only those of this incident; the beginning of its id is enough"))
+                .arg(incident("incident").long("incident").help("Only those of this incident; the beginning or the end of its id is enough"))
                 .arg(
                     text("kind", "KIND", "Only those of this kind")
                         .value_parser(Kind::ALL.map(Kind::as_str)),
@@ -52,7 +52,7 @@ pub(super) fn command() -> Command {
         .subcommand(placed(
             Command::new("show")
                 .about("Tell the story of one incident")
-                .arg(incident("id").required(true).help("Its id, or the beginning of it")),
+                .arg(incident("id").required(true).help("Its id, or the beginning or the end of it")),
         ))
         .subcommand(placed(
             Command::new("verify")
@@ -212,7 +212,7 @@ fn moment(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text)
 }
 
-/// The id of which `start` is the beginning.
+/// The id of which `start` is the beginning, or else the end.
 pub(super) fn whole_id(reader: &Reader, start: &str) -> Result<String, Exit> {
     let some = reader.incidents_like(start, 5).map_err(failed)?;
     match some.as_slice() {
@@ -221,7 +221,7 @@ pub(super) fn whole_id(reader: &Reader, start: &str) -> Result<String, Exit> {
             "the journal has no incident {start}; nodeward journal list --kind state shows which there are"
         ))),
         several => Err(super::fail(&format!(
-            "{start} is the beginning of several incidents: {}",
+            "{start} is part of several ids: {}",
             several.join(", ")
         ))),
     }
@@ -237,7 +237,7 @@ fn show(matches: &ArgMatches) -> Result<(), Exit> {
         ..Filter::default()
     };
     let count = print(&reader, &filter, |stored| {
-        terminal::shown(&told(&stored.line)).into_owned()
+        terminal::line(&told(&stored.line)).into_owned()
     })?;
     let open = match row {
         Some(row) if row.open => "open",

@@ -171,6 +171,15 @@ fn print(text: &[u8]) -> Result<(), Exit> {
     }
 }
 
+/// Which names there are, for whoever gave another.
+fn there_are<'a>(known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    match known.is_empty() {
+        true => "the config has none".to_owned(),
+        false => format!("there are {}", known.join(", ")),
+    }
+}
+
 fn fail(why: &str) -> Exit {
     say(&format!("nodeward: {why}"));
     Exit::Failed

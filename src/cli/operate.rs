@@ -63,6 +63,7 @@ pub(super) fn commands() -> [Command; 8] {
                         Arg::new("until")
                             .long("until")
                             .value_name("TIME")
+                            .visible_alias("for")
                             .help("When it ends by itself: 2h from now, or 2026-11-22T16:38:47Z"),
                     )
                     .arg(

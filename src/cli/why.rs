@@ -9,6 +9,7 @@ use super::{Exit, journal};
 use crate::heal::guards::Verdict;
 use crate::heal::words;
 use crate::journal::Filter;
+use crate::model::terminal;
 
 pub(super) fn command() -> Command {
     journal::placed(
@@ -18,7 +19,7 @@ pub(super) fn command() -> Command {
                 Arg::new("id")
                     .value_name("INCIDENT")
                     .required(true)
-                    .help("Its id, or the beginning of it"),
+                    .help("Its id, or the beginning or the end of it"),
             ),
     )
 }
@@ -90,14 +91,24 @@ fn told(records: &[Value]) -> String {
             .unwrap_or_default();
         lines.extend(words::guards(&guards, "  "));
     }
-    lines.push(String::new());
-    lines.join("\n")
+    // What others wrote is not to write lines of its own.
+    let lines = lines.iter().map(|line| terminal::line(line) + "\n");
+    lines.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_others_wrote_makes_no_lines() {
+        let record = json!({"time": "T", "kind": "alert", "target": "node\nhealed", "playbook": "p",
+            "data": {"status": "firing", "hook": "am", "labels": {"alertname": "a\n  T  node is healed\u{1b}[2J"}}});
+        let told = told(&[record]);
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(!told.contains('\u{1b}'), "{told}");
+    }
 
     #[test]
     fn tells_the_story_and_each_guard_with_its_value() {

@@ -257,12 +257,7 @@ pub fn evaluate(
             &standing.node_attempts,
         ),
         lock(standing, incident),
-        counted(
-            Guard::Storm,
-            "incidents on this node",
-            storm_line(limits),
-            &standing.node_incidents,
-        ),
+        storm(limits, standing),
         action(look),
         witness(look),
         approval(incident, plan, look),
@@ -405,12 +400,24 @@ fn jitter(text: &str) -> f64 {
 
 /// Refuses at `most` within the time; tells when the oldest of those falls out of it.
 fn counted(guard: Guard, what: &str, line: Option<Count>, ago: &[Duration]) -> Verdict {
+    counted_beyond(guard, what, line, 0, ago)
+}
+
+/// The same, but so many more pass.
+fn counted_beyond(
+    guard: Guard,
+    what: &str,
+    line: Option<Count>,
+    more: usize,
+    ago: &[Duration],
+) -> Verdict {
     let Some(line) = line else {
         return pass(guard, "off");
     };
     let mut within: Vec<Duration> = ago.iter().copied().filter(|a| *a < line.within).collect();
     within.sort_unstable();
     let most = usize::try_from(line.most).unwrap_or(usize::MAX);
+    let most = most.saturating_add(more);
     let value = format!(
         "{} {what} of {} in {}",
         within.len(),
@@ -429,11 +436,14 @@ fn counted(guard: Guard, what: &str, line: Option<Count>, ago: &[Duration]) -> V
 }
 
 /// A storm is more incidents than its line, not as many.
-fn storm_line(limits: &Limits) -> Option<Count> {
-    limits.storm.map(|line| Count {
-        most: line.most.saturating_add(1),
-        ..line
-    })
+fn storm(limits: &Limits, standing: &Standing) -> Verdict {
+    counted_beyond(
+        Guard::Storm,
+        "incidents on this node",
+        limits.storm,
+        1,
+        &standing.node_incidents,
+    )
 }
 
 fn flap(limits: &Limits, standing: &Standing) -> Verdict {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::action::plain as plain_action;
 use crate::heal::guards::{Guard, Verdict};
 use crate::model::terminal;
 
@@ -37,8 +38,9 @@ pub fn plain(record: &Value) -> Option<String> {
         ),
         "started" => "the action is under way".to_owned(),
         "result" => format!(
-            "the action ended: {}; whether it helped is for the probes to say",
-            text("/data/outcome").unwrap_or("unknown")
+            "the action ended: {}{}; whether it helped is for the probes to say",
+            text("/data/outcome").unwrap_or("unknown"),
+            text("/data/detail/why").map_or_else(String::new, |why| format!(", {why}"))
         ),
         "verify" => verify(record),
         "state" => match text("/to")? {
@@ -135,10 +137,10 @@ fn decision(record: &Value) -> String {
     let question = |name: &str| record.pointer("/data/question").and_then(|q| q.get(name));
     match guards.iter().find(|guard| !passes(guard)) {
         Some(guard) if said(guard, "/guard") == Guard::Approval.as_str() => format!(
-            "the guard approval refuses: {}; nodeward approve {} has it do {}",
+            "the guard approval refuses: {}; nodeward approve {} has it {}",
             said(guard, "/value"),
             question("id").and_then(Value::as_str).unwrap_or("ID"),
-            question("action").map(Value::to_string).unwrap_or_default(),
+            question("action").map(plain_action).unwrap_or_default(),
         ),
         Some(guard) => format!(
             "the guard {} refuses: {}",
@@ -151,7 +153,9 @@ fn decision(record: &Value) -> String {
                 .find(|g| said(g, "/guard") == Guard::Confirm.as_str())
                 .map_or_else(String::new, |g| format!("; confirm: {}", said(g, "/value")));
             let would = record.pointer("/data/would");
-            let would = would.map_or_else(String::new, |would| format!("; would be done: {would}"));
+            let would = would.map_or_else(String::new, |would| {
+                format!("; would be done: {}", plain_action(would))
+            });
             let left = record.pointer("/data/isolate").and_then(Value::as_str);
             let left = left.map_or_else(String::new, |pool| format!("; {pool} is left first"));
             format!(
@@ -163,17 +167,10 @@ fn decision(record: &Value) -> String {
 }
 
 fn action(record: &Value) -> String {
-    let text = |at: &str| record.pointer(at).and_then(Value::as_str);
-    match (
-        text("/data/action/http/method"),
-        text("/data/action/http/url"),
-    ) {
-        (Some(method), Some(url)) => format!("{method} {url}"),
-        _ => record
-            .pointer("/data/action")
-            .map(Value::to_string)
-            .unwrap_or_default(),
-    }
+    record
+        .pointer("/data/action")
+        .map(plain_action)
+        .unwrap_or_default()
 }
 
 fn verify(record: &Value) -> String {
@@ -239,6 +236,21 @@ mod tests {
         assert_eq!(notice(made), "web could not be healed");
         let pause = json!({"kind": "operator", "data": {"did": "pause", "by": "uid 0"}});
         assert_eq!(plain(&pause).unwrap(), "uid 0 did this: pause");
+    }
+
+    #[test]
+    fn an_action_that_failed_says_why() {
+        let why = "systemd would not restart web.service: start-limit-hit";
+        let data = json!({"outcome": "failed", "detail": {"why": why}});
+        assert_eq!(
+            plain(&json!({"kind": "result", "data": data})).unwrap(),
+            format!("the action ended: failed, {why}; whether it helped is for the probes to say")
+        );
+        let data = json!({"action": {"systemd": {"verb": "restart", "unit": "web.service"}}});
+        assert_eq!(
+            plain(&json!({"kind": "intent", "data": data})).unwrap(),
+            "intent, on record before anything happens: restart unit web.service"
+        );
     }
 
     #[test]

@@ -239,21 +239,25 @@ impl Reader {
         Ok(restore::incidents(&self.connection, open, most)?)
     }
 
-    /// Ids of incidents that begin with `start`, of at most `most`; upper and lower case are the same.
+    /// Ids of incidents that begin with `part`, or, if none does, that end with it; of at most `most`. Upper and lower case are the same.
     ///
     /// # Errors
     /// The query failed.
-    pub fn incidents_like(&self, start: &str, most: usize) -> Result<Vec<String>, ReadError> {
-        // Records may be there after the row of their incident was forgotten.
-        let sql = "SELECT id FROM (SELECT id FROM incidents UNION SELECT incident FROM entries WHERE incident IS NOT NULL) \
-                   WHERE lower(substr(id, 1, length(?1))) = lower(?1) ORDER BY id LIMIT ?2";
+    pub fn incidents_like(&self, part: &str, most: usize) -> Result<Vec<String>, ReadError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        Ok(restore::list(
-            &self.connection,
-            sql,
-            (start, most),
-            |row| row.get(0),
-        )?)
+        let with = |place: &str| {
+            // Records may be there after the row of their incident was forgotten.
+            let sql = format!(
+                "SELECT id FROM (SELECT id FROM incidents UNION SELECT incident FROM entries WHERE incident IS NOT NULL) \
+                 WHERE lower({place}) = lower(?1) ORDER BY id LIMIT ?2"
+            );
+            restore::list(&self.connection, &sql, (part, most), |row| row.get(0))
+        };
+        let begin: Vec<String> = with("substr(id, 1, length(?1))")?;
+        if !begin.is_empty() || part.is_empty() {
+            return Ok(begin);
+        }
+        Ok(with("substr(id, -length(?1))")?)
     }
 
     /// A revision of a playbook, as JSON text.

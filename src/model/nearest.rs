@@ -7,7 +7,7 @@ const LONGEST: usize = 64;
 
 /// The candidate nearest to `word`: one that is the same but for case and separators
 /// (`ServerActive`, `server-active`, `server_active`), or one at most two edits away and less than
-/// half the word. The first of equals.
+/// half the word, or else the one that the word goes on from (`automatic`: `auto`) or breaks off from (`obs`: `observe`), of at least three letters. The first of equals.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     candidates
@@ -18,10 +18,17 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             } else {
                 distance(word, candidate)?
             };
-            (edits <= 2 && edits * 2 <= word.chars().count()).then_some((edits, candidate))
+            let near = edits <= 2 && edits * 2 <= word.chars().count();
+            let begins = goes_on(word, candidate) || goes_on(candidate, word);
+            (near || begins).then_some((edits, candidate))
         })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
+}
+
+/// Whether a word begins with all of a shorter one that has three letters or more.
+fn goes_on(word: &str, shorter: &str) -> bool {
+    shorter.len() >= 3 && word.len() <= LONGEST && word.starts_with(shorter)
 }
 
 /// A key as nodeward would spell it: lower case, words joined by underscores.
@@ -94,6 +101,15 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nearest(word, keys), meant, "{word}");
+        }
+        let modes = ["off", "observe", "approve", "auto"];
+        for (word, meant) in [
+            ("automatic", Some("auto")),
+            ("obs", Some("observe")),
+            ("au", None),
+            ("of", Some("off")),
+        ] {
+            assert_eq!(nearest(word, modes), meant, "{word}");
         }
         assert_eq!(nearest(&"x".repeat(100_000), keys), None);
     }

@@ -14,7 +14,16 @@ pub fn acts(c: char) -> bool {
 /// The text with all that [acts] but line ends and tabs written as `\u{1b}`.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
-    let hostile = |c: char| acts(c) && !matches!(c, '\n' | '\t');
+    spelled(text, |c| acts(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// The same, line ends and tabs too: what is one line stays one, whatever others put into it.
+#[must_use]
+pub fn line(text: &str) -> Cow<'_, str> {
+    spelled(text, acts)
+}
+
+fn spelled(text: &str, hostile: fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(hostile) {
         return Cow::Borrowed(text);
     }
@@ -40,5 +49,6 @@ mod tests {
             shown("a\u{1b}[31m\r\u{202e}b\u{9b}c\n"),
             "a\\u{1b}[31m\\u{d}\\u{202e}b\\u{9b}c\n"
         );
+        assert_eq!(line("a\nb\tc é"), "a\\u{a}b\\u{9}c é");
     }
 }

@@ -32,9 +32,14 @@ fn every_config_of_the_docs_is_valid() {
     authority
         .issue(&["db-01.example"])
         .write(scratch.path(), "db-01");
+    authority
+        .issue(&["web-1.example"])
+        .write(scratch.path(), "web-1");
+    authority.write(scratch.path(), "clients");
     for (page, least) in [
         ("README.md", 2),
         ("docs/HEALING.md", 3),
+        ("docs/HOOKS.md", 5),
         ("docs/CHECKS.md", 5),
         ("docs/JOURNAL.md", 1),
         ("docs/API.md", 1),

@@ -19,7 +19,7 @@ playbooks:
 "#;
 
 /// Runs a command that must end with `code`; all it printed.
-fn told(scratch: &Scratch, args: &[&str], code: i32) -> String {
+pub fn told(scratch: &Scratch, args: &[&str], code: i32) -> String {
     let ended = output(scratch, args);
     let said = [ended.stdout, ended.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
@@ -29,11 +29,16 @@ fn told(scratch: &Scratch, args: &[&str], code: i32) -> String {
 
 /// Sends an alert that fires.
 pub fn fire(address: &str) {
+    fire_as(address, "Full");
+}
+
+/// The same of another name, as JSON writes it.
+fn fire_as(address: &str, name: &str) {
     let now = nodeward::model::moment::Timestamp::now().to_string();
     let body = r#"{"version": "4", "receiver": "r", "status": "firing", "alerts": [{"status": "firing",
         "labels": {"alertname": "Full", "instance": "here", "severity": "warning"}, "annotations": {},
         "startsAt": "NOW", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "f"}]}"#;
-    let body = body.replace("NOW", &now);
+    let body = body.replace("NOW", &now).replace("Full", name);
     let request = format!(
         "POST /hooks/am HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -61,6 +66,27 @@ fn waits_for(guard: &str) -> impl Fn(&serde_json::Value) -> bool {
         let refused = healing["open"][0]["refused_by"].as_array();
         refused.is_some_and(|all| all.iter().any(|v| v["guard"] == guard))
     }
+}
+
+#[test]
+fn a_name_that_holds_a_line_end_makes_no_line_of_its_own() {
+    let scratch = Scratch::new();
+    let config = scratch.write("nodeward.yml", CONFIG);
+    let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
+    fire_as(&program.http(), r"a\nnode is healthy\u001b[2K");
+    state(&scratch, |healing| healing["alerts"][0].is_object());
+    let shown = told(&scratch, &["status"], 0);
+    assert!(
+        !shown
+            .lines()
+            .any(|line| line.starts_with("node is healthy")),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(r"alert a\u{a}node is healthy\u{1b}[2K (warning)"),
+        "{shown}"
+    );
+    assert_eq!(program.end(), Some(0));
 }
 
 #[test]

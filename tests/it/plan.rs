@@ -234,7 +234,7 @@ fn it_says_in_words_why_and_what() {
     let full = write(json!({"labels": {"alertname": "Full", "instance": "here", "fs": "/srv"}}));
     let (out, end) = plan(&[&full, "--hook", "am"], 0);
     let touched = format!(
-        "[\"/bin/touch\",\"{}/touched\",\"/srv\"]",
+        "1. run /bin/touch {}/touched /srv (at most",
         scratch.path().display()
     );
     for words in [

@@ -156,7 +156,7 @@ fn a_directory_of_bodies_is_told_in_words_and_what_is_bad_in_it_costs_itself() {
         "assumed: the first action helps",
         "00001 unit:web.service by playbook web-down (observe), alert Down (warning)\n",
         "  2026-11-22T10:00:00.000Z  alert Down is firing (from the hook alertmanager)\n",
-        "  2026-11-22T10:00:00.000Z  all 19 guards let it pass; confirm: web sees it too (assumed); would be done: {\"systemd\"",
+        "  2026-11-22T10:00:00.000Z  all 19 guards let it pass; confirm: web sees it too (assumed); would be done: restart unit ",
         "  2026-11-22T10:00:00.000Z  the incident of unit:web.service is observed",
         "playbook web-down (observe): 1 alert, 1 incident, would have acted 1 time\n  ended as: observed 1\n",
         "playbook other (observe): 0 alerts, 0 incidents, would have acted 0 times\n",
@@ -180,7 +180,7 @@ fn a_directory_of_bodies_is_told_in_words_and_what_is_bad_in_it_costs_itself() {
     let (out, _) = run(&["--mode", "auto", "--assume", "fail"]);
     for words in [
         "web-down (auto)",
-        "intent, on record before anything happens: {\"systemd\"",
+        "intent, on record before anything happens: restart unit ",
         "the incident of unit:web.service is escalated: exhausted",
         "escalated: exhausted 1",
     ] {

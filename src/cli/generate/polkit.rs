@@ -21,6 +21,7 @@ pub(super) fn command() -> Command {
         .help("The user that nodeward runs as");
     let file = Arg::new("config")
         .long("config")
+        .short('c')
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help("Config file whose playbooks are read [default: $NODEWARD_CONFIG, else /etc/nodeward/nodeward.yml]");

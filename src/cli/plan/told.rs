@@ -1,8 +1,9 @@
 //! A plan in plain words.
 
 use super::Planned;
+use crate::action;
 use crate::heal::playbook::{Probe, Verify};
-use crate::heal::runner::{Considered, Foreseen, Remedy, Taking, Weighed, Would};
+use crate::heal::runner::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would};
 use crate::heal::words;
 use crate::model::alert::Status;
 use crate::model::counted::counted;
@@ -14,7 +15,7 @@ pub(super) fn plan(planned: &Planned) -> String {
         considered(planned, alert, &mut lines);
         lines.push(String::new());
     }
-    for incident in &planned.forecast.incidents {
+    for incident in led_to(planned) {
         foreseen(incident, &mut lines);
         lines.push(String::new());
     }
@@ -26,19 +27,29 @@ pub(super) fn plan(planned: &Planned) -> String {
 /// The last line: what was found, and that nothing was done.
 pub(super) fn end(planned: &Planned) -> String {
     let alerts = &planned.forecast.alerts;
-    let incidents = &planned.forecast.incidents;
     let ours = alerts.iter().filter(|alert| alert.ours).count();
-    let would = |wanted: fn(&Would) -> bool| incidents.iter().filter(|i| wanted(&i.would)).count();
+    let about = led_to(planned);
+    let would = |wanted: fn(&Would) -> bool| about.iter().filter(|i| wanted(&i.would)).count();
     format!(
         "{} planned for, {ours} ours, {}: {} would be acted upon, {} recorded only, {} wait, {} told to people; \
          nothing was done",
         counted(planned.alerts, "alert"),
-        counted(incidents.len(), "incident"),
-        would(|w| *w == Would::Act),
+        counted(about.len(), "incident"),
+        would(|w| matches!(w, Would::Act | Would::Leave(_))),
         would(|w| *w == Would::Record),
         would(|w| matches!(w, Would::Wait(_) | Would::Ask(_))),
         would(|w| matches!(w, Would::Tell(_))),
     )
+}
+
+/// The incidents that alerts of this machine lead to. One that is not may have opened another while it was: nothing comes of it now.
+fn led_to(planned: &Planned) -> Vec<&Foreseen> {
+    let Forecast { alerts, incidents } = &planned.forecast;
+    let led = |incident: &&Foreseen| {
+        let mut ours = alerts.iter().filter(|alert| alert.ours);
+        ours.any(|alert| alert.incidents.contains(&incident.incident))
+    };
+    incidents.iter().filter(led).collect()
 }
 
 fn considered(planned: &Planned, alert: &Considered, lines: &mut Vec<String>) {
@@ -149,7 +160,7 @@ fn foreseen(incident: &Foreseen, lines: &mut Vec<String>) {
 
 fn rung(index: usize, remedy: &Remedy, next: usize) -> String {
     let what = match (&remedy.action, &remedy.why) {
-        (Some(action), _) => action.to_string(),
+        (Some(action), _) => action::plain(action),
         (None, why) => format!("cannot be done: {}", why.as_deref().unwrap_or("unknown")),
     };
     let asks = if remedy.approve {

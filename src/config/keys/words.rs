@@ -104,9 +104,11 @@ pub fn no_such_word(shapes: &[Shape<'_>], text: &str) -> Option<String> {
         .iter()
         .filter(|shape| matches!(shape, Shape::Map(_)))
         .count();
+    // A map with more keys than one holds settings, and its keys are no words.
     let tags = shapes
         .iter()
         .filter_map(super::fields_of)
+        .filter(|fields| maps > 1 || fields.known.len() == 1)
         .flat_map(|fields| fields.required.iter());
     let tagged = maps > 1 || (maps == 1 && words.clone().next().is_some());
     let tags: Vec<&str> = if tagged {

@@ -51,6 +51,10 @@ fn a_wrong_action_is_told_where_and_how() {
     for (text, says) in [
         ("do: {systemd: restrat}", "did you mean \"restart\"?"),
         (
+            "do: {systemd: restrat}",
+            "is not one of restart, start, reload, stop, reset-failed;",
+        ),
+        (
             "do: {systemd: {verb: restart, reset_faild: true}}",
             "did you mean \"reset_failed\"?",
         ),

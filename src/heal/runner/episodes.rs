@@ -92,8 +92,9 @@ impl Episodes {
     }
 
     /// What was seen of those that fire, the first first.
-    pub(super) fn firing(&self) -> impl Iterator<Item = &Seen> {
-        self.firing.values().filter_map(|e| self.seen.get(e))
+    pub(super) fn firing(&self) -> impl Iterator<Item = (&Episode, &Seen)> {
+        let firing = self.firing.values();
+        firing.filter_map(|episode| Some((episode, self.seen.get(episode)?)))
     }
 
     /// How many fire of each severity; those of which none does are left out.
@@ -298,7 +299,7 @@ mod tests {
         assert_eq!(*episodes.severities(), severities);
         let in_order = episodes.order.iter().filter_map(|e| episodes.get(e));
         let in_order: Vec<u64> = in_order.filter(fires).map(|s| s.place).collect();
-        let firing: Vec<u64> = episodes.firing().map(|s| s.place).collect();
+        let firing: Vec<u64> = episodes.firing().map(|(_, s)| s.place).collect();
         assert_eq!(firing, in_order);
     }
 

@@ -68,7 +68,9 @@ pub enum NotDone {
     #[error("nodeward is ending")]
     Ending,
     /// Healing is off.
-    #[error("healing is off: the config has no playbook, no hook and no pool")]
+    #[error(
+        "healing is off: the config has no playbook, no hook, no pool and no window of maintenance"
+    )]
     Off,
 }
 

@@ -101,7 +101,7 @@ fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
             let token = asked.map(|asked| incident.token(asked)).unwrap_or_default();
             let action = asked.map(|asked| short(&asked.shown)).unwrap_or_default();
             format!(
-                "{playbook} wants to act on {target}: nodeward approve {token} or nodeward reject {token}; it would do {action}"
+                "{playbook} wants to act on {target}: nodeward approve {token} or nodeward reject {token}; it would {action}"
             )
         }
         What::Recovered => format!("{target} is well again ({playbook})"),
@@ -110,7 +110,7 @@ fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
 
 /// An action in one line that is not too long.
 pub(super) fn short(action: &serde_json::Value) -> String {
-    let text = action.to_string();
+    let text = crate::action::plain(action);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text,
@@ -125,7 +125,7 @@ fn in_words(cause: &Cause) -> String {
         Cause::UnknownOutcome => {
             "nobody knows whether the action happened, and it must not happen twice".into()
         }
-        Cause::NotApproved => "nobody approved the action".into(),
+        Cause::NotApproved => "the action was not approved".into(),
         Cause::Unproven => "nothing can be seen that tells whether the action helped".into(),
     }
 }

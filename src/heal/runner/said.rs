@@ -1,4 +1,4 @@
-//! What the log says of incidents once it is on record: one line for an action that ended, a heal, and what people are told.
+//! What the log says of incidents once it is on record: one line for an action that ended, one that would be done in observe mode, a heal, and what people are told.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ impl Said {
         }
     }
 
-    /// Of a record, if it tells that an action ended or that something is healed.
+    /// Of a record, if it tells that an action ended, what would be done if that were allowed, or that something is healed.
     pub(super) fn record(incident: &Incident, record: &Record) -> Option<Self> {
         let text = |at: &str| record.data.pointer(at).and_then(Value::as_str);
         if record.kind == Kind::Result {
@@ -46,6 +46,13 @@ impl Said {
                 outcome,
                 format!("an action has ended{why}"),
             ));
+        }
+        if let (Kind::Decision, Some(would)) = (record.kind, record.data.get("would")) {
+            let left =
+                text("/isolate").map_or_else(String::new, |pool| format!("leave {pool}, then "));
+            let would = crate::action::plain(would);
+            let text = format!("would {left}{would} (observe)");
+            return Some(Self::new(incident, State::Observed.as_str(), text));
         }
         let heals = record
             .change
@@ -80,14 +87,51 @@ impl Said {
         } = self;
         match notice {
             Some(What::Escalated) => {
-                tracing::error!(%incident, playbook, %target, rung, outcome, "{text}");
+                tracing::error!(%incident, playbook, heals = %target, rung, outcome, "{text}");
             }
             Some(What::ApprovalWanted) => {
-                tracing::warn!(%incident, playbook, %target, rung, outcome, "{text}");
+                tracing::warn!(%incident, playbook, heals = %target, rung, outcome, "{text}");
             }
             Some(What::Recovered) | None => {
-                tracing::info!(%incident, playbook, %target, rung, outcome, "{text}");
+                tracing::info!(%incident, playbook, heals = %target, rung, outcome, "{text}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::moment::{Moment, Timestamp};
+
+    #[test]
+    fn what_observe_mode_would_do_is_said() {
+        let now = Moment {
+            wall: Timestamp(0),
+            boot: 0,
+            boot_id: "a".into(),
+        };
+        let target = "unit:web.service".parse().unwrap();
+        let incident = Incident::new(IncidentId::new("01J"), "web", target, &now);
+        let record = |data| Record {
+            kind: Kind::Decision,
+            change: None,
+            data,
+        };
+        let would = json!({"systemd": {"verb": "restart", "unit": "web.service"}});
+        let said = Said::record(&incident, &record(json!({"would": would})));
+        assert_eq!(
+            said.unwrap().text,
+            "would restart unit web.service (observe)"
+        );
+        let left = record(json!({"would": would, "isolate": "web"}));
+        let said = Said::record(&incident, &left).unwrap();
+        assert_eq!(
+            said.text,
+            "would leave web, then restart unit web.service (observe)"
+        );
+        assert!(Said::record(&incident, &record(json!({"act": true}))).is_none());
     }
 }

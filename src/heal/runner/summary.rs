@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::LOCAL;
 use super::book::Book;
 use crate::dialect::{Distribution, Exemplar};
 use crate::heal::guards::{Guard, Verdict};
@@ -147,6 +148,9 @@ pub struct Asked {
 pub struct Firing {
     /// Its `alertname`, or what its source has for one.
     pub name: String,
+    /// The check that raised it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// When it was told here.
@@ -372,8 +376,11 @@ impl Book {
         let fires = self.episodes.firing();
         fires
             .take(LISTED)
-            .map(|seen| Firing {
+            .map(|(episode, seen)| Firing {
                 name: seen.name.clone(),
+                check: episode
+                    .is_of(LOCAL)
+                    .then(|| episode.fingerprint().to_owned()),
                 severity: seen.severity,
                 told: seen.at,
                 incidents: seen.incidents.clone(),
