@@ -103,7 +103,7 @@ mod tests {
             (
                 "node",
                 json!({"http": {"url": "http://api/restart", "method": "PUT"}}),
-                "send PUT http://api:80/restart",
+                "send PUT http://api:80/...",
             ),
             (
                 "node",
