@@ -8,18 +8,21 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::{fine, plan};
+use super::fine;
 use crate::action::Strength;
 use crate::heal::history::{History, Mark};
 use crate::heal::incident::{Approval, Incident, State};
-use crate::heal::plan::{Limits, Plan, Rung};
+use crate::heal::plan::Plan;
 use crate::model::alert::{Episode, Status};
 use crate::model::hold::{Hold, Holds, Owner};
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::sight::Sight;
 use crate::model::target::Target;
 
+mod plans;
 mod pool;
+
+use plans::{modes, plans};
 
 const TARGETS: [&str; 2] = ["unit:a.service", "unit:b.service"];
 const PLAYBOOKS: [&str; 2] = ["p", "q"];
@@ -539,67 +542,6 @@ impl World {
         let open: Vec<_> = self.incidents.iter().filter(|i| !ends(i)).collect();
         panic!("these never end: {open:#?}");
     }
-}
-
-fn modes() -> impl Strategy<Value = Mode> {
-    prop_oneof![
-        4 => Just(Mode::Auto),
-        1 => Just(Mode::Approve),
-        1 => Just(Mode::Observe),
-        1 => Just(Mode::Off),
-    ]
-}
-
-fn plans() -> impl Strategy<Value = Plan> {
-    (
-        modes(),
-        prop_oneof![Just(0u64), Just(10)],
-        prop::collection::vec(
-            (
-                prop_oneof![
-                    3 => Just(Strength::Strong),
-                    2 => Just(Strength::Weak),
-                    1 => Just(Strength::Idempotent)
-                ],
-                any::<bool>(),
-                prop::bool::weighted(0.2),
-            ),
-            1..4,
-        ),
-        prop_oneof![Just(0u64), Just(60)],
-        any::<bool>(),
-        any::<bool>(),
-        prop::bool::weighted(0.2),
-    )
-        .prop_map(
-            |(mode, settle, rungs, probation, loose, isolate, resolved)| {
-                let mut plan = plan(mode);
-                plan.settle = Duration::from_secs(settle);
-                plan.rungs = rungs
-                    .into_iter()
-                    .map(|(strength, approve, isolates)| Rung {
-                        timeout: Duration::from_secs(30),
-                        strength,
-                        approve: approve && mode == Mode::Approve,
-                        last: false,
-                        isolates: isolates.then(|| POOL.to_owned()),
-                    })
-                    .collect();
-                plan.probation = Duration::from_secs(probation);
-                plan.isolate = isolate.then(|| POOL.to_owned());
-                plan.verify.resolved = resolved;
-                if loose {
-                    plan.limits = Limits {
-                        budget: None,
-                        flap: None,
-                        storm: None,
-                        rate: None,
-                        ..Limits::default()
-                    };
-                }
-                plan
-            },
-        )
 }
 
 proptest! {
