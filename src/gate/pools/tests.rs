@@ -330,7 +330,6 @@ async fn a_gate_that_sees_says_nothing_before_that_is_on_record() {
     pools.hold(&holds);
     let telling = Event::Telling("web".into(), "lb".into());
     assert_eq!(event(&mut events).await, telling);
-    // Asked for again, as long as it is not.
     assert_eq!(event(&mut events).await, telling);
     assert_eq!(gate.told(), []);
     assert!(pools.standing()["web"].gates[0].why.is_some());
@@ -359,7 +358,6 @@ async fn what_the_process_before_never_told_a_gate_is_not_lifted_there() {
         untold.with(|state| state.always = Some(Ok(Heard::Foreign)));
         while event(&mut events).await != Event::Foreign("web".into(), "untold".into()) {}
         assert_eq!(untold.told().last().map(|(_, ours)| *ours), Some(false));
-        // The runner did not live to note that.
         holds.lift("web", &ann());
         let again = Fake::new("untold", true);
         let pools = Pools::default();
