@@ -11,8 +11,8 @@ use crate::net::tls;
 use crate::serve;
 use crate::serve::tokens::Tokens;
 
-/// Who asks the control socket as root goes by this name.
-const ROOT: &str = "root";
+/// Who asks the control socket as root goes by the first of these; holds of maintenance are under the second.
+const TAKEN: [&str; 2] = ["root", "maintenance"];
 /// A token of fewer characters can be guessed.
 const SHORT: usize = 16;
 
@@ -58,8 +58,8 @@ pub enum Role {
 pub enum Invalid {
     /// A name.
     #[error(
-        "a token's name has up to {LONGEST} letters, digits, dots, dashes and underscores, and is not {ROOT}, which \
-         the control socket calls its own"
+        "a token's name has up to {LONGEST} letters, digits, dots, dashes and underscores, and is neither root, as the \
+         control socket calls its own, nor maintenance, which has holds of its own"
     )]
     Name(String),
     /// Two names for one token.
@@ -92,7 +92,7 @@ impl Options {
         let mut faults = Vec::new();
         let mut before: Vec<(&str, &Token)> = Vec::new();
         for (name, token) in &self.tokens {
-            if !is_name(name) || name == ROOT {
+            if !is_name(name) || TAKEN.contains(&name.as_str()) {
                 faults.push(Invalid::Name(name.clone()));
             }
             let shares = |other: &Token| token.token_file.share(&other.token_file);
@@ -173,6 +173,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(said(&[("root", &["a"])]), ["root"]);
+        assert_eq!(said(&[("maintenance", &["a"])]), ["maintenance"]);
         assert_eq!(said(&[("a b", &["a"])]), ["a b"]);
         assert_eq!(said(&[("alice", &["a", "b"]), ("bob", &["b"])]), ["bob"]);
         let nobody = Options {
