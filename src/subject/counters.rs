@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::held::AnyWant;
 use super::troubles::{Begun, Ended, Troubles};
-use super::{Held, Missing};
+use super::{Absent, Held, Missing};
 
 /// What reading has cost and missed.
 #[derive(Default)]
@@ -70,6 +70,10 @@ impl SamplerCounters {
                 for error in held.errors() {
                     note(error.kind, &error.item, &error.why);
                 }
+            }
+            // Most machines lack some kind of hardware; a page says so, and that is all.
+            Err(Missing::Absent(Absent::NotHere(why))) => {
+                tracing::debug!(subject, %why, "not on this machine");
             }
             Err(why) => note("subject", subject, why),
         }

@@ -96,7 +96,13 @@ impl Running {
     pub fn address(&mut self) -> Result<SocketAddr, Failed> {
         let mut ended = None;
         let found = until(&format!("{}'s address", self.name), || {
-            if let Some(address) = loopback_address(&self.log()) {
+            let log = self.log();
+            // Ours may tell of others before it serves.
+            let log = match self.name.as_str() {
+                "nodeward" => log.split_once("serving ").map(|(_, rest)| rest),
+                _ => Some(log.as_str()),
+            };
+            if let Some(address) = log.and_then(loopback_address) {
                 return Some(Some(address));
             }
             ended = self.child.try_wait().ok().flatten();
