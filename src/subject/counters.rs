@@ -53,6 +53,11 @@ impl SamplerCounters {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most machines lack some kind of hardware: that is counted, and no news.
+        if let Err(Missing::Absent(Absent::NotHere(why))) = held {
+            *missed.counts.entry((subject, "subject")).or_default() += 1;
+            tracing::debug!(subject, %why, "not on this machine");
+        }
         let mut note = |kind, item: &str, why: &dyn std::fmt::Display| {
             *missed.counts.entry((subject, kind)).or_default() += 1;
             match missed.troubles.note(subject, kind, item, want, now) {
@@ -71,10 +76,7 @@ impl SamplerCounters {
                     note(error.kind, &error.item, &error.why);
                 }
             }
-            // Most machines lack some kind of hardware; a page says so, and that is all.
-            Err(Missing::Absent(Absent::NotHere(why))) => {
-                tracing::debug!(subject, %why, "not on this machine");
-            }
+            Err(Missing::Absent(Absent::NotHere(_))) => {}
             Err(why) => note("subject", subject, why),
         }
         for (kind, item, how) in missed.troubles.settle(subject, want, now) {
