@@ -192,6 +192,8 @@ pub struct Standing {
     pub node_incidents: Vec<Duration>,
     /// How old the oldest episode that still fires is, by the alert server's own time.
     pub age: Option<Duration>,
+    /// How old the episode is that is just told of, by the same.
+    pub told: Option<Duration>,
 }
 
 /// How often a guard without a better idea is asked again.
@@ -214,6 +216,22 @@ fn refuse(guard: Guard, value: impl Into<String>, again: Duration) -> Verdict {
         passes: false,
         value: value.into(),
         again: Some(u64::try_from(again.as_millis()).unwrap_or(u64::MAX)),
+    }
+}
+
+impl Guard {
+    /// Whether it bounds attempts alone: to leave a pool is none.
+    #[must_use]
+    pub const fn bounds_attempts(self) -> bool {
+        matches!(
+            self,
+            Self::Cooldown
+                | Self::Backoff
+                | Self::Budget
+                | Self::PlaybookBudget
+                | Self::Flap
+                | Self::Rate
+        )
     }
 }
 

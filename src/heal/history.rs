@@ -201,6 +201,7 @@ impl History {
             node_attempts: self.node_attempts.ago(now),
             node_incidents: self.opened.ago(now),
             age: since.map(|at| now.wall.since(at)),
+            told: None,
         }
     }
 

@@ -53,8 +53,11 @@ pub struct Incident {
     pub rung: usize,
     /// How often it was ill again after it was well.
     pub relapses: u32,
-    /// Whether it was escalated before.
+    /// Whether its present run was escalated before.
     pub escalated: bool,
+    /// Whether an alert of it began after its last attempt, before it was proven that this helped.
+    #[serde(default)]
+    pub anew: bool,
     /// How often the world was asked; an answer to an older question counts for nothing.
     pub asked: u32,
     /// Its last attempt was not carried out, and is to be made again under its name: the revision by which it was intended.
@@ -379,6 +382,7 @@ impl Incident {
             rung: 0,
             relapses: 0,
             escalated: false,
+            anew: false,
             asked: 0,
             again: None,
             approval: None,
@@ -466,6 +470,11 @@ impl Incident {
         }
         self.episodes.insert(episode.clone(), status);
         true
+    }
+
+    /// Forgets an episode that was only taken to be over.
+    pub(super) fn forget(&mut self, episode: &Episode) {
+        self.episodes.remove(episode);
     }
 
     /// When the machine wants to be woken; none if only an event can change anything.

@@ -19,7 +19,7 @@ use crate::model::notice::What;
 use crate::model::sight::Sight;
 
 /// How long a look or a round of probes may stay unanswered before it is asked for again.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 /// An attempt whose driver said nothing this long after its timeout has an unknown outcome. Longer than a program may take to end
 /// once it was told to.
 pub const MARGIN: Duration = Duration::from_secs(30);
@@ -216,7 +216,7 @@ impl Stepping<'_> {
             Event::Timer => self.timer(),
             // Its playbook may go further than when it ended.
             Event::Changed if self.incident.is_raised_by(self.plan.mode) => {
-                self.incident.run = self.incident.run.next();
+                self.begin_anew();
                 self.begin();
             }
             Event::Changed => self.ask_again(),
@@ -249,7 +249,27 @@ impl Stepping<'_> {
                 self.resolved();
             }
             state if !state.is_open() && status == Status::Firing => self.reopen(),
+            State::Acting { .. } | State::Verifying { .. } if status == Status::Firing => {
+                self.incident.anew |= self.began_since();
+            }
+            State::Probation { .. } if status == Status::Firing && self.began_since() => {
+                self.ill_again(json!({"why": "it fires again in probation"}));
+            }
             _ => {}
+        }
+    }
+
+    /// Whether the alert that is told of began after the last attempt, as far as its source says when.
+    fn began_since(&self) -> bool {
+        let acted = self
+            .incident
+            .acted
+            .as_ref()
+            .or(self.incident.attempts.last());
+        let since = acted.map(|acted| self.now.since(acted));
+        match (self.standing.told, since) {
+            (Some(age), Some(since)) => age <= since,
+            _ => true,
         }
     }
 
@@ -262,10 +282,16 @@ impl Stepping<'_> {
         }
     }
 
+    /// Another run, of which nobody was told yet.
+    fn begin_anew(&mut self) {
+        self.incident.run = self.incident.run.next();
+        self.incident.escalated = false;
+    }
+
     /// A new episode within the quiet time: the same trouble again.
     fn reopen(&mut self) {
         if self.incident.state.reopens() {
-            self.incident.run = self.incident.run.next();
+            self.begin_anew();
         }
         match self.incident.state {
             State::Healed => {

@@ -24,8 +24,8 @@ use crate::model::hold::Holds;
 use crate::model::moment::Moment;
 use crate::model::sight::Sight;
 
-/// How long one look may take; the same.
-const LOOK: Duration = Duration::from_secs(25);
+/// How long one look may take, beside what is confirmed.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The real world.
 pub struct World {
@@ -78,10 +78,11 @@ impl Hands for World {
     fn look(&self, job: Job) -> Later<Look> {
         let (reach, clock) = (self.reach(), self.clock.clone());
         Box::pin(async move {
-            let confirm = confirm(&reach, &clock, &job);
+            // What fails may take long to be confirmed; what else there is to see is to be of now.
+            let confirm = confirm(&reach, &clock, &job).await;
             let action = tokio::time::timeout(LOOK, look(&reach, &job));
             let pool = leaving(&reach, &job);
-            let (confirm, action, pool) = tokio::join!(confirm, action, pool);
+            let (action, pool) = tokio::join!(action, pool);
             let late = || Unseen(late(LOOK).1);
             let action = action.unwrap_or_else(|_| Look {
                 confirm: Vec::new(),

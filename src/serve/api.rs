@@ -202,7 +202,7 @@ fn not_done(why: &NotDone) -> Response<Bytes> {
         | NotDone::Another(..)
         | NotDone::NoHold(..)
         | NotDone::Off => error(StatusCode::CONFLICT, &said),
-        NotDone::Record(_) | NotDone::Ending => later(&said),
+        NotDone::Record(_) | NotDone::Late | NotDone::Ending => later(&said),
     }
 }
 

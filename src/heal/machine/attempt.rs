@@ -36,6 +36,7 @@ impl Stepping<'_> {
             "witness": witness,
         });
         let limit = self.limit();
+        self.incident.anew = false;
         self.record(Kind::Intent, data);
         self.enter(State::Intent { limit, witness }, Value::Null);
         self.step.effects.push(Effect::Act);

@@ -93,6 +93,14 @@ impl Stepping<'_> {
     }
 
     pub(super) fn escalate(&mut self, cause: Cause, more: Value) {
+        let touched = !self.incident.attempts.is_empty() || self.incident.is_isolated();
+        if self.plan.mode == Mode::Observe && !touched {
+            self.enter(
+                State::Observed,
+                json!({"would": "escalate", "cause": cause}),
+            );
+            return;
+        }
         self.enter_escalated(cause, more);
         self.incident.escalated = true;
         self.step.notices.push(What::Escalated);

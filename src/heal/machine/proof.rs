@@ -80,14 +80,11 @@ impl Stepping<'_> {
                 } else if sightless && over {
                     self.escalate(Cause::Unproven, json!({"probes": data}));
                 } else if ill {
-                    self.incident.relapses += 1;
-                    let why = json!({"why": "it was ill again in probation"});
-                    if alone {
-                        // Nothing was tried that could have failed.
-                        self.enter_waiting_because(why);
-                    } else {
-                        self.next_rung(why);
-                    }
+                    self.ill_again(json!({"why": "it was ill again in probation"}));
+                } else if passed && over && self.incident.anew && self.incident.is_firing() {
+                    self.ill_again(
+                        json!({"why": "an alert of it began after the attempt, and fires"}),
+                    );
                 } else if passed && over && !fires {
                     self.well(alone);
                 }
@@ -106,6 +103,27 @@ impl Stepping<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What was well is not.
+    pub(super) fn ill_again(&mut self, why: Value) {
+        let State::Probation {
+            recovered, alone, ..
+        } = self.incident.state
+        else {
+            return;
+        };
+        if recovered {
+            self.enter_escalated_again(why);
+            return;
+        }
+        self.incident.relapses += 1;
+        if alone {
+            // Nothing was tried that could have failed.
+            self.enter_waiting_because(why);
+        } else {
+            self.next_rung(why);
         }
     }
 

@@ -3,6 +3,7 @@
 mod approval;
 mod attempt;
 mod isolation;
+mod relapse;
 mod world;
 
 use std::time::Duration;

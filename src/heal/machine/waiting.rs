@@ -42,7 +42,10 @@ impl Stepping<'_> {
             .confirm
             .iter()
             .any(|(_, sight, _)| *sight == Sight::Well);
-        let refusing = verdicts.iter().find(|v| !v.passes);
+        // An ill node leaves its pool, whether or not something may be tried on it now.
+        let leaves = leave.is_some_and(|leave| !leave.rung);
+        let minds = |guard: Guard| !leaves || !guard.bounds_attempts();
+        let refusing = verdicts.iter().find(|v| !v.passes && minds(v.guard));
         match refusing.map(|v| v.guard) {
             // The node is not left outside by a playbook that must not touch anything.
             None if self.plan.mode == Mode::Observe && isolated => {

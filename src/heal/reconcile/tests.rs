@@ -81,6 +81,24 @@ async fn what_alertmanager_has_no_longer_is_over_and_may_fire_again() {
 }
 
 #[tokio::test]
+async fn what_was_no_end_after_all_is_healed() {
+    let case = Case::start("approve");
+    let told = || delivery(1, vec![alert("here", 1, Status::Firing)]);
+    case.healing.deliver("am", told()).await.unwrap();
+    case.until(|s| !s.open.is_empty()).await;
+    let found = Found {
+        by: "reconcile",
+        why: "it is not listed",
+    };
+    let episodes = case.healing.firing("am").await;
+    case.healing.over("am", episodes, found).await.unwrap();
+    case.until(|s| s.open.is_empty()).await;
+    case.healing.deliver("am", told()).await.unwrap();
+    let again = case.until(|s| !s.open.is_empty()).await;
+    assert_eq!(again.open[0].state, "waiting");
+}
+
+#[tokio::test]
 async fn nothing_is_over_because_nobody_knows() {
     let case = firing().await;
     let empty = Script::listing(&[]);

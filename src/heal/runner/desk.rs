@@ -87,6 +87,16 @@ impl Book {
             }
             _ => {}
         }
+        if self.fires_again(alert) {
+            // It was no end: its incidents are told of it as of a new one.
+            let incidents = before.map(|seen| seen.incidents.clone());
+            for id in incidents.into_iter().flatten() {
+                if let Some(held) = self.held.change(&id) {
+                    held.incident.forget(&alert.episode);
+                }
+            }
+        }
+        let before = self.episodes.get(&alert.episode);
         let mut seen = Seen {
             status: alert.status,
             severity: alert.severity,

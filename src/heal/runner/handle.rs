@@ -1,6 +1,7 @@
 //! How everybody else speaks to healing.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -24,6 +25,9 @@ pub struct Found {
 
 /// What deliveries that wait may weigh together, in KiB: one that weighs more than this comes in alone.
 const ROOM: u32 = 32 << 10;
+
+/// How long an order may take to be on record.
+const ORDER: Duration = Duration::from_secs(25);
 
 /// Characters of an id that name an incident at least.
 pub(super) const LEAST: usize = 4;
@@ -64,6 +68,11 @@ pub enum NotDone {
     /// The journal could not be written.
     #[error("it could not be put on record, so it was not done: {0}")]
     Record(String),
+    /// The journal has not answered.
+    #[error(
+        "it was not put on record in {ORDER:?} (state): unless it just was, it is not done; nodeward status says"
+    )]
+    Late,
     /// nodeward is ending.
     #[error("nodeward is ending")]
     Ending,
@@ -162,10 +171,15 @@ impl Healing {
             order,
             reply,
         };
-        if self.mail.send(mail).await.is_err() {
-            return Err(NotDone::Ending);
-        }
-        answer.await.unwrap_or(Err(NotDone::Ending))
+        // The journal may be on a disk that hangs; what was not begun by then is not done later.
+        let done = async {
+            if self.mail.send(mail).await.is_err() {
+                return Err(NotDone::Ending);
+            }
+            answer.await.unwrap_or(Err(NotDone::Ending))
+        };
+        let done = tokio::time::timeout(ORDER, done).await;
+        done.unwrap_or(Err(NotDone::Late))
     }
 
     /// Notes what became known of a pool: on record once there is room for it.

@@ -271,7 +271,8 @@ impl Runner {
                 Some(answer) = self.answers.recv() => batch.push(answer),
                 mail = self.mail.recv() => match mail {
                     Some(Mail::End(deadline, done)) => {
-                        self.finish(Vec::new(), deadline).await;
+                        let kept = self.kept.drain(..).collect();
+                        self.finish(kept, deadline).await;
                         return gone(done.send(()));
                     }
                     Some(mail) => batch.push(mail),
@@ -346,8 +347,10 @@ impl Runner {
     }
 
     /// Takes a batch, puts it on record, replies and acts.
-    async fn turn(&mut self, batch: Vec<Mail>) {
+    async fn turn(&mut self, mut batch: Vec<Mail>) {
         let now = self.hands.now();
+        // People first: what they stop does not begin in the turn that tells them so.
+        batch.sort_by_key(|mail| !matches!(mail, Mail::Operate { .. } | Mail::Rules(_)));
         let mut replies = Vec::new();
         let mut again = Vec::new();
         if !self.begun {
@@ -377,6 +380,8 @@ impl Runner {
                     self.book.step(&id, event.clone(), &now);
                     again.push(Mail::Answer(id, event, at));
                 }
+                // Who ordered it was told that it was not done.
+                Mail::Operate { reply, .. } if reply.is_closed() => {}
                 Mail::Operate { by, order, reply } => {
                     let result = self.book.operate(&by, order, &now);
                     replies.push(Reply::Operated(reply, result));

@@ -29,8 +29,10 @@ impl Book {
             What::Recovered => Severity::Info,
         };
         let times = match what {
-            What::ApprovalWanted => incident.questions,
-            What::Escalated | What::Recovered => incident.relapses,
+            What::ApprovalWanted => incident.questions.to_string(),
+            What::Escalated | What::Recovered => {
+                format!("{}.{}", incident.run.number, incident.relapses)
+            }
         };
         let notice = Notice {
             id: format!("{}/{}/{times}", incident.id, what.as_str()),

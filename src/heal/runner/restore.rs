@@ -42,7 +42,14 @@ impl Book {
                 continue;
             };
             let key = (incident.playbook.clone(), incident.target.clone());
-            book.latest.set(key, incident.id.clone());
+            // Ids grow with time; one that is over may still hold a pool, and come after a later one.
+            if book
+                .latest
+                .get(&key)
+                .is_none_or(|known| *known < incident.id)
+            {
+                book.latest.set(key, incident.id.clone());
+            }
             let held = Held {
                 resuming: incident.state.is_open(),
                 running: None,

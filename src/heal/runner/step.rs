@@ -56,6 +56,8 @@ impl Book {
             self.episodes.since(&held.incident, told),
             now,
         );
+        let since = told.and_then(|told| self.episodes.get(told)?.since);
+        standing.told = since.map(|since| now.wall.since(since));
         standing.paused.clone_from(&self.switches.paused);
         standing.maintenance.clone_from(&maintenance);
         let held_target = held.holds_target();

@@ -379,3 +379,23 @@ fn probation_waits_for_the_alert_where_that_is_asked_for_but_not_for_ever() {
     other.probe(4 + 60 + 1801, true);
     assert_eq!((other.state(), other.incident.rung), ("waiting", 1));
 }
+
+#[test]
+fn what_bounds_attempts_keeps_nobody_in_a_pool() {
+    let mut plan = isolating(Mode::Auto);
+    plan.limits.budget = None;
+    let mut case = Case::new(plan);
+    case.standing.target_heals = vec![SECOND; 3];
+    let step = case.at(0, case.look_with(look(2)));
+    assert_eq!((case.state(), step.holds), ("isolating", vec![place()]));
+    case.out(5, true);
+    // Nothing may be tried on it: it is held out, and people are told.
+    let step = case.at(6, case.look_with(look(2)));
+    assert_eq!((case.state(), case.cause()), ("escalated", Cause::Flapping));
+    assert!(step.holds.is_empty() && case.incident.is_isolated());
+    // The kill switch still does.
+    let mut case = Case::new(isolating(Mode::Auto));
+    case.standing.paused = Some("ann".into());
+    case.at(0, case.look_with(look(2)));
+    assert_eq!(case.state(), "waiting");
+}

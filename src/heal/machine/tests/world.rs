@@ -561,7 +561,8 @@ proptest! {
         world.maintained = false;
         world.settle();
         for (at, times) in &world.escalated {
-            let lives = 1 + world.incidents[*at].relapses;
+            let incident = &world.incidents[*at];
+            let lives = 1 + incident.relapses + incident.run.number;
             prop_assert!(*times <= lives, "told {times} times over {lives} lives");
         }
     }

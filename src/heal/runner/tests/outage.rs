@@ -291,6 +291,68 @@ async fn how_the_world_looked_before_an_outage_is_not_acted_on_after_it() {
 }
 
 #[tokio::test]
+async fn what_a_person_stops_does_not_begin_in_the_turn_that_says_so() {
+    let orders = [
+        |id: &IncidentId| Order::Cancel(id.to_string(), false),
+        |_: &IncidentId| Order::Pause { reason: None },
+    ];
+    for order in orders {
+        let directory = tempfile::tempdir().unwrap();
+        let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
+        let (mut runner, hands, mut asked) = Asked::runner(rules("auto"), journal, restored);
+        let now = runner.hands.now();
+        runner.book.deliver("am", firing(1, 1), false, &now);
+        runner.turn(Vec::new()).await;
+        let id = runner.book.held.keys().next().unwrap().clone();
+        asked.recv().await.unwrap().send(seen("it")).unwrap();
+        let answer = runner.answers.recv().await.unwrap();
+        let operate = |order| {
+            let (reply, done) = oneshot::channel();
+            let by = "ann".to_owned();
+            (Mail::Operate { by, order, reply }, done)
+        };
+        let (mail, done) = operate(order(&id));
+        runner.turn(vec![answer, mail]).await;
+        done.await.unwrap().unwrap();
+        let state = runner.book.held[&id].incident.state.as_str();
+        assert!(["cancelled", "waiting"].contains(&state), "{state}");
+        assert_eq!(*hands.acted.lock().unwrap(), 0);
+        // Who ordered something and has gone was told that it is not done.
+        let (mail, gone) = operate(Order::Resume);
+        drop(gone);
+        let paused = runner.book.switches.paused.clone();
+        runner.turn(vec![mail]).await;
+        assert_eq!(runner.book.switches.paused, paused);
+    }
+}
+
+#[test]
+fn an_incident_that_is_over_and_holds_a_pool_is_not_the_latest_of_its_target() {
+    let (mut book, old, now) = book_of_one("auto");
+    book.held
+        .change(&old)
+        .unwrap()
+        .incident
+        .pools
+        .insert("web".into(), crate::heal::incident::Left::Held);
+    book.operate("ann", Order::Cancel(old.to_string(), false), &now)
+        .unwrap();
+    book.deliver("am", firing(2, 2), false, &now);
+    let target = book.held[&old].incident.target.clone();
+    let key = ("web-down".to_owned(), target);
+    let new = book.latest[&key].clone();
+    assert_ne!(new, old);
+    let directory = tempfile::tempdir().unwrap();
+    let (_journal, mut restored) = Journal::open(directory.path(), &Options::default()).unwrap();
+    let (commit, _) = book.take();
+    restored.incidents = commit.incidents;
+    restored.incidents.sort_by(|a, b| b.id.cmp(&a.id));
+    assert_eq!(restored.incidents.len(), 2);
+    let book = Book::restore(rules("auto"), restored);
+    assert_eq!(book.latest[&key], new);
+}
+
+#[tokio::test]
 async fn who_looks_after_an_open_attempt_and_goes_wrong_leaves_it_unknown() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, restored) = Journal::open(directory.path(), &Options::default()).unwrap();
