@@ -82,7 +82,9 @@ impl Checks {
         for gone in before.entries.values() {
             self.end(Some(gone), "the check was taken out of the config");
         }
-        let entries: Vec<_> = running.entries.values().cloned().collect();
+        let mut entries: Vec<_> = running.entries.values().cloned().collect();
+        // Neighbours in time share readings.
+        entries.sort_by_key(|entry| entry.planned.check.probe.kind());
         running.task =
             (!entries.is_empty()).then(|| tokio::spawn(run(entries, self.changes.clone())));
     }

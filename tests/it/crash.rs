@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -96,7 +97,9 @@ fn killed(points: &[&str]) {
 /// A few, each of which must be confirmed by a probe that fails, and is held by the guards that are there by default.
 fn killed_while_guarded(points: &[&str]) {
     let service = Service::start();
-    let now = nodeward::model::moment::Timestamp::now().to_string();
+    // From when it is first sent on: an alert that is old by then would be left alone.
+    let since: [OnceLock<String>; GUARDED] = Default::default();
+    let now = || nodeward::model::moment::Timestamp::now().to_string();
     let every = rounds() / GUARDED;
     let (_scratch, told) = kill(
         points,
@@ -108,7 +111,7 @@ fn killed_while_guarded(points: &[&str]) {
                 0 => (round / every).min(GUARDED)..(round / every + 1).min(GUARDED),
                 _ => 0..0,
             },
-            body: &|number| body_since(&[number], &now),
+            body: &|number| body_since(&[number], since[number].get_or_init(now)),
             // Nothing confirms the last one.
             end: GUARDED - 1,
         },
