@@ -1,24 +1,14 @@
 //! Interfaces made of others: /sys/class/net/bonding_masters (Linux Documentation/networking/bonding.rst).
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::Pass;
 use crate::host::parse::{fields, label};
-use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
-};
+use crate::subject::{Absent, Asker, Invalid, ItemError, Lane, Machine, NoOptions, Subject, Taken};
 
 const CLASS: &str = "class/net";
 
 /// The subject.
 pub struct Bonding;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 crate::families! { Bonding:
     SLAVES gauge "node_bonding_slaves" ["master"] "Interfaces a bond is made of";
@@ -41,19 +31,16 @@ impl Subject for Bonding {
     const NAME: &'static str = "bonding";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let mut bonds: Vec<(String, u64, u64)> = Vec::new();
@@ -90,14 +77,10 @@ impl Subject for Bonding {
                 bonds.push((bond, slaves.len() as u64, up));
             }
         }
-        Ok(Taken {
-            complete: errors.is_empty(),
-            reading: Reading(bonds),
-            errors,
-        })
+        Ok(Taken::lacking(Reading(bonds), errors))
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         let mut samples = page.family(&SLAVES);
         reading
             .0
@@ -109,8 +92,6 @@ impl Subject for Bonding {
             .iter()
             .for_each(|(name, _, up)| samples.push([name], *up));
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

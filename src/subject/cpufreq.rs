@@ -2,14 +2,11 @@
 //!
 //! Reading the current frequency may wake a CPU and take milliseconds, so that it is read for pages alone, on the lane of the drivers.
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::parse::{label, unsigned};
 use crate::host::{Pass, Root};
 use crate::subject::cpu::{Processor, cpu_list, processors};
-use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
-};
+use crate::subject::{Absent, Asker, Invalid, ItemError, Lane, Machine, Subject, Taken};
 
 const DIR: &str = "devices/system/cpu";
 
@@ -107,10 +104,7 @@ impl Subject for Cpufreq {
     const NAME: &'static str = "cpufreq";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
     type Options = Options;
     type Want = ();
     type Reading = Reading;
@@ -184,8 +178,6 @@ impl Subject for Cpufreq {
             }
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

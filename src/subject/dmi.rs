@@ -2,11 +2,10 @@
 //!
 //! It cannot change before the next boot, so that it is read once.
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::Pass;
 use crate::host::parse::label;
-use crate::subject::{Absent, Asker, Flag, Invalid, Item, Lane, Machine, Past, Subject, Taken};
+use crate::subject::{Absent, Asker, Invalid, Lane, Machine, NoOptions, Subject, Taken};
 
 const DIR: &str = "class/dmi/id";
 
@@ -15,13 +14,6 @@ const DIR: &str = "class/dmi/id";
 pub struct Dmi {
     known: Option<Texts>,
 }
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 /// Files in the order of the labels.
 const FILES: [&str; 20] = [
@@ -61,24 +53,23 @@ impl Subject for Dmi {
     const NAME: &'static str = "dmi";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self::default())
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         if let Some(known) = &self.known {
             return Ok(Reading(known.clone()).into());
         }
+        // One look where there is no firmware that says anything.
+        pass.devices(DIR)?;
         let text = |file: &str| {
             let text = pass.attribute(&format!("{DIR}/{file}")).ok();
             text.map(|text| label(&text).into())
@@ -91,12 +82,10 @@ impl Subject for Dmi {
         Ok(Reading(texts).into())
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         page.family(&INFO)
             .push_known(reading.0.each_ref().map(Option::as_deref), 1u64);
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

@@ -1,24 +1,14 @@
 //! Errors of memory that was corrected or not: /sys/devices/system/edac/mc (Linux Documentation/admin-guide/RAS).
 
-use crate::dialect::otlp::{Batch, Named};
-use crate::dialect::prometheus::{Declared, Page};
+use crate::dialect::prometheus::{Declared, Family, Page};
 use crate::host::Pass;
 use crate::host::parse::{label, unsigned};
-use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
-};
+use crate::subject::{Absent, Asker, Invalid, ItemError, Lane, Machine, NoOptions, Subject, Taken};
 
 const DIR: &str = "devices/system/edac/mc";
 
 /// The subject.
 pub struct Edac;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 crate::families! { Edac:
     CORRECTED counter "node_edac_correctable_errors_total" ["controller"] "Errors that were corrected, of a memory controller";
@@ -104,23 +94,36 @@ impl Reader<'_, '_> {
     }
 }
 
+/// Writes what was read of one level: corrected errors, then the others.
+fn tell<const N: usize>(
+    page: &mut Page<'_, Edac>,
+    families: [&'static Family<Edac, N>; 2],
+    read: &[([String; N], Counts)],
+) {
+    for (at, family) in families.into_iter().enumerate() {
+        let mut samples = page.family(family);
+        for (labels, counts) in read {
+            if let Some(count) = counts.get(at).copied().flatten() {
+                samples.push(labels.each_ref().map(String::as_str), count);
+            }
+        }
+    }
+}
+
 impl Subject for Edac {
     const NAME: &'static str = "edac";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let mut reading = Reading::default();
@@ -145,48 +148,15 @@ impl Subject for Edac {
                 }
             }
         }
-        Ok(Taken {
-            complete: reader.errors.is_empty(),
-            errors: reader.errors,
-            reading,
-        })
+        Ok(Taken::lacking(reading, reader.errors))
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
-        let of = |counts: &Counts, at: usize| counts.get(at).copied().flatten();
-        for (at, family) in [&CORRECTED, &UNCORRECTED].into_iter().enumerate() {
-            let mut samples = page.family(family);
-            for (labels, counts) in &reading.controllers {
-                let labels = labels.each_ref().map(String::as_str);
-                of(counts, at)
-                    .into_iter()
-                    .for_each(|count| samples.push(labels, count));
-            }
-        }
-        for (at, family) in [&ROW_CORRECTED, &ROW_UNCORRECTED].into_iter().enumerate() {
-            let mut samples = page.family(family);
-            for (labels, counts) in &reading.rows {
-                let labels = labels.each_ref().map(String::as_str);
-                of(counts, at)
-                    .into_iter()
-                    .for_each(|count| samples.push(labels, count));
-            }
-        }
-        for (at, family) in [&CHANNEL_CORRECTED, &CHANNEL_UNCORRECTED]
-            .into_iter()
-            .enumerate()
-        {
-            let mut samples = page.family(family);
-            for (labels, counts) in &reading.channels {
-                let labels = labels.each_ref().map(String::as_str);
-                of(counts, at)
-                    .into_iter()
-                    .for_each(|count| samples.push(labels, count));
-            }
-        }
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
+        tell(page, [&CORRECTED, &UNCORRECTED], &reading.controllers);
+        tell(page, [&ROW_CORRECTED, &ROW_UNCORRECTED], &reading.rows);
+        let families = [&CHANNEL_CORRECTED, &CHANNEL_UNCORRECTED];
+        tell(page, families, &reading.channels);
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

@@ -6,23 +6,13 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::parse::{fields, label, signed, unsigned};
 use crate::host::{Pass, Root};
-use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
-};
+use crate::subject::{Absent, Asker, Invalid, ItemError, Lane, Machine, NoOptions, Subject, Taken};
 
 /// The subject.
 pub struct Mdadm;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 /// States that are told, and what an array in them is called.
 const STATES: [(&str, &str); 5] = [
@@ -212,19 +202,16 @@ impl Subject for Mdadm {
     const NAME: &'static str = "mdadm";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let text = pass.file(Root::Proc, "mdstat")?;
@@ -247,14 +234,10 @@ impl Subject for Mdadm {
                 }),
             }
         }
-        Ok(Taken {
-            complete: errors.is_empty(),
-            reading,
-            errors,
-        })
+        Ok(Taken::lacking(reading, errors))
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         let arrays = &reading.arrays;
         let mut samples = page.family(&REQUIRED);
         arrays
@@ -291,8 +274,6 @@ impl Subject for Mdadm {
             samples.push([name], *missing);
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 //! It counts no traffic: that is `netdev`. Drivers answer many of these attributes, and an interface that is down refuses some:
 //! what cannot be read is left out, of that interface alone.
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::parse::{label, signed_of_any_base};
 use crate::host::{Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::filter::pattern;
-use crate::subject::{Absent, Asker, Flag, Invalid, Item, Lane, Machine, Past, Subject, Taken};
+use crate::subject::{Absent, Asker, Flag, Invalid, Lane, Machine, Subject, Taken};
 
 const CLASS: &str = "class/net";
 /// The bit of `flags` that says that an interface is wanted up (netdevice(7)).
@@ -110,8 +109,6 @@ impl Subject for Netclass {
         ),
     ];
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
     type Options = Options;
     type Want = ();
     type Reading = Reading;
@@ -185,8 +182,6 @@ impl Subject for Netclass {
             }
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

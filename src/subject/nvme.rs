@@ -3,25 +3,17 @@
 //! `size` counts 512 bytes whatever the namespace formats; the reference multiplies it by the size of its blocks, and so its sizes are told
 //! here too, 8 times too large with blocks of 4 KiB.
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::Pass;
 use crate::host::parse::{label, unsigned};
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, devices,
+    Absent, Asker, Invalid, ItemError, Lane, Machine, NoOptions, Subject, Taken, devices,
 };
 
 const CLASS: &str = "class/nvme";
 
 /// The subject.
 pub struct Nvme;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 crate::families! { Nvme:
     INFO gauge "node_nvme_info" ["device", "firmware_revision", "model", "serial", "state", "cntlid"] "What a controller says of itself";
@@ -70,19 +62,16 @@ impl Subject for Nvme {
     const NAME: &'static str = "nvme";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let mut errors = Vec::new();
@@ -115,14 +104,10 @@ impl Subject for Nvme {
                 namespaces,
             });
         }
-        Ok(Taken {
-            complete: errors.is_empty(),
-            reading: Reading(controllers),
-            errors,
-        })
+        Ok(Taken::lacking(Reading(controllers), errors))
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         let mut samples = page.family(&INFO);
         for controller in &reading.0 {
             let [firmware, model, serial, state, id] = &controller.texts;
@@ -153,8 +138,6 @@ impl Subject for Nvme {
             }
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

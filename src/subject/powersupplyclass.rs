@@ -1,14 +1,13 @@
 //! Batteries and mains: /sys/class/power_supply (Linux Documentation/ABI/testing/sysfs-class-power).
 
 use crate::dialect::Number;
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::Pass;
 use crate::host::parse::{label, signed_of_any_base};
 use crate::model::pattern::Pattern;
 use crate::subject::filter::pattern;
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, devices,
+    Absent, Asker, Flag, Invalid, ItemError, Lane, Machine, Subject, Taken, devices,
 };
 
 const CLASS: &str = "class/power_supply";
@@ -128,8 +127,6 @@ impl Subject for PowerSupplyClass {
         |o: &mut Options, v| pattern(v).map(|p| o.ignored_supplies = p),
     )];
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
     type Options = Options;
     type Want = ();
     type Reading = Reading;
@@ -171,11 +168,7 @@ impl Subject for PowerSupplyClass {
             }
             supplies.push(supply);
         }
-        Ok(Taken {
-            complete: errors.is_empty(),
-            reading: Reading(supplies),
-            errors,
-        })
+        Ok(Taken::lacking(Reading(supplies), errors))
     }
 
     fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
@@ -197,8 +190,6 @@ impl Subject for PowerSupplyClass {
             samples.push_known(labels, 1u64);
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

@@ -14,8 +14,7 @@ use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::host::Pass;
 use crate::host::parse::fields;
 use crate::subject::{
-    Absent, Answer, Args, Asker, Flag, Invalid, Item, Machine, Past, Said, Subject, Taken,
-    Want as Wanted,
+    Absent, Answer, Args, Asker, Invalid, Item, Machine, Past, Said, Subject, Taken, Want as Wanted,
 };
 
 /// Most ports that are told.
@@ -135,7 +134,6 @@ fn discovery(options: &Options, _: &Reading, _: &Args<'_>) -> Said {
 impl Subject for ServiceSessions {
     const NAME: &'static str = "service_sessions";
     const ON: bool = false;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;
     const KEYS: &'static [Item<Self>] = KEYS;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Args, Said, Want};
+use super::{Answer, Args, Item, Said, Subject, Want};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::host::parse::unsigned;
 use crate::host::{End, Socket, service_port};
@@ -59,7 +59,7 @@ fn port(text: &str) -> Option<u16> {
 
 impl Query {
     /// Sockets by the parameters of a key: near address or network and port, far ones, and a state of `states`.
-    pub(super) fn of(args: &Args<'_>, states: &[(&str, u8)]) -> Result<Self, Unsupported> {
+    fn of(args: &Args<'_>, states: &[(&str, u8)]) -> Result<Self, Unsupported> {
         let bad = |at: usize| Unsupported::invalid_parameter(at + 1);
         let ends = |at: usize| -> Result<Ends, Unsupported> {
             let network = match args.param(at) {
@@ -99,7 +99,7 @@ impl Query {
 }
 
 /// Sockets in the state `state` on the port that is a key's one parameter.
-pub(super) fn listening(args: &Args<'_>, state: u8) -> Result<Query, Unsupported> {
+fn listening(args: &Args<'_>, state: u8) -> Result<Query, Unsupported> {
     let port = port(args.param(0));
     if port.is_none() {
         return Err(Unsupported::invalid_parameter(1));
@@ -119,7 +119,7 @@ pub(super) fn listening(args: &Args<'_>, state: u8) -> Result<Query, Unsupported
 pub struct Wanted(Vec<Query>);
 
 impl Wanted {
-    pub(super) fn of(query: Query) -> Self {
+    fn of(query: Query) -> Self {
         Self(vec![query])
     }
 
@@ -142,6 +142,42 @@ impl Want for Wanted {
     }
 }
 
+/// A subject that counts sockets of one protocol for the keys that ask for them.
+pub(super) trait Counted: Subject<Want = Wanted> {
+    /// The state of a socket that waits for peers.
+    const WAITS: u8;
+    /// The states a key may name.
+    const STATES: &'static [(&'static str, u8)];
+    /// What was counted for each query.
+    fn counts(reading: &Self::Reading) -> &[(Query, u64)];
+}
+
+/// The key that tells whether a socket waits on a port.
+pub(super) const fn waits<S: Counted>(name: &'static str, help: &'static str) -> Item<S> {
+    Item {
+        name,
+        parameters: &["port"],
+        help,
+        want: |_, args| Ok(Wanted::of(listening(args, S::WAITS)?)),
+        answer: Answer::Now(|_, reading, args| {
+            say(S::counts(reading), &listening(args, S::WAITS)?, true)
+        }),
+    }
+}
+
+/// The key that counts sockets by their ends and state.
+pub(super) const fn counted<S: Counted>(name: &'static str, help: &'static str) -> Item<S> {
+    Item {
+        name,
+        parameters: &["laddr", "lport", "raddr", "rport", "state"],
+        help,
+        want: |_, args| Ok(Wanted::of(Query::of(args, S::STATES)?)),
+        answer: Answer::Now(|_, reading, args| {
+            say(S::counts(reading), &Query::of(args, S::STATES)?, false)
+        }),
+    }
+}
+
 /// Counts one socket where it is asked for.
 pub(super) fn count(counts: &mut [(Query, u64)], socket: &Socket) {
     for (query, count) in counts {
@@ -150,7 +186,7 @@ pub(super) fn count(counts: &mut [(Query, u64)], socket: &Socket) {
 }
 
 /// How many sockets a query took, or whether it took any.
-pub(super) fn say(counts: &[(Query, u64)], query: &Query, any: bool) -> Said {
+fn say(counts: &[(Query, u64)], query: &Query, any: bool) -> Said {
     let counted = counts.iter().find(|(known, _)| known == query);
     let (_, count) = counted.ok_or(Unsupported::TIMED_OUT)?;
     Ok(Value::from(if any { (*count).min(1) } else { *count }))

@@ -5,9 +5,9 @@
 
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::{Pass, Sockets};
-use crate::subject::sockets::{self as queries, Query, Wanted, listening};
+use crate::subject::sockets::{self as queries, Counted, Query, Wanted};
 use crate::subject::{
-    Absent, Answer, Asker, Invalid, Item, ItemError, Lane, Machine, NoOptions, Subject, Taken,
+    Absent, Asker, Invalid, Item, ItemError, Lane, Machine, NoOptions, Subject, Taken,
 };
 
 /// The subject.
@@ -46,30 +46,25 @@ pub struct Reading {
     counts: Vec<(Query, u64)>,
 }
 
+impl Counted for Tcpstat {
+    const WAITS: u8 = LISTEN;
+    const STATES: &'static [(&'static str, u8)] = NAMES;
+    fn counts(reading: &Reading) -> &[(Query, u64)] {
+        &reading.counts
+    }
+}
+
 impl Subject for Tcpstat {
     const NAME: &'static str = "tcpstat";
     const ON: bool = true;
     const LANE: Lane = Lane::Own;
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const KEYS: &'static [Item<Self>] = &[
-        Item {
-            name: "net.tcp.listen",
-            parameters: &["port"],
-            help: "Whether a TCP socket listens on a port",
-            want: |_, args| Ok(Wanted::of(listening(args, LISTEN)?)),
-            answer: Answer::Now(|_, reading: &Reading, args| {
-                queries::say(&reading.counts, &listening(args, LISTEN)?, true)
-            }),
-        },
-        Item {
-            name: "net.tcp.socket.count",
-            parameters: &["laddr", "lport", "raddr", "rport", "state"],
-            help: "TCP sockets; by near and far address or network, near and far port, state (established, syn_sent, syn_recv, fin_wait1, fin_wait2, time_wait, close, close_wait, last_ack, listen, closing)",
-            want: |_, args| Ok(Wanted::of(Query::of(args, NAMES)?)),
-            answer: Answer::Now(|_, reading: &Reading, args| {
-                queries::say(&reading.counts, &Query::of(args, NAMES)?, false)
-            }),
-        },
+        queries::waits("net.tcp.listen", "Whether a TCP socket listens on a port"),
+        queries::counted(
+            "net.tcp.socket.count",
+            "TCP sockets; by near and far address or network, near and far port, state (established, syn_sent, syn_recv, fin_wait1, fin_wait2, time_wait, close, close_wait, last_ack, listen, closing)",
+        ),
     ];
     type Options = NoOptions;
     type Want = Wanted;

@@ -2,25 +2,17 @@
 //!
 //! A zone whose temperature cannot be read is left out, where the reference tells 0 °C.
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::Pass;
 use crate::host::parse::{label, signed};
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, devices,
+    Absent, Asker, Invalid, ItemError, Lane, Machine, NoOptions, Subject, Taken, devices,
 };
 
 const CLASS: &str = "class/thermal";
 
 /// The subject.
 pub struct ThermalZone;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 crate::families! { ThermalZone:
     TEMPERATURE gauge "node_thermal_zone_temp" ["zone", "type"] "Temperature of a zone in degrees Celsius";
@@ -51,19 +43,16 @@ impl Subject for ThermalZone {
     const NAME: &'static str = "thermal_zone";
     const ON: bool = true;
     const LANE: Lane = Lane::Drivers;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
-    type Options = Options;
+    type Options = NoOptions;
     type Want = ();
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &NoOptions, _: Asker) {}
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let mut errors = Vec::new();
@@ -117,7 +106,7 @@ impl Subject for ThermalZone {
         })
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         let mut samples = page.family(&TEMPERATURE);
         for (zone, kind, milli) in &reading.zones {
             let degrees = crate::dialect::Number::from(*milli).as_f64() / 1000.0;
@@ -132,8 +121,6 @@ impl Subject for ThermalZone {
             }
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::{Pass, Sockets};
-use crate::subject::sockets::{self as queries, Query, Wanted, listening};
-use crate::subject::{
-    Absent, Answer, Asker, Invalid, Item, ItemError, Machine, NoOptions, Subject, Taken,
-};
+use crate::subject::sockets::{self as queries, Counted, Query, Wanted};
+use crate::subject::{Absent, Asker, Invalid, Item, ItemError, Machine, NoOptions, Subject, Taken};
 
 /// The subject.
 pub struct UdpQueues;
@@ -25,29 +23,24 @@ pub struct Reading {
     counts: Vec<(Query, u64)>,
 }
 
+impl Counted for UdpQueues {
+    const WAITS: u8 = UNCONNECTED;
+    const STATES: &'static [(&'static str, u8)] = STATES;
+    fn counts(reading: &Reading) -> &[(Query, u64)] {
+        &reading.counts
+    }
+}
+
 impl Subject for UdpQueues {
     const NAME: &'static str = "udp_queues";
     const ON: bool = true;
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const KEYS: &'static [Item<Self>] = &[
-        Item {
-            name: "net.udp.listen",
-            parameters: &["port"],
-            help: "Whether a UDP socket waits on a port",
-            want: |_, args| Ok(Wanted::of(listening(args, UNCONNECTED)?)),
-            answer: Answer::Now(|_, reading: &Reading, args| {
-                queries::say(&reading.counts, &listening(args, UNCONNECTED)?, true)
-            }),
-        },
-        Item {
-            name: "net.udp.socket.count",
-            parameters: &["laddr", "lport", "raddr", "rport", "state"],
-            help: "UDP sockets; by near and far address or network, near and far port, state (established, unconn)",
-            want: |_, args| Ok(Wanted::of(Query::of(args, STATES)?)),
-            answer: Answer::Now(|_, reading: &Reading, args| {
-                queries::say(&reading.counts, &Query::of(args, STATES)?, false)
-            }),
-        },
+        queries::waits("net.udp.listen", "Whether a UDP socket waits on a port"),
+        queries::counted(
+            "net.udp.socket.count",
+            "UDP sockets; by near and far address or network, near and far port, state (established, unconn)",
+        ),
     ];
     type Options = NoOptions;
     type Want = Wanted;

@@ -13,7 +13,7 @@ use libtest_mimic::Failed;
 use crate::page::{Page, Series};
 use crate::process::Running;
 use crate::programs::Peer;
-use crate::reference::scrape;
+use crate::reference::{COLLECTORS, scrape};
 use crate::scratch::Scratch;
 use crate::{PeerTest, ours};
 
@@ -23,49 +23,12 @@ pub const TESTS: &[PeerTest] = &[PeerTest {
     run: between_two_readings,
 }];
 
-const SUBJECTS: &[&str] = &[
-    "--collector.disable-defaults",
-    "--collector.cpu",
-    "--collector.cpu.info",
-    "--collector.meminfo",
-    "--collector.filesystem",
-    "--collector.netdev",
+/// What is on here beside [`COLLECTORS`].
+const MORE: &[&str] = &[
     "--collector.netdev.address-info",
-    "--collector.processes",
-    "--collector.pressure",
-    "--collector.diskstats",
-    "--collector.hwmon",
-    "--collector.netclass",
-    "--collector.timex",
-    "--collector.loadavg",
-    "--collector.stat",
-    "--collector.stat.softirq",
-    "--collector.softnet",
-    "--collector.schedstat",
-    "--collector.filefd",
-    "--collector.conntrack",
-    "--collector.entropy",
-    "--collector.time",
-    "--collector.kernel_hung",
-    "--collector.uname",
-    "--collector.netstat",
     "--collector.netstat.fields=.",
-    "--collector.sockstat",
     "--collector.tcpstat",
-    "--collector.vmstat",
     "--collector.vmstat.fields=.",
-    "--collector.udp_queues",
-    "--collector.interrupts",
-    "--collector.arp",
-    "--collector.mdadm",
-    "--collector.cpufreq",
-    "--collector.edac",
-    "--collector.bonding",
-    "--collector.thermal_zone",
-    "--collector.powersupplyclass",
-    "--collector.nvme",
-    "--collector.dmi",
-    "--collector.textfile",
 ];
 
 /// Readings until one must agree.
@@ -76,9 +39,10 @@ fn between_two_readings() -> Result<(), Failed> {
     let mut command = Command::new(Peer::NodeExporter.find()?);
     command
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(SUBJECTS);
+        .args(COLLECTORS)
+        .args(MORE);
     let mut reference = Running::start("node_exporter", &mut command, &scratch)?;
-    let mut ours = ours::run(SUBJECTS, &scratch)?;
+    let mut ours = ours::run([COLLECTORS, MORE].concat(), &scratch)?;
     let (theirs, mine) = (reference.address()?, ours.address()?);
     let mut wrong = round(theirs, mine)?;
     for _ in 1..ROUNDS {

@@ -87,17 +87,14 @@ pub const TESTS: &[PeerTest] = &[
     },
 ];
 
-/// The subjects that both programs are asked for.
-const SUBJECTS: &[&str] = &[
+/// What is on at either of the programs, over captured hosts and on a live machine.
+pub const COLLECTORS: &[&str] = &[
     "--collector.disable-defaults",
     "--collector.cpu",
     "--collector.cpu.info",
-    "--collector.cpu.info.flags-include=.",
-    "--collector.cpu.info.bugs-include=.",
     "--collector.meminfo",
     "--collector.filesystem",
     "--collector.netdev",
-    "--no-collector.netdev.netlink",
     "--collector.processes",
     "--collector.pressure",
     "--collector.diskstats",
@@ -121,7 +118,6 @@ const SUBJECTS: &[&str] = &[
     "--collector.udp_queues",
     "--collector.interrupts",
     "--collector.arp",
-    "--no-collector.arp.netlink",
     "--collector.mdadm",
     "--collector.cpufreq",
     "--collector.edac",
@@ -131,6 +127,14 @@ const SUBJECTS: &[&str] = &[
     "--collector.nvme",
     "--collector.dmi",
     "--collector.textfile",
+];
+
+/// What is on over captured hosts beside [`COLLECTORS`].
+const MORE: &[&str] = &[
+    "--collector.cpu.info.flags-include=.",
+    "--collector.cpu.info.bugs-include=.",
+    "--no-collector.netdev.netlink",
+    "--no-collector.arp.netlink",
 ];
 
 /// Families whose values come from the live disk and the live clock.
@@ -154,14 +158,16 @@ fn start_reference(host: &Host, scratch: &Scratch) -> Result<Running, Failed> {
     let mut command = Command::new(Peer::NodeExporter.find()?);
     command
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(SUBJECTS)
+        .args(COLLECTORS)
+        .args(MORE)
         .args(host.flags());
     Running::start("node_exporter", &mut command, scratch)
 }
 
 fn start_ours(host: &Host, scratch: &Scratch) -> Result<Running, Failed> {
-    let flags = SUBJECTS
+    let flags = COLLECTORS
         .iter()
+        .chain(MORE)
         .map(|flag| (*flag).to_owned())
         .chain(host.flags());
     ours::run(flags, scratch)

@@ -77,31 +77,31 @@ impl Book {
 
     /// Takes one alert of ours; whether it is news.
     fn told(&mut self, hook: &str, alert: &Alert, now: &Moment) -> bool {
+        let again = self.fires_again(alert);
         let before = self.episodes.get(&alert.episode);
         match before.map(|seen| seen.status) {
             // What was resolved once never fires again.
-            Some(Status::Resolved) if !self.fires_again(alert) => return false,
+            Some(Status::Resolved) if !again => return false,
             Some(status) if status == alert.status && !self.is_untaken(hook, alert) => {
                 self.rate_anew(alert, now);
                 return false;
             }
             _ => {}
         }
-        if self.fires_again(alert) {
+        let incidents = before.map(|s| s.incidents.clone()).unwrap_or_default();
+        if again {
             // It was no end: its incidents are told of it as of a new one.
-            let incidents = before.map(|seen| seen.incidents.clone());
-            for id in incidents.into_iter().flatten() {
-                if let Some(held) = self.held.change(&id) {
+            for id in &incidents {
+                if let Some(held) = self.held.change(id) {
                     held.incident.forget(&alert.episode);
                 }
             }
         }
-        let before = self.episodes.get(&alert.episode);
         let mut seen = Seen {
             status: alert.status,
             severity: alert.severity,
             name: alert.name().chars().take(200).collect(),
-            incidents: before.map(|s| s.incidents.clone()).unwrap_or_default(),
+            incidents,
             at: now.wall,
             inferred: false,
             since: alert.starts_at,

@@ -245,11 +245,7 @@ impl Subject for Diskstats {
             }
             devices.push(device);
         }
-        Ok(Taken {
-            complete: errors.is_empty(),
-            reading: Reading(devices),
-            errors,
-        })
+        Ok(Taken::lacking(Reading(devices), errors))
     }
 
     fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {

@@ -204,11 +204,7 @@ impl Subject for Hwmon {
                 sensors,
             });
         }
-        Ok(Taken {
-            reading: Reading(read),
-            complete: errors.is_empty(),
-            errors,
-        })
+        Ok(Taken::lacking(Reading(read), errors))
     }
 
     fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {

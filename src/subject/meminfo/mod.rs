@@ -10,7 +10,7 @@ use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::{Pass, Root};
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want,
+    Absent, Asker, Invalid, Item, ItemError, Machine, NoOptions, Past, Subject, Taken, Want,
 };
 
 #[doc(hidden)]
@@ -18,13 +18,6 @@ pub use parse::{Line, Swap, Values, swaps, values};
 
 /// The subject.
 pub struct Meminfo;
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,19 +123,18 @@ crate::instruments! { Meminfo:
 impl Subject for Meminfo {
     const NAME: &'static str = "meminfo";
     const ON: bool = true;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;
     const KEYS: &'static [Item<Self>] = zabbix::KEYS;
-    type Options = Options;
+    type Options = NoOptions;
     type Want = Wanted;
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, asker: Asker) -> Wanted {
+    fn want(_: &NoOptions, asker: Asker) -> Wanted {
         Wanted {
             swaps: asker == Asker::Otlp,
         }
@@ -174,7 +166,7 @@ impl Subject for Meminfo {
         })
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         for (family, value) in TOLD.iter().zip(reading.values.all()) {
             if let Some(value) = value {
                 page.value(family, value);
@@ -188,7 +180,7 @@ impl Subject for Meminfo {
         }
     }
 
-    fn otlp(_: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
+    fn otlp(_: &NoOptions, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
         let values = &past.now.values;
         let get = |line| values.get(line);
         let reclaimable = get(Line::SRECLAIMABLE);

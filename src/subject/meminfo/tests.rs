@@ -13,7 +13,7 @@ fn read(text: &str) -> (Reading, Vec<ItemError>) {
 
 fn page(reading: &Reading) -> String {
     let mut out = Out::new(Format::Text, 0);
-    Meminfo::prometheus(&Options {}, reading, &mut out.page());
+    Meminfo::prometheus(&NoOptions {}, reading, &mut out.page());
     let page = String::from_utf8(out.finish()).unwrap();
     page.lines()
         .filter(|line| !line.starts_with('#'))
@@ -24,8 +24,8 @@ fn page(reading: &Reading) -> String {
 fn ask(reading: &Reading, key: &str) -> String {
     let key = Key::parse(key).unwrap();
     let item = zabbix::KEYS.iter().find(|i| i.name == key.name()).unwrap();
-    let said: Said = (item.want)(&Options {}, &key).and_then(|_| match &item.answer {
-        Answer::Now(say) => say(&Options {}, reading, &key),
+    let said: Said = (item.want)(&NoOptions {}, &key).and_then(|_| match &item.answer {
+        Answer::Now(say) => say(&NoOptions {}, reading, &key),
         Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
     });
     said.map_or_else(|why| why.to_string(), |value| value.to_string())
@@ -123,7 +123,7 @@ fn the_batch_tells_six_states_and_no_invented_zero() {
             now: &reading,
             before: None,
         };
-        Meminfo::otlp(&Options {}, past, &mut metrics.batch());
+        Meminfo::otlp(&NoOptions {}, past, &mut metrics.batch());
         format!("{:?}", metrics.metrics())
     };
     let all = tell(text);

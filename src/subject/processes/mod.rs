@@ -16,7 +16,7 @@ use crate::dialect::prometheus::{Declared, Page, Samples};
 use crate::host::parse::{fields, lines, trim, unsigned};
 use crate::host::{Pass, PidBuffers, Root};
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, Want,
+    Absent, Asker, Invalid, Item, ItemError, Lane, Machine, NoOptions, Past, Subject, Taken, Want,
 };
 
 pub use query::{Command, Query};
@@ -32,13 +32,6 @@ pub struct Processes {
     /// For the threads of one process, while the process itself is in hand.
     below: PidBuffers,
 }
-
-/// Options: none.
-#[derive(
-    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {}
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -164,19 +157,18 @@ impl Subject for Processes {
     const ON: bool = false;
     const EXPORTED: bool = true;
     const LANE: Lane = Lane::Own;
-    const FLAGS: &'static [Flag<Options>] = &[];
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;
     const KEYS: &'static [Item<Self>] = zabbix::KEYS;
-    type Options = Options;
+    type Options = NoOptions;
     type Want = Wanted;
     type Reading = Reading;
 
-    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self::default())
     }
 
-    fn want(_: &Options, asker: Asker) -> Wanted {
+    fn want(_: &NoOptions, asker: Asker) -> Wanted {
         let page = asker == Asker::Prometheus;
         Wanted {
             summary: true,
@@ -213,7 +205,7 @@ impl Subject for Processes {
         })
     }
 
-    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
         let Some(summary) = &reading.summary else {
             return;
         };
@@ -230,7 +222,7 @@ impl Subject for Processes {
         }
     }
 
-    fn otlp(_: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
+    fn otlp(_: &NoOptions, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
         let reading = past.now;
         if let Some(created) = reading.kernel.created {
             batch.value(&CREATED, created);

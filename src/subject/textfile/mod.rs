@@ -15,12 +15,9 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Foreign, Kind, Page, Series as Told, joined};
 use crate::host::{CallKey, Called, Found, Pass, names, open_regular};
-use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
-};
+use crate::subject::{Absent, Asker, Flag, Invalid, ItemError, Lane, Machine, Subject, Taken};
 
 use parse::{Families, Family, Series};
 
@@ -285,8 +282,6 @@ impl Subject for Textfile {
         },
     )];
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
-    const INSTRUMENTS: &'static [&'static dyn Named] = &[];
-    const KEYS: &'static [Item<Self>] = &[];
     type Options = Options;
     type Want = ();
     type Reading = Reading;
@@ -348,8 +343,6 @@ impl Subject for Textfile {
             }
         }
     }
-
-    fn otlp(_: &Options, _: Past<'_, Reading>, _: &mut Batch<'_, '_, Self>) {}
 }
 
 #[expect(
