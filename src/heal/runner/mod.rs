@@ -21,6 +21,7 @@ mod episodes;
 mod forecast;
 mod handle;
 mod holds;
+mod mail;
 mod notice;
 mod operate;
 mod recorded;
@@ -31,34 +32,30 @@ mod step;
 mod summary;
 mod windows;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 pub use assumed::Assume;
 pub use forecast::{Considered, Forecast, Foreseen, Remedy, Taking, Weighed, Would, forecast};
 pub use handle::{Found, Healing, LOCAL, NotDone};
+pub use mail::{Gates, Order, Rules};
 pub use recorded::Recorded;
 pub use replay::{Replay, Told};
 pub use summary::{Asked, Firing, HeldBy, Listed, NodeState, Pool, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;
-use super::intake::{Accepted, Delivery, MOST_ALERTS, Ours, Refused};
+use super::intake::{Accepted, MOST_ALERTS, Refused};
 use super::machine::{After, Effect, Event, Outcome, PATIENCE};
-use super::{maintenance, playbook};
 use crate::action::Stopper;
-use crate::check;
 use crate::journal::{Commit, CommitError, Journal, Restored};
-use crate::model::alert::Episode;
-use crate::model::hold::Owner;
 use crate::model::id::IncidentId;
-use crate::model::moment::{Moment, Timestamp};
-use crate::model::severity::Severity;
 use book::Book;
+use mail::Mail;
 use said::Said;
 
 /// Answers, deliveries and incidents whose time has come that one transaction takes, of each at most: who comes meanwhile waits
@@ -72,116 +69,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const STOPPING: Duration = Duration::from_secs(12);
 /// How often what is long over is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
-
-/// What healing goes by; replaced as a whole at a reload.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// The playbooks.
-    pub playbooks: playbook::Options,
-    /// The checks; those that a playbook names are part of its revision.
-    pub checks: check::Options,
-    /// Which alerts are this machine's.
-    pub ours: Ours,
-    /// Which playbooks a hook may trigger; a hook that is not here may trigger all.
-    pub hooks: BTreeMap<String, Vec<String>>,
-    /// Hash of the config they come from, for the journal.
-    pub config: String,
-    /// What this machine is called in what people are told.
-    pub node: String,
-    /// Which notifiers there are, and how bad it must be to tell them.
-    pub notifiers: BTreeMap<String, Severity>,
-    /// The pools there are.
-    pub pools: BTreeSet<String>,
-    /// The windows of maintenance.
-    pub maintenance: maintenance::Options,
-    /// Whether runs are told as traces: then durations name theirs.
-    pub traced: bool,
-}
-
-/// What comes in.
-enum Mail {
-    Deliver {
-        hook: String,
-        delivery: Delivery,
-        local: bool,
-        reply: oneshot::Sender<Result<Accepted, Refused>>,
-        /// Its share of the memory that what waits may take.
-        room: OwnedSemaphorePermit,
-    },
-    /// What the world answered, and when.
-    Answer(IncidentId, Event, Moment),
-    Firing(String, oneshot::Sender<Vec<Episode>>),
-    Over {
-        hook: String,
-        episodes: Vec<Episode>,
-        found: Found,
-        reply: oneshot::Sender<Result<u64, Refused>>,
-    },
-    Operate {
-        by: String,
-        order: Order,
-        reply: oneshot::Sender<Result<String, NotDone>>,
-    },
-    Rules(Box<Rules>),
-    /// What became known of a pool.
-    Pool(String, Gates),
-    /// It is to end; what it has under way may take until then.
-    End(Instant, oneshot::Sender<()>),
-}
-
-/// What an operator wants. Incidents are named by their id, or by enough of its beginning or end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
-    /// No new attempt starts until resumed, over restarts too.
-    Pause {
-        /// Why, if that was said.
-        reason: Option<String>,
-    },
-    /// The end of that.
-    Resume,
-    /// Maintenance on this node until it is ended.
-    MaintenanceOn {
-        /// Why.
-        reason: String,
-        /// When it ends by itself, by the wall clock; never where nothing is said.
-        until: Option<Timestamp>,
-        /// The pools that this node leaves meanwhile.
-        isolate: Vec<String>,
-    },
-    /// The end of that.
-    MaintenanceOff,
-    /// Approve the action that an incident asks for: by the name of the question, or by the incident's if it asked only one.
-    Approve(String),
-    /// Say no to it; named in the same way.
-    Reject(String),
-    /// End an incident; whether the pools that it left are rejoined.
-    Cancel(String, bool),
-    /// Have this node leave a pool until that is taken back.
-    Isolate {
-        /// Which.
-        pool: String,
-        /// Why.
-        reason: String,
-    },
-    /// Take back a hold of a pool.
-    Rejoin {
-        /// Which pool.
-        pool: String,
-        /// Whose hold; the operator's own where none is named.
-        hold: Option<Owner>,
-    },
-}
-
-/// What became known of a pool from its gates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gates {
-    /// All of them have heard that nothing holds the node any more.
-    Heard,
-    /// The gate of this name is about to be told to take the node out.
-    Telling(String),
-    /// Somebody else has the node out at the gate of this name.
-    Foreign(String),
-}
 
 /// The task.
 struct Runner {

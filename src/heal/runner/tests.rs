@@ -1,10 +1,11 @@
 //! The runner with a real journal and a world of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 mod crowd;
 mod holds;
@@ -18,13 +19,16 @@ use super::*;
 use crate::gate::View;
 use crate::heal::guards::{Guard, Leaving, Look, Rendered};
 use crate::heal::hands::{Later, Started};
+use crate::heal::intake::{Delivery, Ours};
 use crate::heal::job::Job;
+use crate::heal::maintenance;
 use crate::heal::playbook::Playbook;
 use crate::host::Clock;
 use crate::journal::{Filter, Options, Reader};
 use crate::model::alert::{Alert, Episode, Labels, Status};
-use crate::model::hold::Holds;
-use crate::model::moment::Moment;
+use crate::model::hold::{Holds, Owner};
+use crate::model::moment::{Moment, Timestamp};
+use crate::model::severity::Severity;
 use crate::model::sight::Sight;
 
 /// A world in which what is acted upon gets well.
