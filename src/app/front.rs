@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::healing::Door;
 use super::status::Status;
 use crate::check::{Check, Checks, State};
+use crate::gate::Pools;
 use crate::heal::runner::Order;
 use crate::serve::api::{Operating, Operator};
 
@@ -14,6 +17,7 @@ pub(super) struct Front {
     pub(super) status: Arc<Status>,
     pub(super) door: Arc<Door>,
     pub(super) checks: Arc<Checks>,
+    pub(super) pools: Pools,
 }
 
 impl Operator for Front {
@@ -22,8 +26,17 @@ impl Operator for Front {
         let healing = self.door.is_open().then_some(&*summary);
         let counts = self.door.counts();
         let standing = self.checks.standing();
-        self.status
-            .json(summary.node, healing, counts.as_ref(), &standing)
+        let mut state = self
+            .status
+            .json(summary.node, healing, counts.as_ref(), &standing);
+        if let Some(Value::Object(pools)) = state.pointer_mut("/healing/pools") {
+            for (name, standing) in self.pools.standing() {
+                if let Some(Value::Object(pool)) = pools.get_mut(&*name) {
+                    pool.insert("standing".into(), json!(standing));
+                }
+            }
+        }
+        state
     }
 
     fn checks(&self) -> Vec<(Arc<str>, Check, State)> {

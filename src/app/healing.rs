@@ -245,8 +245,9 @@ impl Heal {
         let config = &settings.config;
         let rules = rules(settings, house);
         // Where the holds cannot be read, nothing is said to gates: this node may be held out.
-        if self.door.failing().is_none() {
-            self.pools.change(&house.pools);
+        match self.door.failing() {
+            None => self.pools.change(&house.pools),
+            Some(_) => self.pools.name(&house.pools),
         }
         // Before whatever wants a check probed: what there is no check of cannot be confirmed.
         checks.change(&house.checks);

@@ -198,6 +198,7 @@ impl Running {
             status: Arc::clone(&status),
             door: Arc::clone(&healing.door),
             checks: Arc::clone(&checks),
+            pools: healing.pools.clone(),
         })));
         let mut listeners = Listeners::new(
             Arc::new(Asking { ask }),

@@ -1,18 +1,15 @@
-//! `nodeward status`, `reload` and `health`: clients of a running nodeward.
+//! How a running nodeward is reached, and `nodeward reload` and `health`. What it does is said by [`status`](super::status).
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::Exit;
-use crate::action;
 use crate::app::{self, BadSettings, Flags, Settings};
 use crate::config::{self, Config};
-use crate::model::counted::counted;
-use crate::model::terminal;
 use crate::net;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
@@ -38,15 +35,6 @@ pub(super) fn with_place(command: Command) -> Command {
             "State directory: the socket lies there if nothing else says where",
         ))
         .arg(path("config", "Config file that says where it is").short('c'))
-}
-
-pub(super) fn status_command() -> Command {
-    with_place(Command::new("status").about("Say what a running nodeward does")).arg(
-        Arg::new("json")
-            .long("json")
-            .action(ArgAction::SetTrue)
-            .help("Print the state as JSON"),
-    )
 }
 
 pub(super) fn reload_command() -> Command {
@@ -131,205 +119,8 @@ fn exchange(endpoint: Endpoint, request: Request) -> Result<Response, (String, b
         })
 }
 
-pub(super) fn status(matches: &ArgMatches) -> Exit {
-    let response = match ask(matches, Request::get().at("/api/v1/state")) {
-        Ok(response) => response,
-        Err(exit) => return exit,
-    };
-    let state = match state(&response) {
-        Ok(state) => state,
-        Err(why) => return super::fail(&why),
-    };
-    if matches.get_flag("json") {
-        return super::print(format!("{state:#}\n").as_bytes())
-            .err()
-            .unwrap_or(Exit::Fine);
-    }
-    let text = |at: &str| match state.pointer(at) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => "unknown".into(),
-    };
-    let list = |at: &str| -> Vec<String> {
-        let items = state.pointer(at).and_then(Value::as_array);
-        items
-            .into_iter()
-            .flatten()
-            .filter_map(|v| v.as_str().map(str::to_owned))
-            .collect()
-    };
-    let mut lines = vec![format!(
-        "nodeward {} (pid {}), up {} s",
-        text("/version"),
-        text("/pid"),
-        text("/uptime_seconds")
-    )];
-    lines.extend(list("/serving"));
-    let files = list("/config/files");
-    lines.push(if files.is_empty() {
-        "no config file: defaults and flags".into()
-    } else {
-        format!("config {}", files.join(", "))
-    });
-    if state.pointer("/config/last_reload_successful") == Some(&Value::Bool(false)) {
-        lines.push("the last reload was refused: see the log, or nodeward validate".into());
-    }
-    if state
-        .pointer("/journal/failing")
-        .is_some_and(Value::is_object)
-    {
-        let (since, why) = (text("/journal/failing/since"), text("/journal/failing/why"));
-        lines.push(format!(
-            "nothing can be put on record since {since}, so nothing is healed and webhooks are answered 503: {why}"
-        ));
-    }
-    lines.push(format!("node is {}", text("/state")));
-    lines.extend(down(&state));
-    if let Some(healing) = state.get("healing").filter(|h| h.is_object()) {
-        lines.extend(healed(healing));
-    }
-    // What others wrote is not to write lines of its own.
-    let lines = lines.iter().map(|line| terminal::line(line) + "\n");
-    super::tell(&lines.collect::<String>())
-        .err()
-        .unwrap_or(Exit::Fine)
-}
-
-/// How many lines of a kind are shown at most.
-const SHOWN: usize = 20;
-
-/// The lines about checks that are down for so long that their alert stands.
-fn down(state: &Value) -> Vec<String> {
-    let checks = state.get("checks_down").and_then(Value::as_array);
-    let checks = checks.map(Vec::as_slice).unwrap_or_default();
-    let line = |check: &Value| {
-        let text = |at: &str| check.get(at).and_then(Value::as_str).unwrap_or("?");
-        let critical = match check.get("critical") {
-            Some(Value::Bool(true)) => ", which is critical,",
-            _ => "",
-        };
-        let (name, since, why) = (text("check"), text("since"), text("why"));
-        format!("check {name}{critical} is down since {since}: {why}")
-    };
-    let mut lines: Vec<String> = checks.iter().take(SHOWN).map(line).collect();
-    lines.extend(more(lines.len(), checks.len() as u64, "check"));
-    lines
-}
-
-/// What is said of those that are not shown.
-fn more(shown: usize, all: u64, what: &str) -> Option<String> {
-    let left = all.saturating_sub(shown as u64);
-    (left > 0).then(|| format!("{} more, not shown", counted(left, what)))
-}
-
-/// How many there are of all kinds that `at` counts.
-fn sum(state: &Value, at: &str) -> u64 {
-    let counts = state.get(at).and_then(Value::as_object);
-    let counts = counts.into_iter().flatten();
-    counts.filter_map(|(_, many)| many.as_u64()).sum()
-}
-
-/// The lines about healing.
-fn healed(state: &Value) -> Vec<String> {
-    let text = |at: &Value, name: &str| match at.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    };
-    let list = |at: &Value, name: &str| -> Vec<Value> {
-        let items = at.get(name).and_then(Value::as_array);
-        items.cloned().unwrap_or_default()
-    };
-    let mut lines = Vec::new();
-    for (name, words) in [
-        ("paused", "healing is paused"),
-        ("maintenance", "maintenance"),
-        ("storm", "storm"),
-    ] {
-        let why = text(state, name);
-        if !why.is_empty() {
-            lines.push(format!("{words}: {why}"));
-        }
-    }
-    let windows = state.get("windows").and_then(Value::as_object);
-    for (name, next) in windows.into_iter().flatten() {
-        let next = next.as_str().unwrap_or_default();
-        lines.push(format!("window {name} opens next at {next}"));
-    }
-    lines.extend(pools(state));
-    let alerts = list(state, "alerts");
-    for alert in &alerts {
-        let taken = match list(alert, "incidents").is_empty() {
-            true => ", no playbook takes it",
-            false => "",
-        };
-        let told = text(alert, "told");
-        let (severity, name) = (text(alert, "severity"), text(alert, "name"));
-        let of = match text(alert, "check") {
-            check if check.is_empty() => check,
-            check => format!(" of the check {check}"),
-        };
-        lines.push(format!("alert {name}{of} ({severity}) since {told}{taken}"));
-    }
-    lines.extend(more(alerts.len(), sum(state, "firing"), "alert"));
-    let open = list(state, "open");
-    if open.is_empty() {
-        lines.push("no open incidents".into());
-    }
-    for incident in &open {
-        lines.push(format!(
-            "incident {}: {} by {}, {}, {}",
-            text(incident, "id"),
-            text(incident, "target"),
-            text(incident, "playbook"),
-            text(incident, "state"),
-            counted(text(incident, "attempts"), "attempt"),
-        ));
-        for verdict in list(incident, "refused_by") {
-            let (guard, value) = (text(&verdict, "guard"), text(&verdict, "value"));
-            lines.push(format!("  waits for {guard}: {value}"));
-        }
-        if let Some(asked) = incident.get("question") {
-            let action = asked.get("action").map(action::plain);
-            lines.push(format!(
-                "  nodeward approve {} has it {}",
-                text(asked, "id"),
-                action.unwrap_or_default()
-            ));
-        }
-    }
-    lines.extend(more(open.len(), sum(state, "states"), "incident"));
-    lines
-}
-
-/// The lines about pools that this node is out of, each hold with how to lift it.
-fn pools(state: &Value) -> Vec<String> {
-    let pools = state.get("pools").and_then(Value::as_object);
-    let mut lines = Vec::new();
-    for (name, pool) in pools.into_iter().flatten() {
-        let holds = pool.get("holds").and_then(Value::as_array);
-        let holds = holds.map(Vec::as_slice).unwrap_or_default();
-        if pool.get("returning") == Some(&Value::Bool(true)) {
-            lines.push(format!("rejoins {name}: not all of its gates have heard"));
-        }
-        for hold in holds {
-            let text = |at: &str| hold.get(at).and_then(Value::as_str).unwrap_or("?");
-            let is = |at: &str| hold.get(at) == Some(&Value::Bool(true));
-            let eases = if is("easing") { ", on probation" } else { "" };
-            let (owner, why, since) = (text("owner"), text("why"), text("since"));
-            lines.push(format!(
-                "out of {name} since {since}: {why} ({owner}{eases})"
-            ));
-            if is("left") || owner.starts_with("operator:") {
-                lines.push(format!("  nodeward rejoin {name} --hold {owner} lifts it"));
-            }
-        }
-    }
-    lines
-}
-
 /// The state in an answer to a question for it.
-fn state(response: &Response) -> Result<Value, String> {
+pub(super) fn state(response: &Response) -> Result<Value, String> {
     serde_json::from_slice(&response.body)
         .map_err(|_| "the answer is no JSON: another program holds this socket".into())
 }

@@ -16,6 +16,7 @@ mod plan;
 mod rehearse;
 mod run;
 mod show;
+mod status;
 mod validate;
 mod why;
 
@@ -49,7 +50,7 @@ fn command() -> Command {
             .subcommand(validate::command())
             .subcommand(show::command())
             .subcommand(check::command())
-            .subcommand(control::status_command())
+            .subcommand(status::command())
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
             .subcommands(operate::commands())
@@ -85,7 +86,7 @@ pub fn main() -> Exit {
         Some(("validate", matches)) => validate::run(matches),
         Some(("show", matches)) => show::run(matches),
         Some(("check", matches)) => check::run(matches),
-        Some(("status", matches)) => control::status(matches),
+        Some(("status", matches)) => status::run(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),
         Some((name, matches)) if operate::does(name) => operate::run(name, matches),

@@ -54,6 +54,8 @@ struct Drive {
     idle: Option<Instant>,
     tally: Option<Tally>,
     since: Timestamp,
+    /// That every gate knows it is out was logged.
+    out_said: bool,
 }
 
 /// A gate, and what it was told.
@@ -111,10 +113,12 @@ pub(super) async fn drive(
         idle: None,
         tally: None,
         since: Timestamp::now(),
+        out_said: false,
     };
     drive.pursue();
     loop {
         drive.settle();
+        drive.say_out();
         sight.send_if_modified(|sight| {
             let now = drive.sight();
             let changed = *sight != now;
@@ -180,7 +184,7 @@ impl Drive {
                 self.idle = None;
                 tracing::warn!(%pool, "draining: {why}");
             }
-            Traffic::Out => tracing::warn!(%pool, "out of the pool: {why}"),
+            Traffic::Out => self.out_said = false,
             Traffic::Ramping => tracing::info!(%pool, "taking a share of the traffic again"),
             Traffic::In => tracing::info!(%pool, "taking all traffic again"),
         }
@@ -189,6 +193,14 @@ impl Drive {
             if let Some(tally) = self.tally.take() {
                 self.counts.ended(&tally.ledger());
             }
+        }
+    }
+
+    /// That the node is out, once every gate goes by it: until then traffic may still come, and the gates say why.
+    fn say_out(&mut self) {
+        if self.pool.traffic() == Traffic::Out && self.pool.has_heard() && !self.out_said {
+            self.out_said = true;
+            tracing::warn!(pool = %self.planned.name, "out of the pool: {}", self.goal.why);
         }
     }
 

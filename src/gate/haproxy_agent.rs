@@ -14,6 +14,7 @@
 
 mod askers;
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -185,7 +186,11 @@ impl Asked for Agent {
         let (line, word) = self.askers().line(asker);
         let answer = async {
             stream.write_all(line.as_bytes()).await?;
-            stream.shutdown().await
+            match stream.shutdown().await {
+                // HAProxy resets the connection as soon as it has the line.
+                Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+                closed => closed,
+            }
         };
         if !matches!(timeout_at(deadline, answer).await, Ok(Ok(()))) {
             self.asks.unsent.note(|left_out| {

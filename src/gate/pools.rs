@@ -70,6 +70,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     entries: BTreeMap<Arc<str>, Entry>,
+    /// Those that there are, driven yet or not.
+    named: BTreeSet<Arc<str>>,
     holds: Holds,
     /// The holds were said at least once.
     said: bool,
@@ -262,6 +264,7 @@ impl Pools {
 
     /// Drives the pools of a plan in place of those before. Must be called on the runtime.
     pub fn change(&self, plan: &Plan) {
+        self.name(plan);
         let now = self.0.clock.now();
         let mut state = self.state();
         let mut before = std::mem::take(&mut state.entries);
@@ -376,16 +379,21 @@ impl Pools {
         drop(asked.wait_for(|asked| !asked.contains_key(address)).await);
     }
 
-    /// Whether something holds the node out of a pool, or of any; none if there is no such pool.
+    /// Names the pools that there are, and tells no gate anything: while nobody knows the holds, this node may be out of any of them.
+    pub fn name(&self, plan: &Plan) {
+        self.state().named = plan.0.keys().cloned().collect();
+    }
+
+    /// Whether something is known to hold the node out of a pool, or of any; none if there is no such pool.
     #[must_use]
     pub fn is_held(&self, pool: Option<&str>) -> Option<bool> {
         let state = self.state();
         match pool {
             None => Some(state.holds.is_isolated()),
-            Some(name) if state.entries.contains_key(name) => {
-                Some(state.holds.get(name).is_some_and(Held::is_held))
+            Some(name) => {
+                let held = || state.holds.get(name).is_some_and(Held::is_held);
+                state.named.contains(name).then(held)
             }
-            Some(_) => None,
         }
     }
 

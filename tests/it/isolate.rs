@@ -110,3 +110,41 @@ fn killed_on_its_way_out_it_is_out_again_when_it_starts_and_a_person_takes_it_ba
     assert_eq!(healing["pools"]["web"]["holds"], serde_json::json!([]));
     assert_eq!(program.end(), Some(0));
 }
+
+#[test]
+fn an_operator_sees_who_has_not_heard_of_a_hold() {
+    let scratch = Scratch::new();
+    let gone = scratch.path().join("admin.sock");
+    let config = format!(
+        "pools: {{web: {{drain: 0s, gates: [{{haproxy_runtime: {{socket: 'unix:{}', backend: web, server: here}}}}]}}}}\n",
+        gone.display()
+    );
+    let config = scratch.write("nodeward.yml", &config);
+    let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
+    program.line("serving");
+    let ended = output(&scratch, &["isolate", "web", "--reason", "a test"]);
+    assert!(ended.status.success());
+    until(&scratch, |healing| {
+        healing["pools"]["web"]["standing"]["traffic"] == "out"
+            && healing["pools"]["web"]["standing"]["gates"][0]["ok"] == false
+    });
+    let status = output(&scratch, &["status"]).stdout;
+    let status = String::from_utf8(status).unwrap();
+    let lines: Vec<&str> = status.lines().collect();
+    let held = lines
+        .iter()
+        .position(|line| line.starts_with("held out of web since "));
+    let [_, lift, stands, gate, ..] = &lines[held.unwrap()..] else {
+        panic!("{status}");
+    };
+    assert!(
+        lift.contains("nodeward rejoin web --hold operator:"),
+        "{status}"
+    );
+    assert_eq!(
+        *stands,
+        "  is to take no traffic, and not every gate has heard"
+    );
+    assert!(gate.contains("admin.sock"), "{status}");
+    assert_eq!(program.end(), Some(0));
+}

@@ -147,6 +147,9 @@ fn operators_pause_maintain_and_approve_and_each_is_on_record_by_name() {
     }
     let why = told(&scratch, &["why", &id], 0);
     assert!(why.contains("\ntrace "), "{why}");
+    let fires = format!("fires still: nodeward why {id} says how that ended");
+    let shown = told(&scratch, &["status"], 0);
+    assert!(shown.contains(&fires), "{shown}");
 
     let who = match rustix::process::geteuid().as_raw() {
         0 => "root".to_owned(),

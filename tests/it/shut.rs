@@ -45,7 +45,7 @@ fn checks_alone_tell_how_the_node_is() {
 #[test]
 fn a_journal_that_cannot_be_opened_takes_nothing_else_down_and_is_tried_again() {
     let scratch = Scratch::new();
-    let config = scratch.write("nodeward.yml", CONFIG);
+    let config = scratch.write("nodeward.yml", &format!("{CONFIG}\npools: {{web: {{}}}}\n"));
     let journal = scratch.write("journal.db", &"no journal at all, ".repeat(100));
     let mut program = Program::start(&scratch, &["--config", config.to_str().unwrap()]);
     let address = program.http();
@@ -65,6 +65,8 @@ fn a_journal_that_cannot_be_opened_takes_nothing_else_down_and_is_tried_again() 
         health.starts_with("healthy, nothing can be put on record: "),
         "{health}"
     );
+    assert_eq!(get(&address, "/health/web"), (200, health));
+    assert_eq!(get(&address, "/health/no").0, 404);
     let shown = told(&scratch, &["status"], 0);
     assert!(
         shown.contains("nothing can be put on record since"),
