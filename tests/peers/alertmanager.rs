@@ -1,4 +1,4 @@
-//! Alertmanager takes the routes that nodeward makes for it.
+//! Alertmanager takes the routes that nodeward makes for it, and the example that is shipped.
 
 use std::process::Command;
 
@@ -24,17 +24,71 @@ pub const TESTS: &[PeerTest] = &[
         needs: &[Peer::Amtool],
         run: || route("web-1xinternal:9100", "people"),
     },
+    PeerTest {
+        name: "alertmanager::an_alert_on_the_state_of_a_node_goes_to_people_alone",
+        needs: &[Peer::Amtool],
+        run: || {
+            let state = ["instance=web-1.internal:9100", "audience=people"];
+            let verify = ["--verify.receivers=people"];
+            amtool(&[ROUTES, &verify, &state].concat(), "people")
+        },
+    },
+    PeerTest {
+        name: "alertmanager::the_shipped_example_sends_each_alert_to_whom_it_is_for",
+        needs: &[Peer::Amtool],
+        run: shipped,
+    },
 ];
 
 /// Stands for the file that was made.
 const FILE: &str = "FILE";
 
+const ROUTES: &[&str] = &["config", "routes", "test", "--config.file", FILE];
+
+/// What is shipped, and who is told what by it.
+const SHIPPED: &str = "packaging/alertmanager/alertmanager.yml";
+const TOLD: &[(&str, &[&str])] = &[
+    ("nobody", &["instance=web-1:9100", "severity=info"]),
+    (
+        "people",
+        &[
+            "instance=web-1:9100",
+            "severity=critical",
+            "audience=people",
+        ],
+    ),
+    (
+        "nodeward-web-1,people",
+        &[
+            "instance=web-1:9100",
+            "severity=warning",
+            "alertname=NodeUnitFailed",
+        ],
+    ),
+    (
+        "nodeward-web-2,people",
+        &["instance=web-2", "severity=warning", "alertname=Of yours"],
+    ),
+    ("people", &["instance=web-11:9100", "severity=critical"]),
+];
+
+fn shipped() -> Result<(), Failed> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(SHIPPED);
+    let file = file.to_string_lossy();
+    asked(&["check-config", &file], "8 inhibit rules")?;
+    for (receivers, labels) in TOLD {
+        let verify = format!("--verify.receivers={receivers}");
+        let test = ["config", "routes", "test", "--config.file", &file, &verify];
+        asked(&[&test[..], labels].concat(), receivers)?;
+    }
+    Ok(())
+}
+
 /// Alerts of `instance` go to `receivers`.
 fn route(instance: &str, receivers: &str) -> Result<(), Failed> {
     let verify = format!("--verify.receivers={receivers}");
     let instance = format!("instance={instance}");
-    let test = ["config", "routes", "test", "--config.file", FILE];
-    amtool(&[&test[..], &[&verify, &instance]].concat(), receivers)
+    amtool(&[ROUTES, &[&verify, &instance]].concat(), receivers)
 }
 
 /// Asks amtool about the routes of two nodes; its answer must hold `expected`.
@@ -57,6 +111,10 @@ fn amtool(arguments: &[&str], expected: &str) -> Result<(), Failed> {
     let arguments = arguments
         .iter()
         .map(|argument| if *argument == FILE { &*file } else { *argument });
+    asked(&arguments.collect::<Vec<_>>(), expected)
+}
+
+fn asked(arguments: &[&str], expected: &str) -> Result<(), Failed> {
     let out = Command::new(Peer::Amtool.find()?)
         .args(arguments)
         .output()?;

@@ -23,6 +23,7 @@ use crate::{PeerTest, ours, prometheus, web};
 
 #[allow(
     clippy::panic,
+    clippy::expect_used,
     clippy::string_slice,
     clippy::indexing_slicing,
     reason = "a test that cannot go on fails by panicking"
@@ -38,7 +39,8 @@ pub const TESTS: &[PeerTest] = &[
             promtool(
                 &["check", "rules", "--lint=all", "--lint-fatal"],
                 "alert-rules",
-            )
+            )?;
+            promtool(&["check", "rules"], "alert-rules/examples")
         },
     },
     PeerTest {

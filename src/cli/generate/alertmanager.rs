@@ -99,7 +99,7 @@ fn write_all(page: &mut String, nodes: &[&Node], credentials: &str) -> std::fmt:
         writeln!(
             page,
             "  - receiver: nodeward-{name}\n    \
-             matchers: ['instance=~\"{regex}(:[0-9]+)?\"']\n    \
+             matchers: ['instance=~\"{regex}(:[0-9]+)?\"', 'audience!=\"people\"'] # no alert on the node's state\n    \
              continue: true\n    \
              group_by: [alertname, instance]\n    \
              group_wait: 0s # nodeward waits itself, where a playbook says so\n    \
@@ -151,7 +151,7 @@ mod tests {
         .map(|text| Node::parse(text).unwrap());
         let page = page(&nodes.iter().collect::<Vec<_>>(), "/etc/a \"b\"").unwrap();
         for line in [
-            "    matchers: ['instance=~\"web-1[.]example[.]com(:[0-9]+)?\"']\n",
+            "    matchers: ['instance=~\"web-1[.]example[.]com(:[0-9]+)?\"', 'audience!=\"people\"'] #",
             "  - url: \"https://web-1:9300/hooks/alertmanager\"\n",
             "  - url: \"http://db:9100/hooks/team-b\"\n",
             "        credentials_file: \"/etc/a \\\"b\\\"\"\n",

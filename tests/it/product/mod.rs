@@ -1,20 +1,21 @@
 //! What is shipped beside the program tells of nothing that the program does not tell: dashboards, rules, templates,
 //! the compose file. Whether their own programs take them is asked of those, in the peer tests.
 
+mod alerts;
 mod compose;
 mod grafana;
 mod promql;
 mod rules;
 mod zabbix;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use nodeward::config::fault::{Faults, Source};
 use nodeward::config::parse::parse;
 use nodeward::config::tree::{Node, Value as Tree};
-use nodeward::dialect::prometheus::Kind;
+use nodeward::dialect::prometheus::{Declared, Kind};
 use nodeward::subject::TABLE;
 use serde_json::{Map, Value};
 
@@ -74,34 +75,92 @@ fn text(value: &Value) -> &str {
         .unwrap_or_else(|| panic!("no text but {value}"))
 }
 
-/// Every metric that a page of ours may hold.
-fn told() -> BTreeSet<String> {
-    let subjects = TABLE.iter().flat_map(|entry| entry.families);
-    let own = nodeward::app::told::families();
-    subjects
-        .chain(own.into_iter().flatten())
-        .map(|family| family.descriptor())
-        .flat_map(|family| {
-            let suffixes: &[&str] = match family.kind {
-                Kind::Histogram => &["_bucket", "_sum", "_count"],
-                _ => &[""],
-            };
-            suffixes.iter().map(move |s| format!("{}{s}", family.name))
-        })
-        .collect()
+/// What a page of ours may hold: metrics with their labels.
+struct Told {
+    exact: BTreeMap<String, BTreeSet<&'static str>>,
+    /// Families whose names come from the machine. Not those of the textfiles, which may have any name.
+    rules: Vec<&'static dyn Declared>,
 }
 
-/// Panics unless every metric of `expression` is told, or is one of `known`.
-fn expect_told(expression: &str, known: &BTreeSet<String>, told: &BTreeSet<String>, place: &str) {
-    let names = promql::metrics(expression);
+impl Told {
+    fn new() -> Self {
+        let subjects = TABLE.iter().flat_map(|entry| entry.families);
+        let own = nodeward::app::told::families();
+        let mut told = Self {
+            exact: BTreeMap::new(),
+            rules: Vec::new(),
+        };
+        for family in subjects.chain(own.into_iter().flatten()) {
+            let described = family.descriptor();
+            let labels = described.labels.iter().copied();
+            let mut add = |suffix: &str, more: &'static [&'static str]| {
+                let labels = labels.clone().chain(more.iter().copied()).collect();
+                told.exact
+                    .insert(format!("{}{suffix}", described.name), labels);
+            };
+            match described.kind {
+                _ if described.name == "*" => {}
+                _ if described.name.contains('*') => told.rules.push(*family),
+                Kind::Histogram => {
+                    add("_bucket", &["le"]);
+                    add("_sum", &[]);
+                    add("_count", &[]);
+                }
+                _ => add("", &[]),
+            }
+        }
+        told
+    }
+
+    /// The labels of a metric, if there is such a metric.
+    fn labels(&self, name: &str) -> Option<BTreeSet<&'static str>> {
+        self.exact.get(name).cloned().or_else(|| {
+            let rule = self.rules.iter().find(|rule| rule.tells(name))?;
+            Some(rule.descriptor().labels.iter().copied().collect())
+        })
+    }
+}
+
+/// Labels that whoever scrapes puts on every series.
+const OF_THE_SCRAPE: [&str; 2] = ["instance", "job"];
+
+/// Panics unless every metric of `expression` is told with the labels that are asked for, or is one of `known`.
+fn expect_told(expression: &str, known: &Known, told: &Told, place: &str) {
+    let named = promql::named(expression);
     assert!(
-        !names.is_empty(),
+        !named.selectors.is_empty(),
         "{place}: no metric is named in {expression}"
     );
-    for name in names {
+    let mut all: BTreeSet<&str> = OF_THE_SCRAPE.into();
+    let mut anything = false;
+    for selector in &named.selectors {
+        let name = &selector.name;
+        let labels: BTreeSet<&str> = match (told.labels(name), known.get(name)) {
+            (Some(labels), _) => labels,
+            // What is recorded has the labels of what it is made from.
+            (None, Some(None)) => {
+                anything = true;
+                continue;
+            }
+            (None, Some(Some(labels))) => labels.iter().map(|label| &**label).collect(),
+            (None, None) => panic!("{place}: nothing tells {name}, which is named in {expression}"),
+        };
+        all.extend(labels);
+        for matcher in &selector.matchers {
+            let label = matcher.label.as_str();
+            assert!(
+                all.contains(label),
+                "{place}: {name} has no label {label}: {expression}"
+            );
+        }
+    }
+    for label in &named.labels {
         assert!(
-            told.contains(&name) || known.contains(&name),
-            "{place}: nothing tells {name}, which is named in {expression}"
+            anything || all.contains(&**label),
+            "{place}: no label {label} is in {expression}"
         );
     }
 }
+
+/// Metrics that others tell, with their labels; none where those are not known.
+type Known = BTreeMap<String, Option<Vec<String>>>;
