@@ -25,6 +25,10 @@ pub struct Flags {
     pub udev_data: Option<PathBuf>,
     /// `--web.listen-address`, each.
     pub listen: Vec<String>,
+    /// `--web.systemd-socket`.
+    pub systemd_socket: bool,
+    /// `--web.config.file`; empty is none, whatever the config says.
+    pub web_config: Option<PathBuf>,
     /// `--web.telemetry-path`.
     pub telemetry_path: Option<String>,
     /// `--web.max-requests`.
@@ -41,26 +45,14 @@ pub struct Flags {
     pub switches: Vec<(String, bool)>,
     /// `--collector.NAME.x`: flag without dashes, and value; `true` or `false` for a switch.
     pub subject_flags: Vec<(String, String)>,
-    /// `--collector.NAME` of collectors that node_exporter has and nodeward lacks.
+    /// Flags, without dashes, of collectors that node_exporter has and nodeward lacks.
     pub lacking: Vec<String>,
+    /// Whether any of node_exporter's own flags was given, or its name: then, without a config file, its defaults are taken,
+    /// `:9100` included, since somebody put nodeward in its place.
+    pub in_place: bool,
 }
 
 impl Flags {
-    /// Whether any of node_exporter's own flags was given: then, without a config file, its defaults are taken,
-    /// `:9100` included, since somebody put nodeward in its place.
-    #[must_use]
-    pub fn are_exporters(&self) -> bool {
-        let ours = Self {
-            config: self.config.clone(),
-            socket: self.socket.clone(),
-            state_dir: self.state_dir.clone(),
-            log_level: self.log_level.clone(),
-            log_format: self.log_format.clone(),
-            ..Self::default()
-        };
-        *self != ours
-    }
-
     /// Lays the flags over a config, `given` if there is a file; all that is wrong with them in one go.
     pub fn apply(&self, config: &mut Config, given: bool) -> Vec<String> {
         self.apply_roots(&mut config.roots);
@@ -124,9 +116,21 @@ impl Flags {
                 wrong.push(format!("--web.listen-address={text}: {why}"));
             }
         }
-        if !self.listen.is_empty() {
+        if self
+            .web_config
+            .as_ref()
+            .is_some_and(|file| !file.as_os_str().is_empty())
+        {
+            wrong.push(
+                "--web.config.file: not taken yet: TLS of the listener is http.tls in the config file"
+                    .into(),
+            );
+        }
+        if self.systemd_socket {
+            http.listen = vec![Address::Passed.to_string()];
+        } else if !self.listen.is_empty() {
             http.listen.clone_from(&self.listen);
-        } else if self.are_exporters() && !config_given {
+        } else if self.in_place && !config_given {
             http.listen = vec![":9100".into()];
         }
         if let Some(path) = &self.telemetry_path {
@@ -157,7 +161,7 @@ mod tests {
         Flags::default().apply_http(&mut http, false);
         assert_eq!(http.listen, ["127.0.0.1:9100"]);
         let flags = Flags {
-            switches: vec![("cpu".into(), false)],
+            in_place: true,
             ..Flags::default()
         };
         flags.apply_http(&mut http.clone(), true);

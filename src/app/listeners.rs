@@ -23,6 +23,7 @@ use crate::gate::Pools;
 use crate::net::accept::{Counters, Drain, Serve, accept};
 use crate::net::address::Address;
 use crate::net::bind::Bound;
+use crate::net::passed::Passed;
 use crate::net::server::{self, Handler, Http, Limits};
 use crate::net::stream::{Peer, Stream};
 use crate::net::tls::{self, Handshakes};
@@ -81,11 +82,22 @@ pub(super) struct Listeners {
     control_counters: Arc<Counters>,
     /// Why there is no control socket, as it was last said.
     control_trouble: Option<String>,
+    /// The sockets that systemd passed, until they are taken.
+    passed: Passed,
+    /// How many there were.
+    passed_count: usize,
 }
 
 impl Listeners {
-    pub(super) fn new(control: Arc<dyn Control>, api: Arc<Api>, pools: Pools) -> Self {
+    pub(super) fn new(
+        control: Arc<dyn Control>,
+        api: Arc<Api>,
+        pools: Pools,
+        passed: Passed,
+    ) -> Self {
         Self {
+            passed_count: passed.len(),
+            passed,
             open: BTreeMap::new(),
             zabbix: None,
             passive: Arc::default(),
@@ -133,7 +145,7 @@ impl Listeners {
         house: &Arc<House>,
         router: &Arc<Router>,
     ) -> Result<(), String> {
-        let mut wanted = wanted(settings)?;
+        let mut wanted = wanted(settings, self.passed_count)?;
         let server = house.passive(&settings.config.zabbix, Arc::clone(&self.passive));
         let server = Arc::new(server?);
         let http_tls = place::tls("http", settings.config.http.tls.as_ref()).await?;
@@ -191,7 +203,21 @@ impl Listeners {
     ) -> Result<Vec<(Name, Bound)>, String> {
         let mut bound = Vec::new();
         let mut taken = Vec::new();
-        for (name, address) in wanted {
+        let asked = wanted.iter().filter(|(name, address)| {
+            **address == Address::Passed && !self.open.contains_key(*name)
+        });
+        let asked: Vec<_> = asked.map(|(name, _)| name.clone()).collect();
+        if !asked.is_empty() {
+            // All of them or none: they are taken once, and stay until they are wanted no more.
+            let passed = self.passed.bound().map_err(|error| {
+                format!("cannot listen on the sockets that systemd passed: {error}")
+            })?;
+            if passed.len() != asked.len() {
+                return Err("the sockets that systemd passed were closed by an earlier reload; restart the unit".into());
+            }
+            bound.extend(asked.into_iter().zip(passed));
+        }
+        for (name, address) in wanted.iter().filter(|(_, at)| **at != Address::Passed) {
             if name.0 == Kind::Control || self.open.contains_key(name) {
                 continue;
             }
@@ -380,7 +406,7 @@ impl Listeners {
             let (at, reach) = place::said(&open.at, hostname);
             let scheme = self.scheme(*kind);
             match kind {
-                Kind::Http if matches!(open.at, Address::Unix(_)) => {
+                Kind::Http if matches!(open.at, Address::Unix(_) | Address::Passed) => {
                     format!("serving {path} on {at}")
                 }
                 Kind::Http => format!("serving {scheme}://{at}{path}{reach}"),
@@ -450,10 +476,24 @@ impl Serve for Asking {
     }
 }
 
-/// What the config wants open, the control socket left out.
-fn wanted(settings: &Settings) -> Result<Wanted, String> {
+/// What the config wants open, the control socket left out; `passed` of them are systemd's.
+fn wanted(settings: &Settings, passed: usize) -> Result<Wanted, String> {
     let config = &settings.config;
-    let http = config.http.listen.iter().map(|a| (Kind::Http, a));
+    let is_passed = |text: &&String| Address::or_passed(text) == Ok(Address::Passed);
+    let sockets = match config.http.listen.iter().any(|text| is_passed(&text)) {
+        true if passed == 0 => {
+            return Err(
+                "http.listen: systemd passed no socket when nodeward was started; restart its unit"
+                    .into(),
+            );
+        }
+        true => passed,
+        false => 0,
+    };
+    let sockets =
+        (1..=sockets).map(|nth| ((Kind::Http, format!("systemd {nth}")), Address::Passed));
+    let http = config.http.listen.iter().filter(|text| !is_passed(text));
+    let http = http.map(|a| (Kind::Http, a));
     let zabbix = config.zabbix.listen.iter().map(|a| (Kind::Zabbix, a));
     let hooks = config.hooks.listen.iter().map(|a| (Kind::Hooks, a));
     let api = config.api.listen.iter().map(|a| (Kind::Api, a));
@@ -472,6 +512,7 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
                 .map_err(|e| format!("{}: {e}", place::setting(kind)))?;
             Ok(((kind, address.to_string()), address))
         })
+        .chain(sockets.map(Ok))
         .collect()
 }
 

@@ -32,6 +32,7 @@ use crate::dialect::otlp::{self, Cumulative};
 use crate::heal::intake::Desk;
 use crate::heal::told::Shown;
 use crate::model::counted::counted;
+use crate::net::passed::Passed;
 use crate::serve::hooks::Inbox;
 use crate::serve::{Api, Control, Reloaded, Requests, Router};
 use crate::subject::Asker;
@@ -94,7 +95,12 @@ impl From<String> for Failure {
 ///
 /// # Errors
 /// Why it could not start.
-pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Result<(), Failure> {
+pub async fn run(
+    settings: Settings,
+    flags: Flags,
+    telemetry: Telemetry,
+    passed: Passed,
+) -> Result<(), Failure> {
     let mut outside = Outside::new()?;
     let mut reloads =
         signal(SignalKind::hangup()).map_err(|e| format!("listen for SIGHUP: {e}"))?;
@@ -102,7 +108,7 @@ pub async fn run(settings: Settings, flags: Flags, telemetry: Telemetry) -> Resu
     let manager = outside.manager.clone();
     let mut running = tokio::select! {
         () = outside.ended() => return Ok(()),
-        running = Running::start(settings, flags, telemetry, manager, ask) => running?,
+        running = Running::start(settings, flags, telemetry, manager, ask, passed) => running?,
     };
     loop {
         let reply = tokio::select! {
@@ -187,6 +193,7 @@ impl Running {
         telemetry: Telemetry,
         manager: ServiceManager,
         ask: mpsc::Sender<AskReload>,
+        passed: Passed,
     ) -> Result<Self, Failure> {
         warn(&settings, &[]);
         let requests = Arc::<Requests>::default();
@@ -204,6 +211,7 @@ impl Running {
             Arc::new(Asking { ask }),
             Arc::clone(&api),
             healing.pools.clone(),
+            passed,
         );
         let pushed = Arc::<Pushed>::default();
         let inbox = Inbox {

@@ -12,6 +12,7 @@ use crate::heal::plan::Mode;
 use crate::heal::playbook::Matcher;
 use crate::host;
 use crate::model::nearest::nearest;
+use crate::net::address::Address;
 use crate::net::tls;
 use crate::subject::Invalid;
 
@@ -117,10 +118,8 @@ impl Settings {
         }
         warnings.extend(programs(&config));
         warnings.extend(checks_matched(&config));
-        for name in &flags.lacking {
-            warnings.push(format!(
-                "--collector.{name}: nodeward has no such subject yet"
-            ));
+        for flag in &flags.lacking {
+            warnings.push(format!("--{flag}: nodeward has no such subject yet"));
         }
         let (files, fingerprint) = (loaded.files, loaded.fingerprint);
         Ok(Self {
@@ -131,6 +130,13 @@ impl Settings {
             warnings,
             origin: loaded.origin,
         })
+    }
+
+    /// Whether it is to serve on the sockets that systemd passes.
+    #[must_use]
+    pub fn takes_passed(&self) -> bool {
+        let mut listen = self.config.http.listen.iter();
+        listen.any(|text| Address::or_passed(text) == Ok(Address::Passed))
     }
 
     /// What subjects refuse of their options, at its place in the files; where these say nothing of the subject, it was

@@ -39,7 +39,7 @@ const EXAMPLES: &str = "Examples:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 nodeward";
 
 fn command() -> Command {
-    flags::add(
+    flags::add_parsers(flags::add(
         Command::new("nodeward")
             .version(env!("CARGO_PKG_VERSION"))
             .about("Tells the machine to Prometheus, OpenTelemetry and Zabbix, and heals it")
@@ -60,7 +60,7 @@ fn command() -> Command {
             .subcommand(why::command())
             .subcommand(demo::command())
             .subcommand(generate::command()),
-    )
+    ))
 }
 
 /// Parses the arguments, runs the command, says how it ended.
@@ -68,7 +68,8 @@ fn command() -> Command {
 pub fn main() -> Exit {
     // The parts of the demo are nobody's to complete or to read about.
     let command = command().subcommands([demo::service_command(), demo::nodeward_command()]);
-    let args = led(&command, std::env::args_os().collect());
+    let args = flags::foreign(led(&command, std::env::args_os().collect()));
+    let in_place = flags::is_named_so(args.first());
     let matches = match command.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
@@ -98,7 +99,7 @@ pub fn main() -> Exit {
         Some(("demo-service", _)) => demo::run_service(),
         Some(("demo-nodeward", matches)) => demo::run_nodeward(matches),
         Some(("generate", matches)) => generate::run(matches),
-        _ => run::run(&matches),
+        _ => run::as_named(&matches, in_place),
     }
 }
 

@@ -278,7 +278,18 @@ fn listeners(config: &Config, cross: &mut Cross<'_>) {
         each.map(move |(keys, text)| (below(start.clone(), &keys), text))
     });
     for (path, text) in sections.chain(gates) {
-        let address = match text.parse::<Address>() {
+        let read = match path.0.first() {
+            Some(Step::Key(section)) if section == "http" => Address::or_passed(text),
+            _ => text.parse(),
+        };
+        let address = match read {
+            Ok(Address::Passed) if config.http.listen.len() > 1 => {
+                cross.fault(
+                    &path,
+                    "stands alone: what systemd passes is instead of other addresses",
+                );
+                continue;
+            }
             Ok(address) => address,
             // Its own section's fault, which a gate has said.
             Err(_) if path.0.len() > 3 => continue,

@@ -11,6 +11,9 @@ use std::str::FromStr;
 
 use super::endpoint::{UNIX_PATH_MAX, decimal, host_name, unix_path};
 
+/// How [`Address::Passed`] is written.
+const PASSED: &str = "systemd";
+
 /// A place to listen on. Port 0 lets the kernel choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -27,6 +30,8 @@ pub enum Address {
     },
     /// `unix:/run/nodeward.sock`: an absolute path.
     Unix(PathBuf),
+    /// `systemd`: the sockets that the service manager passes ([`crate::net::passed`]). Only [`Address::or_passed`] reads it.
+    Passed,
 }
 
 /// Why a text is not an [`Address`].
@@ -48,7 +53,9 @@ pub enum AddressError {
     #[error("the listen address {0:?} is a URL: write only host:port, :port or unix:/path")]
     Url(String),
     /// node_exporter can listen on vsock; nodeward cannot.
-    #[error("listening on vsock is not supported: {0:?}")]
+    #[error(
+        "listening on vsock is not supported: {0:?}; listen on a port, or on unix:/path and forward vsock to it (socat)"
+    )]
     Vsock(String),
     /// The path of the Unix socket is relative, empty or too long.
     #[error("the listen address {0:?} needs an absolute path of at most {UNIX_PATH_MAX} bytes")]
@@ -56,11 +63,22 @@ pub enum AddressError {
 }
 
 impl Address {
+    /// Reads an address where the service manager may pass sockets instead.
+    ///
+    /// # Errors
+    /// Why it is neither.
+    pub fn or_passed(text: &str) -> Result<Self, AddressError> {
+        match text {
+            PASSED => Ok(Self::Passed),
+            text => text.parse(),
+        }
+    }
+
     /// Whether only this machine can reach it: loopback addresses and Unix sockets. A name counts
-    /// as reachable from outside, since nothing says what it resolves to.
+    /// as reachable from outside, since nothing says what it resolves to, and so does what systemd passes.
     pub fn is_local(&self) -> bool {
         match self {
-            Self::All(_) | Self::Name { .. } => false,
+            Self::All(_) | Self::Name { .. } | Self::Passed => false,
             Self::Ip(address) => address.ip().to_canonical().is_loopback(),
             Self::Unix(_) => true,
         }
@@ -98,8 +116,9 @@ impl FromStr for Address {
         let port = decimal(port).ok_or_else(|| AddressError::Port(refused()))?;
         let ip = |ip: IpAddr| Self::Ip(SocketAddr::new(ip, port));
         if let Some(host) = bracketed {
+            // Charts write [$(HOST_IP)] whichever the address is, and Go programs take both.
             let address = host.parse().map_err(|_| AddressError::Host(refused()))?;
-            return Ok(ip(IpAddr::V6(address)));
+            return Ok(ip(address));
         }
         if host.is_empty() {
             return Ok(Self::All(port));
@@ -127,6 +146,7 @@ impl fmt::Display for Address {
             Self::Ip(address) => address.fmt(f),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Passed => f.write_str(PASSED),
         }
     }
 }
@@ -150,6 +170,7 @@ mod tests {
             ("127.0.0.1:9100", "127.0.0.1:9100", true),
             ("localhost:9100", "127.0.0.1:9100", true),
             ("[::1]:9100", "[::1]:9100", true),
+            ("[10.0.0.5]:9100", "10.0.0.5:9100", false),
             ("[::]:9100", "[::]:9100", false),
             ("web-1.internal:9100", "web-1.internal:9100", false),
             ("unix:/run/x.sock", "unix:/run/x.sock", true),
@@ -159,6 +180,17 @@ mod tests {
             assert_eq!(address.to_string(), shown);
             assert_eq!(address.is_local(), local, "{text}");
         }
+    }
+
+    #[test]
+    fn what_systemd_passes_may_be_reached_by_anybody_and_is_no_address_elsewhere() {
+        let passed = Address::or_passed("systemd").unwrap();
+        assert_eq!(
+            (passed.is_local(), &*passed.to_string()),
+            (false, "systemd")
+        );
+        assert_eq!(Address::or_passed(":1"), ":1".parse());
+        assert!("systemd".parse::<Address>().is_err());
     }
 
     #[test]

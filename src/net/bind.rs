@@ -84,7 +84,7 @@ enum Listener {
     Tcp(early::Listener, SocketAddr),
     Unix(
         UnixListener,
-        #[expect(dead_code, reason = "removes the file when dropped")] SocketFile,
+        #[expect(dead_code, reason = "removes the file when dropped")] Option<SocketFile>,
     ),
 }
 
@@ -115,11 +115,29 @@ impl Bound {
                 tcp(place)
             }
             Address::Unix(path) => return unix(address, path).await,
+            // Whoever has them passes them on; they are not for anybody to bind.
+            Address::Passed => Err(io::ErrorKind::AddrNotAvailable.into()),
         };
         Ok(Self {
             listener: listener.map_err(refused)?,
             address: address.clone(),
         })
+    }
+
+    /// A TCP socket that was passed on.
+    pub(super) fn passed_tcp(listener: early::Listener, local: SocketAddr) -> Self {
+        Self {
+            listener: Listener::Tcp(listener, local),
+            address: Address::Passed,
+        }
+    }
+
+    /// A Unix socket that was passed on, whose file is not ours to remove.
+    pub(super) fn passed_unix(listener: UnixListener) -> Self {
+        Self {
+            listener: Listener::Unix(listener, None),
+            address: Address::Passed,
+        }
     }
 
     /// The address as it was asked for.
@@ -224,7 +242,7 @@ async fn unix(address: &Address, path: &Path) -> Result<Bound, BindError> {
         outcome => outcome.map_err(refused)?,
     };
     Ok(Bound {
-        listener: Listener::Unix(listener, file),
+        listener: Listener::Unix(listener, Some(file)),
         address: address.clone(),
     })
 }

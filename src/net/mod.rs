@@ -32,6 +32,7 @@ pub mod credentials;
 pub mod early;
 pub mod endpoint;
 mod gathered;
+pub mod passed;
 pub mod resolve;
 pub mod server;
 pub mod stream;

@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 
 use super::press::Press;
 use super::{View, accept, answer, text};
-use crate::subject::Asker;
+use crate::subject::{Asker, lacks};
 
 /// The deadline of a scrape that says none: Prometheus's own default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +28,8 @@ enum Filter {
 }
 
 impl Filter {
-    /// `collect[]` and `exclude[]`, as node_exporter takes them.
+    /// `collect[]` and `exclude[]`, as node_exporter takes them: what is not there can be left out, and asking for it is an error. A
+    /// collector that only node_exporter has tells nothing, so that jobs that name it go on.
     fn parse<'a>(
         query: &str,
         known: impl Iterator<Item = &'a str> + Clone,
@@ -41,7 +42,8 @@ impl Filter {
                 "exclude[]" => &mut exclude,
                 _ => continue,
             };
-            if !known.clone().any(|k| k == value) {
+            let asked = name == "collect[]";
+            if asked && !lacks(&value) && !known.clone().any(|k| k == value) {
                 return Err(format!(
                     "{name}={value}: no such subject, or it is not enabled; enabled: {}\n",
                     known.collect::<Vec<_>>().join(", ")
@@ -147,6 +149,12 @@ mod tests {
             Ok(Filter::Without(vec!["cpu".into()]))
         );
         assert!(filter("collect[]=cpu&exclude[]=meminfo").is_err());
+        assert!(filter("collect[]=cpu&collect[]=zfs").is_ok());
+        assert!(filter("collect[]=").is_err());
+        assert_eq!(
+            filter("exclude[]=nope"),
+            Ok(Filter::Without(vec!["nope".into()]))
+        );
         assert!(
             filter("collect[]=nope")
                 .unwrap_err()

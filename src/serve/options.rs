@@ -6,7 +6,8 @@ use crate::net::tls;
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Addresses to listen on: `host:port`, `:port` for all addresses, or `unix:/path`.
+    /// Addresses to listen on: `host:port`, `:port` for all addresses, or `unix:/path`. `systemd` alone takes the sockets that the
+    /// unit's socket unit passes (`--web.systemd-socket`).
     pub listen: Vec<String>,
     /// TLS on `listen`; Unix sockets stay plain. Default: none.
     pub tls: Option<tls::ServerOptions>,

@@ -256,24 +256,44 @@ mod tests {
     use crate::serve::api;
     use crate::subject::{Machine, Sampler};
 
-    #[tokio::test]
-    async fn a_hold_and_nothing_else_makes_health_say_no() {
+    fn view() -> Arc<View> {
         let machine = Machine {
             host: Arc::new(Host::default()),
             runtime: None,
         };
         let sampler = Sampler::start(&crate::subject::Options::default(), &machine, None).unwrap();
-        let view = View {
+        Arc::new(View {
             sampler: Arc::new(sampler),
             told: Vec::new(),
             hooks: Hooks::new(&hooks::Options::default(), hooks::Inbox::default()),
             api: Access::new(&api::Options::default(), None),
-            options: crate::serve::Options::default(),
-        };
+            options: crate::serve::Options {
+                max_requests: 1,
+                ..crate::serve::Options::default()
+            },
+        })
+    }
+
+    #[tokio::test]
+    async fn a_scrape_too_many_is_turned_away_and_counted() {
+        let requests = Arc::<Requests>::default();
+        let router = Router::new(view(), Arc::clone(&requests));
+        let (uri, headers) = ("/metrics".parse().unwrap(), HeaderMap::new());
+        let scrape = || router.respond(&Method::GET, &uri, &headers);
+        let (one, other) = tokio::join!(scrape(), scrape());
+        let mut codes = [one, other].map(|answer| answer.status().as_u16());
+        codes.sort_unstable();
+        assert_eq!(codes, [200, 503]);
+        assert_eq!(scrape().await.status(), StatusCode::OK);
+        assert_eq!(requests.all(), [("/metrics", 200, 2), ("/metrics", 503, 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_hold_and_nothing_else_makes_health_say_no() {
         let pools = Pools::default();
         let options = serde_json::from_str(r#"{"web": {}, "db": {}}"#).unwrap();
         pools.change(&Plan::new(&options, &crate::gate::World::default()).unwrap());
-        let router = Router::new(Arc::new(view), Arc::<Requests>::default());
+        let router = Router::new(view(), Arc::<Requests>::default());
         let router = router.with_health(pools.clone(), || "unhealthy".to_owned());
         let mut holds = Holds::default();
         let hold = Hold {

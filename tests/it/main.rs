@@ -22,6 +22,7 @@ mod generated;
 mod grafana_hook;
 mod healing;
 mod hostile;
+mod in_place;
 mod isolate;
 mod journal;
 mod layers;

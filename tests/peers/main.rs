@@ -9,6 +9,7 @@ mod alertmanager;
 mod checks;
 mod collector;
 mod containers;
+mod flags;
 mod hang;
 mod haproxy;
 mod heal_told;
@@ -56,6 +57,7 @@ const TESTS: &[&[PeerTest]] = &[
     programs::TESTS,
     reference::TESTS,
     live::TESTS,
+    flags::TESTS,
     hang::TESTS,
     prometheus::TESTS,
     systemd::TESTS,

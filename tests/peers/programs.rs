@@ -34,6 +34,8 @@ pub enum Peer {
     Busybox,
     Strace,
     Systemd,
+    /// Of the package of systemd.
+    SocketActivate,
     Unshare,
     Ip,
     Iptables,
@@ -71,6 +73,7 @@ impl Peer {
             Self::Busybox => "busybox",
             Self::Strace => "strace",
             Self::Systemd => "systemd",
+            Self::SocketActivate => "systemd-socket-activate",
             Self::Unshare => "unshare",
             Self::Ip => "ip",
             Self::Iptables => "iptables",

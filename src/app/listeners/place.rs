@@ -27,7 +27,7 @@ pub(super) fn port(address: &Address) -> Option<u16> {
     let port = match address {
         Address::All(port) | Address::Name { port, .. } => *port,
         Address::Ip(place) => place.port(),
-        Address::Unix(_) => return None,
+        Address::Unix(_) | Address::Passed => return None,
     };
     (port != 0).then_some(port)
 }

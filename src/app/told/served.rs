@@ -21,6 +21,7 @@ pub struct Served {
 }
 
 crate::families! { Served:
+    SCRAPES counter "promhttp_metric_handler_requests_total" ["code"] "Scrapes answered, by code: the name that Prometheus' own programs count them under";
     REQUESTS counter "nodeward_http_requests_total" ["path", "code"] "HTTP requests answered, by path and code";
     OPEN gauge "nodeward_http_connections" [] "HTTP connections open now";
     ACCEPTED counter "nodeward_http_connections_total" [] "HTTP connections taken";
@@ -38,9 +39,19 @@ impl Told for Served {
 
     fn prometheus(&self, out: &mut Out) {
         let mut page = out.page::<Self>();
+        let counts = self.requests.all();
+        let scraped = |code| {
+            let mut counts = counts.iter();
+            let count = counts.find(|(path, of, _)| (*path, *of) == ("/metrics", code));
+            count.map_or(0, |(_, _, count)| *count)
+        };
+        let mut scrapes = page.family(&SCRAPES);
+        for code in [200_u16, 500, 503] {
+            scrapes.push([itoa::Buffer::new().format(code)], scraped(code));
+        }
         let mut requests = page.family(&REQUESTS);
-        for (path, code, count) in self.requests.all() {
-            requests.push([path, itoa::Buffer::new().format(code)], count);
+        for (path, code, count) in &counts {
+            requests.push([path, itoa::Buffer::new().format(*code)], *count);
         }
         let connections = &self.connections;
         page.value(&OPEN, connections.open() as u64);

@@ -121,7 +121,7 @@ impl Options {
             true => (&http.listen, &http.tls),
             false => (&self.listen, &self.tls),
         };
-        let open = |text: &&String| text.parse::<Address>().is_ok_and(|a| !a.is_local());
+        let open = |text: &&String| Address::or_passed(text).is_ok_and(|a| !a.is_local());
         let place = places.iter().find(open).filter(|_| tls.is_none());
         let place = place.map(|place| {
             format!(

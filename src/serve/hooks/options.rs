@@ -321,7 +321,7 @@ impl Options {
     /// mode such a hook is a button for disruption that anybody may press.
     #[must_use]
     pub fn exposed<'a>(&'a self, http: &'a Http) -> Vec<(&'a str, &'a str)> {
-        let open = |text: &&String| text.parse::<Address>().is_ok_and(|a| !a.is_local());
+        let open = |text: &&String| Address::or_passed(text).is_ok_and(|a| !a.is_local());
         let Some(place) = self.places(&http.listen).iter().find(open) else {
             return Vec::new();
         };
