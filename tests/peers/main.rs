@@ -9,6 +9,8 @@ mod alertmanager;
 mod checks;
 mod collector;
 mod containers;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
+mod dashboards;
 mod flags;
 mod hang;
 mod haproxy;
@@ -70,6 +72,7 @@ const TESTS: &[&[PeerTest]] = &[
     checks::TESTS,
     collector::TESTS,
     product::TESTS,
+    dashboards::TESTS,
     alertmanager::TESTS,
     reconcile::TESTS,
     tls::TESTS,

@@ -44,6 +44,8 @@ pub enum Peer {
     Nginx,
     /// Python with grpcio and opentelemetry-proto.
     OtlpPython,
+    /// Python with one of two versions of grafana-foundation-sdk: `old` or `new` is its first argument.
+    GrafanaSchema,
     /// Not a program: the kernel's FUSE device.
     Fuse,
     /// Not a program: the right to make namespaces and mounts.
@@ -81,6 +83,7 @@ impl Peer {
             Self::Haproxy => "haproxy",
             Self::Nginx => "nginx",
             Self::OtlpPython => "otlp-python",
+            Self::GrafanaSchema => "grafana-schema",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",
         }

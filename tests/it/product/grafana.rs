@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Known, Told, expect_told, files, list, promql, text};
+use super::dashboards::{Dashboard, unused};
+use super::{Known, Told, expect_told, files, list, promql, root, text};
 
 /// Panels that come with Grafana; any other needs a plugin.
 const BUILT_IN: &[&str] = &[
@@ -50,9 +51,27 @@ pub fn metrics() -> BTreeSet<String> {
         .collect()
 }
 
+/// What Prometheus itself writes.
+fn known() -> Known {
+    let of_alerts = [
+        "alertname",
+        "alertstate",
+        "severity",
+        "name",
+        "check",
+        "device",
+        "mountpoint",
+    ];
+    let of_alerts = of_alerts.map(str::to_owned).to_vec();
+    Known::from([
+        ("ALERTS".to_owned(), Some(of_alerts)),
+        ("up".to_owned(), Some(Vec::new())),
+    ])
+}
+
 #[test]
 fn dashboards_ask_for_nothing_that_is_not_told() {
-    let (told, known) = (Told::new(), Known::new());
+    let (told, known) = (Told::in_both_worlds(), known());
     for (path, dashboard) in dashboards() {
         let mut queries = 0;
         for panel in panels(&dashboard) {
@@ -68,8 +87,9 @@ fn dashboards_ask_for_nothing_that_is_not_told() {
         for variable in list(&dashboard["templating"]["list"]) {
             if let Some(query) = variable["query"]["query"].as_str() {
                 let inside = query.strip_prefix("label_values(").expect(query);
-                let (metric, _) = inside.rsplit_once(',').expect(query);
-                expect_told(metric, &known, &told, "a variable");
+                let (metric, label) = inside.rsplit_once(", ").expect(query);
+                let asked = format!("count by ({label} ({metric})");
+                expect_told(&asked, &known, &told, "a variable");
             }
         }
         assert!(queries > 0, "{} asks for nothing", path.display());
@@ -77,8 +97,45 @@ fn dashboards_ask_for_nothing_that_is_not_told() {
 }
 
 #[test]
-fn every_query_is_about_the_chosen_node_in_the_chosen_data_source() {
-    for (_, dashboard) in dashboards() {
+fn every_metric_that_is_told_is_used_or_has_a_reason_not_to_be() {
+    let mut used = metrics();
+    for (_, rule) in super::rules::all() {
+        used.append(&mut promql::metrics(text(&rule["expr"])));
+    }
+    let unused = unused();
+    let covers = |name: &str, metric: &str| match name.strip_suffix('*') {
+        Some(start) => metric.starts_with(start),
+        None => name == metric,
+    };
+    let told = Told::in_both_worlds();
+    let mut open = Vec::new();
+    let mut named = BTreeSet::new();
+    for metric in told.exact.keys() {
+        let of_histogram = ["_bucket", "_sum", "_count"]
+            .iter()
+            .filter_map(|suffix| metric.strip_suffix(suffix))
+            .any(|base| used.contains(&format!("{base}_bucket")));
+        if used.contains(metric) || of_histogram {
+            continue;
+        }
+        match unused.iter().find(|(name, _)| covers(name, metric)) {
+            Some((name, _)) => drop(named.insert(name)),
+            None => open.push(metric),
+        }
+    }
+    assert!(open.is_empty(), "neither used nor in unused.yml: {open:#?}");
+    for (name, _) in &unused {
+        assert!(named.contains(name), "{name} is used, or is not told");
+        let exact = used.contains(name.as_str());
+        assert!(!exact, "{name} is used");
+    }
+}
+
+#[test]
+fn every_query_is_about_what_is_chosen_in_the_chosen_data_source() {
+    for source in Dashboard::all() {
+        let path = root().join(format!("dashboards/{}.json", source.name));
+        let dashboard: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let variables: BTreeSet<&str> = list(&dashboard["templating"]["list"])
             .iter()
             .map(|variable| text(&variable["name"]))
@@ -88,18 +145,70 @@ fn every_query_is_about_the_chosen_node_in_the_chosen_data_source() {
             for target in list(&panel["targets"]) {
                 let (title, expression) = (&panel["title"], text(&target["expr"]));
                 assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
-                let selectors = expression.matches('{').count();
-                let chosen = expression.matches("job=\"$job\",instance=\"$instance\"");
-                assert_eq!(chosen.count(), selectors, "{title}: {expression}");
+                let selectors = promql::named(expression).selectors.len();
+                let chosen = format!("{{{}", source.select());
+                assert_eq!(
+                    expression.matches(&chosen).count(),
+                    selectors,
+                    "{title}: {expression}"
+                );
                 for variable in variables_of(expression) {
                     assert!(
-                        variable == "__rate_interval" || variables.contains(variable),
+                        OF_GRAFANA.contains(&variable) || variables.contains(variable),
                         "{title}: ${variable} is no variable"
                     );
                 }
             }
         }
     }
+}
+
+/// Variables that Grafana has by itself.
+const OF_GRAFANA: &[&str] = &["__rate_interval", "__interval", "__range"];
+
+#[test]
+fn dashboards_lead_to_one_another_with_what_was_chosen() {
+    let all = dashboards();
+    let uids: BTreeSet<&str> = all.iter().map(|(_, d)| text(&d["uid"])).collect();
+    assert_eq!(uids.len(), all.len(), "a uid stands twice");
+    let mut links = 0;
+    for (path, dashboard) in &all {
+        let place = path.display();
+        let tags = list(&dashboard["tags"]);
+        let link = &dashboard["links"][0];
+        assert!(
+            list(&link["tags"]).iter().all(|tag| tags.contains(tag)),
+            "{place}"
+        );
+        assert!(
+            link["includeVars"] == true && link["keepTime"] == true,
+            "{place}"
+        );
+        for panel in panels(dashboard) {
+            for property in list(&panel["fieldConfig"]["overrides"])
+                .iter()
+                .flat_map(|o| list(&o["properties"]))
+                .filter(|property| property["id"] == "links")
+            {
+                let url = text(&property["value"][0]["url"]);
+                let (uid, query) = url
+                    .strip_prefix("/d/")
+                    .and_then(|u| u.split_once('?'))
+                    .expect(url);
+                assert!(uids.contains(uid), "{place}: {url}");
+                for part in [
+                    "var-datasource=",
+                    "var-job=",
+                    "var-instance=",
+                    "__url_time_range",
+                ] {
+                    assert!(query.contains(part), "{place}: {url}");
+                }
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 0);
 }
 
 fn variables_of(expression: &str) -> impl Iterator<Item = &str> {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod compose;
+mod dashboards;
 mod grafana;
 mod promql;
 mod rules;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use nodeward::config::fault::{Faults, Source};
 use nodeward::config::parse::parse;
 use nodeward::config::tree::{Node, Value as Tree};
+use nodeward::dialect::otlp::InstrumentKind;
 use nodeward::dialect::prometheus::{Declared, Kind};
 use nodeward::subject::TABLE;
 use serde_json::{Map, Value};
@@ -107,6 +109,42 @@ impl Told {
                     add("_count", &[]);
                 }
                 _ => add("", &[]),
+            }
+        }
+        told
+    }
+
+    /// Under the names of OpenTelemetry too, as Prometheus spells them (its guide to OpenTelemetry: dots as underscores, then the
+    /// unit in full, then `_total` for what only grows).
+    fn in_both_worlds() -> Self {
+        let mut told = Self::new();
+        let subjects = TABLE.iter().flat_map(|entry| entry.instruments).copied();
+        for instrument in subjects.chain(nodeward::app::told::instruments()) {
+            let named = instrument.descriptor();
+            let unit = match (named.unit, named.kind) {
+                ("s", _) => "_seconds",
+                ("By", _) => "_bytes",
+                ("Cel", _) => "_celsius",
+                ("1", InstrumentKind::Gauge) => "_ratio",
+                (unit, _) => {
+                    assert!(
+                        unit == "1" || unit.starts_with('{'),
+                        "{}: {unit}",
+                        named.name
+                    );
+                    ""
+                }
+            };
+            let kinds: &[&str] = match named.kind {
+                InstrumentKind::Counter => &["_total"],
+                InstrumentKind::Histogram => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            for kind in kinds {
+                let name = format!("{}{unit}{kind}", named.name.replace('.', "_"));
+                let labels = instrument.attributes().iter().copied();
+                let labels = labels.chain((*kind == "_bucket").then_some("le"));
+                told.exact.entry(name).or_default().extend(labels);
             }
         }
         told

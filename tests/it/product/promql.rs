@@ -134,7 +134,8 @@ fn upto(text: &str, end: char) -> (&str, &str) {
 
 #[test]
 fn every_name_of_an_expression_is_seen_and_nothing_else() {
-    let cases: &[(&str, &[&str], &[&str], &[&str])] = &[
+    type Words = &'static [&'static str];
+    let cases: &[(&str, Words, Words, Words)] = &[
         ("up", &["up"], &[], &[]),
         ("1e3 * a:b_c", &["a:b_c"], &[], &[]),
         (

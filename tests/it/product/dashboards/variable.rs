@@ -1,0 +1,69 @@
+//! Variables and annotations.
+
+use serde_json::{Value, json};
+
+use super::Series;
+use crate::product::text;
+
+fn source() -> Value {
+    json!({"type": "prometheus", "uid": "${datasource}"})
+}
+
+/// The data source, then those that are named: `{job: SERIES}` has the values of the label `job` of that series. `many: true`
+/// lets several be chosen, `from` says more of which series.
+pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> {
+    let mut all = vec![json!({
+        "name": "datasource", "type": "datasource", "label": "Data source", "query": "prometheus", "refresh": 1,
+        "current": {}, "hide": 0, "includeAll": false, "multi": false, "options": [], "regex": "", "skipUrlSync": false,
+    })];
+    // What is chosen before narrows what there is to choose.
+    let chosen: Vec<&str> = select.split(',').collect();
+    for variable in named {
+        let map = variable.as_object().unwrap();
+        let (name, of) = map
+            .iter()
+            .find(|(key, _)| !["many", "from"].contains(&&***key))
+            .unwrap();
+        let before: Vec<&str> = chosen
+            .iter()
+            .copied()
+            .filter(|matcher| !matcher.starts_with(name.as_str()))
+            .filter(|matcher| {
+                all.iter()
+                    .any(|v| matcher.contains(&format!("${}", text(&v["name"]))))
+            })
+            .chain(variable["from"].as_str())
+            .collect();
+        let metric = &series.0[text(of)];
+        let query = match before.is_empty() {
+            true => format!("label_values({metric}, {name})"),
+            false => format!("label_values({metric}{{{}}}, {name})", before.join(",")),
+        };
+        let many = variable["many"] == true || variable["from"].is_string();
+        let current = match many {
+            true => json!({"selected": true, "text": ["All"], "value": ["$__all"]}),
+            false => json!({}),
+        };
+        let label = match name.as_str() {
+            "instance" => "Node".to_owned(),
+            "device" => "Interface".to_owned(),
+            name => name[..1].to_uppercase() + &name[1..],
+        };
+        all.push(json!({
+            "name": name, "type": "query", "label": label, "datasource": source(), "definition": query,
+            "query": {"query": query, "refId": name}, "refresh": 2, "sort": 1, "includeAll": many, "multi": many,
+            "allValue": if many { json!(".*") } else { Value::Null }, "current": current, "hide": 0, "options": [],
+            "regex": "", "skipUrlSync": false,
+        }));
+    }
+    all
+}
+
+/// `time: true`: the value is when it happened, in milliseconds.
+pub(super) fn annotation(one: &Value, expand: &impl Fn(&str) -> String) -> Value {
+    json!({
+        "name": one["name"], "datasource": source(), "enable": true, "hide": false, "iconColor": one["color"],
+        "expr": expand(text(&one["ask"])), "titleFormat": one["title"], "step": "60s",
+        "useValueForTime": one["time"] == true,
+    })
+}
