@@ -215,6 +215,8 @@ subjects! {
     powersupplyclass: super::powersupplyclass::PowerSupplyClass;
     nvme: super::nvme::Nvme;
     dmi: super::dmi::Dmi;
+    os: super::os::Os;
+    selinux: super::selinux::Selinux;
     uname: super::uname::Uname;
     systemd: super::systemd::Systemd;
     service_sessions: super::service_sessions::ServiceSessions;

@@ -126,6 +126,8 @@ pub const COLLECTORS: &[&str] = &[
     "--collector.powersupplyclass",
     "--collector.nvme",
     "--collector.dmi",
+    "--collector.os",
+    "--collector.selinux",
     "--collector.textfile",
 ];
 
@@ -408,6 +410,11 @@ fn torn_files() -> Result<(), Failed> {
                 4.0,
             ),
             ("node_filefd_allocated", &[], 1024.0),
+            (
+                "node_os_version",
+                &[("id", ""), ("id_like", ""), ("name", "x")],
+                12.0,
+            ),
             ("node_entropy_available_bits", &[], 256.0),
             ("node_nf_conntrack_entries", &[], 1203.0),
             ("node_nf_conntrack_stat_found", &[], 3.0),
