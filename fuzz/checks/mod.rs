@@ -23,6 +23,7 @@ mod proc_counts;
 mod process_stat;
 mod reading_selector;
 mod recorded_hashes;
+mod scraped_page;
 mod textfile;
 mod zabbix_key;
 mod zabbix_packet;
@@ -55,6 +56,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),
     ("recorded_hashes", recorded_hashes::check),
+    ("scraped_page", scraped_page::check),
     ("textfile", textfile::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),

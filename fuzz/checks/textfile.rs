@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use nodeward::dialect::prometheus::parse::families::families;
 use nodeward::dialect::prometheus::{Kind, is_name};
-use nodeward::subject::textfile::parse::families;
 
 /// Parses the bytes as a file of metrics.
 pub fn check(bytes: &[u8]) {

@@ -11,6 +11,8 @@ pub enum Exit {
     Failed,
     /// It was asked wrongly.
     Usage,
+    /// What it needs of another program is not to be had (`EX_UNAVAILABLE` of sysexits.h).
+    Unavailable,
     /// The config is bad (`EX_CONFIG` of sysexits.h).
     BadConfig,
 }
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Fine => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Unavailable => 69,
             Exit::BadConfig => 78,
         })
     }

@@ -59,7 +59,10 @@ fn leak(name: String) -> &'static str {
 pub(super) fn foreign(args: Vec<OsString>) -> Vec<OsString> {
     let begins = |arg: &OsString| arg.to_str().is_some_and(|arg| arg.starts_with('-'));
     let runs = args.get(1).is_none_or(|first| {
-        begins(first) || ["run", "show"].iter().any(|command| first == command)
+        begins(first)
+            || ["run", "show", "compare"]
+                .iter()
+                .any(|command| first == command)
     });
     if !runs {
         return args;

@@ -21,6 +21,9 @@ It could not: a port is taken, nothing answers.
 .B 2
 The command line is wrong, the value of a flag included.
 .TP
+.B 69
+The program to compare with could not be asked (compare).
+.TP
 .B 78
 The config is wrong; all that is wrong is said, with line and column.
 .SH ENVIRONMENT

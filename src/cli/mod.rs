@@ -1,9 +1,10 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit codes: 0 fine, 1 failed, 2 usage, 78 bad config. Each command ends with one line, on standard error, saying what it did.
+//! Exit codes: 0 fine, 1 failed, 2 usage, 69 another program is not there, 78 bad config. Each command ends with one line, on standard error, saying what it did.
 
 mod bodies;
 mod check;
+mod compare;
 mod control;
 mod demo;
 mod exit;
@@ -50,6 +51,7 @@ fn command() -> Command {
             .subcommand(validate::command())
             .subcommand(show::command())
             .subcommand(check::command())
+            .subcommand(compare::command())
             .subcommand(status::command())
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
@@ -87,6 +89,7 @@ pub fn main() -> Exit {
         Some(("validate", matches)) => validate::run(matches),
         Some(("show", matches)) => show::run(matches),
         Some(("check", matches)) => check::run(matches),
+        Some(("compare", matches)) => compare::run(matches),
         Some(("status", matches)) => status::run(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),

@@ -10,6 +10,7 @@
 
 mod api;
 mod collector;
+mod compare;
 mod config_generated;
 mod config_load;
 mod corpus;

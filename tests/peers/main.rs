@@ -8,6 +8,7 @@ mod actions;
 mod alertmanager;
 mod checks;
 mod collector;
+mod compare;
 mod containers;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod dashboards;
@@ -60,6 +61,7 @@ const TESTS: &[&[PeerTest]] = &[
     reference::TESTS,
     live::TESTS,
     flags::TESTS,
+    compare::TESTS,
     hang::TESTS,
     prometheus::TESTS,
     systemd::TESTS,

@@ -5,7 +5,7 @@
     reason = "it makes certificates for tests of the library too"
 )]
 #[path = "../../src/net/tls/testing.rs"]
-mod testing;
+pub mod testing;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

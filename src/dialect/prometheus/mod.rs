@@ -9,6 +9,8 @@ mod foreign;
 mod histogram;
 mod openmetrics;
 mod page;
+#[doc(hidden)]
+pub mod parse;
 mod picked;
 mod text;
 

@@ -5,8 +5,6 @@
 //! nodeward tells itself is refused, and so is a name under which it tells of itself.
 
 mod glob;
-#[doc(hidden)]
-pub mod parse;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +17,7 @@ use crate::dialect::prometheus::{Declared, Foreign, Kind, Page, Series as Told, 
 use crate::host::{CallKey, Called, Found, Pass, names, open_regular};
 use crate::subject::{Absent, Asker, Flag, Invalid, ItemError, Lane, Machine, Subject, Taken};
 
-use parse::{Families, Family, Series};
+use crate::dialect::prometheus::parse::families::{self, Families, Family, Series};
 
 /// The largest file that is read.
 const LARGEST: u64 = 16 << 20;
@@ -114,7 +112,8 @@ fn file(path: &Path) -> Result<(Families, i64), String> {
     };
     let (written, _) = found.stamp.modified;
     let text = found.bytes(LARGEST).map_err(|e| e.to_string())?;
-    let families = parse::families(&text).map_err(|(line, why)| format!("line {line}: {why}"))?;
+    let families =
+        families::families(&text).map_err(|(line, why)| format!("line {line}: {why}"))?;
     Ok((families, written))
 }
 
