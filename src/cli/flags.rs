@@ -83,7 +83,7 @@ pub(super) fn foreign(args: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// The flag that an argument gives, if it is one of a collector that nodeward lacks.
-fn of_lacking(arg: &str) -> Option<&str> {
+pub(super) fn of_lacking(arg: &str) -> Option<&str> {
     let flag = arg.strip_prefix("--")?;
     let flag = flag.split_once('=').map_or(flag, |(flag, _)| flag);
     let (collector, _) = flag

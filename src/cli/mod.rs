@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod flags;
 mod generate;
+mod import;
 mod journal;
 pub mod names;
 mod operate;
@@ -52,6 +53,7 @@ fn command() -> Command {
             .subcommand(show::command())
             .subcommand(check::command())
             .subcommand(compare::command())
+            .subcommand(import::command())
             .subcommand(status::command())
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
@@ -90,6 +92,7 @@ pub fn main() -> Exit {
         Some(("show", matches)) => show::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("compare", matches)) => compare::run(matches),
+        Some(("import", matches)) => import::run(matches),
         Some(("status", matches)) => status::run(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),

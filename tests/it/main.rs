@@ -23,6 +23,7 @@ mod generated;
 mod grafana_hook;
 mod healing;
 mod hostile;
+mod import;
 mod in_place;
 mod isolate;
 mod journal;

@@ -18,6 +18,7 @@ mod haproxy;
 mod heal_told;
 mod healing;
 mod hosts;
+mod import;
 mod live;
 mod ours;
 mod outage;
@@ -62,6 +63,7 @@ const TESTS: &[&[PeerTest]] = &[
     live::TESTS,
     flags::TESTS,
     compare::TESTS,
+    import::TESTS,
     hang::TESTS,
     prometheus::TESTS,
     systemd::TESTS,

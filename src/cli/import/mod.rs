@@ -1,0 +1,184 @@
+//! `nodeward import`: the arguments of node_exporter as our YAML.
+//!
+//! Owns the command line, the list of what can be read (each a room and a line in [`SOURCES`]), and the proof: what is printed was read
+//! back, came to the very same config, and its subjects take their options.
+
+mod environment;
+mod exporter;
+mod unit;
+mod words;
+mod yaml;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use super::Exit;
+use crate::app::{Flags, House, Settings};
+use crate::config::fault::{Source as File, Sources};
+use crate::config::{self, Config};
+use crate::model::counted::counted;
+use crate::model::terminal;
+use words::Word;
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// Something that can be read.
+struct Source {
+    /// What it is.
+    name: &'static str,
+    /// Whether a file is one.
+    takes: fn(&Path, &str) -> bool,
+    /// Reads it.
+    import: fn(&Path, &str) -> Result<Imported, String>,
+}
+
+/// What can be read; the first that takes a file reads it.
+const SOURCES: &[Source] = &[
+    Source {
+        name: "a unit of systemd",
+        takes: unit::takes,
+        import: unit::import,
+    },
+    Source {
+        name: "a file of variables with flags",
+        takes: environment::takes,
+        import: environment::import,
+    },
+];
+
+/// What came of reading.
+#[derive(Debug, Default)]
+struct Imported {
+    config: Config,
+    /// The flags that it is made from.
+    flags: Flags,
+    /// What is worth a comment.
+    notes: Vec<String>,
+    /// What could not be carried over, and why.
+    left: Vec<String>,
+}
+
+const LONG: &str = "Prints the config that makes nodeward tell what node_exporter tells with its arguments: given after --, or read from a \
+    systemd unit with its drop-ins and variables, or from a file of variables such as /etc/default/prometheus-node-exporter. What has no \
+    meaning here and what could not be carried over stands in comments. Exit code 0 if all was carried over, 1 if something was not.";
+
+const EXAMPLES: &str = "Examples:
+  nodeward import /etc/systemd/system/node_exporter.service >nodeward.yml
+  nodeward import /etc/default/prometheus-node-exporter
+  nodeward import -- --web.listen-address=:9100 --collector.systemd";
+
+pub(super) fn command() -> Command {
+    Command::new("import")
+        .about("Print the config that says the same as node_exporter's arguments")
+        .long_about(LONG)
+        .after_help(EXAMPLES)
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("A unit of systemd, or a file of variables"),
+        )
+        .arg(
+            Arg::new("arguments")
+                .value_name("ARGUMENT")
+                .last(true)
+                .num_args(1..)
+                .conflicts_with("file")
+                .help("node_exporter's arguments"),
+        )
+}
+
+/// A file that others wrote.
+fn text_of(path: &Path) -> Result<String, String> {
+    let cannot = |why: &dyn std::fmt::Display| format!("read {}: {why}", path.display());
+    let file = std::fs::File::open(path).map_err(|why| cannot(&why))?;
+    if file.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(cannot(&"it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
+    read.map_err(|why| cannot(&why))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(cannot(&format!("larger than {LARGEST} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| cannot(&"it is not UTF-8"))
+}
+
+fn read(path: &Path) -> Result<Imported, String> {
+    let text = text_of(path)?;
+    let source = SOURCES.iter().find(|source| (source.takes)(path, &text));
+    let Some(source) = source else {
+        let known: Vec<&str> = SOURCES.iter().map(|source| source.name).collect();
+        let known = known.join(", nor ");
+        return Err(format!("{}: it is neither {known}", path.display()));
+    };
+    (source.import)(path, &text).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Exit {
+    let arguments = matches.get_many::<String>("arguments");
+    let (from, imported) = match (matches.get_one::<PathBuf>("file"), arguments) {
+        (Some(path), _) => (path.display().to_string(), read(path)),
+        (None, Some(words)) => {
+            let words = words.map(Word::plain).collect();
+            ("arguments".to_owned(), Ok(exporter::import(words)))
+        }
+        (None, None) => {
+            let why = "import: name a unit or a file of variables, or give node_exporter's arguments after --";
+            return super::usage(why);
+        }
+    };
+    let imported = match imported {
+        Ok(imported) => imported,
+        Err(why) => return super::fail(&format!("import: {why}")),
+    };
+    let text = match written(&from, &imported) {
+        Ok(text) => text,
+        Err(why) => return super::fail(&format!("import: {why}")),
+    };
+    if let Err(exit) = super::tell(&text) {
+        return exit;
+    }
+    for left in &imported.left {
+        super::say(&format!("not carried over: {}", terminal::line(left)));
+    }
+    let many = counted(imported.left.len(), "thing");
+    super::say(&format!("imported {from}; {many} not carried over"));
+    match imported.left.is_empty() {
+        true => Exit::Fine,
+        false => Exit::Failed,
+    }
+}
+
+/// The config as YAML, once it is proven that it says what was read.
+fn written(from: &str, imported: &Imported) -> Result<String, String> {
+    let mut text = String::new();
+    let mut comment = |line: String| text.push_str(&format!("# {}\n", terminal::line(&line)));
+    comment(format!("Made by nodeward import of {from}."));
+    imported.notes.iter().for_each(|note| comment(note.clone()));
+    let left = imported.left.iter();
+    left.for_each(|left| comment(format!("Not carried over: {left}")));
+    let json = |config: &Config| serde_json::to_value(config).map_err(|why| why.to_string());
+    // Where it listens is always said: the default of a config is another one than node_exporter's.
+    let mut default = Config::default();
+    default.http.listen.clear();
+    text.push_str(&yaml::changed(&json(&imported.config)?, &json(&default)?));
+    let file = File {
+        path: PathBuf::from("the imported config"),
+        text: text.clone(),
+    };
+    let read = config::read(Sources(vec![file]), Path::new("."));
+    let read = read.map_err(|why| format!("what was made of it is no config: {why}"))?;
+    if read.config != imported.config {
+        return Err("what was made of it says something else".into());
+    }
+    let settings = Settings::from(&imported.flags, None, &|_| None);
+    let settings = settings.map_err(|why| why.to_string())?;
+    let runtime = super::runtime().map_err(|_| "the runtime did not start".to_owned())?;
+    let house = runtime.block_on(async { House::build(&settings) });
+    house.map_err(|why| why.to_string())?;
+    Ok(text)
+}
