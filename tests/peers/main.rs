@@ -12,6 +12,7 @@ mod compare;
 mod containers;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod dashboards;
+mod expressions;
 mod flags;
 mod hang;
 mod haproxy;
@@ -66,6 +67,7 @@ const TESTS: &[&[PeerTest]] = &[
     import::TESTS,
     hang::TESTS,
     prometheus::TESTS,
+    expressions::TESTS,
     systemd::TESTS,
     actions::TESTS,
     healing::TESTS,

@@ -52,8 +52,8 @@ pub fn start(configuration: &str, scratch: &Scratch) -> Result<Running, Failed> 
     Running::start("prometheus", &mut command, scratch)
 }
 
-/// The value of an instant query that has one result.
-fn query(prometheus: SocketAddr, expression: &str) -> Option<f64> {
+/// An expression for a URL.
+pub fn encoded(expression: &str) -> String {
     let mut encoded = String::new();
     for byte in expression.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'_' {
@@ -62,6 +62,12 @@ fn query(prometheus: SocketAddr, expression: &str) -> Option<f64> {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
+    encoded
+}
+
+/// The value of an instant query that has one result.
+pub fn query(prometheus: SocketAddr, expression: &str) -> Option<f64> {
+    let encoded = encoded(expression);
     let text = web::page(prometheus, &format!("/api/v1/query?query={encoded}")).ok()?;
     let answer: Value = serde_json::from_str(&text).ok()?;
     let [result] = answer.pointer("/data/result")?.as_array()?.as_slice() else {
