@@ -245,6 +245,12 @@ fn every_panel_has_a_title_a_description_and_a_unit_and_comes_with_grafana() {
                     .map(|target| text(&target["refId"]))
                     .collect();
                 assert_eq!(refs.len(), list(&panel["targets"]).len(), "{title}: refId");
+                let legend = |target: &Value| target["legendFormat"] != "__auto";
+                let named = list(&panel["targets"]).iter().all(legend);
+                assert!(
+                    named || ["stat", "table"].contains(&kind),
+                    "{title}: legends"
+                );
             }
         }
     }

@@ -119,8 +119,8 @@ fn every_number_that_an_alert_compares_with_is_a_threshold_that_can_be_overridde
         let name = rule["record"].as_str().unwrap_or_default();
         if let Some(threshold) = name.strip_prefix(NUMBERS) {
             assert_eq!(file, "thresholds.yml", "{name}");
-            let override_first =
-                text(&rule["expr"]).starts_with(&format!("{OVERRIDES}{threshold}"));
+            let overridden = format!("{OVERRIDES}{threshold}");
+            let override_first = promql::named(text(&rule["expr"])).selectors[0].name == overridden;
             assert!(override_first, "{name} cannot be overridden");
         }
     }
