@@ -235,7 +235,7 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Cause {
-    /// Nothing on the ladder helped.
+    /// What was tried did not help, and the ladder or the budget is spent.
     Exhausted,
     /// It heals and breaks again.
     Flapping,
@@ -247,7 +247,11 @@ pub enum Cause {
     /// Nobody knows whether the action happened, and it must not happen twice.
     UnknownOutcome,
     /// Nobody approved in time, or somebody said no.
-    NotApproved,
+    NotApproved {
+        /// Who said no.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// An action was done, and nothing can be seen that tells whether it helped.
     Unproven,
 }
@@ -271,7 +275,7 @@ impl Cause {
             Self::Flapping => "flapping",
             Self::Refused { .. } => "refused",
             Self::UnknownOutcome => "unknown_outcome",
-            Self::NotApproved => "not_approved",
+            Self::NotApproved { .. } => "not_approved",
             Self::Unproven => "unproven",
         }
     }

@@ -325,7 +325,12 @@ impl Stepping<'_> {
     fn reject(&mut self, by: &str) {
         if matches!(self.incident.state, State::Waiting { .. }) {
             self.record(Kind::Operator, json!({"did": "reject", "by": by}));
-            self.escalate(Cause::NotApproved, Value::Null);
+            self.escalate(
+                Cause::NotApproved {
+                    by: Some(by.to_owned()),
+                },
+                Value::Null,
+            );
         }
     }
 
@@ -389,7 +394,7 @@ impl Stepping<'_> {
             false => Guard::Episode,
         };
         match refusing.map_or(silent, |v| v.guard) {
-            Guard::Approval => self.escalate(Cause::NotApproved, Value::Null),
+            Guard::Approval => self.escalate(Cause::NotApproved { by: None }, Value::Null),
             guard => {
                 let guard = guard.as_str().to_owned();
                 self.escalate(Cause::Refused { guard }, Value::Null);

@@ -121,13 +121,14 @@ pub(super) fn short(action: &serde_json::Value) -> String {
 
 fn in_words(cause: &Cause) -> String {
     match cause {
-        Cause::Exhausted => "nothing on the ladder helped".into(),
+        Cause::Exhausted => "what was tried did not help".into(),
         Cause::Flapping => "it heals and breaks again".into(),
         Cause::Refused { guard } => format!("the guard {guard} refused for too long"),
         Cause::UnknownOutcome => {
             "nobody knows whether the action happened, and it must not happen twice".into()
         }
-        Cause::NotApproved => "the action was not approved".into(),
+        Cause::NotApproved { by: Some(by) } => format!("{by} said no to the action"),
+        Cause::NotApproved { by: None } => "nobody approved the action in time".into(),
         Cause::Unproven => "nothing can be seen that tells whether the action helped".into(),
     }
 }

@@ -197,7 +197,7 @@ fn told(row: &Row, of: &[&Value]) -> Result<(), Failed> {
             let notice = of.iter().find(|r| r["kind"] == "notify");
             let summary = notice.and_then(|r| r["data"]["summary"].as_str());
             let summary = summary.unwrap_or_default();
-            assert!(summary.contains("nothing on the ladder helped"), "{of:#?}");
+            assert!(summary.contains("what was tried did not help"), "{of:#?}");
             assert!(
                 to("healed").is_none() && to("probation").is_none(),
                 "{of:#?}"

@@ -102,6 +102,20 @@ fn a_yes_to_what_is_asked_no_more_is_told_what_is() {
     );
 }
 
+#[test]
+fn people_are_told_who_said_no() {
+    let (mut book, id, now) = book_of_one("approve");
+    let asked = book.held[&id].incident.asked;
+    book.step(&id, Event::Looked(asked, seen("one")), &now);
+    book.take();
+    let no = Order::Reject(format!("{id}-1"));
+    book.operate("ann", no, &now).unwrap();
+    let (commit, _) = book.take();
+    let body = &commit.outbox[0].body;
+    assert!(body.contains("ann said no to the action"), "{body}");
+    assert!(body.contains(r#""cause":"not_approved""#), "{body}");
+}
+
 #[tokio::test]
 async fn maintenance_ends_when_it_was_told_to_and_that_is_on_record() {
     let case = Case::start("auto");
