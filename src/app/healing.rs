@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::control::state_directory;
@@ -26,6 +26,7 @@ use crate::gate::{self, Pools};
 use crate::heal::hands::Hands;
 use crate::heal::reconcile;
 use crate::heal::runner::{self, Gates, Healing, Rules};
+use crate::heal::told::audit;
 use crate::heal::world::{Reach, World};
 use crate::host::Clock;
 use crate::journal::{self, Journal, OpenError, Restored};
@@ -57,6 +58,8 @@ struct Alive {
     tails: Tails,
     directory: PathBuf,
     alerts: JoinHandle<()>,
+    /// What this machine is called in what is told of records.
+    node: watch::Sender<String>,
     /// What gates tell, put on record.
     pools: JoinHandle<()>,
     /// Has the alerts that stand offered to playbooks that are others now.
@@ -257,6 +260,7 @@ impl Heal {
             } else {
                 let reach = reach(settings, house, checks, Some(&alive.directory), &self.pools);
                 alive.world.change(reach);
+                alive.node.send_replace(rules.node.clone());
                 alive.healing.change(rules).await;
                 alive.anew.notify_one();
                 alive.notifiers.change(&config.notify);
@@ -277,11 +281,14 @@ impl Heal {
         let world = World::new(Clock::new(), reach);
         let world = Arc::new(world);
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
+        let node = watch::Sender::new(rules.node.clone());
+        let named = node.subscribe();
         let notifiers = Notifiers::start(
             &config.notify,
             opened.journal.clone(),
             opened.directory.clone(),
             house.resolver.clone(),
+            Arc::new(move |stored| audit::event(stored, &named.borrow())),
         );
         let wake = {
             let notifiers = notifiers.clone();
@@ -310,6 +317,7 @@ impl Heal {
             world,
             tails,
             directory: opened.directory,
+            node,
             pools,
             alerts: tokio::spawn(checks::listen(
                 Arc::clone(&self.door),

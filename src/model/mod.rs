@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod counted;
 pub mod duration;
+pub mod event;
 pub mod hex;
 pub mod hold;
 pub mod id;

@@ -14,6 +14,8 @@ pub(super) struct Counts {
     pub failed: Tally,
     /// Notices given up.
     pub dropped: Tally,
+    /// Says that records were.
+    pub gave_up: Tally,
     /// Notices that wait; they may be more until they are counted again.
     pub waiting: AtomicU64,
     /// When the oldest of them was made, in milliseconds; 0 for none.

@@ -15,16 +15,17 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::counts::Counts;
 use super::marks::Marks;
+use super::page::Waiting;
+use super::records::{Cursor, Record, Telling};
 use super::{Delivery, Message, Notifier, Sink};
-use crate::journal::{Commit, Entry, Journal, Kind, ReadError, Reader, Sent, Undelivered};
+use crate::journal::{Commit, Entry, Journal, Kind, Sent, Undelivered};
+use crate::model::event::Event;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::net::backoff::Backoff;
 use crate::net::resolve::Resolver;
 use crate::net::tally::Tally;
 
-/// Rows that are held at a time.
-const PAGE: usize = 32;
 /// While nothing gets through, what waits is counted at most so often.
 const COUNTED: Duration = Duration::from_secs(1);
 
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     pub directory: PathBuf,
     pub resolver: Resolver,
     pub pace: Pace,
+    pub telling: Telling,
 }
 
 /// The task's own.
@@ -69,9 +71,20 @@ pub(super) struct Deliverer {
     pub counts: Arc<Counts>,
     backoff: Backoff,
     /// The last row that is dealt with.
-    after: i64,
-    marks: Marks,
-    unread: Tally,
+    pub after: i64,
+    pub marks: Marks,
+    pub cursor: Cursor,
+    /// Grows with the journal.
+    pub head: watch::Receiver<i64>,
+    pub unread: Tally,
+}
+
+/// How the tries of one event ended.
+enum Tried {
+    Taken,
+    /// And whether only for its age.
+    Dropped(String, bool),
+    Turned(Went),
 }
 
 /// Why a wait is over, or what follows from a row.
@@ -93,16 +106,18 @@ impl Deliverer {
     ) -> Self {
         let Pace { first, longest, .. } = shared.pace;
         Self {
+            backoff: Backoff::new(first, longest),
+            after: 0,
+            marks: Marks::default(),
+            cursor: Cursor::of(&name),
+            head: shared.journal.head(),
+            unread: Tally::default(),
             name,
             shared,
             options,
             end,
             woken,
             counts,
-            backoff: Backoff::new(first, longest),
-            after: 0,
-            marks: Marks::default(),
-            unread: Tally::default(),
         }
     }
 
@@ -115,6 +130,7 @@ impl Deliverer {
                 None => self.gone().await,
             };
             self.backoff.reset();
+            self.save(Duration::ZERO).await;
             if went == Went::End {
                 break;
             }
@@ -125,21 +141,40 @@ impl Deliverer {
     async fn serve(&mut self, notifier: &Notifier) -> Went {
         let sink = notifier.to.options().sink(&self.shared.resolver);
         let mut sink = sink.unwrap_or_else(|why| Box::new(Unusable(why)));
+        if notifier.records.is_empty() {
+            self.forget().await;
+        }
         loop {
-            let Some(page) = self.page().await else {
+            let Some(page) = self.page(notifier).await else {
                 match self.pause(None).await {
                     Went::On => continue,
                     other => return other,
                 }
             };
-            if page.is_empty() {
-                match self.idle(sink.as_mut()).await {
-                    Went::On => continue,
+            for waiting in &page.waiting {
+                let went = match waiting {
+                    Waiting::Notice(row) => self.deliver(sink.as_mut(), notifier, row).await,
+                    Waiting::Record(record) => self.pass_on(sink.as_mut(), notifier, record).await,
+                };
+                match went {
+                    Went::On => {}
                     other => return other,
                 }
             }
-            for row in &page {
-                match self.deliver(sink.as_mut(), notifier, row).await {
+            if !notifier.records.is_empty() {
+                self.cursor.moved(page.looked);
+                if sink.missed() {
+                    self.cursor.rewind(sink.unsure());
+                    continue;
+                }
+            }
+            let unsure = sink.unsure();
+            let due = self.cursor.due(unsure);
+            if due.is_some_and(|due| due <= Instant::now()) {
+                self.save(unsure).await;
+            }
+            if page.waiting.is_empty() && !page.more {
+                match self.idle(sink.as_mut(), !notifier.records.is_empty()).await {
                     Went::On => {}
                     other => return other,
                 }
@@ -155,8 +190,9 @@ impl Deliverer {
             () = sleep_until(until) => {}
             went = turned(&mut self.options, &mut self.end) => return went,
         }
+        self.forget().await;
         loop {
-            let page = self.page().await.unwrap_or_default();
+            let page = self.rows().await.unwrap_or_default();
             for row in &page {
                 let notice = serde_json::from_str(&row.body).ok();
                 let why = "its notifier is no longer in the config".to_owned();
@@ -164,7 +200,7 @@ impl Deliverer {
                     .await;
             }
             if page.is_empty() {
-                match self.idle(&mut Nobody).await {
+                match self.idle(&mut Nobody, false).await {
                     Went::On => {}
                     other => return other,
                 }
@@ -173,14 +209,21 @@ impl Deliverer {
     }
 
     /// Nothing waits.
-    async fn idle(&mut self, sink: &mut dyn Sink) -> Went {
+    async fn idle(&mut self, sink: &mut dyn Sink, records: bool) -> Went {
+        let unsure = sink.unsure();
+        let save = self.cursor.due(unsure);
         tokio::select! {
             // What came before the end is looked at before it.
             biased;
             () = self.woken.notified() => return Went::On,
+            Ok(()) = self.head.changed(), if records => return Went::On,
             went = turned(&mut self.options, &mut self.end) => return went,
             () = sleep(self.shared.pace.longest), if !self.marks.is_empty() => {
                 self.flush().await;
+                return Went::On;
+            }
+            () = sleep_until(save.unwrap_or_else(Instant::now)), if save.is_some() => {
+                self.save(unsure).await;
                 return Went::On;
             }
             () = sink.lost() => {}
@@ -212,45 +255,113 @@ impl Deliverer {
                 return Went::On;
             }
         };
+        let event = Event::from(notice.clone());
         let message = Message {
-            notice: &notice,
+            event: &event,
             seq: row.seq,
             chain: row.chain,
         };
         let mut tries = row.tries;
+        let tried = self
+            .attempt(
+                sink,
+                notifier,
+                &message,
+                (row.made, Some(row.row)),
+                &mut tries,
+            )
+            .await;
+        let (sent, rest) = match tried {
+            Tried::Taken => (Sent::Delivered, false),
+            Tried::Dropped(why, rest) => (Sent::Dropped(why), rest),
+            Tried::Turned(went) => return went,
+        };
+        self.settle(row, Some(&notice), tries, sent).await;
+        self.rest(rest).await
+    }
+
+    /// Delivers a record of the journal. That one is given up is no record itself: it would be one to tell, and who counts `seq` sees it.
+    async fn pass_on(&mut self, sink: &mut dyn Sink, notifier: &Notifier, record: &Record) -> Went {
+        let message = Message {
+            event: &record.event,
+            seq: record.seq,
+            chain: record.chain,
+        };
+        let made = (record.event.time, None);
+        let rest = match self.attempt(sink, notifier, &message, made, &mut 0).await {
+            Tried::Taken => {
+                self.counts.delivered.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            Tried::Dropped(why, rest) => {
+                self.lost(1, &why);
+                rest
+            }
+            Tried::Turned(went) => return went,
+        };
+        self.cursor.moved(record.seq);
+        self.rest(rest).await
+    }
+
+    /// Tries until it is taken, given up, or something else is to be done. `made`: when, and its row in the outbox.
+    async fn attempt(
+        &mut self,
+        sink: &mut dyn Sink,
+        notifier: &Notifier,
+        message: &Message<'_>,
+        (made, row): (Timestamp, Option<i64>),
+        tries: &mut u32,
+    ) -> Tried {
         loop {
-            let (why, wait) = match sink.deliver(&message).await {
+            let (why, wait) = match sink.deliver(message).await {
                 Delivery::Taken => {
-                    self.settle(row, Some(&notice), tries, Sent::Delivered)
-                        .await;
                     self.backoff.reset();
-                    return Went::On;
+                    return Tried::Taken;
                 }
                 Delivery::Refused(why) => {
-                    self.settle(row, Some(&notice), tries, Sent::Dropped(why))
-                        .await;
                     self.backoff.reset();
-                    return Went::On;
+                    return Tried::Dropped(why, false);
                 }
                 Delivery::Failed { why, wait } => (why, wait),
             };
-            tries += 1;
+            *tries += 1;
             self.failed(&why);
             // Tried first and looked at for its age then: a clock that was set right makes nothing old that was never tried.
-            let over = Timestamp::now().since(row.made) > notifier.keep.get();
-            if over {
+            if Timestamp::now().since(made) > notifier.keep.get() {
                 let why = format!("not delivered within {}: {why}", notifier.keep);
-                self.settle(row, Some(&notice), tries, Sent::Dropped(why))
-                    .await;
-            } else {
-                self.note(row.row, why).await;
+                return Tried::Dropped(why, true);
+            }
+            if let Some(row) = row {
+                self.note(row, why).await;
             }
             match self.pause(wait).await {
-                Went::On if over => return Went::On,
                 Went::On => {}
-                other => return other,
+                other => return Tried::Turned(other),
             }
         }
+    }
+
+    /// After one was given up for its age, the receiver is still away.
+    async fn rest(&mut self, rest: bool) -> Went {
+        match rest {
+            true => self.pause(None).await,
+            false => Went::On,
+        }
+    }
+
+    /// Records that are given up.
+    pub fn lost(&self, records: u64, why: &str) {
+        let notifier = &self.name;
+        self.counts.dropped.add_many(records);
+        self.counts.gave_up.note(|left_out| {
+            tracing::error!(
+                notifier,
+                why,
+                records,
+                left_out,
+                "records of the journal are dropped undelivered"
+            );
+        });
     }
 
     fn failed(&self, why: &str) {
@@ -346,55 +457,6 @@ impl Deliverer {
             self.count().await;
             counted = Instant::now() + COUNTED;
         }
-    }
-
-    /// Reads what comes next; none if that failed.
-    async fn page(&mut self) -> Option<Vec<Undelivered>> {
-        let (name, after) = (self.name.clone(), self.after);
-        let page = self
-            .read(move |reader| reader.undelivered(&name, after, PAGE))
-            .await?;
-        if page.len() < PAGE {
-            self.counts
-                .found(page.len() as u64, page.first().map(|row| row.made));
-        } else {
-            self.count().await;
-        }
-        Some(page)
-    }
-
-    /// Counts what waits.
-    async fn count(&self) {
-        let Some(waiting) = self.read(Reader::waiting).await else {
-            return;
-        };
-        // What is not marked yet only seems to wait.
-        let waiting = waiting.get(&self.name).copied().unwrap_or_default();
-        let waiting = waiting.saturating_sub(self.marks.len() as u64);
-        self.counts.waiting.store(waiting, Ordering::Relaxed);
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
-    ) -> Option<T> {
-        let directory = self.shared.directory.clone();
-        let read = tokio::task::spawn_blocking(move || read(&Reader::open(&directory)?));
-        let why = match read.await {
-            Ok(Ok(read)) => return Some(read),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let notifier = &self.name;
-        self.unread.note(|left_out| {
-            tracing::error!(
-                notifier,
-                why,
-                left_out,
-                "cannot read which notifications wait"
-            );
-        });
-        None
     }
 }
 

@@ -21,6 +21,8 @@ mod deliver;
 mod list;
 mod marks;
 mod options;
+mod page;
+mod records;
 mod run;
 pub mod syslog;
 mod told;
@@ -34,11 +36,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::journal::Hash;
-use crate::model::notice::Notice;
+use crate::model::event::Event;
 use crate::net::resolve::Resolver;
 
 pub use list::{KINDS, To};
 pub use options::{Invalid, Notifier, Options, faults};
+pub use records::{Telling, Which};
 pub use run::Notifiers;
 pub use told::{FAMILIES, INSTRUMENTS};
 
@@ -60,6 +63,16 @@ pub trait Sink: Send {
     /// Delivers a notice once. It is not cancelled.
     async fn deliver(&mut self, message: &Message<'_>) -> Delivery;
 
+    /// How long something that was taken may turn out to be lost.
+    fn unsure(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether, since it was asked last, something that was taken may have been lost that it cannot deliver again itself.
+    fn missed(&mut self) -> bool {
+        false
+    }
+
     /// Waits until something that was taken turns out to be lost. It may be dropped at any await.
     async fn lost(&mut self) {
         std::future::pending().await
@@ -74,11 +87,11 @@ pub trait Sink: Send {
     }
 }
 
-/// One notice on its way.
+/// One event on its way.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
     /// What is told.
-    pub notice: &'a Notice,
+    pub event: &'a Event,
     /// Number of the journal's record it tells of.
     pub seq: i64,
     /// Hash of that record.

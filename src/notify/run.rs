@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::counts::Counts;
 use super::deliver::{Deliverer, Pace, Shared};
-use super::{Notifier, Options};
+use super::{Notifier, Options, Telling};
 use crate::journal::{Journal, Reader};
 use crate::net::resolve::Resolver;
 
@@ -41,8 +41,10 @@ impl Notifiers {
         journal: Journal,
         directory: PathBuf,
         resolver: Resolver,
+        telling: Telling,
     ) -> Self {
-        Self::at(options, journal, directory, resolver, Pace::default())
+        let pace = Pace::default();
+        Self::at(options, journal, directory, resolver, telling, pace)
     }
 
     pub(super) fn at(
@@ -50,6 +52,7 @@ impl Notifiers {
         journal: Journal,
         directory: PathBuf,
         resolver: Resolver,
+        telling: Telling,
         pace: Pace,
     ) -> Self {
         let notifiers = Self(Arc::new(Inner {
@@ -58,6 +61,7 @@ impl Notifiers {
                 directory,
                 resolver,
                 pace,
+                telling,
             }),
             end: watch::Sender::new(false),
             held: Mutex::default(),

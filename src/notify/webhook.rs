@@ -92,7 +92,7 @@ struct Post {
     authorization: Option<Secret>,
 }
 
-/// What is posted.
+/// What is posted. Members of notices are always there, the others where there is something to say.
 #[derive(Serialize)]
 struct Body<'a> {
     id: &'a str,
@@ -102,35 +102,45 @@ struct Body<'a> {
     node: &'a str,
     incident: &'a str,
     playbook: &'a str,
-    target: String,
+    target: &'a str,
     state: &'a str,
-    attempt: Option<String>,
+    attempt: Option<&'a str>,
     cause: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    by: &'a str,
     summary: &'a str,
     labels: &'a Labels,
     seq: i64,
     chain: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<serde_json::Value>,
 }
 
 impl<'a> Body<'a> {
     fn of(message: &Message<'a>) -> Self {
-        let notice = message.notice;
+        let event = message.event;
+        let record = event.record.as_deref();
         Self {
-            id: &notice.id,
-            time: notice.time.to_string(),
-            what: notice.what.as_str(),
-            severity: notice.severity.as_str(),
-            node: &notice.node,
-            incident: notice.incident.as_str(),
-            playbook: &notice.playbook,
-            target: notice.target.to_string(),
-            state: &notice.state,
-            attempt: notice.attempt.as_ref().map(ToString::to_string),
-            cause: &notice.cause,
-            summary: &notice.summary,
-            labels: &notice.labels,
+            id: &event.id,
+            time: event.time.to_string(),
+            what: &event.what,
+            severity: event.severity.as_str(),
+            node: &event.node,
+            incident: &event.incident,
+            playbook: &event.playbook,
+            target: &event.target,
+            state: &event.state,
+            attempt: Some(&*event.attempt).filter(|attempt| !attempt.is_empty()),
+            cause: &event.cause,
+            outcome: &event.outcome,
+            by: &event.by,
+            summary: &event.summary,
+            labels: &event.labels,
             seq: message.seq,
             chain: message.chain.to_string(),
+            record: record.and_then(|record| serde_json::from_str(record).ok()),
         }
     }
 }
@@ -148,7 +158,7 @@ impl Sink for Post {
                 "user-agent",
                 concat!("nodeward/", env!("CARGO_PKG_VERSION")),
             )
-            .header("idempotency-key", &message.notice.id);
+            .header("idempotency-key", &message.event.id);
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization.reveal());
         }

@@ -36,6 +36,7 @@ mod reconcile;
 mod reference;
 mod rsyslog;
 mod scratch;
+mod siem;
 mod systemd;
 mod tls;
 mod traces;
@@ -88,6 +89,7 @@ const TESTS: &[&[PeerTest]] = &[
     heal_told::TESTS,
     traces::TESTS,
     rsyslog::TESTS,
+    siem::TESTS,
     haproxy::RUNTIME,
     haproxy::GATE,
     haproxy::LEDGER,

@@ -81,7 +81,12 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn start(&mut self) -> Result<(), Failed> {
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    pub fn start(&mut self) -> Result<(), Failed> {
         let dir = self.scratch.path();
         let mut command = Command::new(Peer::Rsyslogd.find()?);
         command
@@ -112,6 +117,11 @@ impl Daemon {
         };
         self.records().iter().filter_map(id).collect()
     }
+}
+
+/// No records are told here.
+fn nothing() -> nodeward::notify::Telling {
+    std::sync::Arc::new(|_| None)
 }
 
 const HOSTILE: &str = "a \"b\" ]c\\\n<0>1 - evil evil - - - x\r\0\u{1b}[31m é \u{2028} end";
@@ -197,7 +207,7 @@ async fn ways() -> Result<(), Failed> {
         let commit = commit(&["tcp", "udp", "local"], &notice)?;
         heads.push(journal.commit(commit).await?);
     }
-    let notifiers = Notifiers::start(&options, journal, state, Resolver::default());
+    let notifiers = Notifiers::start(&options, journal, state, Resolver::default(), nothing());
     until("six records", || daemon.records().len() >= 6).await?;
     let records = daemon.records();
     if records.len() != 6 {
@@ -245,7 +255,13 @@ async fn restarts() -> Result<(), Failed> {
     let state = daemon.scratch.path().join("state");
     let options = options(json!({"soc": to(format!("tcp://127.0.0.1:{}", daemon.tcp))}))?;
     let (journal, _) = Journal::open(&state, &journal::Options::default())?;
-    let notifiers = Notifiers::start(&options, journal.clone(), state, Resolver::default());
+    let notifiers = Notifiers::start(
+        &options,
+        journal.clone(),
+        state,
+        Resolver::default(),
+        nothing(),
+    );
     let mut told = BTreeSet::new();
     for _ in 0..3 {
         for meanwhile in [false, true] {

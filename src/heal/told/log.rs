@@ -76,7 +76,7 @@ pub fn event(stored: &Stored) -> Option<Event> {
     if whole.len() < stored.line.len() {
         attributes.push(("nodeward.journal.cut", true.into()));
     }
-    let body = words::plain(&record).unwrap_or_else(|| bare(&record, word));
+    let body = words_of(&record, word);
     Some(Event {
         name: name(kind),
         time: text("/time").and_then(Timestamp::parse).unwrap_or_default(),
@@ -85,6 +85,11 @@ pub fn event(stored: &Stored) -> Option<Event> {
         attributes,
         trace: text("/trace").and_then(TraceContext::parse),
     })
+}
+
+/// A record in words.
+pub(super) fn words_of(record: &Value, kind: &str) -> String {
+    words::plain(record).unwrap_or_else(|| bare(record, kind))
 }
 
 /// The guards that refused in a decision.
@@ -98,7 +103,7 @@ pub(super) fn refusing(record: &Value) -> Vec<&str> {
 }
 
 /// What failed is an error, what is held back or given up a warning.
-fn severity(kind: Kind, record: &Value) -> Severity {
+pub(super) fn severity(kind: Kind, record: &Value) -> Severity {
     let text = |at: &str| record.pointer(at).and_then(Value::as_str);
     match (kind, text("/to"), text("/data/outcome")) {
         (Kind::State, Some("escalated"), _) => Severity::Error,

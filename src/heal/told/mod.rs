@@ -4,6 +4,7 @@
 //! there is one. The surprising decision: it tells a [`Summary`] from wherever one comes, since healing may be off, or begin
 //! at a reload, while the names stay: without healing, the node is healthy.
 
+pub mod audit;
 pub mod log;
 mod rows;
 pub mod runs;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
-use super::rfc5424::{Format, NAME};
+use super::line::{Format, NAME};
 use crate::model::severity::Severity;
 use crate::notify::{Delivery, Message, Sink};
 
@@ -115,7 +115,7 @@ fn connect(path: &PathBuf, formatter: Formatter3164, longest: Duration) -> Resul
 impl Sink for Local {
     async fn deliver(&mut self, message: &Message<'_>) -> Delivery {
         let text = self.format.text(message);
-        let severity = message.notice.severity;
+        let severity = message.event.severity;
         let (kept, formatter) = (self.daemon.take(), self.formatter());
         let (path, timeout) = (self.path.clone(), self.timeout);
         let written = tokio::task::spawn_blocking(move || {

@@ -3,6 +3,9 @@
 //! Owns the way to the receiver. TCP frames by counting octets only: with a line break as the frame, whoever writes an alert
 //! writes records. The local socket speaks the older form that its daemons read there, through the crate `syslog`.
 
+mod cef;
+mod ecs;
+mod line;
 mod local;
 mod rfc5424;
 mod tcp;
@@ -34,6 +37,10 @@ pub struct Syslog {
     /// Whom to trust with `tls://`, and which certificate to show. Default: the authorities of the system, and no certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<tls::ClientOptions>,
+    /// What a line says after its header: `rfc5424`, structured data and a line for people; `cef`, the Common Event Format; `ecs`, JSON of
+    /// the Elastic Common Schema.
+    #[serde(default)]
+    pub format: line::Form,
     /// The facility, by its number: 1 user, 3 daemon, 4 auth, 10 authpriv, 13 log audit, 16 to 23 local0 to local7.
     #[serde(default = "audit")]
     #[schemars(range(min = 0, max = 23))]
@@ -122,7 +129,8 @@ impl Kind for Syslog {
     }
 
     fn sink(&self, resolver: &Resolver) -> Result<Box<dyn Sink>, String> {
-        let format = rfc5424::Format {
+        let format = line::Format {
+            form: self.format,
             facility: self.facility,
             enterprise: self.enterprise,
             pid: std::process::id(),

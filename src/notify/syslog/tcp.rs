@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
-use super::rfc5424::Format;
+use super::line::Format;
 use crate::net::connect::connect;
 use crate::net::endpoint::Place;
 use crate::net::resolve::Resolver;
@@ -52,6 +52,10 @@ pub(super) struct Tcp {
     written: VecDeque<Written>,
     /// On an earlier one, and perhaps lost.
     lost: VecDeque<Written>,
+    /// When the last line was written that is not kept any more, though it may be lost.
+    unkept: Option<Instant>,
+    /// Some of those may be lost.
+    missed: bool,
 }
 
 impl Tcp {
@@ -71,6 +75,8 @@ impl Tcp {
             stream: None,
             written: VecDeque::new(),
             lost: VecDeque::new(),
+            unkept: None,
+            missed: false,
         }
     }
 
@@ -146,7 +152,7 @@ impl Tcp {
                 .front()
                 .is_some_and(|w| w.at.elapsed() > BROKEN)
         {
-            self.written.pop_front();
+            self.unkept = self.written.pop_front().map(|written| written.at);
         }
     }
 
@@ -156,6 +162,7 @@ impl Tcp {
             End::Ended => ENDED,
             End::Broken => BROKEN,
         };
+        self.missed |= self.unkept.is_some_and(|at| at.elapsed() <= within);
         let mut written = std::mem::take(&mut self.written);
         written.retain(|w| w.at.elapsed() <= within && w.again < AGAIN);
         // They come before what still waits to be written again.
@@ -234,6 +241,14 @@ impl Sink for Tcp {
             Ok(()) => Delivery::Taken,
             Err(error) => Delivery::failed(self.why(&error)),
         }
+    }
+
+    fn unsure(&self) -> Duration {
+        BROKEN
+    }
+
+    fn missed(&mut self) -> bool {
+        std::mem::take(&mut self.missed)
     }
 
     async fn lost(&mut self) {

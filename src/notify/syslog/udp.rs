@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
-use super::rfc5424::Format;
+use super::line::Format;
 use crate::net::endpoint::Place;
 use crate::net::resolve::Resolver;
 use crate::notify::{Delivery, Message, Sink};

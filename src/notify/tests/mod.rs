@@ -1,4 +1,5 @@
 mod receivers;
+mod records;
 mod running;
 mod syslog;
 
@@ -10,7 +11,8 @@ use std::time::Duration;
 use super::deliver::Pace;
 use super::{Notifiers, Options};
 use crate::host::Clock;
-use crate::journal::{self, Commit, Entry, Filter, Journal, Kind, Outgoing, Reader};
+use crate::journal::{self, Commit, Entry, Filter, Journal, Kind, Outgoing, Reader, Stored};
+use crate::model::event::Event;
 use crate::model::id::{AttemptId, IncidentId};
 use crate::model::moment::{Moment, Timestamp};
 use crate::model::notice::{Notice, What};
@@ -39,6 +41,27 @@ pub(super) fn notice(id: &str) -> Notice {
         summary: "web.service is not healed".into(),
         labels: [("alertname".to_owned(), "UnitDown".to_owned())].into(),
     }
+}
+
+/// A record as an event: its kind, its text, and how bad its data say it is.
+fn told(stored: &Stored) -> Option<Event> {
+    let record: serde_json::Value = serde_json::from_str(&stored.line).ok()?;
+    let text = |at: &str| {
+        record
+            .pointer(at)
+            .and_then(|v| v.as_str())
+            .unwrap_or_default()
+    };
+    let severity = Severity::of_word(Some(text("/data/severity")).filter(|word| !word.is_empty()));
+    Some(Event {
+        id: stored.hash.clone(),
+        time: Timestamp::now(),
+        what: text("/kind").to_owned().into(),
+        severity,
+        summary: text("/data/text").into(),
+        record: Some(stored.exported()),
+        ..Event::default()
+    })
 }
 
 /// A state directory, and how far its clock is behind.
@@ -73,7 +96,14 @@ impl Bench {
 
     fn start(&self, options: &Options, journal: &Journal, pace: Pace) -> Notifiers {
         let (journal, resolver) = (journal.clone(), Resolver::default());
-        Notifiers::at(options, journal, self.path(), resolver, pace)
+        Notifiers::at(
+            options,
+            journal,
+            self.path(),
+            resolver,
+            Arc::new(told),
+            pace,
+        )
     }
 
     /// Data of the records of what became of notifications.

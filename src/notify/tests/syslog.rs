@@ -18,7 +18,7 @@ fn sink(address: &str) -> Box<dyn Sink> {
 
 async fn deliver(sink: &mut dyn Sink, id: &str) -> Delivery {
     let message = Message {
-        notice: &notice(id),
+        event: &notice(id).into(),
         seq: 7,
         chain: Hash::ZERO,
     };
