@@ -2,6 +2,7 @@
 //! reports by a real Alertmanager. What is asked for must be there: every name, every label value, every answer.
 
 mod asked;
+mod picture;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,9 +114,13 @@ fn run() -> Result<(), Failed> {
     }
     judged(server)?;
     names(server, &mut wrong)?;
-    match wrong.is_empty() {
-        true => prometheus::quiet(&stage.prometheus),
-        false => Err(format!("{wrong:#?}\n{}", stage.nodeward.log()).into()),
+    if !wrong.is_empty() {
+        return Err(format!("{wrong:#?}\n{}", stage.nodeward.log()).into());
+    }
+    prometheus::quiet(&stage.prometheus)?;
+    match std::env::var_os("NODEWARD_WRITE") {
+        Some(_) => picture::draw(&stage),
+        None => Ok(()),
     }
 }
 

@@ -3,10 +3,11 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::Failed;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::asked::Node;
 use super::{ask, list};
@@ -28,6 +29,7 @@ pub struct Stage {
     scraped: Vec<String>,
     _others: Vec<Running>,
     _booted: Booted,
+    mended: PathBuf,
     _scratches: [Scratch; 2],
 }
 
@@ -84,6 +86,7 @@ impl Stage {
             scraped,
             _others: others,
             _booted: booted,
+            mended: mended(&healing),
             _scratches: [scratch, healing],
         })
     }
@@ -131,6 +134,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Breaks what one of the playbooks mends.
+    pub fn breaks(&self) -> Result<(), Failed> {
+        Ok(std::fs::remove_file(&self.mended)?)
+    }
+
     /// Every target, and what came by OTLP.
     pub fn nodes(&self) -> Result<Vec<Node>, Failed> {
         let scraped = self.scraped.iter().map(|instance| Node {
@@ -152,6 +160,11 @@ impl Stage {
         });
         Ok(scraped.chain(pushed).collect())
     }
+}
+
+/// The file that is to be there.
+fn mended(scratch: &Scratch) -> PathBuf {
+    scratch.path().join("mended")
 }
 
 /// The config of the compose file, with these targets, a second where it has fifteen, and what breaks.
@@ -192,8 +205,12 @@ fn heals(
     port: u16,
     scratch: &Scratch,
 ) -> Result<Value, Failed> {
-    let file = scratch.path().join("mended");
-    let quick = json!({"cooldown": "off", "max_age": "off"});
+    let file = mended(scratch);
+    let off = ["cooldown", "max_age", "quiet", "budget", "flap"];
+    let quick: Map<String, Value> = off
+        .map(|guard| (guard.to_owned(), json!("off")))
+        .into_iter()
+        .collect();
     let gone = free_port()?;
     let token = scratch.path().join("hook.token");
     std::fs::write(&token, "secret of the stage")?;

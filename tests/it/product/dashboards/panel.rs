@@ -25,7 +25,7 @@ const KEYS: &[&str] = &[
     "ascending",
 ];
 const COLUMN: &[&str] = &[
-    "name", "as", "unit", "steps", "base", "words", "texts", "link", "hide",
+    "name", "as", "unit", "decimals", "steps", "base", "words", "texts", "link", "hide",
 ];
 
 /// A panel without its place and number.
@@ -178,8 +178,10 @@ fn overrides(panel: &Value) -> Value {
         let mut properties = Vec::new();
         let mut set = |id: &str, value: Value| properties.push(json!({"id": id, "value": value}));
         let looks = appearance(column);
-        if column["unit"].is_string() {
-            set("unit", looks["unit"].clone());
+        for key in ["unit", "decimals"] {
+            if !column[key].is_null() {
+                set(key, looks[key].clone());
+            }
         }
         if ["steps", "words", "texts"].iter().any(|key| !column[*key].is_null()) {
             set("thresholds", looks["thresholds"].clone());

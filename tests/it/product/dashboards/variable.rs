@@ -44,6 +44,8 @@ pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> 
             true => json!({"selected": true, "text": ["All"], "value": ["$__all"]}),
             false => json!({}),
         };
+        // All of these are those that are scraped: what the same node pushes by OTLP has another instance, and would count twice.
+        let listed = ["job", "instance"].contains(&name.as_str());
         let label = match name.as_str() {
             "instance" => "Node".to_owned(),
             "device" => "Interface".to_owned(),
@@ -52,7 +54,7 @@ pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> 
         all.push(json!({
             "name": name, "type": "query", "label": label, "datasource": source(), "definition": query,
             "query": {"query": query, "refId": name}, "refresh": 2, "sort": 1, "includeAll": many, "multi": many,
-            "allValue": if many { json!(".*") } else { Value::Null }, "current": current, "hide": 0, "options": [],
+            "allValue": if many && !listed { json!(".*") } else { Value::Null }, "current": current, "hide": 0, "options": [],
             "regex": "", "skipUrlSync": false,
         }));
     }
