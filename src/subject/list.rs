@@ -215,6 +215,7 @@ subjects! {
     powersupplyclass: super::powersupplyclass::PowerSupplyClass;
     nvme: super::nvme::Nvme;
     dmi: super::dmi::Dmi;
+    infiniband: super::infiniband::Infiniband;
     os: super::os::Os;
     selinux: super::selinux::Selinux;
     uname: super::uname::Uname;

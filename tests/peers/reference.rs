@@ -126,6 +126,7 @@ pub const COLLECTORS: &[&str] = &[
     "--collector.powersupplyclass",
     "--collector.nvme",
     "--collector.dmi",
+    "--collector.infiniband",
     "--collector.os",
     "--collector.selinux",
     "--collector.textfile",

@@ -219,8 +219,9 @@ fn tell(report: &Report, matches: &ArgMatches) -> Exit {
         Some("json") => super::print(format!("{:#}\n", report.json()).as_bytes()),
         _ => super::tell(&report.text()),
     };
-    if let Err(exit) = told {
-        return exit;
+    // A reader that went away changes no verdict.
+    if told.is_err_and(|exit| exit != Exit::Fine) {
+        return Exit::Unavailable;
     }
     super::say(&format!("compared {}", report.there.name));
     match report.is_same() {

@@ -139,8 +139,9 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         Ok(text) => text,
         Err(why) => return super::fail(&format!("import: {why}")),
     };
-    if let Err(exit) = super::tell(&text) {
-        return exit;
+    // A reader that went away changes nothing of what could be carried over.
+    if super::tell(&text).is_err_and(|exit| exit != Exit::Fine) {
+        return Exit::Failed;
     }
     for left in &imported.left {
         super::say(&format!("not carried over: {}", terminal::line(left)));

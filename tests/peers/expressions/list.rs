@@ -198,6 +198,9 @@ pub const EXPRESSIONS: &[Asked] = &[
     // nvme
     on(SERVER, r#"count by (model, state) (node_nvme_info{$i})"#),
     on(SERVER, r#"node_nvme_namespace_used_bytes{$i} / on (instance, device, nsid) node_nvme_namespace_size_bytes{$i}"#),
+    // infiniband
+    on(SERVER, r#"sum by (device) (node_infiniband_port_data_received_bytes_total{$i} + node_infiniband_port_data_transmitted_bytes_total{$i})"#),
+    on(SERVER, r#"node_infiniband_state_id{$i} != 4"#),
     // dmi
     on(SERVER, r#"count by (system_vendor, product_name) (node_dmi_info{$i})"#),
     // os
