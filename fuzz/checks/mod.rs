@@ -25,6 +25,7 @@ mod reading_selector;
 mod recorded_hashes;
 mod scraped_page;
 mod textfile;
+mod unit_words;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -58,6 +59,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("recorded_hashes", recorded_hashes::check),
     ("scraped_page", scraped_page::check),
     ("textfile", textfile::check),
+    ("unit_words", unit_words::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),

@@ -10,7 +10,8 @@ mod demo;
 mod exit;
 mod flags;
 mod generate;
-mod import;
+#[doc(hidden)]
+pub mod import;
 mod journal;
 pub mod names;
 mod operate;

@@ -1,6 +1,6 @@
 //! Files of variables, as systemd reads them (`EnvironmentFile=` of systemd.exec(5)), and as they lie in /etc/default.
 
-use super::words::{Variables, Word, split};
+use super::words::{Variables, Word, is_name, split};
 use super::{Imported, exporter};
 
 /// Variables that packages of node_exporter have its arguments in, before any other.
@@ -26,7 +26,8 @@ enum State {
 }
 
 /// The variables of a file; of one that is there twice the last counts.
-pub(super) fn variables(text: &str) -> Variables {
+#[must_use]
+pub fn variables(text: &str) -> Variables {
     let mut all = Variables::new();
     let (mut name, mut value) = (String::new(), String::new());
     let mut state = State::Before;
@@ -55,7 +56,10 @@ pub(super) fn variables(text: &str) -> Variables {
             (State::BeforeValue | State::Value, '\n') => {
                 let trimmed = value.trim_end_matches(blank).len().max(kept);
                 value.truncate(trimmed);
-                all.insert(name.trim_end().to_owned(), std::mem::take(&mut value));
+                let value = std::mem::take(&mut value);
+                if is_name(name.trim_end()) {
+                    all.insert(name.trim_end().to_owned(), value);
+                }
                 State::Before
             }
             (State::BeforeValue, '\'') => State::Single,
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn variables_are_read_as_systemd_reads_them() {
-        let text = "# c \\\nA=not\n;c\n  A = b c  \nB=\"x\\\"y\\d\\\\\" \nC='a\\'\"b\"\nD=a\\\nb\\ \nE=\nF=a\"b\"\nG=\"two\nlines\"\nno value\nH=#x\r\nI=last";
+        let text = "# c \\\nA=not\n;c\n  A = b c  \nB=\"x\\\"y\\d\\\\\" \nC='a\\'\"b\"\nD=a\\\nb\\ \nE=\nF=a\"b\"\nG=\"two\nlines\"\nno value\n==x\n1A=x\nH=#x\r\nI=last";
         let read = variables(text);
         let told: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(

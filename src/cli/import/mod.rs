@@ -3,10 +3,12 @@
 //! Owns the command line, the list of what can be read (each a room and a line in [`SOURCES`]), and the proof: what is printed was read
 //! back, came to the very same config, and its subjects take their options.
 
-mod environment;
+#[doc(hidden)]
+pub mod environment;
 mod exporter;
 mod unit;
-mod words;
+#[doc(hidden)]
+pub mod words;
 mod yaml;
 
 use std::io::Read;

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 
 /// Variables by their names.
-pub(super) type Variables = BTreeMap<String, String>;
+pub type Variables = BTreeMap<String, String>;
 
 /// One word, and why what systemd makes of it is not known here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Word {
+pub struct Word {
+    /// What it says, as far as that is known.
     pub text: String,
+    /// Why that is not all.
     pub doubt: Option<String>,
 }
 
 impl Word {
-    pub(super) fn plain(text: impl Into<String>) -> Self {
+    /// A word that is known.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
             doubt: None,
@@ -25,7 +29,7 @@ impl Word {
 ///
 /// # Errors
 /// A quote without an end.
-pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
+pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
     let mut quote = None;
@@ -105,7 +109,8 @@ fn unescape(text: &str) -> (Vec<u8>, &str) {
 }
 
 /// The word without its specifiers: `%%` is a percent sign, and of others only systemd knows what they stand for.
-pub(super) fn specified(text: &str) -> Word {
+#[must_use]
+pub fn specified(text: &str) -> Word {
     let mut word = Word::default();
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -130,7 +135,10 @@ pub(super) fn specified(text: &str) -> Word {
 
 /// Words with their variables put in: `$NAME` as a word of its own becomes any number of words, `${NAME}` stays within its word,
 /// `$$` is a dollar sign. What is not set is empty, and told to `unset`.
-pub(super) fn expand(
+///
+/// # Errors
+/// The value of a variable that is a word of its own is not to be split.
+pub fn expand(
     words: Vec<Word>,
     variables: &Variables,
     unset: &mut Vec<String>,
@@ -172,7 +180,8 @@ pub(super) fn expand(
     Ok(all)
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a variable may be called so.
+pub(super) fn is_name(text: &str) -> bool {
     let first = text.bytes().next();
     first.is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
