@@ -88,8 +88,14 @@ impl Host {
     /// netlink is about the machine read. A captured tree has none.
     #[must_use]
     pub fn shares_network(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        // Each namespace has files of its own in procfs, which anybody may look at; its link is for the privileged.
         let namespace = |dir: &std::path::Path, process: &str| {
-            std::fs::read_link(dir.join(process).join("ns/net")).ok()
+            let file = dir.join(process).join("net/dev");
+            let is_proc =
+                rustix::fs::statfs(&file).is_ok_and(|on| on.f_type == rustix::fs::PROC_SUPER_MAGIC);
+            let seen = std::fs::metadata(&file).ok().filter(|_| is_proc);
+            seen.map(|seen| seen.ino())
         };
         let live = std::path::Path::new("/proc");
         self.roots.procfs == live
@@ -143,5 +149,23 @@ impl Host {
     #[must_use]
     pub fn page_size(&self) -> u64 {
         rustix::param::page_size() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_of_the_machine_read_is_known_by_whatever_way_to_its_procfs() {
+        let at = |procfs: &str| {
+            let roots = Roots {
+                procfs: procfs.into(),
+                ..Roots::default()
+            };
+            Host::new(roots).shares_network()
+        };
+        assert!(at("/proc") && at("/proc/self/root/proc"));
+        assert!(!at("tests/fixtures/hosts/server/proc") && !at("/nonexistent"));
     }
 }
