@@ -26,6 +26,7 @@ mod recorded_hashes;
 mod scraped_page;
 mod textfile;
 mod unit_words;
+mod web_config;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -60,6 +61,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("scraped_page", scraped_page::check),
     ("textfile", textfile::check),
     ("unit_words", unit_words::check),
+    ("web_config", web_config::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),

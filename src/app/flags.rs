@@ -116,15 +116,9 @@ impl Flags {
                 wrong.push(format!("--web.listen-address={text}: {why}"));
             }
         }
-        if self
-            .web_config
-            .as_ref()
-            .is_some_and(|file| !file.as_os_str().is_empty())
-        {
-            wrong.push(
-                "--web.config.file: not taken yet: TLS of the listener is http.tls in the config file"
-                    .into(),
-            );
+        if let Some(file) = &self.web_config {
+            let named = !file.as_os_str().is_empty();
+            http.web_config = named.then(|| file.clone());
         }
         if self.systemd_socket {
             http.listen = vec![Address::Passed.to_string()];

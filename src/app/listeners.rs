@@ -27,6 +27,7 @@ use crate::net::passed::Passed;
 use crate::net::server::{self, Handler, Http, Limits};
 use crate::net::stream::{Peer, Stream};
 use crate::net::tls::{self, Handshakes};
+use crate::serve::web::{Terms, Web, WebRouter};
 use crate::serve::{Api, ApiRouter, Control, ControlRouter, HookRouter, Router};
 
 /// How long what is open may take when its socket closes.
@@ -76,6 +77,8 @@ pub(super) struct Listeners {
     http_tls: tls::Slot,
     hooks_tls: tls::Slot,
     api_tls: tls::Slot,
+    /// What is asked of who uses `http.listen`.
+    web: Arc<Web>,
     /// Who answers at the sockets of gates.
     pools: Pools,
     control: Arc<ControlRouter>,
@@ -106,6 +109,7 @@ impl Listeners {
             http_tls: tls::Slot::default(),
             hooks_tls: tls::Slot::default(),
             api_tls: tls::Slot::default(),
+            web: Arc::default(),
             pools,
             control: Arc::new(ControlRouter::new(control, api)),
             control_counters: Arc::default(),
@@ -126,6 +130,11 @@ impl Listeners {
     /// How TLS handshakes of the HTTP listeners went.
     pub(super) fn handshakes(&self) -> Arc<tls::Counters> {
         Arc::clone(&self.handshakes)
+    }
+
+    /// What is asked of who uses `http.listen`.
+    pub(super) fn web(&self) -> Arc<Web> {
+        Arc::clone(&self.web)
     }
 
     /// What the HTTP listeners speak, by the section of the config they are of.
@@ -151,6 +160,7 @@ impl Listeners {
         let http_tls = place::tls("http", settings.config.http.tls.as_ref()).await?;
         let hooks_tls = place::tls("hooks", settings.config.hooks.tls.as_ref()).await?;
         let api_tls = place::tls("api", settings.config.api.tls.as_ref()).await?;
+        let web = place::web(settings, &self.web, &self.http_tls).await?;
         let first = || watch::Sender::new(Arc::clone(&server));
         let servers = self.zabbix.get_or_insert_with(first).clone();
         // A control socket that is to stay is in nobody's way, and one that is to move closes below.
@@ -158,7 +168,15 @@ impl Listeners {
         wanted.extend(control.clone());
         let mut bound = self.bind(&wanted, house, router, &servers).await?;
         servers.send_replace(server);
-        self.http_tls.set(http_tls);
+        match web {
+            Some(web) => web.begin(),
+            None => {
+                self.http_tls.set_look(None);
+                self.web.set_look(None);
+                self.web.set(Terms::default());
+                self.http_tls.set(http_tls);
+            }
+        }
         self.hooks_tls.set(hooks_tls);
         self.api_tls.set(api_tls);
         if let Some((name, at)) = control.filter(|(name, _)| !self.open.contains_key(name)) {
@@ -345,8 +363,8 @@ impl Listeners {
                 tokio::spawn(server::serve(bound, control, limits, counters, stopped))
             }
             Kind::Http => {
-                let router = Arc::clone(router);
-                self.serve_http(bound, router, limits, &self.http_tls, stopped)
+                let router = WebRouter::new(Arc::clone(router), Arc::clone(&self.web));
+                self.serve_http(bound, Arc::new(router), limits, &self.http_tls, stopped)
             }
             Kind::Hooks => {
                 let router = Arc::new(HookRouter::new(Arc::clone(router)));

@@ -12,6 +12,7 @@ mod settings;
 mod status;
 mod tail;
 pub mod told;
+mod web;
 
 pub use control::{socket, state_directory};
 pub use flags::Flags;

@@ -227,6 +227,7 @@ impl Running {
                 connections: listeners.http(),
                 handshakes: listeners.handshakes(),
                 speaks: listeners.speaks(),
+                web: listeners.web(),
             }),
             Arc::new(Hooked {
                 counts: Arc::clone(&inbox.counts),

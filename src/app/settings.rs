@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Flags, control};
 use crate::check;
+use crate::config::web::Web;
 use crate::config::{self, Config, cross};
 use crate::dialect::otlp::{self, Origin, Settings as Otlp};
 use crate::gate;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub fingerprint: u64,
     /// What is worth a warning and no more.
     pub warnings: Vec<String>,
+    /// The web configuration file, if one is named.
+    pub web: Option<Web>,
     /// Where the files say what.
     origin: cross::Origin,
 }
@@ -72,9 +75,24 @@ impl Settings {
             return Err(BadSettings::Flags(wrong.join("\n")));
         }
         let (otlp, complaints) = otlp::resolve(&config.otlp, variable);
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<(&[&str], String)> = Vec::new();
         let mut warnings = loaded.warnings;
-        warnings.extend(config.api.warnings(&config.http));
+        let web = config.http.web_config.as_deref().map(config::web::read);
+        let web = web
+            .transpose()
+            .map_err(|errors| BadSettings::Config(errors.without_lines()))?;
+        let web_tls = web.as_ref().filter(|web| web.file.has_tls());
+        if let Some(web) = web_tls.filter(|_| config.http.tls.is_some()) {
+            let why = format!(
+                "tls: stands beside that of {}; keep one of both",
+                web.path.display()
+            );
+            wrong.push((&["http"][..], why));
+        }
+        if web_tls.is_none() || !config.api.listen.is_empty() {
+            warnings.extend(config.api.warnings(&config.http));
+        }
+        warnings.extend(web.iter().flat_map(|web| web.warnings.iter().cloned()));
         for complaint in complaints {
             match complaint.origin {
                 Origin::Key(_) => wrong.push((&["otlp"][..], complaint.text)),
@@ -128,6 +146,7 @@ impl Settings {
             files,
             fingerprint,
             warnings,
+            web,
             origin: loaded.origin,
         })
     }

@@ -178,21 +178,26 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
     let config = match flags.socket {
         Some(_) => Config::default(),
         None => {
-            let config = match Settings::resolve(&flags) {
-                Ok(settings) => settings.config,
+            let Settings { config, files, .. } = match Settings::resolve(&flags) {
+                Ok(settings) => settings,
                 Err(bad) => return Err(super::bad_settings(&bad)),
             };
             let Some(first) = config.http.listen.first() else {
                 let why = "http.listen is empty: name what to ask with --url";
                 return Err(super::fail(why));
             };
-            if config.http.tls.is_some() {
-                // No certificate is for 127.0.0.1, and a client may need one of its own.
-                let variable = |name: &str| std::env::var(name).ok();
-                if let Some(socket) = app::socket(&flags, &config, &variable) {
+            let variable = |name: &str| std::env::var(name).ok();
+            let socket = app::socket(&flags, &config, &variable);
+            // No certificate is for 127.0.0.1, and a client may need one of its own, or a login.
+            let guarded = config.http.tls.is_some() || config.http.web_config.is_some();
+            // Without a config flags may have said anything of the listener.
+            let by_flags = files.is_empty() && socket.as_ref().is_some_and(|path| path.exists());
+            if guarded || by_flags {
+                if let Some(socket) = socket {
                     return Ok(format!("unix:{}", socket.display()));
                 }
-                let why = "with http.tls the control socket is asked, and there is none (control); or name what to ask with --url";
+                let why = "with http.tls or http.web_config the control socket is asked, and there is none (control); or name what to \
+                           ask with --url";
                 return Err(super::fail(why));
             }
             if let Some(url) = first.parse().ok().and_then(|at| app::own_url(&at, "http")) {

@@ -138,6 +138,19 @@ impl Errors {
         self.faults.len().saturating_add(self.more)
     }
 
+    /// The same without a line of the files, for those that hold secrets.
+    #[must_use]
+    pub fn without_lines(&self) -> String {
+        let said = self.faults.iter().map(|fault| {
+            let place = fault.place.and_then(|place| self.sources.locate(place));
+            match place {
+                Some(place) => format!("{place}: {}", fault.message),
+                None => fault.message.clone(),
+            }
+        });
+        said.collect::<Vec<_>>().join("\n")
+    }
+
     fn fault(&self, f: &mut fmt::Formatter<'_>, fault: &Fault) -> fmt::Result {
         let located = fault
             .place

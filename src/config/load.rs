@@ -73,6 +73,20 @@ pub fn sources(main: &FilePath, faults: &mut Faults) -> Sources {
     sources
 }
 
+/// Reads a file that has no drop-ins.
+pub(super) fn source(path: &FilePath, faults: &mut Faults) -> Sources {
+    let mut sources = Sources::default();
+    match text_of(path, 0) {
+        Ok((text, fault)) => {
+            let path = path.to_owned();
+            sources.0.push(Source { path, text });
+            fault.into_iter().for_each(|fault| faults.push(fault));
+        }
+        Err(fault) => faults.push(fault),
+    }
+    sources
+}
+
 /// Whether there is something to read: the file itself, or drop-ins of it. What may not be looked at is there: reading it will say why it
 /// cannot be.
 pub(super) fn is_there(main: &FilePath) -> bool {

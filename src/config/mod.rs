@@ -26,6 +26,7 @@ pub mod schema;
 pub mod secret;
 pub mod tree;
 mod validate;
+pub mod web;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,8 @@
 //! | [`backoff`] | how long to wait before trying again |
 //! | [`address`] | where to listen: `:9100`, `localhost:9100`, `unix:/path` |
 //! | [`bind`] | listening sockets |
+//! | [`kept`] | what is made of files, and made anew when one changed |
+//! | [`passed`] | sockets that the service manager passes on |
 //! | [`resolve`] | names to addresses, on threads of its own |
 //! | [`allow`] | who may ask: addresses, networks, names |
 //! | [`accept`] | taking connections: cap, trouble, drain; shared by HTTP and Zabbix |
@@ -32,6 +34,7 @@ pub mod credentials;
 pub mod early;
 pub mod endpoint;
 mod gathered;
+pub mod kept;
 pub mod passed;
 pub mod resolve;
 pub mod server;

@@ -14,6 +14,7 @@
 mod accept;
 pub mod api;
 mod control;
+mod guesses;
 pub mod hooks;
 mod landing;
 mod metrics;
@@ -22,6 +23,7 @@ mod press;
 mod requests;
 mod router;
 mod tokens;
+pub mod web;
 
 pub use api::{Access, Api, ApiRouter};
 pub use control::{Control, ControlRouter, Reloaded};

@@ -1,5 +1,7 @@
 //! The `http:` section.
 
+use std::path::PathBuf;
+
 use crate::net::tls;
 
 /// The HTTP listener and what it serves (`http:`).
@@ -11,6 +13,10 @@ pub struct Options {
     pub listen: Vec<String>,
     /// TLS on `listen`; Unix sockets stay plain. Default: none.
     pub tls: Option<tls::ServerOptions>,
+    /// A web configuration file of Prometheus' exporters: TLS, headers, logins, a rate for `listen` (`--web.config.file`). It is read again
+    /// when it changes. Default: none.
+    #[schemars(extend("x-nodeward-type" = "file"))]
+    pub web_config: Option<PathBuf>,
     /// Path of the page of metrics (`--web.telemetry-path`).
     pub telemetry_path: String,
     /// Scrapes answered at the same time; one more gets 503. 0 is no limit (`--web.max-requests`).
@@ -26,6 +32,7 @@ impl Default for Options {
         Self {
             listen: vec!["127.0.0.1:9100".into()],
             tls: None,
+            web_config: None,
             telemetry_path: "/metrics".into(),
             max_requests: 40,
             openmetrics: false,

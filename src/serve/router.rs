@@ -174,6 +174,12 @@ impl Router {
         response
     }
 
+    /// Whether what serves this path asks for a login of its own.
+    pub(super) fn has_login(&self, uri: &Uri) -> bool {
+        let hook = self.serves_hook(uri) && self.view().hooks.has_login(uri.path());
+        hook || self.serves_api(uri)
+    }
+
     /// Answers one request to what is neither a hook nor the API.
     pub async fn respond(
         &self,

@@ -41,3 +41,4 @@ mod stop;
 mod storm;
 mod tls;
 mod traces;
+mod web;

@@ -29,7 +29,7 @@ fn config(hook: &serde_json::Value) -> String {
 }
 
 /// A client with or without a certificate.
-fn client(scratch: &Scratch, name: &str, pair: Option<&Pair>) -> Connector {
+pub fn client(scratch: &Scratch, name: &str, pair: Option<&Pair>) -> Connector {
     let files = pair.map(|pair| pair.write(scratch.path(), name)).unzip();
     Connector::new(ClientOptions {
         ca_file: Some(scratch.path().join("ca.pem")),
@@ -40,7 +40,7 @@ fn client(scratch: &Scratch, name: &str, pair: Option<&Pair>) -> Connector {
 }
 
 /// What comes back for a request over a connection of its own, or why nothing does.
-fn ask(connector: &Connector, address: &str, request: &str) -> Result<String, String> {
+pub fn ask(connector: &Connector, address: &str, request: &str) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,7 +67,7 @@ fn post() -> String {
     )
 }
 
-fn code(answer: &str) -> &str {
+pub fn code(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or(answer)
 }
 

@@ -41,6 +41,7 @@ mod systemd;
 mod tls;
 mod traces;
 mod web;
+mod web_config;
 mod zabbix;
 mod zabbix_server;
 mod zabbix_wire;
@@ -66,6 +67,7 @@ const TESTS: &[&[PeerTest]] = &[
     flags::TESTS,
     compare::TESTS,
     import::TESTS,
+    web_config::TESTS,
     hang::TESTS,
     prometheus::TESTS,
     expressions::TESTS,

@@ -5,10 +5,12 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::{Kind, Name};
-use crate::app::House;
+use crate::app::web::Watched;
+use crate::app::{House, Settings};
 use crate::net::address::Address;
 use crate::net::bind::BindError;
 use crate::net::tls;
+use crate::serve::web::Web;
 
 /// The setting of the config that names such places.
 pub(super) fn setting(kind: Kind) -> &'static str {
@@ -80,6 +82,26 @@ pub(super) async fn tls(
     let read = reading.map_err(|error| format!("{section}.tls: {error}"))?;
     read.map(|server| Some(Arc::new(server)))
         .map_err(|fault| format!("{section}.tls.{fault}"))
+}
+
+/// Reads the web configuration file, if one is named, beside the runtime.
+pub(super) async fn web(
+    settings: &Settings,
+    web: &Arc<Web>,
+    slot: &tls::Slot,
+) -> Result<Option<Arc<Watched>>, String> {
+    let Some(path) = settings.web.as_ref().map(|web| web.path.clone()) else {
+        return Ok(None);
+    };
+    let (web, slot, plain) = (
+        Arc::clone(web),
+        slot.clone(),
+        settings.config.http.tls.clone(),
+    );
+    let reading = tokio::task::spawn_blocking(move || Watched::read(path, web, slot, plain)).await;
+    reading
+        .map_err(|error| format!("http.web_config: {error}"))?
+        .map(Some)
 }
 
 /// Why a socket could not be opened: who holds the port, and which setting chooses another.

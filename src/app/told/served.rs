@@ -7,6 +7,7 @@ use crate::dialect::prometheus::{Declared, Out};
 use crate::net::accept::Counters;
 use crate::net::tls;
 use crate::serve::Requests;
+use crate::serve::web::Web;
 
 /// Tells requests by path and code.
 pub struct Served {
@@ -18,6 +19,8 @@ pub struct Served {
     pub handshakes: Arc<tls::Counters>,
     /// What each kind of listener speaks, by the section of the config it is of.
     pub speaks: [(&'static str, tls::Slot); 3],
+    /// What is asked of who uses `http.listen`.
+    pub web: Arc<Web>,
 }
 
 crate::families! { Served:
@@ -27,6 +30,9 @@ crate::families! { Served:
     ACCEPTED counter "nodeward_http_connections_total" [] "HTTP connections taken";
     REFUSED counter "nodeward_http_connections_refused_total" [] "HTTP connections closed at once because too many are open";
     TROUBLE counter "nodeward_http_connection_errors_total" ["kind"] "HTTP connections that went wrong, by kind";
+    WEB_CURRENT gauge "nodeward_web_config_current" [] "Whether what the web configuration file says is in force: 0 while it has changed and cannot be used";
+    LOGINS counter "nodeward_http_refused_logins_total" ["why"] "Logins to the HTTP listener that were refused, by why";
+    LIMITED counter "nodeward_http_rate_limited_total" [] "Requests turned away because they came faster than rate_limit";
     HANDSHAKES counter "nodeward_tls_handshakes_total" [] "TLS handshakes completed on HTTP listeners";
     HANDSHAKE_FAILURES counter "nodeward_tls_handshake_failures_total" ["kind"] "TLS handshakes on HTTP listeners that failed, by kind";
     EXPIRY gauge "nodeward_tls_certificate_expiry_timestamp_seconds" ["listener"] "End of the certificate that a listener shows, in Unix seconds";
@@ -66,6 +72,14 @@ impl Told for Served {
             ("timeout", &connections.timed_out),
         ] {
             trouble.push([kind], tally.get());
+        }
+        if let Some(current) = self.web.is_current() {
+            page.value(&WEB_CURRENT, u64::from(current));
+            let mut logins = page.family(&LOGINS);
+            for (why, count) in self.web.refused() {
+                logins.push([why], count);
+            }
+            page.value(&LIMITED, self.web.limited());
         }
         let speaking = self.speaks.iter();
         let speaking: Vec<_> = speaking

@@ -15,9 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsConnector;
 
-use super::files::{self, Fault};
-use super::kept::{Kept, Source};
+use super::files::{self, Fault, Pem};
 use super::{Refusal, provider, roots};
+use crate::net::kept::{Kept, Source};
 use crate::net::stream::Stream;
 
 /// Whom to trust with `https`, and which certificate to show. Files are read again when they change.
@@ -50,11 +50,14 @@ impl Options {
             faults.push(Fault::new("tls", why));
         }
         if let Some(path) = &self.ca_file {
-            let read = files::authorities(path);
+            let read = files::authorities(Pem::File(path));
             faults.extend(read.err().map(|why| Fault::new("tls.ca_file", why)));
         }
         faults.extend(match (&self.cert_file, &self.key_file) {
-            (Some(cert), Some(key)) => files::pair(cert, key).err().map(below),
+            (Some(cert), Some(key)) => {
+                let pair = files::pair(Pem::File(cert), Pem::File(key));
+                pair.err().map(below)
+            }
             (None, None) => None,
             (Some(_), None) => Some(Fault::new(
                 "tls.cert_file",
@@ -90,7 +93,8 @@ impl Source for Options {
     fn make(&self) -> Result<Arc<ClientConfig>, String> {
         let trusted = match &self.ca_file {
             Some(path) => {
-                Arc::new(files::authorities(path).map_err(|why| format!("tls.ca_file: {why}"))?)
+                let read = files::authorities(Pem::File(path));
+                Arc::new(read.map_err(|why| format!("tls.ca_file: {why}"))?)
             }
             None => roots::system()?,
         };
@@ -100,7 +104,8 @@ impl Source for Options {
             .with_root_certificates(trusted);
         let mut config = match (&self.cert_file, &self.key_file) {
             (Some(cert), Some(key)) => {
-                let pair = files::pair(cert, key).map_err(|fault| below(fault).to_string())?;
+                let pair = files::pair(Pem::File(cert), Pem::File(key));
+                let pair = pair.map_err(|fault| below(fault).to_string())?;
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
             }
             _ => builder.with_no_client_auth(),

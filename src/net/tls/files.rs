@@ -1,11 +1,12 @@
-//! PEM files: certificates, keys, authorities, and whether any of them changed.
+//! PEM: certificates, keys, authorities, in files or as they stand in settings.
 //!
 //! Owns the reading, within bounds. No error quotes content.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject};
@@ -34,45 +35,55 @@ impl Fault {
     }
 }
 
-/// What shows that a file is another one now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+/// Where PEM comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pem<'a> {
+    /// A file.
+    File(&'a Path),
+    /// The value of the setting of this name.
+    Text(&'static str, &'a str),
 }
 
-/// Files, and how they were when they were looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamps(Vec<(PathBuf, Option<Stamp>)>);
+impl<'a> Pem<'a> {
+    /// What a setting names or holds; `text` goes before `file`.
+    pub(super) fn of(file: &'a Path, name: &'static str, text: Option<&'a str>) -> Self {
+        text.map_or(Self::File(file), |text| Self::Text(name, text))
+    }
 
-impl Stamps {
-    /// Looks at files; may block.
-    pub(super) fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
-        let look = |path: &Path| {
-            let seen = std::fs::metadata(path).ok()?;
-            Some(Stamp {
-                file: (seen.dev(), seen.ino()),
-                size: seen.size(),
-                modified: (seen.mtime(), seen.mtime_nsec()),
-                changed: (seen.ctime(), seen.ctime_nsec()),
-            })
-        };
-        let stamped = paths.into_iter().map(|path| (path.to_owned(), look(path)));
-        Self(stamped.collect())
+    /// The setting that it is of; `file` where that names a file.
+    pub(super) fn setting(self, file: &'static str) -> &'static str {
+        match self {
+            Self::File(_) => file,
+            Self::Text(name, _) => name,
+        }
+    }
+
+    fn read(self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::File(path) => read(path),
+            Self::Text(_, text) => Ok(text.as_bytes().to_vec()),
+        }
+    }
+}
+
+impl fmt::Display for Pem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text(name, _) => f.write_str(name),
+        }
     }
 }
 
 /// A certificate with the chain behind it, and its key.
 ///
 /// # Errors
-/// Which file cannot be used, and why.
-pub(super) fn pair(cert_file: &Path, key_file: &Path) -> Result<CertifiedKey, Fault> {
-    let chain = certificates(cert_file).map_err(|why| Fault::new("cert_file", why))?;
-    let of_key = |why| Fault::new("key_file", why);
-    let text = read(key_file).map_err(of_key)?;
-    let shown = key_file.display();
+/// Which of them cannot be used, and why.
+pub(super) fn pair(cert: Pem<'_>, shown: Pem<'_>) -> Result<CertifiedKey, Fault> {
+    let cert_setting = cert.setting("cert_file");
+    let chain = certificates(cert).map_err(|why| Fault::new(cert_setting, why))?;
+    let of_key = |why| Fault::new(shown.setting("key_file"), why);
+    let text = shown.read().map_err(of_key)?;
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let encrypted = text.windows(9).any(|word| word == b"ENCRYPTED");
         of_key(match error {
@@ -87,15 +98,11 @@ pub(super) fn pair(cert_file: &Path, key_file: &Path) -> Result<CertifiedKey, Fa
     })?;
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => of_key(format!(
-            "the key in {shown} does not belong to the certificate in {}",
-            cert_file.display()
+            "the key in {shown} does not belong to the certificate in {cert}"
         )),
         rustls::Error::InvalidCertificate(_) => Fault::new(
-            "cert_file",
-            format!(
-                "the certificate in {} cannot be read: {error}",
-                cert_file.display()
-            ),
+            cert_setting,
+            format!("the certificate in {cert} cannot be read: {error}"),
         ),
         error => of_key(format!(
             "the key in {shown} cannot be used, RSA, ECDSA (P-256, P-384) and Ed25519 can: {error}"
@@ -103,10 +110,9 @@ pub(super) fn pair(cert_file: &Path, key_file: &Path) -> Result<CertifiedKey, Fa
     })
 }
 
-/// The certificates in a file, at least one.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = read(path)?;
-    let shown = path.display();
+/// The certificates, at least one.
+pub(super) fn certificates(shown: Pem<'_>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = shown.read()?;
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         found.push(certificate.map_err(|error| format!("{shown} is no PEM: {}", pem(&error)))?);
@@ -119,12 +125,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
-/// The authorities in a file. Those that cannot be read are left out if others can.
-pub(super) fn authorities(path: &Path) -> Result<RootCertStore, String> {
+/// Authorities. Those that cannot be read are left out if others can.
+pub(super) fn authorities(shown: Pem<'_>) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
-    let (taken, left_out) = store.add_parsable_certificates(certificates(path)?);
+    let (taken, left_out) = store.add_parsable_certificates(certificates(shown)?);
     if taken == 0 {
-        let shown = path.display();
         return Err(format!(
             "none of the {left_out} certificates in {shown} can be read"
         ));
@@ -133,20 +138,19 @@ pub(super) fn authorities(path: &Path) -> Result<RootCertStore, String> {
 }
 
 /// What is worth a warning about a certificate and its key that can be used.
-pub(super) fn warnings(cert_file: &Path, key_file: &Path, now: u64) -> Vec<Fault> {
+pub(super) fn warnings(cert: Pem<'_>, key: Pem<'_>, now: u64) -> Vec<Fault> {
     let mut warnings = Vec::new();
-    let chain = certificates(cert_file).unwrap_or_default();
+    let chain = certificates(cert).unwrap_or_default();
     let end = chain.first().and_then(certificate::not_after);
     if let Some(end) = end.filter(|end| *end < now) {
-        let (shown, end) = (cert_file.display(), super::refusal::time(end));
-        let why = format!("the certificate in {shown} expired on {end}; clients refuse it");
-        warnings.push(Fault::new("cert_file", why));
+        let end = super::refusal::time(end);
+        let why = format!("the certificate in {cert} expired on {end}; clients refuse it");
+        warnings.push(Fault::new(cert.setting("cert_file"), why));
     }
-    let open = std::fs::metadata(key_file).is_ok_and(|seen| seen.mode() & 0o007 != 0);
-    if open {
-        let shown = key_file.display();
+    let open = |path| std::fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o007 != 0);
+    if matches!(key, Pem::File(path) if open(path)) {
         let why =
-            format!("everybody on this machine may read or change the key in {shown}: chmod o= it");
+            format!("everybody on this machine may read or change the key in {key}: chmod o= it");
         warnings.push(Fault::new("key_file", why));
     }
     warnings

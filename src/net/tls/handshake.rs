@@ -9,8 +9,8 @@
 //!              └─ busy      └─ not_tls, incompatible, certificate, closed, timeout: counted, logged now and then, closed
 //! ```
 
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -35,12 +35,24 @@ const MOST: usize = 256;
 /// Connections that were made under something else end after the answer that is under way: who may come in is decided when one is
 /// made, and a client may keep one for ever.
 #[derive(Debug, Clone, Default)]
-pub struct Slot(Arc<watch::Sender<Option<Arc<Server>>>>);
+pub struct Slot(Arc<Spoken>);
+
+#[derive(Debug, Default)]
+struct Spoken {
+    server: watch::Sender<Option<Arc<Server>>>,
+    look: RwLock<Option<Arc<dyn Look>>>,
+}
+
+/// What looks, before a connection is spoken to, whether something else is to be spoken now.
+pub trait Look: std::fmt::Debug + Send + Sync {
+    /// Looks, and sets what it finds; within a bound of its own.
+    fn look(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
 
 impl Slot {
     /// Speaks this from the next connection on. One of the same settings leaves everything as it is.
     pub fn set(&self, server: Option<Arc<Server>>) {
-        self.0.send_if_modified(|now| {
+        self.0.server.send_if_modified(|now| {
             let same = match (&*now, &server) {
                 (Some(now), Some(server)) => now.is_as(server),
                 (None, None) => true,
@@ -56,7 +68,24 @@ impl Slot {
     /// What is spoken now.
     #[must_use]
     pub fn get(&self) -> Option<Arc<Server>> {
-        self.0.borrow().clone()
+        self.0.server.borrow().clone()
+    }
+
+    /// Has `look` asked before each connection; none: nobody.
+    pub fn set_look(&self, look: Option<Arc<dyn Look>>) {
+        *self.0.look.write().unwrap_or_else(PoisonError::into_inner) = look;
+    }
+
+    async fn look(&self) {
+        let look = self
+            .0
+            .look
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(look) = look {
+            look.look().await;
+        }
     }
 }
 
@@ -190,7 +219,8 @@ impl<S: Serve> Serve for Handshakes<S> {
             // Only this machine reaches it, and the kernel says who it is.
             return Arc::clone(&self.inner).serve(stream, peer, drain).await;
         }
-        let mut spoken = self.slot.0.subscribe();
+        self.slot.look().await;
+        let mut spoken = self.slot.0.server.subscribe();
         let server = spoken.borrow_and_update().clone();
         let (stream, shaken) = match server {
             None => (stream, None),

@@ -6,7 +6,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `server` | the certificate of a listener |
-//! | `kept` | what is made of files, and made anew when one changed |
+//! | `algorithms` | cipher suites and curves by the names of the exporters' web configuration |
 //! | `handshake` | taking handshakes: how many, how long, what became of them |
 //! | `client` | whom a client trusts, and its own certificate |
 //! | `roots` | the authorities that the system trusts |
@@ -17,11 +17,11 @@
 //! The surprising decision: no session is ever resumed, on either side. A certificate that was taken away is asked for again
 //! with the next connection, and nothing is kept for peers that do not come back; connections here live for hours.
 
+mod algorithms;
 mod certificate;
 mod client;
 mod files;
 mod handshake;
-mod kept;
 mod refusal;
 mod roots;
 mod server;
@@ -30,13 +30,14 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 
+pub use algorithms::{Curve, Suite};
 pub use certificate::{Certificate, Chain, End, Name};
 pub use client::{Connector, Options as ClientOptions};
 pub use files::Fault;
-pub use handshake::{Counters, FAILURES, Failure, Handshakes, Slot};
+pub use handshake::{Counters, FAILURES, Failure, Handshakes, Look, Slot};
 pub(super) use handshake::{peer_certificate, peer_chain};
 pub use refusal::Refusal;
-pub use server::{ClientAuth, Options as ServerOptions, Server, Version};
+pub use server::{ClientAuth, Inline, Options as ServerOptions, Server, Version};
 
 /// A connection that TLS protects.
 pub type Stream = tokio_rustls::TlsStream<super::stream::Stream>;

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::RootCertStore;
 
-use super::files::{self, Stamps};
+use super::files::{self, Pem};
+use crate::net::kept::Stamps;
 
 /// Where the usual distributions keep it: Debian, Fedora, openSUSE, Alpine and the BSDs.
 const PLACES: [&str; 4] = [
@@ -57,7 +58,7 @@ fn shared(all: &Shared, path: &Path) -> Result<Arc<RootCertStore>, String> {
     if let Some(store) = known() {
         return Ok(store);
     }
-    let store = Arc::new(files::authorities(path)?);
+    let store = Arc::new(files::authorities(Pem::File(path))?);
     // Two who read it at once share what the first one has.
     if let Some(store) = known() {
         return Ok(store);

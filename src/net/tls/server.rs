@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -18,10 +19,11 @@ use rustls::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::algorithms::{self, Curve, Suite};
 use super::certificate::{self, Name};
-use super::files::{self, Fault};
-use super::kept::{Kept, Source, State};
-use super::provider;
+use super::files::{self, Fault, Pem};
+use crate::model::secret::Secret;
+use crate::net::kept::{Kept, Source, State};
 
 /// The certificate a listener shows, and which it asks for. Files are read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +52,30 @@ pub struct Options {
     /// The newest version that is spoken. Default: TLS13.
     #[serde(default)]
     pub max_version: Option<Version>,
+    /// The cipher suites of TLS 1.2 that are spoken, the best first; those of TLS 1.3 are always. Default: all there are.
+    #[serde(default)]
+    pub cipher_suites: Vec<Suite>,
+    /// Whether the order of suites here counts, and not the client's. Default: true.
+    #[serde(default)]
+    pub prefer_server_cipher_suites: Option<bool>,
+    /// The curves that keys are exchanged by, the best first. Default: X25519, CurveP256, CurveP384.
+    #[serde(default)]
+    pub curve_preferences: Vec<Curve>,
+    /// What stands in the settings themselves, and not in files: only in the exporters' web configuration file.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub inline: Inline,
+}
+
+/// PEM that stands in the settings themselves, in the place of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inline {
+    /// Instead of `cert_file`.
+    pub cert: Option<String>,
+    /// Instead of `key_file`.
+    pub key: Option<Secret>,
+    /// Instead of `client_ca_file`.
+    pub client_ca: Option<String>,
 }
 
 /// Whether a client must have a certificate.
@@ -79,10 +105,25 @@ impl Options {
     /// Whether a client must have a certificate.
     #[must_use]
     pub fn client_auth(&self) -> ClientAuth {
-        self.client_auth_type.unwrap_or(match self.client_ca_file {
+        self.client_auth_type.unwrap_or(match self.client_ca() {
             Some(_) => ClientAuth::RequireAndVerifyClientCert,
             None => ClientAuth::NoClientCert,
         })
+    }
+
+    fn cert(&self) -> Pem<'_> {
+        Pem::of(&self.cert_file, "cert", self.inline.cert.as_deref())
+    }
+
+    fn key(&self) -> Pem<'_> {
+        let text = self.inline.key.as_ref().map(Secret::reveal);
+        Pem::of(&self.key_file, "key", text)
+    }
+
+    fn client_ca(&self) -> Option<Pem<'_>> {
+        let text = self.inline.client_ca.as_deref();
+        let text = text.map(|text| Pem::Text("client_ca", text));
+        text.or(self.client_ca_file.as_deref().map(Pem::File))
     }
 
     /// Everything that is wrong with them, and with the files; may block.
@@ -90,11 +131,11 @@ impl Options {
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let asks = self.client_auth() != ClientAuth::NoClientCert;
-        if asks && self.client_ca_file.is_none() {
+        if asks && self.client_ca().is_none() {
             let why = "needs client_ca_file, whose certificates are to be taken";
             faults.push(Fault::new("client_auth_type", why));
         }
-        if !asks && self.client_ca_file.is_some() {
+        if !asks && self.client_ca().is_some() {
             let why =
                 "asks for no certificate, while client_ca_file says which are taken; leave one out";
             faults.push(Fault::new("client_auth_type", why));
@@ -107,6 +148,12 @@ impl Options {
         if self.max_version.is_some_and(|max| max < self.min_version) {
             faults.push(Fault::new("max_version", "is older than min_version"));
         }
+        let is_old = self.max_version == Some(Version::TLS12);
+        let of_tls12 = |suite: &Suite| suite.is_of_tls12();
+        if is_old && !self.cipher_suites.is_empty() && !self.cipher_suites.iter().any(of_tls12) {
+            let why = "has none of TLS 1.2, the only version that max_version leaves";
+            faults.push(Fault::new("cipher_suites", why));
+        }
         if faults.is_empty() {
             faults.extend(self.make().err());
         }
@@ -117,11 +164,8 @@ impl Options {
     #[must_use]
     pub fn warnings(&self) -> Vec<Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        files::warnings(
-            &self.cert_file,
-            &self.key_file,
-            now.unwrap_or_default().as_secs(),
-        )
+        let now = now.unwrap_or_default().as_secs();
+        files::warnings(self.cert(), self.key(), now)
     }
 
     fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
@@ -137,16 +181,19 @@ impl Options {
             .collect()
     }
 
-    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
-        let (auth, file) = match (self.client_auth(), &self.client_ca_file) {
+    fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
+        let (auth, pem) = match (self.client_auth(), self.client_ca()) {
             (ClientAuth::NoClientCert, _) | (_, None) => {
                 return Ok(WebPkiClientVerifier::no_client_auth());
             }
-            (auth, Some(file)) => (auth, file),
+            (auth, Some(pem)) => (auth, pem),
         };
-        let fault = |why| Fault::new("client_ca_file", why);
-        let roots = files::authorities(file).map_err(fault)?;
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let fault = |why| Fault::new(pem.setting("client_ca_file"), why);
+        let roots = files::authorities(pem).map_err(fault)?;
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         let builder = match auth {
             ClientAuth::VerifyClientCertIfGiven => builder.allow_unauthenticated(),
             _ => builder,
@@ -167,22 +214,25 @@ impl Source for Options {
     type Wrong = Fault;
 
     fn files(&self) -> Vec<PathBuf> {
-        let pair = [&self.cert_file, &self.key_file];
-        pair.into_iter()
-            .chain(&self.client_ca_file)
-            .cloned()
-            .collect()
+        let all = [Some(self.cert()), Some(self.key()), self.client_ca()];
+        let paths = all.into_iter().flatten().filter_map(|pem| match pem {
+            Pem::File(path) => Some(path.to_owned()),
+            Pem::Text(..) => None,
+        });
+        paths.collect()
     }
 
     fn make(&self) -> Result<Loaded, Fault> {
-        let key = files::pair(&self.cert_file, &self.key_file)?;
+        let key = files::pair(self.cert(), self.key())?;
         let not_after = key.cert.first().and_then(certificate::not_after);
-        let builder = ServerConfig::builder_with_provider(provider())
+        let provider = algorithms::chosen(&self.cipher_suites, &self.curve_preferences);
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&self.versions())
             .map_err(|error| Fault::new("min_version", error.to_string()))?;
         let mut config = builder
-            .with_client_cert_verifier(self.verifier()?)
+            .with_client_cert_verifier(self.verifier(provider)?)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        config.ignore_client_order = self.prefer_server_cipher_suites.unwrap_or(true);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -191,7 +241,7 @@ impl Source for Options {
     }
 
     fn changed(&self, made: &Result<Loaded, Fault>) {
-        let shown = self.cert_file.display();
+        let shown = self.cert();
         match made {
             Ok(_) => {
                 tracing::info!("took the changed certificate in {shown}");
@@ -206,8 +256,9 @@ impl Source for Options {
     }
 }
 
+/// What handshakes go by.
 #[derive(Debug, Clone)]
-pub(super) struct Loaded {
+pub struct Loaded {
     pub(super) config: Arc<ServerConfig>,
     /// When the certificate ends, in Unix seconds.
     not_after: Option<u64>,

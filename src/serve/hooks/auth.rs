@@ -82,6 +82,12 @@ impl Guard {
         }
     }
 
+    /// Whether it asks anything.
+    pub(super) fn asks(&self) -> bool {
+        let login = !self.tokens.is_empty() || self.basic.is_some() || self.signed.is_some();
+        login || !self.names.is_empty()
+    }
+
     /// The schemes to name in `WWW-Authenticate`.
     pub(super) fn schemes(&self) -> impl Iterator<Item = &'static str> {
         let bearer = (!self.tokens.is_empty()).then_some("Bearer realm=\"nodeward\"");

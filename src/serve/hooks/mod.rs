@@ -114,6 +114,11 @@ impl Hooks {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// Whether the hook at this path asks who sends.
+    pub(super) fn has_login(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|(_, hook)| hook.guard.asks())
+    }
+
     fn find(&self, path: &str) -> Option<(&str, &Entry)> {
         let name = path.strip_prefix("/hooks/")?.trim_end_matches('/');
         self.named

@@ -9,29 +9,63 @@
 //! One look at a time: files that lie on what hangs hold one thread, however many connections come meanwhile.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use super::files::Stamps;
-
 /// Files are looked at no more often than this.
 const LOOK: Duration = Duration::from_secs(1);
 /// Files may lie on what hangs; after this what was made before is used.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What shows that a file is another one now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Files, and how they were when they were looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamps(Vec<(PathBuf, Option<Stamp>)>);
+
+impl Stamps {
+    /// Looks at files; may block.
+    pub(super) fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        let look = |path: &Path| {
+            let seen = std::fs::metadata(path).ok()?;
+            Some(Stamp {
+                file: (seen.dev(), seen.ino()),
+                size: seen.size(),
+                modified: (seen.mtime(), seen.mtime_nsec()),
+                changed: (seen.ctime(), seen.ctime_nsec()),
+            })
+        };
+        let stamped = paths.into_iter().map(|path| (path.to_owned(), look(path)));
+        Self(stamped.collect())
+    }
+}
+
 /// What files are made into.
-pub(super) trait Source: Send + Sync + 'static {
+pub trait Source: Send + Sync + 'static {
+    /// What is made of them.
     type Made: Clone + Send + Sync + 'static;
+    /// Why nothing can be.
     type Wrong: Display + Send + 'static;
 
     /// The files; may block.
     fn files(&self) -> Vec<PathBuf>;
 
     /// Reads them; blocks.
+    ///
+    /// # Errors
+    /// Why nothing can be made of them.
     fn make(&self) -> Result<Self::Made, Self::Wrong>;
 
     /// They have changed, and this came of it: a place for what is to be said. Of the same fault once.
@@ -40,7 +74,7 @@ pub(super) trait Source: Send + Sync + 'static {
 
 /// What was made of a source last.
 #[derive(Debug)]
-pub(super) struct Kept<S: Source> {
+pub struct Kept<S: Source> {
     source: S,
     state: Mutex<Option<State<S::Made>>>,
     turn: Arc<Semaphore>,
@@ -48,9 +82,11 @@ pub(super) struct Kept<S: Source> {
     anew: watch::Sender<()>,
 }
 
+/// What was made, and of which files.
 #[derive(Debug)]
-pub(super) struct State<M> {
-    pub(super) made: M,
+pub struct State<M> {
+    /// What it is.
+    pub made: M,
     /// The files that it was made of.
     stamps: Stamps,
     looked: Instant,
@@ -60,7 +96,7 @@ pub(super) struct State<M> {
 
 impl<S: Source> Kept<S> {
     /// Nothing is read before it is wanted.
-    pub(super) fn new(source: S) -> Self {
+    pub fn new(source: S) -> Self {
         Self {
             source,
             state: Mutex::new(None),
@@ -70,17 +106,17 @@ impl<S: Source> Kept<S> {
     }
 
     /// Hears whenever something else was made.
-    pub(super) fn anew(&self) -> watch::Receiver<()> {
+    pub fn anew(&self) -> watch::Receiver<()> {
         self.anew.subscribe()
     }
 
     /// Where it is read from.
-    pub(super) const fn source(&self) -> &S {
+    pub const fn source(&self) -> &S {
         &self.source
     }
 
     /// What is there, as it is.
-    pub(super) fn state(&self) -> MutexGuard<'_, Option<State<S::Made>>> {
+    pub fn state(&self) -> MutexGuard<'_, Option<State<S::Made>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,7 +124,7 @@ impl<S: Source> Kept<S> {
     ///
     /// # Errors
     /// Why nothing can be made of files that were never read.
-    pub(super) async fn get(self: &Arc<Self>) -> Result<S::Made, String> {
+    pub async fn get(self: &Arc<Self>) -> Result<S::Made, String> {
         if let Some(made) = self.made() {
             if self.is_due()
                 && let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned()
@@ -99,7 +135,7 @@ impl<S: Source> Kept<S> {
             return Ok(self.made().unwrap_or(made));
         }
         let turn = Arc::clone(&self.turn).acquire_owned().await;
-        let turn = turn.map_err(|error| format!("reading certificates: {error}"))?;
+        let turn = turn.map_err(|error| format!("reading files: {error}"))?;
         match self.made() {
             // Whoever had his turn before has read them.
             Some(made) => Ok(made),
@@ -115,14 +151,14 @@ impl<S: Source> Kept<S> {
         });
         looking
             .await
-            .unwrap_or_else(|error| Err(format!("reading certificates: {error}")))
+            .unwrap_or_else(|error| Err(format!("reading files: {error}")))
     }
 
     /// Looks at the files, and reads them if that was not done or one has changed; blocks.
     ///
     /// # Errors
     /// Why nothing can be made of files that were never read.
-    pub(super) fn look(&self) -> Result<S::Made, S::Wrong> {
+    pub fn look(&self) -> Result<S::Made, S::Wrong> {
         let files = self.source.files();
         let stamps = Stamps::of(files.iter().map(PathBuf::as_path));
         let looked = Instant::now();
@@ -161,7 +197,8 @@ impl<S: Source> Kept<S> {
         Ok(stays)
     }
 
-    fn made(&self) -> Option<S::Made> {
+    /// What was made last.
+    pub fn made(&self) -> Option<S::Made> {
         self.state().as_ref().map(|state| state.made.clone())
     }
 
