@@ -97,7 +97,8 @@ impl Podman {
         self.output(arguments).map(drop)
     }
 
-    fn output(&self, arguments: &[&str]) -> Result<String, Failed> {
+    /// Runs a command of it, for what it prints.
+    pub fn output(&self, arguments: &[&str]) -> Result<String, Failed> {
         let out = self.command()?.args(arguments).output()?;
         match out.status.success() {
             true => Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned()),

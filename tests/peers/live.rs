@@ -43,7 +43,11 @@ fn between_two_readings() -> Result<(), Failed> {
         .args(MORE);
     let mut reference = Running::start("node_exporter", &mut command, &scratch)?;
     let mut ours = ours::run([COLLECTORS, MORE].concat(), &scratch)?;
-    let (theirs, mine) = (reference.address()?, ours.address()?);
+    agree(reference.address()?, ours.address()?)
+}
+
+/// Whether ours reads between two readings of the reference, in one of many rounds.
+pub fn agree(theirs: SocketAddr, mine: SocketAddr) -> Result<(), Failed> {
     let mut wrong = round(theirs, mine)?;
     for _ in 1..ROUNDS {
         if wrong.is_empty() {

@@ -19,6 +19,7 @@ mod haproxy;
 mod heal_told;
 mod healing;
 mod hosts;
+mod image;
 mod import;
 mod live;
 mod ours;
@@ -40,6 +41,7 @@ mod siem;
 mod systemd;
 mod tls;
 mod traces;
+mod unit;
 mod web;
 mod web_config;
 mod zabbix;
@@ -75,6 +77,8 @@ const TESTS: &[&[PeerTest]] = &[
     actions::TESTS,
     healing::TESTS,
     containers::TESTS,
+    image::TESTS,
+    unit::TESTS,
     polkit::TESTS,
     zabbix::TESTS,
     zabbix_wire::TESTS,
