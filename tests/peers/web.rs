@@ -24,7 +24,9 @@ pub struct Request {
 impl Request {
     /// Sends a GET of `path` to `address`.
     pub fn send(address: SocketAddr, path: &str) -> Result<Self, Failed> {
-        let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain, application/json;q=0.5\r\n\r\n"
+        );
         Self::write(address, path, &head)
     }
 
