@@ -102,9 +102,20 @@ pub fn variables(text: &str) -> Variables {
     all
 }
 
-/// Whether a text is such a file, whose variables hold flags.
+/// The variable that has the arguments: one of a package, else any with flags; one of a package may be empty.
+fn chosen(variables: &Variables) -> Option<(&str, &str)> {
+    let known = || {
+        let known = KNOWN.iter();
+        known.filter_map(|name| variables.get_key_value(*name))
+    };
+    let told = known().chain(variables).find(|(_, value)| is_flags(value));
+    let (name, value) = told.or_else(|| known().find(|(_, value)| value.is_empty()))?;
+    Some((name, value))
+}
+
+/// Whether a text is a file of variables that has arguments.
 pub(super) fn takes(_: &std::path::Path, text: &str) -> bool {
-    variables(text).values().any(|value| is_flags(value))
+    chosen(&variables(text)).is_some()
 }
 
 fn is_flags(value: &str) -> bool {
@@ -114,19 +125,7 @@ fn is_flags(value: &str) -> bool {
 /// Reads the arguments from the variable that has them.
 pub(super) fn import(_: &std::path::Path, text: &str) -> Result<Imported, String> {
     let variables = variables(text);
-    let any = || {
-        let mut all = variables.iter().filter(|(_, value)| is_flags(value));
-        all.next()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    };
-    let (name, value) = KNOWN
-        .iter()
-        .find_map(|name| {
-            let value = variables.get(*name).filter(|value| is_flags(value))?;
-            Some((*name, value.as_str()))
-        })
-        .or_else(any)
-        .ok_or("no variable in it has flags")?;
+    let (name, value) = chosen(&variables).ok_or("no variable in it has flags")?;
     let words = split(value).map_err(|why| format!("the value of {name}: {why}"))?;
     let mut imported = exporter::import(words.into_iter().map(Word::plain).collect());
     imported
@@ -174,6 +173,12 @@ mod tests {
         assert_eq!(imported.config.subjects.enable, ["systemd"]);
         assert_eq!(imported.notes, ["The arguments are those of ARGS."]);
         assert!(imported.left[0].starts_with("OTHER: "));
-        assert!(!takes("x".as_ref(), "A=b\n"));
+        assert!(!takes("x".as_ref(), "A=b\n") && !takes("x".as_ref(), "ARGS=b\n"));
+        // As Debian ships it.
+        let empty =
+            "# Set the command-line arguments\nARGS=\"\"\n# Prometheus-node-exporter supports:\n";
+        let imported = import("x".as_ref(), empty).unwrap();
+        assert_eq!(imported.config.http.listen, [":9100"]);
+        assert!(imported.left.is_empty());
     }
 }
