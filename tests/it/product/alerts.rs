@@ -32,6 +32,10 @@ fn plain(template: &str) -> String {
         rest = after;
         if inside.contains("$value") {
             said.push('N');
+            // A unit right behind it, as in KiB.
+            if after.starts_with(|c: char| c.is_alphabetic()) {
+                said.push(' ');
+            }
         } else if inside.trim().starts_with("with ") {
             (_, rest) = after.split_once("{{ end }}").expect(template);
         } else {
