@@ -69,6 +69,8 @@ impl Stage {
         let mut command = ours::command("run", &healing);
         let config = healing.path().join("nodeward.yml");
         let port = free_port()?;
+        let web = "http_server_config: {headers: {X-Content-Type-Options: nosniff}}\n";
+        std::fs::write(healing.path().join("web.yml"), web)?;
         std::fs::write(
             &config,
             heals(here, alerts, server, port, &healing)?.to_string(),
@@ -217,7 +219,7 @@ fn heals(
     std::fs::set_permissions(token, std::fs::Permissions::from_mode(0o600))?;
     Ok(json!({
         "node": {"match": {"node": ["here"]}},
-        "http": {"listen": [here.to_string()]},
+        "http": {"listen": [here.to_string()], "web_config": "web.yml"},
         "subjects": {"enable": ["service_sessions", "processes"], "service_sessions": {"ports": [here.port()]}},
         "zabbix": {"listen": ["127.0.0.1:0"], "server": ["127.0.0.1"]},
         "otlp": {"endpoint": format!("http://{server}/api/v1/otlp"), "protocol": "http/protobuf", "interval": "1s"},
