@@ -14,6 +14,7 @@ mod generate;
 pub mod import;
 mod journal;
 pub mod names;
+mod notify;
 mod operate;
 mod plan;
 mod rehearse;
@@ -59,6 +60,7 @@ fn command() -> Command {
             .subcommand(control::reload_command())
             .subcommand(control::health_command())
             .subcommands(operate::commands())
+            .subcommand(notify::command())
             .subcommand(plan::command())
             .subcommand(rehearse::command())
             .subcommand(journal::command())
@@ -98,6 +100,7 @@ pub fn main() -> Exit {
         Some(("reload", matches)) => control::reload(matches),
         Some(("health", matches)) => control::health(matches),
         Some((name, matches)) if operate::does(name) => operate::run(name, matches),
+        Some(("notify", matches)) => notify::run(matches),
         Some(("plan", matches)) => plan::run(matches),
         Some(("rehearse", matches)) => rehearse::run(matches),
         Some(("journal", matches)) => journal::run(matches),

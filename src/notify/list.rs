@@ -7,6 +7,7 @@ crate::kinds! {
     To of Kind;
 
     syslog: Syslog(super::syslog::Syslog) "A syslog server or SIEM (RFC 5424), or the local socket.";
+    alertmanager: Alertmanager(super::alertmanager::Alertmanager) "An Alertmanager that takes alerts of nodeward's own.";
     webhook: Webhook(super::webhook::Webhook) "A web server that takes a POST of JSON.";
 }
 

@@ -16,12 +16,14 @@
 //!
 //! A new kind is a room that implements [`Kind`] and a line in the list in `list.rs`.
 
+pub mod alertmanager;
 mod counts;
 mod deliver;
 mod list;
 mod marks;
 mod options;
 mod page;
+mod post;
 mod records;
 mod run;
 pub mod syslog;
@@ -42,7 +44,7 @@ use crate::net::resolve::Resolver;
 pub use list::{KINDS, To};
 pub use options::{Invalid, Notifier, Options, faults};
 pub use records::{Telling, Which};
-pub use run::Notifiers;
+pub use run::{Notifiers, test};
 pub use told::{FAMILIES, INSTRUMENTS};
 
 /// The options of one kind of notifier.
@@ -55,6 +57,11 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// One of [`Kind::faults`].
     fn sink(&self, resolver: &Resolver) -> Result<Box<dyn Sink>, String>;
+
+    /// Whether records of the journal mean something there.
+    fn takes_records(&self) -> bool {
+        true
+    }
 }
 
 /// Delivers to one receiver, one notice after the other, each within a bounded time.

@@ -75,6 +75,13 @@ impl Notifier {
         if self.keep < SHORTEST {
             fault(&["keep"], format!("must be at least {SHORTEST}"));
         }
+        if !self.records.is_empty() && !self.to.options().takes_records() {
+            let why = format!(
+                "{} is for people: send records to a syslog or a webhook",
+                self.to.kind()
+            );
+            fault(&["records"], why);
+        }
         for (key, why) in self.to.options().faults() {
             let below = key.split('.').filter(|key| !key.is_empty());
             let keys: Vec<_> = ["to", self.to.kind()].into_iter().chain(below).collect();

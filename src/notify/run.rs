@@ -10,9 +10,35 @@ use tokio::time::{Instant, timeout_at};
 
 use super::counts::Counts;
 use super::deliver::{Deliverer, Pace, Shared};
-use super::{Notifier, Options, Telling};
-use crate::journal::{Journal, Reader};
+use super::{Delivery, Message, Notifier, Options, Telling};
+use crate::journal::{Hash, Journal, Reader};
+use crate::model::event::Event;
+use crate::model::moment::Timestamp;
+use crate::model::severity::Severity;
 use crate::net::resolve::Resolver;
+
+/// Sends one event that is marked as a test to a notifier, past the journal; how it was taken.
+pub async fn test(notifier: &Notifier, resolver: &Resolver, node: &str) -> Delivery {
+    let time = Timestamp::now();
+    let event = Event {
+        id: format!("test/{node}/{}", time.0),
+        time,
+        what: "test".into(),
+        severity: Severity::Info,
+        node: node.to_owned(),
+        summary: format!("a test of nodeward on {node}: nothing has happened"),
+        ..Event::default()
+    };
+    let message = Message {
+        event: &event,
+        seq: 0,
+        chain: Hash::ZERO,
+    };
+    match notifier.to.options().sink(resolver) {
+        Ok(mut sink) => sink.deliver(&message).await,
+        Err(why) => Delivery::failed(why),
+    }
+}
 
 /// Delivers what the journal's outbox holds. Cheap to clone; dropping the last clone ends it.
 #[derive(Clone)]

@@ -192,3 +192,33 @@ fn an_order_that_cannot_be_done_says_why() {
     assert!(said.contains("over already"), "{said}");
     assert_eq!(program.end(), Some(0));
 }
+
+#[test]
+fn a_notifier_is_tried_out_and_what_it_answers_is_said() {
+    let scratch = Scratch::new();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (udp, tcp) = (socket.local_addr().unwrap(), nobody.local_addr().unwrap());
+    drop(nobody);
+    let config = format!(
+        "notify:\n  soc: {{to: {{syslog: {{address: 'udp://{udp}', format: cef}}}}}}\n  oncall: {{to: {{webhook: {{url: 'http://{tcp}/'}}}}}}\n"
+    );
+    let config = scratch.write("nodeward.yml", &config);
+    let test = |name: &str, code| {
+        let args = ["notify", "test", name, "--config", config.to_str().unwrap()];
+        told(&scratch, &args, code)
+    };
+    assert_eq!(test("soc", 0), "soc (syslog): taken\n");
+    let mut line = [0; 9_000];
+    let (length, _) = socket.recv_from(&mut line).unwrap();
+    let line = String::from_utf8_lossy(&line[..length]);
+    assert!(line.contains(" TEST - CEF:0|nodeward|nodeward|"), "{line}");
+    let refused = test("oncall", 1);
+    assert!(
+        refused.contains("oncall (webhook): not taken: "),
+        "{refused}"
+    );
+    assert!(refused.contains("refused"), "{refused}");
+    let typo = test("sox", 2);
+    assert!(typo.contains("did you mean soc?"), "{typo}");
+}

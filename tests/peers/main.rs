@@ -26,6 +26,7 @@ mod live;
 mod ours;
 mod outage;
 mod page;
+mod paging;
 mod polkit;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod pools;
@@ -96,6 +97,7 @@ const TESTS: &[&[PeerTest]] = &[
     heal_told::TESTS,
     traces::TESTS,
     rsyslog::TESTS,
+    paging::TESTS,
     siem::TESTS,
     haproxy::RUNTIME,
     haproxy::GATE,

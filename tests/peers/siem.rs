@@ -29,7 +29,8 @@ const ALERTS: usize = 8;
 /// An alert with a text that forges lines where it is not quoted.
 fn alert(number: usize) -> Value {
     let hostile = format!("x\n<0>1 - forged - - - -\r\"]\\ {number}\u{2028}");
-    json!({"status": "firing", "startsAt": "2026-11-22T16:38:47Z", "fingerprint": format!("{number:016x}"),
+    let now = jiff::Timestamp::now().to_string();
+    json!({"status": "firing", "startsAt": now, "fingerprint": format!("{number:016x}"),
         "labels": {"alertname": "Full", "instance": "here", "n": number.to_string(), "text": hostile}})
 }
 
