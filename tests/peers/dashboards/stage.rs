@@ -37,10 +37,7 @@ impl Stage {
     pub fn set() -> Result<Self, Failed> {
         let (scratch, healing) = (Scratch::new()?, Scratch::trusted()?);
         let booted = Booted::boot(&scratch)?;
-        let web = scratch.path().join("web.yml");
-        std::fs::write(&web, "http_server_config: {http2: false}\n")?;
-        let web = format!("--web.config.file={}", web.display());
-        let mut others = vec![ours::run(["--collector.processes", &web], &scratch)?];
+        let mut others = vec![ours::run(["--collector.processes"], &scratch)?];
         let mut command = ours::command("run", &scratch);
         command
             .args([
