@@ -16,6 +16,7 @@ pub struct Standing {
     /// Where it is.
     pub traffic: Traffic,
     /// Since when.
+    #[serde(serialize_with = "Timestamp::rfc3339")]
     pub since: Timestamp,
     /// Something holds it out, or lets it have a share only.
     pub held: bool,
@@ -107,5 +108,26 @@ impl Sight {
             sessions: None,
             view: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_read_them() {
+        let since = "2026-11-25T22:51:09.198Z";
+        let standing = Standing {
+            traffic: Traffic::Out,
+            since: Timestamp::parse(since).unwrap(),
+            held: true,
+            busy: false,
+            gates: Vec::new(),
+            ledger: None,
+            sessions: None,
+            healthy_others: None,
+        };
+        assert_eq!(serde_json::to_value(standing).unwrap()["since"], since);
     }
 }

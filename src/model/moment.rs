@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A point of the wall clock: milliseconds since 1970-01-01 UTC.
 #[derive(
@@ -37,6 +37,14 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let at: jiff::Timestamp = text.trim().parse().ok()?;
         Some(Self(at.as_millisecond()))
+    }
+
+    /// Written as RFC 3339 text: for `serialize_with` of what people and other programs read.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn rfc3339<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 
     /// How long after `earlier`; 0 if it is not after it.

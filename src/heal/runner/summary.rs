@@ -77,10 +77,10 @@ pub struct Listed {
     /// Its state.
     pub state: &'static str,
     /// When it was opened.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "Timestamp::rfc3339")]
     pub opened: Timestamp,
     /// When it last changed its state.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "Timestamp::rfc3339")]
     pub changed: Timestamp,
     /// Attempts so far.
     pub attempts: usize,
@@ -120,11 +120,6 @@ impl Listed {
     }
 }
 
-/// As the journal writes times.
-fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
-}
-
 fn rfc3339_each<S: Serializer>(
     times: &BTreeMap<String, Timestamp>,
     serializer: S,
@@ -154,7 +149,7 @@ pub struct Firing {
     /// How bad it is.
     pub severity: Severity,
     /// When it was told here.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "Timestamp::rfc3339")]
     pub told: Timestamp,
     /// The incidents it belongs to; none if no playbook takes it.
     pub incidents: Vec<IncidentId>,
@@ -244,7 +239,7 @@ pub struct HeldBy {
     /// Why.
     pub why: String,
     /// Since when.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "Timestamp::rfc3339")]
     pub since: Timestamp,
     /// Whether what it is for is well again, and on probation.
     pub easing: bool,
