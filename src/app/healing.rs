@@ -98,8 +98,8 @@ async fn listen(pools: Pools, mut events: broadcast::Receiver<gate::Event>, heal
 enum Shut {
     /// Another process has it, or the settings name no place: nothing to wait for.
     Refused(String),
-    /// The machine does not let it be opened now.
-    Cannot(String),
+    /// The machine does not let it be opened now, and whether that is for want of room.
+    Cannot(String, bool),
 }
 
 fn open(directory: PathBuf, options: &journal::Options) -> Result<Opened, Shut> {
@@ -110,7 +110,7 @@ fn open(directory: PathBuf, options: &journal::Options) -> Result<Opened, Shut> 
             directory,
         }),
         Err(error @ OpenError::Held { .. }) => Err(Shut::Refused(error.to_string())),
-        Err(error) => Err(Shut::Cannot(error.to_string())),
+        Err(error) => Err(Shut::Cannot(error.to_string(), error.is_full())),
     }
 }
 
@@ -152,7 +152,7 @@ impl Heal {
                 Ok(opened)
             }
             Err(Shut::Refused(why)) => Err(why),
-            Err(Shut::Cannot(why)) => {
+            Err(Shut::Cannot(why, full)) => {
                 if self.door.failing().is_none() {
                     tracing::error!(
                         "nothing can be put on record, so nothing is healed and webhooks are answered 503 until it can, which is \
@@ -160,7 +160,7 @@ impl Heal {
                         AGAIN.as_secs()
                     );
                 }
-                self.door.note(Some(&why));
+                self.door.note(Some((&why, full)));
                 Ok(None)
             }
         }
@@ -181,8 +181,12 @@ impl Heal {
                 self.door.note(None);
                 opened
             }
-            Err(Shut::Refused(why) | Shut::Cannot(why)) => {
-                self.door.note(Some(&why));
+            Err(Shut::Refused(why)) => {
+                self.door.note(Some((&why, false)));
+                None
+            }
+            Err(Shut::Cannot(why, full)) => {
+                self.door.note(Some((&why, full)));
                 None
             }
         }
@@ -200,7 +204,7 @@ impl Heal {
         }
         let opened = self.try_prepare(settings, flags).await;
         opened.map_err(|shut| match shut {
-            Shut::Refused(why) | Shut::Cannot(why) => why,
+            Shut::Refused(why) | Shut::Cannot(why, _) => why,
         })
     }
 
@@ -233,7 +237,7 @@ impl Heal {
         let opening = tokio::task::spawn_blocking(move || open(directory, &options));
         match opening.await {
             Ok(opened) => opened.map(Some),
-            Err(error) => Err(Shut::Cannot(format!("opening the journal: {error}"))),
+            Err(error) => Err(Shut::Cannot(format!("opening the journal: {error}"), false)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why the journal cannot be opened, written or read.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,20 +24,23 @@ pub enum CommitError {
 
 impl From<rusqlite::Error> for CommitError {
     fn from(error: rusqlite::Error) -> Self {
-        let Some(code) = error.sqlite_error() else {
-            return Self::Broken(error.to_string());
-        };
+        match is_full(&error) {
+            true => Self::Full(error.to_string()),
+            false => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// Whether there is no room, or the file may not be written.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|code| {
         // SQLite tells a quota, a limit of the file's size and a full /dev/shm as failed writes.
         let grows = matches!(
             code.extended_code,
             ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_TRUNCATE
         );
-        match code.code {
-            ErrorCode::DiskFull | ErrorCode::ReadOnly => Self::Full(error.to_string()),
-            _ if grows => Self::Full(error.to_string()),
-            _ => Self::Broken(error.to_string()),
-        }
-    }
+        grows || matches!(code.code, ErrorCode::DiskFull | ErrorCode::ReadOnly)
+    })
 }
 
 /// Why the journal cannot be opened for writing.
@@ -92,6 +96,25 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl OpenError {
+    /// Whether there is no room, or the directory or a file in it may not be written.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull
+                    | ErrorKind::QuotaExceeded
+                    | ErrorKind::FileTooLarge
+                    | ErrorKind::ReadOnlyFilesystem
+                    | ErrorKind::PermissionDenied
+            ),
+            Self::Database { source, .. } => is_full(source),
+            _ => false,
+        }
+    }
 }
 
 fn who(pid: Option<u32>, held: Option<Duration>) -> String {

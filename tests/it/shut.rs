@@ -59,6 +59,9 @@ fn a_journal_that_cannot_be_opened_takes_nothing_else_down_and_is_tried_again() 
     let answer = exchange(&address, request.as_bytes());
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.0 503"), "{answer}");
+    let refused = "nodeward_journal_commit_failures_total{cause=\"broken\"}";
+    let counted = |address: &str| value(&get(address, "/metrics").1, refused);
+    assert_eq!(counted(&address), Some(1.0));
     let (code, health) = get(&address, "/health");
     assert_eq!(code, 200);
     assert!(
@@ -74,6 +77,7 @@ fn a_journal_that_cannot_be_opened_takes_nothing_else_down_and_is_tried_again() 
     );
     let refused = told(&scratch, &["pause"], 1);
     assert!(refused.contains("could not be put on record"), "{refused}");
+    assert_eq!(counted(&address), Some(2.0));
 
     std::fs::remove_file(journal).unwrap();
     program.line("what there is to heal is healed from now on");
@@ -81,6 +85,7 @@ fn a_journal_that_cannot_be_opened_takes_nothing_else_down_and_is_tried_again() 
         value(&get(&address, "/metrics").1, "nodeward_journal_failing"),
         Some(0.0)
     );
+    assert_eq!(counted(&address), Some(2.0), "a counter never falls");
     fire(&address);
     assert_eq!(program.end(), Some(0));
 }

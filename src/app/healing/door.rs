@@ -1,6 +1,7 @@
 //! The way to healing for what serves, tells and asks: there all the time, open or shut.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::shut;
@@ -17,8 +18,11 @@ use crate::notify::{self, Notifiers};
 /// The way to healing, open or shut.
 pub struct Door {
     inside: RwLock<Option<Inside>>,
-    /// Why it is shut although there is something to heal.
-    failing: Mutex<Option<Failing>>,
+    /// Why it is shut although there is something to heal, and whether that is for want of room.
+    failing: Mutex<Option<(Failing, bool)>>,
+    /// What was turned away meanwhile: for want of room, and for anything else.
+    full: AtomicU64,
+    broken: AtomicU64,
     /// What tells how the node is while it is shut.
     checks: Arc<Checks>,
 }
@@ -37,6 +41,8 @@ impl Door {
         Self {
             inside: RwLock::default(),
             failing: Mutex::default(),
+            full: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
             checks,
         }
     }
@@ -45,14 +51,14 @@ impl Door {
         *self.inside.write().unwrap_or_else(PoisonError::into_inner) = inside;
     }
 
-    /// Notes that its journal cannot be opened, or, with none, that this is over.
-    pub(super) fn note(&self, why: Option<&str>) {
+    /// Notes why its journal cannot be opened and whether that is for want of room, or, with none, that this is over.
+    pub(super) fn note(&self, why: Option<(&str, bool)>) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing = why.map(|why| Failing {
-            since: failing
-                .as_ref()
-                .map_or_else(Timestamp::now, |before| before.since),
-            why: why.into(),
+        *failing = why.map(|(why, full)| {
+            let before = failing.as_ref().map(|(before, _)| before.since);
+            let since = before.unwrap_or_else(Timestamp::now);
+            let why = why.into();
+            (Failing { since, why }, full)
         });
     }
 
@@ -60,7 +66,16 @@ impl Door {
     #[must_use]
     pub fn failing(&self) -> Option<Failing> {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.clone()
+        failing.as_ref().map(|(failing, _)| failing.clone())
+    }
+
+    /// Counts what cannot be put on record because the journal cannot be opened; why, if it is that.
+    fn turn_away(&self) -> Option<Failing> {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (failing, full) = failing.as_ref()?;
+        let count = if *full { &self.full } else { &self.broken };
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(failing.clone())
     }
 
     fn look<T>(&self, at: impl FnOnce(&Inside) -> T) -> Option<T> {
@@ -82,17 +97,20 @@ impl Door {
         self.look(|inside| inside.directory.clone())
     }
 
-    /// What the journal counted, if there is one; of one that cannot be opened only that.
+    /// What the journal counted, if there is one, and what was turned away while it could not be opened.
     #[must_use]
     pub fn counts(&self) -> Option<Counts> {
         let open = self.look(|inside| inside.journal.counts());
-        open.or_else(|| {
+        let mut counts = open.or_else(|| {
             let failing = Some(self.failing()?);
             Some(Counts {
                 failing,
                 ..Counts::default()
             })
-        })
+        })?;
+        counts.full += self.full.load(Ordering::Relaxed);
+        counts.broken += self.broken.load(Ordering::Relaxed);
+        Some(counts)
     }
 
     /// What there is to see of it; while it is shut, how the checks say that the node is.
@@ -117,7 +135,7 @@ impl Door {
     pub async fn operate(&self, by: &str, order: Order) -> Result<String, NotDone> {
         match self.get() {
             Some(healing) => healing.operate(by, order).await,
-            None => Err(match self.failing() {
+            None => Err(match self.turn_away() {
                 Some(failing) => NotDone::Record(failing.why.to_string()),
                 None => NotDone::Off,
             }),
@@ -149,7 +167,7 @@ impl Desk for Door {
         Box::pin(async move {
             match self.get() {
                 Some(healing) => healing.deliver(hook, delivery).await,
-                None if self.failing().is_some() => Err(Refused::Full),
+                None if self.turn_away().is_some() => Err(Refused::Full),
                 None => Err(Refused::Ending),
             }
         })
