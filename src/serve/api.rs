@@ -195,7 +195,9 @@ type Answered = Result<Response<Bytes>, Response<Bytes>>;
 fn not_done(why: &NotDone) -> Response<Bytes> {
     let said = why.to_string();
     match why {
-        NotDone::NoSuch(_) | NotDone::NoPool(..) => error(StatusCode::NOT_FOUND, &said),
+        NotDone::NoSuch(_) | NotDone::NoQuestion(..) | NotDone::NoPool(..) => {
+            error(StatusCode::NOT_FOUND, &said)
+        }
         NotDone::TooShort(_) => bad(&said),
         NotDone::State(..)
         | NotDone::Several(..)

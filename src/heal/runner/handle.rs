@@ -56,6 +56,9 @@ pub enum NotDone {
     /// Another question was asked than is asked now: its name, and the action.
     #[error("the action has changed: it is now {1}; approve {0} to say yes to it")]
     Another(String, String),
+    /// The incident never asked that: the number of the question, the name of the one that is asked, and the action.
+    #[error("incident {0} never asked a question {1}; {2} is asked now: {3}")]
+    NoQuestion(IncidentId, u32, String, String),
     /// It is in another state.
     #[error("incident {0} is {1}: that cannot be done now")]
     State(IncidentId, &'static str),

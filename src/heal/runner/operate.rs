@@ -65,6 +65,10 @@ impl Book {
     }
 
     fn pause(&mut self, by: &str, reason: Option<String>, now: &Moment) -> String {
+        // Who says nothing new is not to wipe out who said why.
+        if let (None, Some(before)) = (&reason, &self.switches.paused) {
+            return format!("healing is paused already: {before}");
+        }
         let who = format!("by {by} since {}", now.wall);
         let paused = match &reason {
             Some(reason) => format!("{reason} ({who})"),
@@ -233,8 +237,13 @@ impl Book {
         if number.map_or(incident.questions == 1, |n| n == question.number) {
             return Ok((id, question.clone()));
         }
-        let token = incident.token(question);
-        Err(NotDone::Another(token, short(&question.shown)))
+        let (token, action) = (incident.token(question), short(&question.shown));
+        Err(match number {
+            Some(number) if !(1..=incident.questions).contains(&number) => {
+                NotDone::NoQuestion(id, number, token, action)
+            }
+            _ => NotDone::Another(token, action),
+        })
     }
 
     fn end(

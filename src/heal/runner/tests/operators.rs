@@ -85,6 +85,17 @@ fn a_yes_to_what_is_asked_no_more_is_told_what_is() {
         assert_eq!(*token, format!("{id}-2"));
         assert_eq!(action, r#"{"restart":"two"}"#);
     }
+    // What was never asked has not changed.
+    for never in [0, 3] {
+        let refused = approve(&mut book, format!("{id}-{never}")).unwrap_err();
+        assert!(matches!(refused, NotDone::NoQuestion(..)), "{refused}");
+        let said = refused.to_string();
+        let words = [
+            format!("never asked a question {never};"),
+            format!("{id}-2 is asked now"),
+        ];
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
     assert_eq!(book.held[&id].incident.approval, None);
     let stale = book.operate("ann", Order::Reject(format!("{id}-1")), &now);
     assert!(matches!(stale, Err(NotDone::Another(..))));
@@ -100,6 +111,27 @@ fn a_yes_to_what_is_asked_no_more_is_told_what_is() {
             .body
             .contains(&format!("nodeward approve {id}-2"))
     );
+}
+
+#[test]
+fn a_second_pause_without_a_reason_leaves_the_first_as_it_was() {
+    let (mut book, _, now) = book_of_one("auto");
+    let pause = |book: &mut Book, by: &str, reason: Option<&str>| {
+        let reason = reason.map(str::to_owned);
+        book.operate(by, Order::Pause { reason }, &now).unwrap()
+    };
+    pause(&mut book, "ann", Some("release"));
+    let first = book.summary().paused.unwrap();
+    assert!(first.starts_with("release (by ann since "), "{first}");
+    book.take();
+    let said = pause(&mut book, "bob", None);
+    assert_eq!(said, format!("healing is paused already: {first}"));
+    assert_eq!(book.summary().paused, Some(first));
+    let (commit, _) = book.take();
+    assert!(commit.entries.is_empty(), "nothing was changed");
+    pause(&mut book, "bob", Some("disk swap"));
+    let second = book.summary().paused.unwrap();
+    assert!(second.starts_with("disk swap (by bob since "), "{second}");
 }
 
 #[test]
