@@ -7,9 +7,8 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
-use super::Exit;
-use crate::app::{self, BadSettings, Flags, Settings};
-use crate::config::{self, Config};
+use super::{Exit, place};
+use crate::app::{self, Flags, Settings};
 use crate::net;
 use crate::net::client::{Client, Limits, Protocol, Request, Response};
 use crate::net::endpoint::Endpoint;
@@ -58,7 +57,7 @@ pub(super) fn health_command() -> Command {
 }
 
 /// What the command line says of where the socket is.
-fn place(matches: &ArgMatches) -> Flags {
+fn flags(matches: &ArgMatches) -> Flags {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     Flags {
         config: get("config"),
@@ -70,24 +69,13 @@ fn place(matches: &ArgMatches) -> Flags {
 
 /// Asks the control socket.
 pub(super) fn ask(matches: &ArgMatches, request: Request) -> Result<Response, Exit> {
-    let flags = place(matches);
-    let config = match config::locate(flags.config.clone()) {
-        // Where the socket is named, a config that is broken just now is in nobody's way.
-        Some(file) if flags.socket.is_none() => {
-            let loaded = config::load(&file);
-            let loaded =
-                loaded.map_err(|e| super::bad_settings(&BadSettings::Config(e.to_string())));
-            loaded?.config
-        }
-        _ => Config::default(),
-    };
-    ask_at(&flags, &config, request).map_err(|why| super::fail(&why))
+    let socket = place::socket(&flags(matches))?;
+    ask_at(socket, request).map_err(|why| super::fail(&why))
 }
 
-/// The same with a given config; an error is what to tell the user.
-fn ask_at(flags: &Flags, config: &Config, request: Request) -> Result<Response, String> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let socket = app::socket(flags, config, &variable)
+/// The same of a given one; an error is what to tell the user.
+fn ask_at(socket: Option<PathBuf>, request: Request) -> Result<Response, String> {
+    let socket = socket
         .ok_or("there is no control socket: control is off, or no directory for it is known; name it with --socket")?;
     let endpoint: Endpoint = format!("unix:{}", socket.display())
         .parse()
@@ -172,15 +160,16 @@ pub(super) fn health(matches: &ArgMatches) -> Exit {
 }
 
 /// Where the running nodeward serves HTTP: as the config says, or, where that leaves it open or the control socket is
-/// named, as the process says itself.
+/// named, as the process says itself. With a config that is broken just now, the control socket.
 fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
-    let flags = place(matches);
-    let config = match flags.socket {
-        Some(_) => Config::default(),
+    let flags = flags(matches);
+    let socket = match flags.socket {
+        Some(_) => place::socket(&flags)?,
         None => {
-            let Settings { config, files, .. } = match Settings::resolve(&flags) {
-                Ok(settings) => settings,
-                Err(bad) => return Err(super::bad_settings(&bad)),
+            let Ok(Settings { config, files, .. }) = Settings::resolve(&flags) else {
+                let why = "the config is broken, and it has no control socket to ask instead (control): name what to ask with --url";
+                let socket = place::socket(&flags)?.ok_or_else(|| super::fail(why))?;
+                return Ok(format!("unix:{}", socket.display()));
             };
             let Some(first) = config.http.listen.first() else {
                 let why = "http.listen is empty: name what to ask with --url";
@@ -203,11 +192,11 @@ fn own_url(matches: &ArgMatches) -> Result<String, Exit> {
             if let Some(url) = first.parse().ok().and_then(|at| app::own_url(&at, "http")) {
                 return Ok(url);
             }
-            config
+            socket
         }
     };
     let request = Request::get().at("/api/v1/state");
-    let said = ask_at(&flags, &config, request).and_then(|response| state(&response));
+    let said = ask_at(socket, request).and_then(|response| state(&response));
     let state = said.map_err(|why| super::fail(&why))?;
     match state.pointer("/http/0").and_then(Value::as_str) {
         Some(url) => Ok(url.to_owned()),

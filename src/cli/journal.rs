@@ -11,9 +11,8 @@ use std::time::SystemTime;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
-use super::{Exit, flags};
-use crate::app::{self, BadSettings, Flags};
-use crate::config::{self, Config};
+use super::{Exit, flags, place};
+use crate::app::Flags;
 use crate::journal::{self, Anchors, Filter, Kind, Reader, Stored, Verified};
 use crate::model::counted::counted;
 use crate::model::duration::Period;
@@ -103,21 +102,11 @@ fn failed(error: impl std::fmt::Display) -> Exit {
 pub(super) fn open(matches: &ArgMatches) -> Result<Reader, Exit> {
     let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let flags = Flags {
+        config: get("config"),
         state_dir: get("state-dir"),
         ..Flags::default()
     };
-    let config = match config::locate(get("config")) {
-        // Where the directory is named, a config that is broken just now is in nobody's way.
-        Some(file) if flags.state_dir.is_none() => {
-            let loaded = config::load(&file);
-            let loaded =
-                loaded.map_err(|e| super::bad_settings(&BadSettings::Config(e.to_string())));
-            loaded?.config
-        }
-        _ => Config::default(),
-    };
-    let variable = |name: &str| std::env::var(name).ok();
-    let directory = app::state_directory(&flags, &config, &variable);
+    let directory = place::state(&flags)?;
     let directory = directory.ok_or_else(|| {
         super::fail("no state directory is known: name it with --state-dir or state")
     })?;

@@ -16,6 +16,7 @@ mod journal;
 pub mod names;
 mod notify;
 mod operate;
+mod place;
 mod plan;
 mod rehearse;
 mod run;

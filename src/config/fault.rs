@@ -97,6 +97,17 @@ impl Faults {
         }
     }
 
+    /// Notes what was found elsewhere too.
+    pub fn append(&mut self, other: Self) {
+        other.kept.into_iter().for_each(|fault| self.push(fault));
+        self.more = self.more.saturating_add(other.more);
+    }
+
+    /// Takes the last that was noted.
+    pub fn pop(&mut self) -> Option<Fault> {
+        self.kept.pop()
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()

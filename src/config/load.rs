@@ -167,31 +167,8 @@ pub fn read<T: DeserializeOwned + JsonSchema>(
     mut faults: Faults,
     cross: impl FnOnce(&T, &mut Cross<'_>),
 ) -> Result<Read<T>, Errors> {
-    let start = Place {
-        file: 0,
-        line: 1,
-        column: 1,
-        width: 1,
-    };
-    let mut root = Node {
-        place: start,
-        value: Value::Map(Vec::new()),
-    };
-    let mut values = 0;
-    for (file, source) in sources.0.iter().enumerate() {
-        let Some(node) = parse(file, source, &mut values, &mut faults) else {
-            continue;
-        };
-        match node.value {
-            Value::Map(_) => root.lay_over(node),
-            Value::Null => {}
-            _ => {
-                let found = node.described();
-                let message = format!("expected a map of sections, found {found}");
-                faults.push(Fault::at(node.place, message));
-            }
-        }
-    }
+    let (mut root, minor) = laid(&sources, &mut faults);
+    faults.append(minor);
     let fingerprint = fingerprint(&root);
     let as_written = root.clone();
     let schema = Schema::of::<T>();
@@ -224,6 +201,66 @@ pub fn read<T: DeserializeOwned + JsonSchema>(
         }
         _ => Err(faults.into_errors(sources)),
     }
+}
+
+/// The files laid over each other, and what is wrong inside them. A file that makes no map of sections is left out, and is a fault.
+fn laid(sources: &Sources, faults: &mut Faults) -> (Node, Faults) {
+    let start = Place {
+        file: 0,
+        line: 1,
+        column: 1,
+        width: 1,
+    };
+    let mut root = Node {
+        place: start,
+        value: Value::Map(Vec::new()),
+    };
+    let (mut minor, mut values) = (Faults::default(), 0);
+    for (file, source) in sources.0.iter().enumerate() {
+        let mut found = Faults::default();
+        let Some(node) = parse(file, source, &mut values, &mut found) else {
+            // The last is what nothing could be read behind.
+            found.pop().into_iter().for_each(|last| faults.push(last));
+            minor.append(found);
+            continue;
+        };
+        minor.append(found);
+        match node.value {
+            Value::Map(_) => root.lay_over(node),
+            Value::Null => {}
+            _ => {
+                let found = node.described();
+                let message = format!("expected a map of sections, found {found}");
+                faults.push(Fault::at(node.place, message));
+            }
+        }
+    }
+    (root, minor)
+}
+
+/// Some sections alone, whatever is wrong with the others; with why they may say something else, where a file could not be read or
+/// one of them is wrong.
+pub fn sections<T: DeserializeOwned + JsonSchema + Default>(
+    sources: Sources,
+    names: &[&str],
+    near: &Near,
+    mut faults: Faults,
+    cross: impl FnOnce(&T, &mut Cross<'_>),
+) -> (T, Option<Errors>) {
+    let (mut root, _) = laid(&sources, &mut faults);
+    if let Value::Map(entries) = &mut root.value {
+        entries.retain(|entry| names.contains(&&*entry.key));
+    }
+    let mut dropped = keys::walk(&Schema::of::<T>(), near, &mut root, &mut faults);
+    let config = types::<T>(&mut root, &mut dropped, &mut faults).unwrap_or_default();
+    let mut seen = Cross {
+        root: &root,
+        dropped: &dropped,
+        faults: &mut faults,
+    };
+    cross(&config, &mut seen);
+    let wrong = (!faults.is_empty()).then(|| faults.into_errors(sources));
+    (config, wrong)
 }
 
 /// Reads the types; each value that its type refuses is noted, dropped, and the rest tried again.

@@ -49,6 +49,34 @@ pub type Loaded = Read<Config>;
 pub fn load(path: &Path) -> Result<Loaded, Errors> {
     let mut faults = Faults::default();
     let sources = load::sources(path, &mut faults);
+    load::read(sources, &near(path), faults, validate::validate)
+}
+
+/// What a config says of where the control socket and the state are, and nothing else of it: whoever has to reach a nodeward that runs
+/// is not to mend a config first. With it why that may be somewhere else, in one line: a file could not be read, or one of the two keys.
+///
+/// # Errors
+/// There is no such file.
+pub fn places(path: &Path) -> Result<(Config, Option<String>), Errors> {
+    let mut faults = Faults::default();
+    let sources = load::sources(path, &mut faults);
+    if !load::is_there(path) {
+        return Err(faults.into_errors(sources));
+    }
+    let (mut config, wrong) = load::sections(
+        sources,
+        &["control", "state"],
+        &near(path),
+        faults,
+        validate::state,
+    );
+    config.state = config.state.filter(|state| state.is_absolute());
+    let first = |wrong: Errors| Some(wrong.without_lines().lines().next()?.to_owned());
+    Ok((config, wrong.and_then(first)))
+}
+
+/// Where the secrets of a config file are.
+fn near(path: &Path) -> Near {
     // Only a path that is empty or a lost working directory has no absolute form.
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let directory = absolute.parent().unwrap_or(&absolute);
@@ -56,12 +84,7 @@ pub fn load(path: &Path) -> Result<Loaded, Errors> {
     let credentials = credentials
         .filter(|path: &OsString| !path.is_empty())
         .map(PathBuf::from);
-    load::read(
-        sources,
-        &Near::new(directory, credentials),
-        faults,
-        validate::validate,
-    )
+    Near::new(directory, credentials)
 }
 
 /// Reads a config from texts that are no files; names in it begin at `directory`.

@@ -181,7 +181,7 @@ fn http(config: &Config, cross: &mut Cross<'_>) {
     }
 }
 
-fn state(config: &Config, cross: &mut Cross<'_>) {
+pub(super) fn state(config: &Config, cross: &mut Cross<'_>) {
     if config.state.as_ref().is_some_and(|path| path.is_relative()) {
         let why = "an absolute path is needed, such as /var/lib/nodeward";
         cross.fault(&Path::of(&["state"]), why);

@@ -1,6 +1,6 @@
 //! What operators tell a running nodeward, and what it says of its incidents.
 
-use crate::program::{Program, Scratch, exchange, output};
+use crate::program::{Program, Scratch, command, exchange, output};
 
 /// A playbook that waits for a person.
 pub const CONFIG: &str = r#"
@@ -190,6 +190,89 @@ fn an_order_that_cannot_be_done_says_why() {
     ];
     let said = told(&scratch, &past, 1);
     assert!(said.contains("over already"), "{said}");
+    assert_eq!(program.end(), Some(0));
+}
+
+#[test]
+fn a_config_that_is_broken_just_now_is_in_no_operators_way() {
+    let scratch = Scratch::new();
+    let socket = scratch.path().join("own.sock");
+    let state = scratch.path().join("state");
+    let own = format!(
+        "{CONFIG}\ncontrol: {}\nstate: {}\n",
+        socket.display(),
+        state.display()
+    );
+    let config = scratch.write("nodeward.yml", &own);
+    let file = config.to_str().unwrap();
+    let mut program = Program::start(&scratch, &["--config", file]);
+    program.line("control socket");
+    let named = |args: &[&str], code: i32| {
+        let mut command = command(&scratch, args);
+        let ended = command.env("NODEWARD_CONFIG", file).output().unwrap();
+        let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{args:?}: {said}");
+        said
+    };
+    // A typo, a key that stands twice, a value of the wrong kind and a secret that is not there, beside what is asked for.
+    let wrong = format!(
+        "{own}\nhtpp: {{}}\nnode: {{}}\nlog: 5\napi: {{tokens: [{{name: a, token_file: gone}}]}}\n"
+    );
+    scratch.write("nodeward.yml", &wrong);
+    named(&["validate"], 78);
+    assert!(named(&["pause", "--reason", "release"], 0).starts_with("paused: "));
+    assert!(!named(&["status"], 0).contains("cannot be read"));
+    let shown = told(&scratch, &["status", "--config", file], 0);
+    assert!(shown.contains("healing is paused: release"), "{shown}");
+    named(
+        &["resume", "--state-dir", scratch.path().to_str().unwrap()],
+        0,
+    );
+    let listed = named(&["journal", "list", "--kind", "operator"], 0);
+    assert!(listed.contains("\"did\":\"resume\""), "{listed}");
+    named(&["journal", "verify"], 0);
+    let none = named(&["why", "ZZZZZZ"], 1);
+    assert!(
+        none.contains("the journal has no incident ZZZZZZ"),
+        "{none}"
+    );
+    assert!(named(&["health"], 0).contains("healthy"));
+    let reload = named(&["reload"], 78);
+    assert!(
+        reload.contains("the config before stays in force"),
+        "{reload}"
+    );
+
+    // What is no YAML says nothing of any key: it is said where else is looked.
+    scratch.write("nodeward.yml", &format!("{own}\nnode: [\n"));
+    let lost = named(&["status"], 1);
+    let first = lost.lines().next().unwrap();
+    let there = scratch.path().join("nodeward.sock");
+    let at = format!("the control socket is looked for at {}", there.display());
+    for word in [
+        "the config cannot be read: ",
+        "nodeward.yml:",
+        "this is no YAML",
+        &at,
+    ] {
+        assert!(first.contains(word), "{word} in {lost}");
+    }
+    std::os::unix::fs::symlink(&socket, &there).unwrap();
+    named(&["pause"], 0);
+    let lost = named(&["journal", "verify"], 1);
+    let at = format!("is looked for at {}", scratch.path().display());
+    assert!(
+        lost.contains("cannot be read") && lost.contains(&at),
+        "{lost}"
+    );
+    named(
+        &["journal", "verify", "--state-dir", state.to_str().unwrap()],
+        0,
+    );
+
+    // A file that is not there is no config that is broken: somebody named the wrong one.
+    let gone = scratch.path().join("gone.yml");
+    told(&scratch, &["pause", "--config", gone.to_str().unwrap()], 78);
     assert_eq!(program.end(), Some(0));
 }
 
