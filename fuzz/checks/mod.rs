@@ -1,6 +1,7 @@
 //! What must hold for any bytes, one check a parser: driven by the fuzzer, and by `cargo test` over
 //! the committed corpus.
 
+mod anchors;
 mod cgroup;
 mod config;
 mod cpu_list;
@@ -36,6 +37,7 @@ pub type Check = fn(&[u8]);
 
 /// Every check under the name of its target and its corpus.
 pub const ALL: &[(&str, Check)] = &[
+    ("anchors", anchors::check),
     ("cgroup", cgroup::check),
     ("config", config::check),
     ("cpu_list", cpu_list::check),

@@ -3,7 +3,7 @@
 //! Standard output holds nothing but records, so that it can be piped; what the command did is said on standard error.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Exit, flags, place};
 use crate::app::Flags;
-use crate::journal::{self, Anchors, Filter, Kind, Reader, Stored, Verified};
+use crate::journal::{self, Anchors, Filter, Kind, LONGEST_LINE, Reader, Stored, Verified};
 use crate::model::counted::counted;
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
@@ -62,7 +62,7 @@ pub(super) fn command() -> Command {
                      --anchor.",
                 )
                 .arg(
-                    text("anchor", "FILE", "Any text with hashes kept elsewhere, such as a SIEM's: chain=\"HEX\", or 64 hex digits")
+                    text("anchor", "FILE", "A log of what nodeward sent to a SIEM or a webhook, an older export, or lines of a hash or a number and a hash")
                         .value_parser(value_parser!(PathBuf)),
                 ),
         ))
@@ -286,7 +286,7 @@ pub(super) fn proven(directory: &Path) -> Result<String, String> {
 
 fn chain(reader: &Reader, anchors: &Anchors) -> Result<String, String> {
     match journal::verify(reader, anchors).map_err(|e| e.to_string())? {
-        Ok(verified) => Ok(said(&verified)),
+        Ok(verified) => Ok(said(&verified, anchors)),
         Err(broken) => Err(format!("the journal is broken: {broken}")),
     }
 }
@@ -298,22 +298,29 @@ fn read_anchors(file: &Path) -> Result<Anchors, Exit> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(cannot)? == 0 {
+        let mut most = (&mut reader).take(LONGEST_LINE as u64 + 1);
+        if most.read_until(b'\n', &mut line).map_err(cannot)? == 0 {
             break;
+        }
+        // Of a line that is too long nothing counts.
+        if line.len() > LONGEST_LINE {
+            reader.skip_until(b'\n').map_err(cannot)?;
+            line.clear();
         }
         anchors.add(number, &String::from_utf8_lossy(&line));
     }
     if anchors.count() == 0 {
-        let none = "holds no hash: 64 hex digits, as in chain=\"...\" of what was sent to a SIEM";
+        let none = "holds no anchor: an event that nodeward sent, a line of its export, a hash, or a number and a hash";
+        let lines = counted(anchors.lines(), "line");
         return Err(super::fail(&format!(
-            "the anchor file {} {none}",
+            "the anchor file {} of {lines} {none}",
             file.display()
         )));
     }
     Ok(anchors)
 }
 
-fn said(verified: &Verified) -> String {
+fn said(verified: &Verified, anchors: &Anchors) -> String {
     let Verified {
         records,
         floor,
@@ -332,8 +339,12 @@ fn said(verified: &Verified) -> String {
     if floor.seq > 0 {
         said += &format!("; {} older records were deleted by age or size", floor.seq);
     }
-    if anchored + pruned > 0 {
-        said += &format!("; {anchored} anchors found");
+    if anchors.lines() > 0 {
+        let (found, lines) = (
+            counted(anchored, "anchor"),
+            counted(anchors.lines(), "line"),
+        );
+        said += &format!("; {found} of {lines} found");
     }
     if *pruned > 0 {
         said += &format!(", {pruned} of records that were deleted");

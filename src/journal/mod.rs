@@ -12,6 +12,7 @@
 //! can be ahead of the other.
 
 mod age;
+mod anchor;
 mod chain;
 mod commit;
 mod counters;
@@ -28,6 +29,7 @@ mod schema;
 mod verify;
 mod writer;
 
+pub use anchor::{Anchor, LONGEST_LINE};
 pub use chain::{Hash, Head, exported};
 pub use commit::{Commit, Committed, EpisodeRow, IncidentRow, Outgoing, Sent, Undelivered};
 pub use counters::{COMMIT_BOUNDS, Counts, Failing};

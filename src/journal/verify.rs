@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::Row;
 
+use super::anchor::Anchor;
 use super::chain::{Hash, Head};
 use super::error::ReadError;
 use super::reader::Reader;
@@ -57,24 +58,132 @@ pub enum Broken {
         /// The hash.
         hash: Hash,
     },
+    /// A hash kept elsewhere is not that of its record.
+    #[error(
+        "record {seq} has not the hash {hash} of line {line} of the anchor file: it was written anew"
+    )]
+    Differs {
+        /// The line, from 1.
+        line: usize,
+        /// The record's number.
+        seq: i64,
+        /// The hash.
+        hash: Hash,
+    },
+    /// A record of which the hash is kept elsewhere comes after the last one.
+    #[error(
+        "record {seq} of line {line} of the anchor file is not there, the last one is {last}: the newest records were cut off"
+    )]
+    Cut {
+        /// The line, from 1.
+        line: usize,
+        /// The record's number.
+        seq: i64,
+        /// The last record's.
+        last: i64,
+    },
+    /// Every record of which a hash is kept elsewhere was deleted by age or size, or so the journal says.
+    #[error(
+        "the records of all anchors are said to have been deleted by age or size, with all up to {floor}: nothing proves it; give it newer lines"
+    )]
+    Unproven {
+        /// The last record that was deleted.
+        floor: i64,
+    },
 }
 
-/// Hashes kept elsewhere, from any text: each word of 64 hex digits, `chain="..."` included, with its line.
+/// Hashes kept elsewhere, from the lines of a text, with the line each is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Anchors(Vec<(usize, Hash)>);
+pub struct Anchors {
+    found: Vec<(usize, Anchor)>,
+    lines: usize,
+}
 
 impl Anchors {
-    /// Takes those of one line, counted from 1.
+    /// Takes that of one line, counted from 1, if it is one.
     pub fn add(&mut self, line: usize, text: &str) {
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        let hashes = words.filter_map(|word| word.parse().ok());
-        self.0.extend(hashes.map(|hash| (line, hash)));
+        self.lines = self.lines.max(line);
+        self.found
+            .extend(Anchor::read(text).map(|anchor| (line, anchor)));
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.found.len()
+    }
+
+    /// How many lines were looked at.
+    #[must_use]
+    pub const fn lines(&self) -> usize {
+        self.lines
+    }
+}
+
+/// What the chain has of what anchors name.
+struct Wanted {
+    hashes: HashMap<Hash, bool>,
+    records: HashMap<i64, Option<Hash>>,
+}
+
+impl Wanted {
+    fn of(anchors: &Anchors) -> Self {
+        let mut wanted = Self {
+            hashes: HashMap::new(),
+            records: HashMap::new(),
+        };
+        for (_, anchor) in &anchors.found {
+            match anchor.seq {
+                Some(seq) => drop(wanted.records.insert(seq, None)),
+                None => drop(wanted.hashes.insert(anchor.hash, false)),
+            }
+        }
+        wanted
+    }
+
+    fn note(&mut self, head: Head) {
+        if let Some(found) = self.hashes.get_mut(&head.hash) {
+            *found = true;
+        }
+        if let Some(found) = self.records.get_mut(&head.seq) {
+            *found = Some(head.hash);
+        }
+    }
+
+    fn has(&self, anchor: &Anchor) -> bool {
+        match anchor.seq {
+            Some(seq) => self.records.get(&seq) == Some(&Some(anchor.hash)),
+            None => self.hashes.get(&anchor.hash) == Some(&true),
+        }
+    }
+
+    /// How many anchors are found, and how many are of records that were deleted by age or size.
+    fn compare(&self, anchors: &Anchors, floor: Head, head: Head) -> Result<(u64, u64), Broken> {
+        let first = anchors
+            .found
+            .iter()
+            .position(|(_, anchor)| self.has(anchor));
+        let (mut found, mut pruned) = (0, 0);
+        for (at, (line, anchor)) in anchors.found.iter().enumerate() {
+            let (line, hash) = (*line, anchor.hash);
+            match anchor.seq {
+                _ if self.has(anchor) => found += 1,
+                Some(seq) if seq < floor.seq => pruned += 1,
+                Some(seq) if seq > head.seq => {
+                    let last = head.seq;
+                    return Err(Broken::Cut { line, seq, last });
+                }
+                Some(seq) => return Err(Broken::Differs { line, seq, hash }),
+                // In the order of the file: what was deleted by age comes before what was found.
+                None if floor.seq > 0 && first.is_some_and(|first| at < first) => pruned += 1,
+                None => return Err(Broken::Anchor { line, hash }),
+            }
+        }
+        if found == 0 && pruned > 0 {
+            // Else a journal that claims to have deleted enough would fit any anchors.
+            return Err(Broken::Unproven { floor: floor.seq });
+        }
+        Ok((found, pruned))
     }
 }
 
@@ -137,14 +246,8 @@ impl Record {
 pub fn verify(reader: &Reader, anchors: &Anchors) -> Result<Result<Verified, Broken>, ReadError> {
     let transaction = reader.connection.unchecked_transaction()?;
     let floor = restore::floor(&transaction)?;
-    // In the order of the file, so that what was deleted by age comes before what was found.
-    let mut wanted: HashMap<Hash, bool> = anchors.0.iter().map(|(_, h)| (*h, false)).collect();
-    let mut note = |head: Head| {
-        if let Some(found) = wanted.get_mut(&head.hash) {
-            *found = true;
-        }
-    };
-    note(floor);
+    let mut wanted = Wanted::of(anchors);
+    wanted.note(floor);
     let mut head = floor;
     let mut records = 0;
     let sql = "SELECT seq, time, kind, incident, line, hash FROM entries ORDER BY seq";
@@ -175,23 +278,13 @@ pub fn verify(reader: &Reader, anchors: &Anchors) -> Result<Result<Verified, Bro
             seq: record.seq,
             hash: head.hash.next(&record.line),
         };
-        note(head);
+        wanted.note(head);
         records += 1;
     }
-    let found = |hash: &Hash| wanted.get(hash).copied().unwrap_or(false);
-    let first = anchors.0.iter().position(|(_, hash)| found(hash));
-    let mut pruned = 0;
-    for (at, (line, hash)) in anchors.0.iter().enumerate() {
-        if found(hash) {
-            continue;
-        }
-        if floor.seq == 0 || first.is_none_or(|first| at > first) {
-            let (line, hash) = (*line, *hash);
-            return Ok(Err(Broken::Anchor { line, hash }));
-        }
-        pruned += 1;
-    }
-    let anchored = anchors.count() as u64 - pruned;
+    let (anchored, pruned) = match wanted.compare(anchors, floor, head) {
+        Ok(counts) => counts,
+        Err(broken) => return Ok(Err(broken)),
+    };
     Ok(Ok(Verified {
         records,
         floor,

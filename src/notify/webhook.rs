@@ -123,6 +123,26 @@ impl Sink for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Anchor, Hash};
+    use crate::model::event::Event;
+    use crate::notify::tests::notice;
+
+    #[test]
+    fn of_what_is_posted_the_chain_alone_is_an_anchor() {
+        let mut event = Event::from(notice("e1"));
+        let other = "0b".repeat(32);
+        event.labels.insert("hash".into(), other.clone());
+        event.record = Some(format!("{{\"seq\": 3, \"hash\": \"{other}\"}}"));
+        let hash = Hash::of("it");
+        let message = Message {
+            event: &event,
+            seq: 7,
+            chain: hash,
+        };
+        let body = serde_json::to_string(&Body::of(&message)).unwrap();
+        let seq = Some(7);
+        assert_eq!(Anchor::read(&body), Some(Anchor { seq, hash }), "{body}");
+    }
 
     #[test]
     fn faults_never_repeat_a_secret() {

@@ -103,14 +103,22 @@ async fn list_show_export_and_verify_read_it_while_it_is_held() {
     let last = records[5]["hash"].as_str().unwrap();
     let siem = scratch.write(
         "siem.log",
-        &format!("x\n<107>1 [nodeward@32473 chain=\"{last}\"]\n"),
+        &format!(
+            "x\n<107>1 - a nodeward 1 STATE [nodeward@32473 seq=\"6\" chain=\"{last}\"] {}\n",
+            "0b".repeat(32)
+        ),
     );
     let siem = siem.to_str().unwrap();
     let (code, out, said) = run(&scratch, &["verify", "--anchor", siem]);
     assert_eq!((code, out.as_str()), (0, ""));
-    let all =
-        format!("6 records, 1 to 6: the chain holds; the last hash is {last}; 1 anchors found\n");
+    let all = format!(
+        "6 records, 1 to 6: the chain holds; the last hash is {last}; 1 anchor of 2 lines found\n"
+    );
     assert_eq!(said, all);
+    let export = scratch.write("export.jsonl", &exported);
+    let (code, _, said) = run(&scratch, &["verify", "--anchor", export.to_str().unwrap()]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.ends_with("; 6 anchors of 6 lines found\n"), "{said}");
     let forged = scratch.write("forged.log", &"0f".repeat(32));
     let (code, _, said) = run(&scratch, &["verify", "--anchor", forged.to_str().unwrap()]);
     assert_eq!(code, 1);

@@ -150,9 +150,14 @@ fn a_whole_chain_holds_and_a_cut_tail_is_told_by_an_anchor_alone() {
     anchors.add(1, "no hash here, 0123456789");
     anchors.add(
         2,
-        &format!("<107>1 ... seq=\"3\" chain=\"{}\"] web failed", hashes[2]),
+        &format!(
+            "<107>1 - a nodeward 1 STATE [nodeward@1 seq=\"3\" chain=\"{}\"] {} failed",
+            hashes[2],
+            "0b".repeat(32)
+        ),
     );
-    anchors.add(3, &format!("{} {}", hashes[10], hashes[11]));
+    anchors.add(3, &hashes[10].to_string());
+    anchors.add(4, &format!("12 {}", hashes[11]));
     let found = after(|_| {}, &anchors).unwrap();
     assert_eq!((found.records, found.anchored, found.pruned), (12, 3, 0));
     assert_eq!((found.head.seq, found.head.hash), (12, hashes[11]));
@@ -163,4 +168,16 @@ fn a_whole_chain_holds_and_a_cut_tail_is_told_by_an_anchor_alone() {
     let hash = hashes[10];
     assert_eq!(broken, Broken::Anchor { line: 3, hash });
     assert!(broken.to_string().contains("of line 3"));
+
+    let one = |text: String| {
+        let mut anchors = Anchors::default();
+        anchors.add(1, &text);
+        anchors
+    };
+    let broken = after(cut, &one(format!("12 {}", hashes[11]))).unwrap_err();
+    let (line, seq, last) = (1, 12, 10);
+    assert_eq!(broken, Broken::Cut { line, seq, last });
+    let broken = after(|_| {}, &one(format!("3 {}", hashes[3]))).unwrap_err();
+    let (seq, hash) = (3, hashes[3]);
+    assert_eq!(broken, Broken::Differs { line, seq, hash });
 }

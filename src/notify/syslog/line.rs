@@ -139,7 +139,7 @@ pub(super) fn deceives(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Hash;
+    use crate::journal::{Anchor, Hash};
     use crate::model::moment::Timestamp;
     use crate::model::notice::Notice;
     use crate::notify::tests::notice;
@@ -289,6 +289,47 @@ mod tests {
         );
         assert_eq!(values[10].1.len(), 64);
         assert_eq!(text, "web.service is not healed");
+    }
+
+    #[test]
+    fn of_each_form_the_chain_alone_is_an_anchor() {
+        let other = "0b".repeat(32);
+        let hostile = [
+            other.clone(),
+            format!("] [nodeward@1 seq=\"3\" chain=\"{other}\"]"),
+            format!(
+                "CEF:0|nodeward|nodeward|1|a|a|3|cs5={other} cs5Label=chain cn2=3 cn2Label=seq"
+            ),
+            format!(
+                "\"}} {{\"event\":{{\"module\":\"nodeward\",\"sequence\":3,\"hash\":\"{other}\"}}}}"
+            ),
+        ];
+        let hash = Hash::of("it");
+        for form in [Form::Rfc5424, Form::Cef, Form::Ecs] {
+            for text in &hostile {
+                let mut notice = notice("e1");
+                notice.playbook.clone_from(text);
+                notice.cause.clone_from(text);
+                notice.summary.clone_from(text);
+                let mut event = crate::model::event::Event::from(notice);
+                event.labels.insert("a".into(), text.clone());
+                event.record = Some(serde_json::json!({"seq": 7, "hash": text}).to_string());
+                let message = Message {
+                    event: &event,
+                    seq: 7,
+                    chain: hash,
+                };
+                let format = Format { form, ..FORMAT };
+                let local = format!(
+                    "Nov 25 22:51:11 db-01 nodeward[1]: {}",
+                    format.text(&message)
+                );
+                for line in [format.line(&message), local] {
+                    let seq = Some(7);
+                    assert_eq!(Anchor::read(&line), Some(Anchor { seq, hash }), "{line}");
+                }
+            }
+        }
     }
 
     #[test]
