@@ -100,6 +100,12 @@ impl Gate for Balancer {
         self.memory().saw(&ours);
         let steps = self.memory().steps(&ours, wanted);
         let Some(steps) = steps else {
+            let parting = self.memory().parting(&ours, wanted);
+            if let Some(step) = parting {
+                let told = self.step(step, deadline).await;
+                told.map_err(|e| e.to_string())?;
+            }
+            self.memory().parted();
             return Ok(Heard::Foreign);
         };
         if !wanted.recorded && !matches!(wanted.say, Say::In(_)) {

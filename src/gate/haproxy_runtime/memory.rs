@@ -152,8 +152,27 @@ impl Memory {
         }
     }
 
+    /// What takes back a share that is nodeward's, where somebody else has the server out: whoever lets it in again gives it all of its
+    /// weight. None if the weight is not ours to set.
+    pub(super) fn parting(&self, server: &Server, wanted: &Wanted) -> Option<Step> {
+        let ours = self.weight.is_some() || (self.is_first() && wanted.lifts);
+        let whole = self.share(server, 100).filter(|_| ours);
+        whole
+            .filter(|(_, weight)| *weight != server.weight)
+            .map(|(step, _)| step)
+    }
+
+    /// Nothing of nodeward's is left at it.
+    pub(super) fn parted(&mut self) {
+        self.weight = None;
+    }
+
     /// All is as wanted; so was `server` before.
     pub(super) fn told(&mut self, server: &Server, wanted: &Wanted) {
+        // The process before may have given it a share: of what, nobody knows but HAProxy's config.
+        if self.is_first() && wanted.lifts && server.weight != server.initial_weight {
+            self.weight.get_or_insert(server.initial_weight);
+        }
         match wanted.say {
             // What the process before or another gate placed is this one's now.
             Say::Drain | Say::Out => {

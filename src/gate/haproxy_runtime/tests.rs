@@ -73,6 +73,10 @@ impl World {
             let found = self.server.clone();
             self.memory.saw(&found);
             let Some(steps) = self.memory.steps(&found, &wanted) else {
+                if let Some(step) = self.memory.parting(&found, &wanted) {
+                    self.happens(step);
+                }
+                self.memory.parted();
                 return Heard::Foreign;
             };
             let mut whole = true;
@@ -318,6 +322,58 @@ fn a_share_is_one_of_the_weight_that_was_found() {
     world.server.weight = 70;
     world.tell(Say::In(100), true);
     assert_eq!(world.server.weight, 70);
+}
+
+#[test]
+fn a_share_that_the_process_before_gave_is_no_weight_to_take_a_share_of() {
+    let shares = [Say::In(10), Say::In(55), Say::In(100)];
+    let mut world = World::new();
+    world.tell(Say::Out, false);
+    world.tell(Say::In(10), true);
+    world.restart();
+    for (say, weight) in shares.into_iter().zip([10, 55, 100]) {
+        assert_eq!(world.tell(say, true), Heard::Yes);
+        assert_eq!((world.mask(), world.server.weight), (0, weight));
+    }
+    // It was out again when the process before ended.
+    world.tell(Say::In(10), true);
+    world.tell(Say::Out, true);
+    world.restart();
+    world.tell(Say::Out, true);
+    for (say, weight) in shares.into_iter().zip([10, 55, 100]) {
+        world.tell(say, true);
+        assert_eq!((world.mask(), world.server.weight), (0, weight));
+    }
+}
+
+#[test]
+fn who_takes_over_amid_a_share_gets_the_whole_weight() {
+    for restarts in [false, true] {
+        let mut world = World::new();
+        world.server.weight = if restarts { 100 } else { 50 };
+        let found = world.server.weight;
+        world.tell(Say::Out, false);
+        world.tell(Say::In(10), true);
+        if restarts {
+            world.restart();
+        }
+        world.set(State::Maint);
+        if restarts {
+            // What is found at the start may be of the process before.
+            world.server.admin = Admin(MAINT | DISABLED);
+        }
+        assert_eq!(world.tell(Say::In(10), true), Heard::Foreign);
+        assert_eq!((world.mask() & MAINT, world.server.weight), (MAINT, found));
+        world.set(State::Ready);
+        assert_eq!(world.server.weight, found);
+    }
+    // A weight that is an operator's is left.
+    let mut world = World::new();
+    world.tell(Say::Drain, false);
+    world.server.weight = 30;
+    world.set(State::Maint);
+    assert_eq!(world.tell(Say::In(100), true), Heard::Foreign);
+    assert_eq!(world.server.weight, 30);
 }
 
 #[test]
