@@ -88,6 +88,10 @@ async fn listen(pools: Pools, mut events: broadcast::Receiver<gate::Event>, heal
             Ok(gate::Event::Foreign(pool, gate)) => {
                 healing.heard(&pool, Gates::Foreign(gate)).await;
             }
+            Ok(gate::Event::Out(pool, ledger)) => {
+                let detail = serde_json::json!({"ledger": ledger});
+                healing.heard(&pool, Gates::Out(detail)).await;
+            }
             Err(broadcast::error::RecvError::Lagged(_)) => pools.again(),
             Err(broadcast::error::RecvError::Closed) => return,
         }

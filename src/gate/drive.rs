@@ -56,6 +56,8 @@ struct Drive {
     since: Timestamp,
     /// That every gate knows it is out was logged.
     out_said: bool,
+    /// That it is out as far as it will be was said, or is of the process before.
+    out_told: bool,
 }
 
 /// A gate, and what it was told.
@@ -114,6 +116,7 @@ pub(super) async fn drive(
         tally: None,
         since: Timestamp::now(),
         out_said: false,
+        out_told: false,
     };
     drive.pursue();
     loop {
@@ -171,6 +174,9 @@ impl Drive {
         let after = self.pool.traffic();
         if before != after {
             self.since = Timestamp::now();
+            if matches!(before, Traffic::In | Traffic::Ramping) {
+                self.out_told = self.goal.restored;
+            }
             self.say(after);
         }
     }
@@ -201,6 +207,13 @@ impl Drive {
         if self.pool.traffic() == Traffic::Out && self.pool.has_heard() && !self.out_said {
             self.out_said = true;
             tracing::warn!(pool = %self.planned.name, "out of the pool: {}", self.goal.why);
+        }
+        if self.pool.is_out() && !self.out_told {
+            self.out_told = true;
+            let ledger = self.tally.as_ref().map(Tally::ledger);
+            let event = Event::Out(self.planned.name.to_string(), ledger);
+            // Nobody may be listening.
+            drop(self.events.send(event));
         }
     }
 

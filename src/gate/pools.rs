@@ -41,6 +41,9 @@ pub enum Event {
     Telling(String, String),
     /// At this gate of this pool somebody else has the node out.
     Foreign(String, String),
+    /// The node is out of this pool as far as it will be, and what became of its sessions, where somebody counts them. Not said again by a
+    /// process that starts with it out.
+    Out(String, Option<Ledger>),
 }
 
 /// How taking the node out of a pool went.

@@ -148,3 +148,26 @@ fn an_operator_sees_who_has_not_heard_of_a_hold() {
     assert!(gate.contains("admin.sock"), "{status}");
     assert_eq!(program.end(), Some(0));
 }
+
+#[test]
+fn how_an_operator_had_the_node_leave_a_pool_is_on_record_once() {
+    let scratch = Scratch::new();
+    let config = scratch.write("nodeward.yml", &config("100ms"));
+    let run = ["--config", config.to_str().unwrap()];
+    let mut program = Program::start(&scratch, &run);
+    program.line("serving");
+    let ended = output(&scratch, &["isolate", "web", "--reason", "a test"]);
+    assert!(ended.status.success());
+    until(&scratch, |_| done(&scratch).len() == 2);
+    assert_eq!(program.end(), Some(0));
+    let mut program = Program::start(&scratch, &run);
+    program.line("out of the pool: ");
+    let owner = until(&scratch, |_| true)["pools"]["web"]["holds"][0]["owner"].clone();
+    let lift = ["rejoin", "web", "--hold", owner.as_str().unwrap()];
+    assert!(output(&scratch, &lift).status.success());
+    until(&scratch, |healing| {
+        healing["pools"]["web"]["returning"] == false && done(&scratch).len() == 4
+    });
+    assert_eq!(done(&scratch), ["place", "out", "lift", "heard"]);
+    assert_eq!(program.end(), Some(0));
+}

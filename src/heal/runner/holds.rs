@@ -52,6 +52,16 @@ impl Book {
                 self.holds.change().telling(pool, gate);
                 self.note_hold(json!({"did": "tell", "pool": pool, "gate": gate}));
             }
+            // An incident puts it on record itself, as the end of its own way out.
+            Gates::Out(detail) => {
+                let incident = held
+                    .holds
+                    .keys()
+                    .any(|owner| matches!(owner, Owner::Incident(_)));
+                if let (false, Some(by)) = (incident, owners(held.holds.keys())) {
+                    self.note_hold(json!({"did": "out", "pool": pool, "owner": by, "complete": true, "detail": detail}));
+                }
+            }
             Gates::Foreign(gate) if held.foreign.contains(gate) => {}
             Gates::Foreign(gate) => {
                 self.holds.change().left_to_others(pool, gate);

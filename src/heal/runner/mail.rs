@@ -124,4 +124,6 @@ pub enum Gates {
     Telling(String),
     /// Somebody else has the node out at the gate of this name.
     Foreign(String),
+    /// The node is out as far as it will be; what is known of its sessions.
+    Out(serde_json::Value),
 }

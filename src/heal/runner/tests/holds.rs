@@ -169,6 +169,19 @@ async fn an_operators_hold_is_lifted_by_its_operator_and_by_no_incident() {
     case.healing.heard("web", telling()).await;
     case.healing.heard("web", telling()).await;
     case.healing.heard("db", telling()).await;
+    let sessions = serde_json::json!({"ledger": {"active": 3, "cut": 3}});
+    case.healing
+        .heard("web", Gates::Out(sessions.clone()))
+        .await;
+    case.healing.heard("db", Gates::Out(sessions.clone())).await;
+    // Answered once what was heard before is on record.
+    drop(case.healing.operate("ann", isolate("wed")).await);
+    let lines = case.lines();
+    let mut out = lines
+        .iter()
+        .filter(|line| line["data"]["did"] == "out" && line["data"]["owner"] == "operator:ann");
+    assert_eq!(out.next().unwrap()["data"]["detail"], sessions);
+    assert_eq!(out.next(), None);
     let case = Case::under(case.stop().await, isolating("auto"));
     let restored = case.world.held.lock().unwrap()[0].clone();
     let told = restored.get("web").map(|held| held.told.clone());
