@@ -9,72 +9,10 @@ use crate::dialect::zabbix::key::Key;
 use crate::model::hold::{Hold, Owner};
 use crate::model::moment::Timestamp;
 
+mod world;
+use world::*;
+
 const S: Duration = Duration::from_secs(1);
-
-fn ann() -> Owner {
-    Owner::Operator("ann".into())
-}
-
-/// One hold of the pool `web`, placed so long ago; that its gates are told is on record.
-fn held(age: Duration) -> Holds {
-    let mut holds = placed(age);
-    for gate in [
-        "lb", "good", "bad", "hangs", "theirs", "ours", "sees", "stays", "goes",
-    ] {
-        holds.telling("web", gate);
-    }
-    holds
-}
-
-/// One that no gate was told of yet.
-fn placed(age: Duration) -> Holds {
-    let mut holds = Holds::default();
-    let age = i64::try_from(age.as_millis()).unwrap();
-    let hold = Hold {
-        why: "a test of gr\u{fc}n".into(),
-        since: Timestamp(Timestamp::now().0 - age),
-        began: None,
-        easing: false,
-    };
-    holds.place("web", ann(), hold, BTreeSet::new());
-    holds
-}
-
-fn eased() -> Holds {
-    let mut holds = held(Duration::ZERO);
-    holds.ease("web", &ann(), true);
-    holds
-}
-
-fn lifted() -> Holds {
-    let mut holds = held(Duration::ZERO);
-    holds.lift("web", &ann());
-    holds
-}
-
-/// Pools that nothing held before.
-fn pools(options: &str, gates: &[&Arc<Fake>]) -> Pools {
-    let pools = Pools::default();
-    change(&pools, options, gates);
-    pools.hold(&Holds::default());
-    pools
-}
-
-fn change(pools: &Pools, options: &str, gates: &[&Arc<Fake>]) {
-    let gates = gates.iter().map(|&gate| Arc::clone(gate) as Arc<dyn Gate>);
-    pools.change(&plan(options, gates.collect()));
-}
-
-async fn event(events: &mut broadcast::Receiver<Event>) -> Event {
-    tokio::time::timeout(300 * S, events.recv())
-        .await
-        .expect("an event")
-        .unwrap()
-}
-
-fn heard() -> Event {
-    Event::Heard("web".into())
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_takes_the_node_out_and_its_end_brings_it_back() {
@@ -93,6 +31,8 @@ async fn a_hold_takes_the_node_out_and_its_end_brings_it_back() {
     assert!(took >= 59 * S && took < 70 * S, "{took:?}");
     let standing = &pools.standing()["web"];
     assert_eq!(standing.traffic, Traffic::Out);
+    let out = events.recv().await.unwrap();
+    assert_eq!(out, Event::Out("web".into(), Some(ledger)));
     pools.hold(&lifted());
     assert_eq!(event(&mut events).await, heard());
     pools.hold(&Holds::default());
