@@ -238,15 +238,15 @@ fn stands(standing: &Value) -> Vec<String> {
     });
     let waits: Vec<String> = waits.collect();
     let traffic = text(standing, "traffic").unwrap_or_default();
-    let mut now = match (traffic.as_str(), waits.is_empty()) {
-        ("in", true) => "takes all traffic".to_owned(),
-        ("in", false) => "is to take all traffic, and not every gate has heard".to_owned(),
-        ("ramping", true) => "takes a share of the traffic".to_owned(),
-        ("ramping", false) => "is to take a share, and not every gate has heard".to_owned(),
-        ("draining", true) => "takes no new sessions".to_owned(),
-        ("draining", false) => "is to drain, and not every gate has heard".to_owned(),
-        (_, true) => "takes no traffic".to_owned(),
-        (_, false) => "is to take no traffic, and not every gate has heard".to_owned(),
+    let (is, wanted) = match traffic.as_str() {
+        "in" => ("takes all traffic", "take all traffic"),
+        "ramping" => ("takes a share of the traffic", "take a share"),
+        "draining" => ("takes no new sessions", "drain"),
+        _ => ("takes no traffic", "take no traffic"),
+    };
+    let mut now = match waits.is_empty() {
+        true => is.to_owned(),
+        false => format!("is to {wanted}, and not every gate has heard"),
     };
     if let Some(sessions) = many("/sessions") {
         now += &format!("; it has {}", counted(sessions, "session"));

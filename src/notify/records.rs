@@ -240,31 +240,35 @@ impl Cursor {
 
     /// Puts on the disk what was taken so long ago. An error: what follows may come twice after a crash.
     pub async fn save(&mut self, unsure: Duration, journal: &Journal) -> Result<(), CommitError> {
-        let now = Instant::now();
-        let sure = self
-            .unsaved
-            .partition_point(|step| step.ended + unsure <= now);
-        let last = sure.checked_sub(1).and_then(|last| self.unsaved.get(last));
-        let Some(at) = last.map(|step| step.at) else {
+        let (sure, Some(at)) = self.sure(unsure) else {
             return Ok(());
         };
         let saved = self.write(Some(at), journal).await;
         match saved {
             Ok(()) => drop(self.unsaved.drain(..sure)),
             // Tried again after a while.
-            Err(_) => self.unsaved.iter_mut().for_each(|step| step.ended = now),
+            Err(_) => {
+                let now = Instant::now();
+                self.unsaved.iter_mut().for_each(|step| step.ended = now);
+            }
         }
         saved
     }
 
-    /// What was taken within the last while may be lost: it is to be told again.
-    pub fn rewind(&mut self, unsure: Duration) {
+    /// How many steps are so old that what was taken then is not lost any more, and up to where that was.
+    fn sure(&self, unsure: Duration) -> (usize, Option<i64>) {
         let now = Instant::now();
         let sure = self
             .unsaved
             .partition_point(|step| step.ended + unsure <= now);
         let last = sure.checked_sub(1).and_then(|last| self.unsaved.get(last));
-        self.at = last.map(|step| step.at).or(self.saved);
+        (sure, last.map(|step| step.at))
+    }
+
+    /// What was taken within the last while may be lost: it is to be told again.
+    pub fn rewind(&mut self, unsure: Duration) {
+        let (sure, last) = self.sure(unsure);
+        self.at = last.or(self.saved);
         self.unsaved.truncate(sure);
     }
 

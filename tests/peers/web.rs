@@ -30,14 +30,6 @@ impl Request {
         Self::write(address, path, &head)
     }
 
-    /// Asks for JSON.
-    pub fn json(address: SocketAddr, path: &str) -> Result<serde_json::Value, Failed> {
-        let head =
-            format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\n\r\n");
-        let answer = Self::write(address, path, &head)?.answer()?;
-        Ok(serde_json::from_slice(answer.body.as_ref())?)
-    }
-
     /// Sends a POST of JSON.
     pub fn post(address: SocketAddr, path: &str, body: &serde_json::Value) -> Result<Self, Failed> {
         let body = body.to_string();

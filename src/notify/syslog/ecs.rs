@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::line::{CUT, NAME};
-use crate::model::severity::Severity;
+use super::line::{CUT, NAME, severity};
 use crate::notify::Message;
 
 /// The version of the schema whose names these are.
@@ -146,11 +145,6 @@ fn of_event(message: &Message<'_>) -> Value {
         fields.insert("reason".into(), short(&event.cause).into());
     }
     fields
-}
-
-/// As syslog numbers them.
-const fn severity(severity: Severity) -> u8 {
-    super::line::severity(severity)
 }
 
 fn short(text: &str) -> String {
