@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::Exit;
 use crate::heal::intake::{Delivery, Severities, shape};
 use crate::model::moment::Timestamp;
-use crate::model::nearest::nearest;
 use crate::net::server::Limits;
 use crate::serve::hooks;
 
@@ -79,10 +78,7 @@ pub(super) fn known<'a>(
         return Ok(Some(name));
     }
     let known = || hooks.named.keys().map(String::as_str);
-    let meant = match nearest(name, known()) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => super::there_are(known()),
-    };
+    let meant = super::meant(name, known());
     Err(super::usage(&format!(
         "--hook: no hook is called {name:?}; {meant}"
     )))

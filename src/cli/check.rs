@@ -10,7 +10,6 @@ use crate::check::Probed;
 use crate::heal::words;
 use crate::model::counted::counted;
 use crate::model::duration::Period;
-use crate::model::nearest::nearest;
 
 /// No probe may take longer, whatever its own timeout.
 const PATIENCE: Period = Period::secs(3600);
@@ -42,10 +41,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let mut names: Vec<String> = Vec::new();
     for name in asked {
         if !settings.config.checks.contains_key(name) {
-            let meant = match nearest(name, known()) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => super::there_are(known()),
-            };
+            let meant = super::meant(name, known());
             return super::usage(&format!("check: no check is called {name:?}; {meant}"));
         }
         if !names.contains(name) {

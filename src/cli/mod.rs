@@ -33,6 +33,7 @@ use clap::Command;
 pub use exit::Exit;
 
 use crate::app::BadSettings;
+use crate::model::nearest::nearest;
 use crate::model::terminal;
 
 const EXAMPLES: &str = "Examples:
@@ -184,12 +185,13 @@ fn print(text: &[u8]) -> Result<(), Exit> {
     }
 }
 
-/// Which names there are, for whoever gave another.
-fn there_are<'a>(known: impl Iterator<Item = &'a str>) -> String {
+/// Which name of the config was meant, or else which there are, for whoever gave another.
+fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    match known.is_empty() {
-        true => "the config has none".to_owned(),
-        false => format!("there are {}", known.join(", ")),
+    match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None if known.is_empty() => "the config has none".to_owned(),
+        None => format!("there are {}", known.join(", ")),
     }
 }
 

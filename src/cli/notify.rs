@@ -4,7 +4,6 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{Exit, flags};
 use crate::app::{House, Settings};
-use crate::model::nearest::nearest;
 use crate::notify::{self, Delivery};
 
 pub(super) fn command() -> Command {
@@ -39,10 +38,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let known = || settings.config.notify.keys().map(String::as_str);
     let name = matches.get_one::<String>("name").map_or("", String::as_str);
     let Some(notifier) = settings.config.notify.get(name) else {
-        let meant = match nearest(name, known()) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => super::there_are(known()),
-        };
+        let meant = super::meant(name, known());
         return super::usage(&format!(
             "notify test: no notifier is called {name:?}; {meant}"
         ));

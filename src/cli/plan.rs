@@ -18,7 +18,6 @@ use crate::heal::world::World;
 use crate::host::Clock;
 use crate::journal::{ReadError, Reader, Restored};
 use crate::model::moment::Timestamp;
-use crate::model::nearest::nearest;
 
 pub(super) fn command() -> Command {
     flags::add(
@@ -174,10 +173,7 @@ fn history(settings: &Settings, flags: &Flags) -> Result<(History, Option<Restor
 fn of_check(house: &House, name: Option<&String>) -> Result<Delivery, Exit> {
     let name = name.map_or("", String::as_str);
     let Some(alert) = house.checks.alert(name) else {
-        let meant = match nearest(name, house.checks.names()) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => super::there_are(house.checks.names()),
-        };
+        let meant = super::meant(name, house.checks.names());
         return Err(super::usage(&format!(
             "--check: no check is called {name:?}; {meant}"
         )));

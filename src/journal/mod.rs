@@ -38,7 +38,7 @@ pub use error::{CommitError, OpenError, ReadError};
 pub use handle::{Clock, Journal};
 pub use options::Options;
 pub use place::directory;
-pub use reader::{Filter, Reader, Stored};
+pub use reader::{Filter, Followed, Reader, Stored};
 pub use restore::Restored;
 pub use verify::{Anchors, Broken, Verified, verify};
 

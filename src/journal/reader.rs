@@ -50,6 +50,15 @@ impl Stored {
     }
 }
 
+/// How far records were followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followed {
+    /// The last record that was handed over, or deleted before that.
+    pub last: i64,
+    /// So many were deleted before anybody looked at them.
+    pub missed: u64,
+}
+
 /// Which records to read; all where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -182,6 +191,32 @@ impl Reader {
                 return Ok(count);
             }
         }
+    }
+
+    /// Hands over the records behind one, in order, until `each` has enough. To be called within [`Reader::at_once`]: what is deleted in
+    /// between would be neither handed over nor counted.
+    ///
+    /// # Errors
+    /// A query failed.
+    pub fn follow(
+        &self,
+        after: i64,
+        each: &mut dyn FnMut(&Stored) -> ControlFlow<()>,
+    ) -> Result<Followed, ReadError> {
+        let filter = Filter {
+            after,
+            ..Filter::default()
+        };
+        let mut last = after;
+        self.entries(&filter, &mut |stored| {
+            last = stored.seq;
+            each(stored)
+        })?;
+        let floor = self.floor()?.seq;
+        Ok(Followed {
+            last: last.max(floor),
+            missed: u64::try_from(floor - after).unwrap_or(0),
+        })
     }
 
     /// The first records that fit, and whether these are all.

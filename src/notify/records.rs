@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Notifier;
-use crate::journal::{Commit, CommitError, Filter, Hash, Journal, Kind, ReadError, Reader, Stored};
+use crate::journal::{Commit, CommitError, Hash, Journal, Kind, ReadError, Reader, Stored};
 use crate::model::event::Event;
 
 /// Records that are told at a time.
@@ -101,8 +101,8 @@ pub(super) struct Part {
 }
 
 impl Notifier {
-    /// Reads what comes after a record, of what it wants; a bounded part. Blocks for the disk. The journal is to be seen at one instant: what
-    /// is deleted in between would be neither read nor counted.
+    /// Reads what comes after a record, of what it wants; a bounded part. Blocks for the disk. As [`Reader::follow`], at one
+    /// instant.
     pub(super) fn read(
         &self,
         name: &str,
@@ -110,17 +110,9 @@ impl Notifier {
         reader: &Reader,
         after: i64,
     ) -> Result<Part, ReadError> {
-        let mut part = Part {
-            last: after,
-            ..Part::default()
-        };
+        let mut part = Part::default();
         let mut bytes = 0;
-        let filter = Filter {
-            after,
-            ..Filter::default()
-        };
-        reader.entries(&filter, &mut |stored| {
-            part.last = stored.seq;
+        let followed = reader.follow(after, &mut |stored| {
             bytes += stored.line.len();
             part.records.extend(self.told(name, telling, stored));
             part.more = part.records.len() >= PAGE || bytes >= BYTES;
@@ -129,9 +121,7 @@ impl Notifier {
                 false => ControlFlow::Continue(()),
             }
         })?;
-        let floor = reader.floor()?.seq;
-        part.missed = u64::try_from(floor - after).unwrap_or(0);
-        part.last = part.last.max(floor);
+        (part.last, part.missed) = (followed.last, followed.missed);
         Ok(part)
     }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::dialect::otlp::{self, Event, Payload, Signal};
 use crate::heal::told::{log, runs};
-use crate::journal::{Filter, ReadError, Reader, Stored};
+use crate::journal::{ReadError, Reader, Stored};
 use crate::telemetry::traces::{self, Past};
 
 /// Records are read until their texts are about so long.
@@ -51,27 +51,20 @@ pub(super) trait Teller: Default + Send + 'static {
     fn read(&mut self, reader: &Reader, after: i64) -> Result<Part<Self::Told>, ReadError> {
         let mut records = Vec::new();
         let mut bytes = 0;
-        let filter = Filter {
-            after,
-            ..Filter::default()
-        };
-        // At one instant: what is deleted in between would be neither read nor counted.
-        let floor = reader.at_once(|reader| {
-            reader.entries(&filter, &mut |stored| {
+        let followed = reader.at_once(|reader| {
+            reader.follow(after, &mut |stored| {
                 bytes += stored.line.len() + OVERHEAD;
                 records.push(stored.clone());
                 match bytes < AT_ONCE {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
                 }
-            })?;
-            Ok(reader.floor()?.seq)
+            })
         })?;
-        let missed = u64::try_from(floor - after).unwrap_or(0);
         let mut part = Part {
             items: Vec::new(),
-            last: records.last().map_or(after.max(floor), |record| record.seq),
-            missed,
+            last: followed.last,
+            missed: followed.missed,
         };
         for stored in &records {
             let told = self.take(stored, reader)?.into_iter();
