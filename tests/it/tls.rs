@@ -28,6 +28,16 @@ fn config(hook: &serde_json::Value) -> String {
     .to_string()
 }
 
+/// An authority whose certificate lies in the scratch directory as `ca`, with one of a server, `server`.
+pub fn authority(scratch: &Scratch) -> Authority {
+    let authority = Authority::new("ours");
+    authority.write(scratch.path(), "ca");
+    authority
+        .issue(&["web-1.example"])
+        .write(scratch.path(), "server");
+    authority
+}
+
 /// A client with or without a certificate.
 pub fn client(scratch: &Scratch, name: &str, pair: Option<&Pair>) -> Connector {
     let files = pair.map(|pair| pair.write(scratch.path(), name)).unzip();
@@ -74,11 +84,7 @@ pub fn code(answer: &str) -> &str {
 #[test]
 fn a_hook_lets_in_who_has_a_certificate_with_a_name_it_knows() {
     let scratch = Scratch::new();
-    let authority = Authority::new("ours");
-    authority.write(scratch.path(), "ca");
-    authority
-        .issue(&["web-1.example"])
-        .write(scratch.path(), "server");
+    let authority = authority(&scratch);
     let guard = json!({"client_certificate": {"names": ["am.example", "spiffe://example/am"]}});
     let file = scratch.write("nodeward.yml", &config(&guard));
     let mut program = Program::start(&scratch, &["--config", file.to_str().unwrap()]);
@@ -196,11 +202,7 @@ fn a_certificate_that_nobody_asks_for_and_files_that_are_not_there_are_refused_w
 #[test]
 fn the_api_asks_for_a_certificate_and_then_for_a_token() {
     let scratch = Scratch::new();
-    let authority = Authority::new("ours");
-    authority.write(scratch.path(), "ca");
-    authority
-        .issue(&["web-1.example"])
-        .write(scratch.path(), "server");
+    let authority = authority(&scratch);
     let token = "0123456789abcdef";
     scratch.write("ann.token", token);
     let config = json!({

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::program::{Program, Scratch, command, connect, exchange, get_unix, output, value};
 use crate::tls::testing::Authority;
-use crate::tls::{ask, client, code};
+use crate::tls::{ask, authority, client, code};
 
 /// Of the password `abc`, at the lowest cost that is quick in a test.
 const ABC: &str = "$2y$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
@@ -85,11 +85,7 @@ fn who_has_a_name_and_its_password_comes_in_and_every_answer_has_the_headers() {
 #[test]
 fn a_client_certificate_is_asked_for_and_its_name_looked_at() {
     let scratch = Scratch::new();
-    let authority = Authority::new("ours");
-    authority.write(scratch.path(), "ca");
-    authority
-        .issue(&["web-1.example"])
-        .write(scratch.path(), "server");
+    let authority = authority(&scratch);
     let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
                 client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [prometheus.example]\n  min_version: TLS12\n  \
                 cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  curve_preferences: [CurveP256]\n";
@@ -187,11 +183,7 @@ fn a_changed_file_is_taken_and_a_broken_or_empty_one_opens_nothing() {
 #[test]
 fn tls_comes_with_the_next_connection_and_goes_only_with_a_reload() {
     let scratch = Scratch::new();
-    let authority = Authority::new("ours");
-    authority.write(scratch.path(), "ca");
-    authority
-        .issue(&["web-1.example"])
-        .write(scratch.path(), "server");
+    authority(&scratch);
     let mut program = start(&scratch, "{}\n", &[]);
     let address = program.http();
     assert_eq!(asked(&address, "/metrics", None), "200");
@@ -317,10 +309,7 @@ fn a_file_that_cannot_be_used_ends_the_start_with_its_place() {
     let config = scratch.write("nodeward.yml", "http: {web_config: web.yml}\n");
     let refused = output(&scratch, &["validate", config.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(78));
-    let authority = Authority::new("ours");
-    authority
-        .issue(&["web-1.example"])
-        .write(scratch.path(), "server");
+    authority(&scratch);
     scratch.write(
         "web.yml",
         "tls_server_config: {cert_file: server.crt, key_file: server.key}\n",
