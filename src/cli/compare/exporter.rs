@@ -2,7 +2,7 @@
 //!
 //! Theirs is scraped before and after ours, as often as something is in doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -222,7 +222,7 @@ fn settle(
         let group = report.groups.entry(collector.to_owned()).or_default();
         group.families += usize::from(!told.series.is_empty());
     }
-    let mut silent = Vec::new();
+    let mut silent = BTreeSet::new();
     let mut purpose = 0;
     for ((family, fault, series), apart) in wrong {
         let collector = collectors::of(&family, &series);
@@ -232,7 +232,7 @@ fn settle(
         }
         // What is not read here is told by its own families, if it has any on this machine.
         if family.starts_with("node_scrape_collector_") && fault == Fault::MissingSeries {
-            silent.push(collector.to_owned());
+            silent.insert(collector.to_owned());
             continue;
         }
         if family.starts_with("node_scrape_collector_") && fault == Fault::ExtraSeries {
@@ -254,13 +254,10 @@ fn settle(
         let group = report.groups.get(name);
         group.is_none_or(|group| group.families == 0)
     });
-    silent.dedup();
-    silent.sort();
-    silent.dedup();
     if !silent.is_empty() {
         report.notes.push(format!(
             "on there, not here, and telling nothing of this machine: {}",
-            silent.join(", ")
+            Vec::from_iter(silent).join(", ")
         ));
     }
     if purpose > 0 {
