@@ -15,16 +15,30 @@ const KEPT: usize = 1000;
 /// How long a moment counts at most.
 pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// Adds to moments that are kept for what is counted after a start: no more of them than are counted.
+pub(super) fn note(moments: &mut Vec<Moment>, now: &Moment) {
+    let over = (moments.len() + 1).saturating_sub(KEPT);
+    moments.drain(..over);
+    moments.push(now.clone());
+}
+
 /// Moments, oldest first.
 #[derive(Debug, Clone, Default)]
 struct Moments(VecDeque<Moment>);
 
 impl Moments {
     fn add(&mut self, at: &Moment) {
-        while self.0.len() >= KEPT || self.0.front().is_some_and(|m| at.since(m) > LONGEST) {
+        // Not by age: across a boot and a clock that was set, what is old to one moment is new to another.
+        while self.0.len() >= KEPT {
             self.0.pop_front();
         }
         self.0.push_back(at.clone());
+    }
+
+    fn take_back(&mut self, at: &Moment) {
+        if let Some(place) = self.0.iter().rposition(|m| m == at) {
+            self.0.remove(place);
+        }
     }
 
     fn ago(&self, now: &Moment) -> Vec<Duration> {
@@ -80,11 +94,11 @@ impl Turn for History {
 }
 
 /// What of an incident counts; taken before a step and compared after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     attempts: usize,
-    /// When the last of them began, in milliseconds of its boot.
-    last: Option<u64>,
+    /// When the last of them began.
+    last: Option<Moment>,
     healed: bool,
 }
 
@@ -94,10 +108,20 @@ impl Mark {
     pub fn of(incident: &Incident) -> Self {
         Self {
             attempts: incident.attempts.len(),
-            last: incident.attempts.last().map(|at| at.boot),
+            last: incident.attempts.last().cloned(),
             healed: incident.state == State::Healed,
         }
     }
+}
+
+/// When an incident was healed. Journals of before had the last time alone, as the time of its state.
+fn heals(incident: &Incident) -> impl Iterator<Item = (&Moment, &Target)> {
+    let only = incident.heals.is_empty() && incident.state == State::Healed;
+    let heals = incident
+        .heals
+        .iter()
+        .chain(only.then_some(&incident.changed));
+    heals.map(|at| (at, &incident.target))
 }
 
 impl History {
@@ -109,9 +133,6 @@ impl History {
         let mut history = Self::default();
         for incident in &incidents {
             history.opened(incident);
-            if incident.state == State::Healed {
-                history.healed(incident);
-            }
             history.held_by_state(incident);
         }
         let attempts = |i: &&Incident| {
@@ -127,6 +148,11 @@ impl History {
         for (at, target, playbook) in attempts {
             history.attempted(target, playbook, &at);
         }
+        let mut heals: Vec<_> = incidents.iter().flat_map(|i| heals(i)).collect();
+        heals.sort_by_key(|(at, _)| at.wall);
+        for (at, target) in heals {
+            history.healed(target, at);
+        }
         history.keep();
         history
     }
@@ -137,9 +163,19 @@ impl History {
         self.node_attempts.change().add(at);
     }
 
-    fn healed(&mut self, incident: &Incident) {
-        let heals = self.target_heals.change_or_make(incident.target.clone());
-        heals.add(&incident.changed);
+    fn healed(&mut self, target: &Target, at: &Moment) {
+        self.target_heals.change_or_make(target.clone()).add(at);
+    }
+
+    /// The last attempt is made once more, under its name: it is one, and counts from when it is made.
+    fn repeated(&mut self, incident: &Incident, before: &Moment) {
+        self.target_attempts
+            .change_or_make(incident.target.clone())
+            .take_back(before);
+        self.playbook_attempts
+            .change_or_make(incident.playbook.clone())
+            .take_back(before);
+        self.node_attempts.change().take_back(before);
     }
 
     /// Notes a new incident.
@@ -152,11 +188,14 @@ impl History {
         let now = Mark::of(incident);
         let again = now.attempts == before.attempts && now.last != before.last;
         let known = before.attempts.saturating_sub(usize::from(again));
+        if let (true, Some(last)) = (again, &before.last) {
+            self.repeated(incident, last);
+        }
         for at in incident.attempts.iter().skip(known) {
             self.attempted(incident.target.clone(), incident.playbook.clone(), at);
         }
         if incident.state == State::Healed && !before.healed {
-            self.healed(incident);
+            self.healed(&incident.target, &incident.changed);
         }
         self.held_by_state(incident);
     }

@@ -47,6 +47,9 @@ pub struct Incident {
     pub episodes: BTreeMap<Episode, Status>,
     /// When each of its attempts began; never shorter than it was.
     pub attempts: Vec<Moment>,
+    /// When it was healed, the last thousand times: what it is now tells of the last time alone.
+    #[serde(default)]
+    pub heals: Vec<Moment>,
     /// When the last attempt was over.
     pub acted: Option<Moment>,
     /// The rung that is next, from 0.
@@ -382,6 +385,7 @@ impl Incident {
             changed: now.clone(),
             episodes: BTreeMap::new(),
             attempts: Vec::new(),
+            heals: Vec::new(),
             acted: None,
             rung: 0,
             relapses: 0,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{RECOVERY, Stepping};
 use crate::action::Strength;
+use crate::heal::history;
 use crate::heal::incident::{Cause, State, Verified};
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
@@ -176,6 +177,7 @@ impl Stepping<'_> {
         let took = self.now.since(&self.incident.opened);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.enter(State::Healed, json!({"took_ms": millis}));
+        history::note(&mut self.incident.heals, self.now);
         if tell {
             self.step.notices.push(What::Recovered);
         }

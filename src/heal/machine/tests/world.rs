@@ -19,6 +19,7 @@ use crate::model::moment::{Moment, Timestamp};
 use crate::model::sight::Sight;
 use crate::model::target::Target;
 
+mod counted;
 mod plans;
 mod pool;
 
@@ -271,6 +272,7 @@ impl World {
         self.incidents[at] = incident;
         let incident = self.incidents[at].clone();
         self.history.stepped(&incident, mark);
+        self.counts_alike_after_a_start(&incident);
         if step.notices.contains(&What::Escalated) {
             *self.escalated.entry(at).or_default() += 1;
         }

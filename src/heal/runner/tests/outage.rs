@@ -125,6 +125,35 @@ async fn what_was_done_to_a_target_counts_after_its_playbook_was_renamed() {
 }
 
 #[tokio::test]
+async fn heals_of_an_incident_that_was_joined_count_after_a_start() {
+    let flap = || guarded(r#"{"flap": "2/1h", "cooldown": "0s", "budget": "off"}"#);
+    let mut case = Case::under(tempfile::tempdir().unwrap(), flap());
+    case.healing.deliver("am", firing(1, 1)).await.unwrap();
+    case.until(|s| s.tally.ended.values().sum::<u64>() == 1)
+        .await;
+    case.healing.deliver("am", firing(2, 2)).await.unwrap();
+    case.until(|s| s.tally.ended.values().sum::<u64>() == 2)
+        .await;
+    assert_eq!(case.world.acted.lock().unwrap().len(), 2);
+    case = Case::under(case.stop().await, flap());
+    case.healing.deliver("am", firing(3, 3)).await.unwrap();
+    let summary = case
+        .until(|s| {
+            let ended = |state| ["escalated", "healed"].contains(&state);
+            s.open.iter().any(|o| ended(o.state)) || !s.tally.ended.is_empty()
+        })
+        .await;
+    assert_eq!(summary.open[0].state, "escalated");
+    assert!(case.world.acted.lock().unwrap().is_empty());
+    let lines = case.lines();
+    let decided = lines.iter().rfind(|l| l["kind"] == "decision").unwrap();
+    assert!(
+        decided.to_string().contains("2 heals of this target"),
+        "{decided}"
+    );
+}
+
+#[tokio::test]
 async fn a_repeat_is_none_after_a_start_under_another_config() {
     let mut none = rules("observe");
     none.playbooks.clear();
