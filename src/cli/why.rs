@@ -56,7 +56,10 @@ fn text<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
 /// The story, and after it every guard as it was asked last.
 fn told(records: &[Value]) -> String {
     let mut lines = Vec::new();
-    if let Some(first) = records.first() {
+    if let Some(first) = records
+        .iter()
+        .find(|record| text(record, "target").is_some())
+    {
         let name = |name| text(first, name).unwrap_or("?");
         lines.push(format!(
             "{} by playbook {}",

@@ -20,6 +20,14 @@ const AT_ONCE: usize = 1_000;
 /// See above: the text of these together in bytes, since one alert with all its labels can have megabytes.
 const BYTES: usize = 1 << 20;
 
+/// An alert names its incidents in a list, and no text that an alert brought can look like an element of one: its quotes are escaped, as a
+/// label's value an id stands behind a colon, and as a label's name before one. The first of its alerts is the one right before its first
+/// record.
+const OF_INCIDENT: &str = "(incident = ? OR (kind = 'alert' \
+    AND seq >= (SELECT ifnull(max(seq), 0) FROM entries WHERE kind = 'alert' AND seq < (SELECT min(seq) FROM entries WHERE incident = ?)) \
+    AND seq < (SELECT max(seq) FROM entries WHERE incident = ?) \
+    AND (instr(line, '[\"' || ? || '\"') OR instr(line, ',\"' || ? || '\"]') OR instr(line, ',\"' || ? || '\",'))))";
+
 /// A read-only connection. Every call may block for the disk: it belongs on a blocking thread.
 pub struct Reader {
     pub(super) connection: Connection,
@@ -62,7 +70,7 @@ pub struct Followed {
 /// Which records to read; all where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this incident.
+    /// Of this incident, the alerts that told of it too.
     pub incident: Option<String>,
     /// Of this kind.
     pub kind: Option<Kind>,
@@ -80,14 +88,18 @@ impl Filter {
         let mut text = "seq > ?1".to_owned();
         let mut values = vec![Value::Integer(self.after)];
         let conditions = [
-            ("incident =", self.incident.clone().map(Value::Text)),
-            ("kind =", self.kind.map(|k| Value::Text(k.as_str().into()))),
-            ("time >=", self.since.map(|at| Value::Integer(at.0))),
+            (OF_INCIDENT, self.incident.clone().map(Value::Text)),
+            (
+                "kind = ?",
+                self.kind.map(|k| Value::Text(k.as_str().into())),
+            ),
+            ("time >= ?", self.since.map(|at| Value::Integer(at.0))),
         ];
         for (condition, value) in conditions {
             if let Some(value) = value {
                 values.push(value);
-                text.push_str(&format!(" AND {condition} ?{}", values.len()));
+                let condition = condition.replace('?', &format!("?{}", values.len()));
+                text.push_str(&format!(" AND {condition}"));
             }
         }
         (text, values)

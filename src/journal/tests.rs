@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use serde_json::json;
+
 use super::*;
 use crate::model::id::IncidentId;
 use crate::model::moment::{Moment, Timestamp};
@@ -233,6 +235,50 @@ async fn records_are_found_by_incident_kind_time_and_number() {
     let reader = Reader::open(&bench.path()).unwrap();
     assert_eq!(reader.incidents_like("01a", 5).unwrap(), ["01A"]);
     assert!(reader.incidents_like("_1A", 5).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_records_of_an_incident_begin_with_the_alert_that_opened_it() {
+    let bench = Bench::new();
+    let (journal, _) = bench.open();
+    let id = IncidentId::new("01A");
+    let alert = |labels: serde_json::Value, incidents: &[&str]| {
+        Entry::new(Kind::Alert).data(json!({"labels": labels, "incidents": incidents}))
+    };
+    let state = || Entry::new(Kind::State).incident(&id);
+    for entry in [
+        alert(json!({"n": 1}), &["01A"]),
+        alert(json!({"n": 2}), &["01B", "01A"]),
+        state(),
+        alert(json!({"n": 3}), &["01B"]),
+        alert(
+            json!({"01A": "01A", "a": "[\"01A\"]", "b": ",\"01A\"]"}),
+            &[],
+        ),
+        alert(json!({"n": 4}), &["01B", "01A", "01C"]),
+        state(),
+        alert(json!({"n": 5}), &["01A"]),
+    ] {
+        journal.commit_waiting(Commit::of(entry)).await.unwrap();
+    }
+    let of = Filter {
+        incident: Some("01A".into()),
+        ..Filter::default()
+    };
+    let numbers: Vec<i64> = lines(&bench.path(), &of)
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"]
+                .as_i64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(numbers, [2, 3, 6, 7]);
+    let newest = Filter {
+        newest: Some(2),
+        ..of
+    };
+    assert_eq!(lines(&bench.path(), &newest).len(), 2);
 }
 
 #[tokio::test]

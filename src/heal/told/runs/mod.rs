@@ -33,8 +33,6 @@ use step::Step;
 
 /// Incidents whose run is kept in memory; more are read anew when something comes of them.
 const KEPT: usize = 1_000;
-/// Alerts that are looked at for links where a run is read again.
-const LOOKED_AT: u32 = 256;
 /// Links of a run; what comes later is left out.
 const LINKS: usize = 32;
 
@@ -139,33 +137,11 @@ fn recall(id: &str, before: i64, reader: &Reader) -> Result<Known, ReadError> {
             return ControlFlow::Break(());
         }
         if let Some(record) = Record::read(stored) {
-            // Told already.
-            drop(known.take(&record));
-        }
-        ControlFlow::Continue(())
-    })?;
-    let Some(begun) = known.run.as_ref().filter(|run| !run.told) else {
-        return Ok(known);
-    };
-    let alerts = Filter {
-        kind: Some(Kind::Alert),
-        after: begun.seq,
-        ..Filter::default()
-    };
-    let mut looked_at = 0;
-    reader.entries(&alerts, &mut |stored| {
-        looked_at += 1;
-        if stored.seq >= before || looked_at > LOOKED_AT {
-            return ControlFlow::Break(());
-        }
-        if !stored.line.contains(id) {
-            return ControlFlow::Continue(());
-        }
-        if let Some(record) = Record::read(stored)
-            && let Some(context) = record.trace
-            && record.incidents().any(|named| named == id)
-        {
-            known.link(context);
+            match record.trace.filter(|_| record.kind == Kind::Alert) {
+                Some(context) => known.link(context),
+                // Told already.
+                None => drop(known.take(&record)),
+            }
         }
         ControlFlow::Continue(())
     })?;
@@ -189,8 +165,7 @@ struct Run {
     root: TraceContext,
     /// The request that began it.
     parent: Option<TraceContext>,
-    /// The record it began with, and when.
-    seq: i64,
+    /// When it began.
     start: Timestamp,
     attributes: Attributes,
     links: Vec<TraceContext>,
@@ -284,7 +259,6 @@ impl Run {
         Self {
             root,
             parent,
-            seq: record.seq,
             start: record.time,
             attributes: attributes.collect(),
             links: Vec::new(),
