@@ -103,7 +103,8 @@ impl Kind {
         } = read;
         match left_out.first() {
             Some(first) if alerts.is_empty() && ignored == 0 => {
-                Err(Unreadable::Nothing(first.clone()))
+                let (why, alerts) = (first.clone(), left_out.len() as u64);
+                Err(Unreadable::Nothing { why, alerts })
             }
             _ => Ok(Delivery {
                 alerts,
@@ -199,8 +200,13 @@ pub enum Unreadable {
     #[error("more than {MOST_PAIRS} labels and annotations in one body; group by more labels")]
     TooMuch,
     /// Every alert in it was left out.
-    #[error("no alert in it can be used: {0}")]
-    Nothing(LeftOut),
+    #[error("no alert in it can be used: {why}")]
+    Nothing {
+        /// Why the first was.
+        why: LeftOut,
+        /// How many there are.
+        alerts: u64,
+    },
 }
 
 /// Why one alert is left out.

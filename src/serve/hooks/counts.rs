@@ -23,9 +23,20 @@ struct Inner {
     requests: BTreeMap<(String, u16), u64>,
     alerts: BTreeMap<(String, &'static str), u64>,
     refused_logins: BTreeMap<String, u64>,
-    said: BTreeMap<(String, Option<IpAddr>), Often>,
+    said: BTreeMap<(String, Trouble, Option<IpAddr>), Often>,
     said_of_others: Often,
     forgotten: Option<Instant>,
+}
+
+/// What can be wrong with a webhook. Each is said on its own: a wrong token is no reason to keep quiet about a wrong body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trouble {
+    /// It may not send.
+    Login,
+    /// Its body, or a part of it, cannot be used.
+    Body,
+    /// It cannot be taken now.
+    NotTaken,
 }
 
 impl Counts {
@@ -54,9 +65,15 @@ impl Counts {
     }
 
     /// Whether to log trouble of a hook and a sender at `now`: once a minute, with how much was left out.
-    pub(super) fn may_say(&self, hook: &str, peer: Option<IpAddr>, now: Instant) -> Option<u64> {
+    pub(super) fn may_say(
+        &self,
+        hook: &str,
+        trouble: Trouble,
+        peer: Option<IpAddr>,
+        now: Instant,
+    ) -> Option<u64> {
         let mut inner = self.inner();
-        let key = (hook.to_owned(), peer);
+        let key = (hook.to_owned(), trouble, peer);
         if inner.said.len() >= MOST_SENDERS && !inner.said.contains_key(&key) {
             let lately = |at| now.saturating_duration_since(at) < REMEMBERED;
             if inner.forgotten.is_some_and(lately) {
@@ -106,14 +123,17 @@ mod tests {
         let said = (0..100_000u32)
             .filter(|n| {
                 let peer = std::net::Ipv4Addr::from_bits(*n).into();
-                counts.may_say("a", Some(peer), now).is_some()
+                counts
+                    .may_say("a", Trouble::Login, Some(peer), now)
+                    .is_some()
             })
             .count();
         assert_eq!(said, 2 * MOST_SENDERS + 1);
         assert_eq!(counts.inner().said.len(), MOST_SENDERS);
         let other = Some([10, 0, 0, 1].into());
         let later = now + REMEMBERED;
-        assert_eq!(counts.may_say("a", other, later), Some(0));
-        assert_eq!(counts.may_say("a", other, later), None);
+        assert_eq!(counts.may_say("a", Trouble::Login, other, later), Some(0));
+        assert_eq!(counts.may_say("a", Trouble::Login, other, later), None);
+        assert_eq!(counts.may_say("a", Trouble::Body, other, later), Some(0));
     }
 }

@@ -40,6 +40,7 @@ pub use counts::Counts;
 pub use options::{Basic, ClientCertificate, Hmac, Hook, Invalid, Options};
 
 use auth::{Denied, Guard};
+use counts::Trouble;
 
 /// How long a delivery may take to become durable. Alertmanager hangs up after 10 s at the earliest.
 const PATIENCE: Duration = Duration::from_secs(9);
@@ -188,7 +189,10 @@ impl Hooks {
             }
             Err(why) => {
                 let counts = &self.inbox.counts;
-                if let Some(left_out) = counts.may_say(name, request.peer.ip(), Instant::now()) {
+                if let Unreadable::Nothing { alerts, .. } = &why {
+                    counts.alerts(name, "left_out", *alerts);
+                }
+                if let Some(left_out) = self.may_say(name, Trouble::Body, request.peer) {
                     tracing::warn!(hook = name, peer = %request.peer, %why, left_out, "cannot use a webhook");
                 }
                 text(StatusCode::BAD_REQUEST, format!("{why}\n"))
@@ -215,7 +219,7 @@ impl Hooks {
                 answer(StatusCode::OK, "application/json", tally.said(accepted))
             }
             Err(why) => {
-                if let Some(left_out) = self.inbox.counts.may_say(name, peer.ip(), Instant::now()) {
+                if let Some(left_out) = self.may_say(name, Trouble::NotTaken, peer) {
                     tracing::warn!(hook = name, %peer, %why, left_out, "did not take alerts; they may be sent again");
                 }
                 let mut refused = text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
@@ -223,6 +227,11 @@ impl Hooks {
                 refused
             }
         }
+    }
+
+    fn may_say(&self, name: &str, trouble: Trouble, peer: Peer) -> Option<u64> {
+        let counts = &self.inbox.counts;
+        counts.may_say(name, trouble, peer.ip(), Instant::now())
     }
 
     /// Counts what was taken, and says what was not.
@@ -237,7 +246,7 @@ impl Hooks {
             self.inbox.counts.alerts(name, status, count);
         }
         if tally.left_out + tally.truncated > 0
-            && let Some(unsaid) = self.inbox.counts.may_say(name, peer.ip(), Instant::now())
+            && let Some(unsaid) = self.may_say(name, Trouble::Body, peer)
         {
             tracing::warn!(
                 hook = name, %peer, unusable = tally.left_out, not_sent = tally.truncated, unsaid,
@@ -250,7 +259,7 @@ impl Hooks {
     fn deny(&self, name: &str, entry: &Entry, denied: Denied, head: &Head<'_>) -> Response<Bytes> {
         let peer = head.peer;
         self.inbox.counts.refused_login(name);
-        if let Some(left_out) = self.inbox.counts.may_say(name, peer.ip(), Instant::now()) {
+        if let Some(left_out) = self.may_say(name, Trouble::Login, peer) {
             let shown = head.certificate.map(Certificate::names).unwrap_or_default();
             tracing::warn!(hook = name, %peer, why = %denied, certificate = shown, left_out, "refused a webhook");
         }

@@ -121,7 +121,10 @@ fn a_body_with_too_much_in_it_is_refused_whole() {
     );
     assert_eq!(
         read(Kind::Alertmanager, one.as_bytes()),
-        Err(Unreadable::Nothing(LeftOut::ManyLabels))
+        Err(Unreadable::Nothing {
+            why: LeftOut::ManyLabels,
+            alerts: 1
+        })
     );
 }
 
