@@ -10,13 +10,14 @@ use serde_json::json;
 
 use super::{Exit, bodies, flags};
 use crate::app::{self, Flags, House, Settings, healing};
-use crate::check::Checks;
+use crate::check::{Checks, SOURCE};
 use crate::gate::Pools;
 use crate::heal::intake::Delivery;
 use crate::heal::runner::{Forecast, LOCAL, forecast};
 use crate::heal::world::World;
 use crate::host::Clock;
-use crate::journal::{ReadError, Reader, Restored};
+use crate::journal::{EpisodeRow, ReadError, Reader, Restored};
+use crate::model::alert::Episode;
 use crate::model::moment::Timestamp;
 
 pub(super) fn command() -> Command {
@@ -107,7 +108,10 @@ fn plan(matches: &ArgMatches) -> Result<(), Exit> {
         let check = text("check");
         let (hook, mut delivery) = match (delivered, check) {
             (Some(delivered), _) => delivered,
-            (None, check) => (LOCAL.to_owned(), of_check(&house, check)?),
+            (None, check) => {
+                let stood = restored.as_ref().map(|restored| &*restored.episodes);
+                (LOCAL.to_owned(), of_check(&house, check, stood)?)
+            }
         };
         if matches.get_flag("as-new") {
             delivery.begin_anew(now);
@@ -169,15 +173,31 @@ fn history(settings: &Settings, flags: &Flags) -> Result<(History, Option<Restor
     Ok((History { directory, found }, restored))
 }
 
-/// The alert of a check, as if it came from the check.
-fn of_check(house: &House, name: Option<&String>) -> Result<Delivery, Exit> {
+/// The alert of a check, as if it came from the check: the one that stands already, if it does.
+fn of_check(
+    house: &House,
+    name: Option<&String>,
+    stood: Option<&[EpisodeRow]>,
+) -> Result<Delivery, Exit> {
     let name = name.map_or("", String::as_str);
-    let Some(alert) = house.checks.alert(name) else {
+    let Some(mut alert) = house.checks.alert(name) else {
         let meant = super::meant(name, house.checks.names());
         return Err(super::usage(&format!(
             "--check: no check is called {name:?}; {meant}"
         )));
     };
+    let mut standing = stood.into_iter().flatten().filter(|row| !row.resolved);
+    let of_check = |row: &EpisodeRow| {
+        let episode = Episode::stored(&row.episode);
+        let same = episode.is_of(SOURCE) && episode.fingerprint() == name;
+        let start = episode.as_str().rsplit('/').next();
+        let start = start.and_then(Timestamp::parse);
+        same.then_some((episode, start))
+    };
+    if let Some((episode, start)) = standing.find_map(of_check) {
+        alert.episode = episode;
+        alert.starts_at = start;
+    }
     Ok(Delivery::of(alert))
 }
 

@@ -292,3 +292,31 @@ fn it_says_in_words_why_and_what() {
     assert!(!state.exists());
     assert!(!scratch.path().join("touched").exists());
 }
+
+#[test]
+fn a_check_that_fails_already_is_planned_for_as_the_alert_it_is() {
+    let scratch = Scratch::new();
+    let text = "
+http: {listen: ['127.0.0.1:0']}
+checks: {gone: {probe: {process: {name: no-such-process}}, every: 100ms, fall: 1, critical: true}}
+playbooks:
+  gone:
+    match: {alertname: CheckFailed}
+    target: node
+    ladder: [{do: {command: {argv: [/bin/true]}}}]
+    verify: {all: [{check: gone}]}
+";
+    let path = scratch.write("nodeward.yml", text);
+    let state = scratch.path().join("state");
+    let (path, state) = (path.to_str().unwrap(), state.to_str().unwrap());
+    let with = ["--config", path, "--state-dir", state];
+    let program = Program::start(&scratch, &with);
+    until(&scratch, state, "observed", 1);
+    let plan = |more: &[&str]| planned(&scratch, &[&["--check", "gone"], more, &with[..]].concat());
+    let stands = plan(&[]);
+    assert!(stands["alerts"][0]["known"].is_string(), "{stands}");
+    assert_eq!(stands["incidents"][0]["would"], "go_on");
+    let anew = plan(&["--as-new"]);
+    assert!(anew["alerts"][0]["known"].is_null(), "{anew}");
+    assert_eq!(program.end(), Some(0));
+}
