@@ -104,7 +104,7 @@ impl Prober for Running {
 }
 
 fn cut(within: Duration) -> String {
-    format!("ran longer than {within:.1?}")
+    format!("ran longer than {:.1} s", within.as_secs_f64())
 }
 
 fn judge(program: &str, ran: &Ran, within: Duration) -> Outcome {

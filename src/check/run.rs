@@ -124,9 +124,8 @@ impl Checks {
         let each = running.entries.values().filter_map(|entry| {
             let track = entry.track();
             let since = track.alerting_since()?;
-            let why = track.state.last.as_ref().map(|last| last.why.clone());
             let Planned { name, check, .. } = &*entry.planned;
-            let why = why.unwrap_or_default();
+            let why = track.state.said(check);
             Some(Change::new(name, check, false, since, why))
         });
         each.collect()

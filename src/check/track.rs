@@ -58,6 +58,20 @@ pub struct State {
     pub last: Option<Last>,
 }
 
+impl State {
+    /// What the last probe saw. One that passes is not yet the end of trouble.
+    pub(super) fn said(&self, check: &Check) -> String {
+        let why = self.last.as_ref().map(|last| last.why.clone());
+        let why = why.unwrap_or_default();
+        match (self.health, self.passes) {
+            (Health::Down, passes @ 1..) => {
+                format!("{why}, and so {passes} of {} times in a row", check.rise)
+            }
+            _ => why,
+        }
+    }
+}
+
 /// The last probe of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Last {

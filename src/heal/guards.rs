@@ -499,7 +499,8 @@ fn action(look: &Look) -> Verdict {
 
 fn witness(look: &Look) -> Verdict {
     match &look.witness {
-        Ok(_) => pass(Guard::Witness, "seen"),
+        Ok(Some(_)) => pass(Guard::Witness, "seen"),
+        Ok(None) => pass(Guard::Witness, "such an action has none"),
         Err(Unseen(why)) => refuse(Guard::Witness, why.clone(), AGAIN),
     }
 }

@@ -38,9 +38,13 @@ pub fn plain(record: &Value) -> Option<String> {
         ),
         "started" => "the action is under way".to_owned(),
         "result" => format!(
-            "the action ended: {}{}; whether it helped is for the probes to say",
+            "the action ended: {}{}; {}",
             text("/data/outcome").unwrap_or("unknown"),
-            text("/data/detail/why").map_or_else(String::new, |why| format!(", {why}"))
+            text("/data/detail/why").map_or_else(String::new, |why| format!(", {why}")),
+            match record.pointer("/data/late") {
+                Some(Value::Bool(true)) => "nothing waited for that any more",
+                _ => "whether it helped is for the probes to say",
+            }
         ),
         "verify" => verify(record),
         "state" => match text("/to")? {

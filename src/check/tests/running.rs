@@ -163,6 +163,22 @@ async fn an_alert_is_raised_after_its_time_and_ends_with_the_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_passes_and_is_not_up_yet_says_how_far_it_is() {
+    let (plan, _) = planned("web", json!({"rise": 3}), |nth| match nth {
+        0..6 => Fake::Hang,
+        _ => Fake::Pass,
+    });
+    let checks = Checks::default();
+    checks.change(&plan);
+    pass(7_600).await;
+    let standing = checks.standing();
+    let why = &standing.first().unwrap().why;
+    assert!(why.ends_with(", and so 2 of 3 times in a row"), "{why}");
+    pass(1_000).await;
+    assert!(checks.standing().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_in_one_probe_fails_that_check_and_no_other() {
     let plan = both(
         planned("bad", json!({}), |_| Fake::Panic),

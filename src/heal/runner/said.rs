@@ -87,13 +87,13 @@ impl Said {
         } = self;
         match notice {
             Some(What::Escalated) => {
-                tracing::error!(%incident, playbook, heals = %target, rung, outcome, "{text}");
+                tracing::error!(%incident, playbook, healing = %target, rung, outcome, "{text}");
             }
             Some(What::ApprovalWanted) => {
-                tracing::warn!(%incident, playbook, heals = %target, rung, outcome, "{text}");
+                tracing::warn!(%incident, playbook, healing = %target, rung, outcome, "{text}");
             }
             Some(What::Recovered) | None => {
-                tracing::info!(%incident, playbook, heals = %target, rung, outcome, "{text}");
+                tracing::info!(%incident, playbook, healing = %target, rung, outcome, "{text}");
             }
         }
     }

@@ -208,8 +208,8 @@ pub(super) fn events(reader: &Reader, after: i64, limit: usize) -> Result<String
         after,
         ..Filter::default()
     };
-    let floor = reader.floor()?.seq;
-    let (mut records, mut count, mut next) = (String::new(), 0, after);
+    let (floor, head) = (reader.floor()?.seq, reader.head()?.seq);
+    let (mut records, mut count, mut next) = (String::new(), 0, after.min(head));
     reader.entries(&filter, &mut |stored| {
         if count > 0 {
             records.push_str(",\n");
