@@ -5,6 +5,7 @@
 
 mod checks;
 mod door;
+mod logins;
 mod reconciling;
 mod shut;
 
@@ -25,15 +26,17 @@ use crate::dialect::otlp::Signal;
 use crate::gate::{self, Pools};
 use crate::heal::hands::Hands;
 use crate::heal::reconcile;
-use crate::heal::runner::{self, Gates, Healing, Rules};
+use crate::heal::runner::{self, Gates, Healing, RUNNING, Rules, stopped};
 use crate::heal::told::audit;
 use crate::heal::world::{Reach, World};
 use crate::host::Clock;
-use crate::journal::{self, Journal, OpenError, Restored};
+use crate::journal::{self, Commit, Journal, OpenError, Restored};
 use crate::notify::Notifiers;
 use crate::peer::systemd;
+use crate::serve::FailedLogins;
 pub use door::Door;
 use door::Inside;
+use logins::Logins;
 use reconciling::Reconciling;
 
 /// How long notifiers may take to end when a reload turns healing off.
@@ -62,6 +65,8 @@ struct Alive {
     node: watch::Sender<String>,
     /// What gates tell, put on record.
     pools: JoinHandle<()>,
+    /// Logins that are refused, put on record.
+    logins: Logins,
     /// Has the alerts that stand offered to playbooks that are others now.
     anew: Arc<Notify>,
 }
@@ -126,6 +131,8 @@ pub(super) struct Heal {
     /// The pools, whether healing is on or not.
     pub(super) pools: Pools,
     reconciling: Reconciling,
+    /// Logins that were refused, on their way into the journal.
+    pub(super) failed: Arc<FailedLogins>,
     alive: Option<Alive>,
 }
 
@@ -137,6 +144,7 @@ impl Heal {
             reconciled: Arc::default(),
             pools: Pools::default(),
             reconciling: Reconciling::default(),
+            failed: Arc::default(),
             alive: None,
         }
     }
@@ -264,7 +272,9 @@ impl Heal {
         checks.change(&house.checks);
         if let Some(alive) = &self.alive {
             if !wanted(config) {
-                self.end(tokio::time::Instant::now() + HANDOVER).await;
+                let deadline = tokio::time::Instant::now() + HANDOVER;
+                self.end(deadline, "there is nothing to heal any more")
+                    .await;
             } else {
                 let reach = reach(settings, house, checks, Some(&alive.directory), &self.pools);
                 alive.world.change(reach);
@@ -318,6 +328,8 @@ impl Heal {
             directory: opened.directory.clone(),
         }));
         let anew = Arc::new(Notify::new());
+        self.failed.change(&config.journal);
+        let logins = Logins::start(Arc::clone(&self.failed), opened.journal.clone());
         self.alive = Some(Alive {
             journal: opened.journal,
             healing,
@@ -327,6 +339,7 @@ impl Heal {
             directory: opened.directory,
             node,
             pools,
+            logins,
             alerts: tokio::spawn(checks::listen(
                 Arc::clone(&self.door),
                 Arc::clone(checks),
@@ -356,13 +369,20 @@ impl Heal {
     }
 
     /// Ends healing; what is not over goes on at the next start.
-    pub(super) async fn end(&mut self, deadline: tokio::time::Instant) {
+    pub(super) async fn end(&mut self, deadline: tokio::time::Instant, why: &str) {
         if let Some(alive) = self.alive.take() {
             alive.alerts.abort();
             alive.pools.abort();
             self.reconciling.end();
             self.door.set(None);
             alive.healing.end(deadline).await;
+            alive.logins.end(deadline).await;
+            let mut last = Commit::of(stopped(why));
+            last.settings.push((RUNNING.into(), None));
+            let written = tokio::time::timeout_at(deadline, alive.journal.commit_waiting(last));
+            if let Ok(Err(error)) = written.await {
+                tracing::warn!(%error, "the end could not be put on record");
+            }
             alive.notifiers.stop(deadline).await;
             alive.tails.stop(deadline).await;
             alive.journal.close().await;

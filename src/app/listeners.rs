@@ -28,7 +28,9 @@ use crate::net::server::{self, Handler, Http, Limits};
 use crate::net::stream::{Peer, Stream};
 use crate::net::tls::{self, Handshakes};
 use crate::serve::web::{Terms, Web, WebRouter};
-use crate::serve::{Api, ApiRouter, Control, ControlRouter, HookRouter, Router};
+use crate::serve::{
+    Api, ApiRouter, Control, ControlRouter, FailedLogins, HookRouter, Refused, Router,
+};
 
 /// How long what is open may take when its socket closes.
 const GRACE: Duration = Duration::from_secs(3);
@@ -79,6 +81,8 @@ pub(super) struct Listeners {
     api_tls: tls::Slot,
     /// What is asked of who uses `http.listen`.
     web: Arc<Web>,
+    /// Who was not let in.
+    failed: Arc<FailedLogins>,
     /// Who answers at the sockets of gates.
     pools: Pools,
     control: Arc<ControlRouter>,
@@ -97,6 +101,7 @@ impl Listeners {
         api: Arc<Api>,
         pools: Pools,
         passed: Passed,
+        failed: Arc<FailedLogins>,
     ) -> Self {
         Self {
             passed_count: passed.len(),
@@ -109,7 +114,8 @@ impl Listeners {
             http_tls: tls::Slot::default(),
             hooks_tls: tls::Slot::default(),
             api_tls: tls::Slot::default(),
-            web: Arc::default(),
+            web: Arc::new(Web::new(Arc::clone(&failed))),
+            failed,
             pools,
             control: Arc::new(ControlRouter::new(control, api)),
             control_counters: Arc::default(),
@@ -364,15 +370,15 @@ impl Listeners {
             }
             Kind::Http => {
                 let router = WebRouter::new(Arc::clone(router), Arc::clone(&self.web));
-                self.serve_http(bound, Arc::new(router), limits, &self.http_tls, stopped)
+                self.serve_http(bound, Arc::new(router), limits, "http", stopped)
             }
             Kind::Hooks => {
                 let router = Arc::new(HookRouter::new(Arc::clone(router)));
-                self.serve_http(bound, router, limits, &self.hooks_tls, stopped)
+                self.serve_http(bound, router, limits, "hooks", stopped)
             }
             Kind::Api => {
                 let router = Arc::new(ApiRouter::new(Arc::clone(router)));
-                self.serve_http(bound, router, limits, &self.api_tls, stopped)
+                self.serve_http(bound, router, limits, "api", stopped)
             }
             Kind::Gate => {
                 limits.accept.connections = GATE_CONNECTIONS;
@@ -395,18 +401,28 @@ impl Listeners {
         }
     }
 
-    /// Serves HTTP, behind TLS while `slot` says so.
+    /// Serves HTTP for a section of the config, behind TLS while its slot says so.
     fn serve_http<H: Handler>(
         &self,
         bound: Bound,
         handler: Arc<H>,
         limits: Limits,
-        slot: &tls::Slot,
+        section: &'static str,
         stopped: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
         let counters = Arc::clone(&self.http);
         let http = Arc::new(Http::new(handler, limits, Arc::clone(&counters)));
+        let slot = match section {
+            "hooks" => &self.hooks_tls,
+            "api" => &self.api_tls,
+            _ => &self.http_tls,
+        };
+        let strangers = Arc::new(Strangers {
+            section,
+            failed: Arc::clone(&self.failed),
+        });
         let handshakes = Handshakes::new(http, slot.clone(), Arc::clone(&self.handshakes));
+        let handshakes = handshakes.telling(strangers);
         let serving = accept(
             bound,
             Arc::new(handshakes),
@@ -474,6 +490,25 @@ impl Listeners {
             // What did not end by the deadline is cut with the runtime.
             drop(tokio::time::timeout_at(deadline, open.task).await);
         }
+    }
+}
+
+/// Puts clients whose certificate was not taken on record.
+#[derive(Debug)]
+struct Strangers {
+    section: &'static str,
+    failed: Arc<FailedLogins>,
+}
+
+impl tls::Strangers for Strangers {
+    fn turned_away(&self, peer: Peer, why: &str) {
+        self.failed.note(Refused {
+            peer,
+            listener: self.section,
+            at: "client certificate",
+            name: None,
+            why,
+        });
     }
 }
 

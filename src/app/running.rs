@@ -201,21 +201,25 @@ impl Running {
         let status = Arc::new(Status::new(Arc::clone(&reload)));
         let checks = Arc::<Checks>::default();
         let mut healing = Heal::new(Arc::clone(&checks));
-        let api = Arc::new(Api::new(Arc::new(Front {
+        let failed = Arc::clone(&healing.failed);
+        let front = Arc::new(Front {
             status: Arc::clone(&status),
             door: Arc::clone(&healing.door),
             checks: Arc::clone(&checks),
             pools: healing.pools.clone(),
-        })));
+        });
+        let api = Arc::new(Api::new(front, Arc::clone(&failed)));
         let mut listeners = Listeners::new(
             Arc::new(Asking { ask }),
             Arc::clone(&api),
             healing.pools.clone(),
             passed,
+            Arc::clone(&failed),
         );
         let pushed = Arc::<Pushed>::default();
         let inbox = Inbox {
             desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
+            failed,
             ..Inbox::default()
         };
         let door = Arc::clone(&healing.door);
@@ -472,7 +476,7 @@ impl Running {
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;
         self.listeners.drain(deadline).await;
-        self.healing.end(deadline).await;
+        self.healing.end(deadline, "it was told to").await;
         if let Some(export) = self.pull(deadline).await {
             export.stop(deadline).await;
         }

@@ -297,7 +297,9 @@ async fn follow(state: &Path) -> Result<Duration, String> {
             filter.after = stored.seq;
             let record: Value = serde_json::from_str(&stored.line)
                 .map_err(|e| format!("record {} of the journal: {e}", stored.seq))?;
-            if let Some(said) = words::plain(&record) {
+            // That it is on duty was told before.
+            let begins = record.get("kind").and_then(Value::as_str) == Some("start");
+            if let Some(said) = words::plain(&record).filter(|_| !begins) {
                 tell(Some(&record), &said)?;
             }
             match record.pointer("/to").and_then(Value::as_str) {

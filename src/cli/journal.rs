@@ -162,7 +162,7 @@ fn list(matches: &ArgMatches) -> Result<(), Exit> {
         Some(start) => Some(whole_id(&reader, start)?),
         None => None,
     };
-    let kind = text("kind").and_then(|word| Kind::ALL.into_iter().find(|k| k.as_str() == word));
+    let kind = text("kind").and_then(|word| Kind::of(word));
     let limit = matches.get_one::<usize>("limit").copied().unwrap_or(0);
     let filter = Filter {
         incident,

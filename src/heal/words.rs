@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::action::plain as plain_action;
 use crate::heal::guards::{Guard, Verdict};
+use crate::model::counted::counted;
 use crate::model::terminal;
 
 /// Each guard with what it said, in lines that begin with `indent`.
@@ -28,8 +29,10 @@ pub fn plain(record: &Value) -> Option<String> {
     let text = |at: &str| record.pointer(at).and_then(Value::as_str);
     let target = text("/target").unwrap_or("the node");
     Some(match text("/kind")? {
-        // That it is on duty was told before.
-        "config" => return None,
+        "config" => format!(
+            "the config {} is in force",
+            text("/data/config").unwrap_or("?")
+        ),
         "alert" => alert(record),
         "decision" => decision(record),
         "intent" => format!(
@@ -65,10 +68,44 @@ pub fn plain(record: &Value) -> Option<String> {
             text("/data/by").unwrap_or("somebody"),
             text("/data/did").unwrap_or("?")
         ),
+        "start" => format!(
+            "nodeward {} started{}",
+            text("/data/version").unwrap_or("?"),
+            match text("/data/before") {
+                Some("died") => "; the process before did not end in order",
+                _ => "",
+            }
+        ),
+        "stop" => format!("nodeward ended: {}", text("/data/why").unwrap_or("?")),
+        "login" => login(record),
         "notify" => notice(record),
         "hold" => hold(record),
         other => other.to_owned(),
     })
+}
+
+fn login(record: &Value) -> String {
+    let number = |at: &str| record.pointer(at).and_then(Value::as_u64);
+    let number = |at: &str| number(at).unwrap_or_default();
+    let from = record.pointer("/data/from").and_then(Value::as_str);
+    let from = match from {
+        Some(from) => from.to_owned(),
+        None => "other addresses".to_owned(),
+    };
+    let tried = record.pointer("/data/tried").and_then(Value::as_array);
+    let tried = tried.into_iter().flatten().map(|tried| {
+        let text = |name: &str| tried.get(name).and_then(Value::as_str);
+        let name = text("name").map(|name| format!(" as {name}"));
+        format!(
+            "{}{}: {}",
+            text("at").or_else(|| text("listener")).unwrap_or("?"),
+            name.unwrap_or_default(),
+            text("why").unwrap_or("?")
+        )
+    });
+    let tried: Vec<_> = tried.collect();
+    let logins = counted(number("/data/count"), "login");
+    format!("refused {logins} from {from}: {}", tried.join("; "))
 }
 
 fn hold(record: &Value) -> String {

@@ -177,7 +177,7 @@ fn json(text: &str) -> Option<Anchor> {
         return Anchor::of(seq, chain);
     }
     let kind = text("kind")?;
-    Kind::ALL.iter().find(|known| known.as_str() == kind)?;
+    Kind::of(kind)?;
     Timestamp::parse(text("time")?)?;
     Anchor::of(seq, text("hash")?)
 }

@@ -1,5 +1,6 @@
 //! One record, before it has a number.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,14 +10,14 @@ use crate::model::target::Target;
 use crate::model::trace::TraceContext;
 
 /// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// An alert was taken.
     Alert,
     /// What the guards said.
     Decision,
-    /// A hold was placed or lifted.
+    /// A hold was placed or lifted, or what became of the sessions.
     Hold,
     /// An action is about to be issued, with its witness before.
     Intent,
@@ -32,13 +33,19 @@ pub enum Kind {
     Operator,
     /// Another config is in force.
     Config,
-    /// A notification was delivered or given up.
+    /// A notification was made, delivered or given up.
     Notify,
+    /// nodeward began to heal.
+    Start,
+    /// It ended in order.
+    Stop,
+    /// Logins from an address were refused.
+    Login,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Alert,
         Self::Decision,
         Self::Hold,
@@ -50,6 +57,9 @@ impl Kind {
         Self::Operator,
         Self::Config,
         Self::Notify,
+        Self::Start,
+        Self::Stop,
+        Self::Login,
     ];
 
     /// The word that stands in a record.
@@ -67,7 +77,16 @@ impl Kind {
             Self::Operator => "operator",
             Self::Config => "config",
             Self::Notify => "notify",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Login => "login",
         }
+    }
+
+    /// The kind of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

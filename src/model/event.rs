@@ -36,8 +36,10 @@ pub struct Event {
     pub outcome: String,
     /// Why, in one word.
     pub cause: String,
-    /// The operator.
+    /// The operator; of a login that was refused, the name that was tried.
     pub by: String,
+    /// The address that a login came from.
+    pub from: String,
     /// One line for people.
     pub summary: String,
     /// Labels of the alert.

@@ -24,8 +24,8 @@ pub struct Notifier {
     /// What is milder than this is not sent there: `debug`, `info`, `warning` or `critical`.
     #[serde(default)]
     pub min_severity: Severity,
-    /// Which records of the journal are told there too, each once, in their order: a list of `alert`, `decision`, `hold`, `intent`, `started`,
-    /// `result`, `verify`, `state`, `operator`, `config`, `notify`, or `[all]`. Default: none, and only notices that a playbook's `escalate` sends.
+    /// Which records of the journal are told there too, each once, in their order: a list of their kinds, or `[all]`. Default: none, and only
+    /// notices that a playbook's `escalate` sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<Which>,
     /// For how long delivery is tried. What is older then is dropped, which is recorded in the journal and counted; at

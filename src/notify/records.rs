@@ -8,12 +8,15 @@
 //!
 //! The journal is the spool: what is not taken is read again, by this process or the next.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -31,52 +34,66 @@ const UNSAVED: Duration = Duration::from_secs(1);
 /// Makes an event of a record; none of one that is none of ours.
 pub type Telling = Arc<dyn Fn(&Stored) -> Option<Event> + Send + Sync>;
 
-/// A kind of record that a notifier may be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// Records that a notifier may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Every kind.
+    /// Those of every kind.
     All,
-    /// Alerts that were taken.
-    Alert,
-    /// What the guards said.
-    Decision,
-    /// Holds that were placed or lifted, and what became of the sessions.
-    Hold,
-    /// Actions that are about to be issued.
-    Intent,
-    /// Actions that are under way.
-    Started,
-    /// How actions ended.
-    Result,
-    /// What probes found.
-    Verify,
-    /// Incidents that went from one state to another.
-    State,
-    /// What operators did.
-    Operator,
-    /// Configs that came into force.
-    Config,
-    /// Notices that were made, delivered or given up.
-    Notify,
+    /// Those of one.
+    Of(Kind),
 }
+
+const ALL: &str = "all";
 
 impl Which {
     fn covers(self, kind: Kind) -> bool {
         match self {
             Self::All => true,
-            Self::Alert => kind == Kind::Alert,
-            Self::Decision => kind == Kind::Decision,
-            Self::Hold => kind == Kind::Hold,
-            Self::Intent => kind == Kind::Intent,
-            Self::Started => kind == Kind::Started,
-            Self::Result => kind == Kind::Result,
-            Self::Verify => kind == Kind::Verify,
-            Self::State => kind == Kind::State,
-            Self::Operator => kind == Kind::Operator,
-            Self::Config => kind == Kind::Config,
-            Self::Notify => kind == Kind::Notify,
+            Self::Of(wanted) => wanted == kind,
         }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => ALL,
+            Self::Of(kind) => kind.as_str(),
+        }
+    }
+}
+
+impl Serialize for Which {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Which {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        match word.as_str() {
+            ALL => Ok(Self::All),
+            word => Kind::of(word).map(Self::Of).ok_or_else(|| {
+                let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+                D::Error::custom(format!("{word:?} is neither {ALL} nor one of {kinds}"))
+            }),
+        }
+    }
+}
+
+impl JsonSchema for Which {
+    fn schema_name() -> Cow<'static, str> {
+        "Which".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<_> = std::iter::once(ALL)
+            .chain(Kind::ALL.map(Kind::as_str))
+            .collect();
+        json_schema!({ "type": "string", "enum": words })
     }
 }
 
@@ -127,9 +144,7 @@ impl Notifier {
 
     fn told(&self, name: &str, telling: &Telling, stored: &Stored) -> Option<Record> {
         let event = telling(stored)?;
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == event.what)?;
+        let kind = Kind::of(&event.what)?;
         let wanted = self.records.iter().any(|which| which.covers(kind));
         let wanted = wanted && event.severity >= self.min_severity;
         (wanted && !(kind == Kind::Notify && is_for(name, &stored.line))).then(|| Record {

@@ -75,6 +75,8 @@ struct Body<'a> {
     outcome: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     by: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    from: &'a str,
     summary: &'a str,
     labels: &'a Labels,
     seq: i64,
@@ -101,6 +103,7 @@ impl<'a> Body<'a> {
             cause: &event.cause,
             outcome: &event.outcome,
             by: &event.by,
+            from: &event.from,
             summary: &event.summary,
             labels: &event.labels,
             seq: message.seq,

@@ -37,7 +37,7 @@ pub use access::{Access, ApiRouter};
 pub use logins::Logins;
 pub use options::Options;
 
-use super::{answer, without_body};
+use super::{FailedLogins, answer, without_body};
 use crate::check::{Check, Health, Last, State};
 use crate::heal::runner::{NotDone, Order};
 use journal::{NotRead, Reads, Wanted};
@@ -74,13 +74,13 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API for what `operator` knows and does.
+    /// An API for what `operator` knows and does; logins that are refused are told to `failed`.
     #[must_use]
-    pub fn new(operator: Arc<dyn Operator>) -> Self {
+    pub fn new(operator: Arc<dyn Operator>, failed: Arc<FailedLogins>) -> Self {
         Self {
             operator,
             reads: Reads::default(),
-            logins: Logins::default(),
+            logins: Logins::on_record(failed),
         }
     }
 

@@ -4,6 +4,7 @@
 //! are refused has not been stopped.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,13 +20,13 @@ const ADDRESSES: usize = 1024;
 
 /// Whose failures count together. An IPv6 network of 64 bits is one place: whoever has one of its addresses has all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+pub(super) enum Place {
     Ip(IpAddr),
     User(Option<u32>),
 }
 
 impl Place {
-    fn of(peer: Peer) -> Self {
+    pub(super) fn of(peer: Peer) -> Self {
         match peer {
             Peer::Unix { uid, .. } => Self::User(uid),
             Peer::Tcp(address) => Self::Ip(match address.ip() {
@@ -35,6 +36,17 @@ impl Place {
                 }
                 ip => ip,
             }),
+        }
+    }
+}
+
+/// An address as it is written; of IPv6 the first of its network.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::User(Some(uid)) => write!(f, "uid {uid}"),
+            Self::User(None) => f.write_str("an unknown user"),
         }
     }
 }

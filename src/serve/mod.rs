@@ -14,6 +14,7 @@
 mod accept;
 pub mod api;
 mod control;
+mod failed_logins;
 mod guesses;
 pub mod hooks;
 mod landing;
@@ -27,6 +28,7 @@ pub mod web;
 
 pub use api::{Access, Api, ApiRouter};
 pub use control::{Control, ControlRouter, Reloaded};
+pub use failed_logins::{FailedLogins, Refused};
 pub use hooks::{HookRouter, Hooks};
 pub use options::Options;
 pub use press::page;

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -63,6 +65,19 @@ pub(super) fn credentials(headers: &HeaderMap) -> Option<Result<(&str, &str), ()
     let given = headers.get(AUTHORIZATION)?;
     let given = given.to_str().ok().and_then(|text| text.split_once(' '));
     Some(given.map(|(scheme, rest)| (scheme, rest.trim())).ok_or(()))
+}
+
+/// Name and password as they were sent (RFC 7617).
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
+    let (scheme, given) = credentials(headers)?.ok()?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(given).ok()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let (name, password) = decoded.split_at(colon);
+    let name = std::str::from_utf8(name).ok()?.to_owned();
+    Some((name, password.get(1..)?.to_owned()))
 }
 
 impl<'de> Deserialize<'de> for Tokens {

@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod audited;
 mod collector;
 mod compare;
 mod config_generated;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Rules;
 use super::current::{self, Current};
 use super::episodes::{Deliveries, Episodes};
+use super::restore::Before;
 use super::said::Said;
 use super::summary::Tally;
 use super::windows::Windows;
@@ -109,6 +110,8 @@ pub(super) struct Book {
     pub(super) parent: Option<TraceContext>,
     /// The last one that was stepped when not all could be.
     pub(super) last: Option<IncidentId>,
+    /// What became of the process before.
+    pub(super) before: Before,
 }
 
 impl Book {
@@ -131,6 +134,7 @@ impl Book {
             names: Names::default(),
             parent: None,
             last: None,
+            before: Before::Nothing,
         }
     }
 
@@ -155,6 +159,7 @@ impl Book {
             names: _,
             parent: _,
             last: _,
+            before: _,
         } = self;
         [
             rules, current, held, latest, episodes, deliveries, history, switches, windows, tally,

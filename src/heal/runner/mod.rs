@@ -46,6 +46,7 @@ pub use handle::{Found, Healing, LOCAL, NotDone};
 pub use mail::{Gates, Order, Rules};
 pub use recorded::Recorded;
 pub use replay::{Replay, Told};
+pub use restore::{RUNNING, stopped};
 pub use summary::{Asked, Firing, HeldBy, Listed, NodeState, Pool, STAGE_BOUNDS, Summary, Tally};
 
 use super::hands::Hands;

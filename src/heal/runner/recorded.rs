@@ -52,7 +52,7 @@ impl Recorded {
                 by: text("/data/by")?.to_owned(),
                 order: order(data)?,
             },
-            "config" if text("/data/did") == Some("start") => Self::Start,
+            "start" => Self::Start,
             _ => return None,
         };
         Some((time, recorded))

@@ -13,7 +13,7 @@ use super::windows::{WINDOWS, Windows};
 use crate::heal::history::History;
 use crate::heal::incident::Incident;
 use crate::heal::playbook::Playbook;
-use crate::journal::{Entry, IncidentRow, Kind, Restored};
+use crate::journal::{Entry, Head, IncidentRow, Kind, Restored};
 use crate::model::alert::Episode;
 use crate::model::hold::Holds;
 use crate::model::moment::{Moment, Timestamp};
@@ -22,6 +22,11 @@ impl Book {
     /// What stood when the process before ended. A row that cannot be read costs itself only, and is said.
     pub(super) fn restore(rules: Rules, restored: Restored) -> Self {
         let mut book = Self::new(rules);
+        book.before = match restored.settings.contains_key(RUNNING) {
+            true => Before::Died,
+            false if restored.head == Head::START => Before::Nothing,
+            false => Before::Stopped,
+        };
         let Restored {
             incidents,
             closed,
@@ -89,17 +94,48 @@ impl Book {
     /// Puts it on record that healing begins.
     pub(super) fn begin(&mut self, now: &Moment) {
         let data = json!({
-            "did": "start",
             "version": env!("CARGO_PKG_VERSION"),
+            "before": self.before.as_str(),
             "config": self.rules.config,
             "open": self.held.values().filter(|h| h.incident.state.is_open()).count(),
         });
+        self.commit.entries.push(Entry::new(Kind::Start).data(data));
         self.commit
-            .entries
-            .push(Entry::new(Kind::Config).data(data));
+            .settings
+            .push((RUNNING.to_owned(), Some("true".to_owned())));
         self.turn_windows(now);
         self.raise(now);
     }
+}
+
+/// The name under which the journal keeps that a process goes by it.
+pub const RUNNING: &str = "running";
+
+/// What became of the process before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// There was none.
+    Nothing,
+    /// It ended in order.
+    Stopped,
+    /// Anything else: it was killed, or the machine was.
+    Died,
+}
+
+impl Before {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Stopped => "stopped",
+            Self::Died => "died",
+        }
+    }
+}
+
+/// The record that a process ends in order.
+#[must_use]
+pub fn stopped(why: &str) -> Entry {
+    Entry::new(Kind::Stop).data(json!({"why": why}))
 }
 
 /// What stood of the holds. What cannot be read is said, and nothing is lifted of it that others could not lift.

@@ -277,7 +277,7 @@ async fn heals_and_puts_every_step_on_record() {
     );
     let kinds: BTreeSet<&str> = lines.iter().filter_map(|l| l["kind"].as_str()).collect();
     for kind in [
-        "alert", "decision", "intent", "started", "result", "verify", "state", "config",
+        "alert", "decision", "intent", "started", "result", "verify", "state", "start",
     ] {
         assert!(kinds.contains(kind), "{kind} in {kinds:?}");
     }

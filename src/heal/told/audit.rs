@@ -20,7 +20,7 @@ pub fn event(stored: &Stored, node: &str) -> Option<Event> {
         text.unwrap_or_default().to_owned()
     };
     let word = record.pointer("/kind").and_then(Value::as_str)?;
-    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == word)?;
+    let kind = Kind::of(word)?;
     let labels = record.pointer("/data/labels").cloned();
     let labels = labels.and_then(|labels| serde_json::from_value::<Labels>(labels).ok());
     let cause = match text("/data/cause/why") {
@@ -44,7 +44,11 @@ pub fn event(stored: &Stored, node: &str) -> Option<Event> {
         attempt: text("/attempt"),
         outcome: outcome(kind, &record),
         cause,
-        by: text("/data/by"),
+        by: match kind {
+            Kind::Login => text("/data/tried/0/name"),
+            _ => text("/data/by"),
+        },
+        from: text("/data/from"),
         summary: cut(&log::words_of(&record, word), TEXT_MOST).to_owned(),
         labels: labels.unwrap_or_default(),
         trace: TraceContext::parse(&text("/trace")),
@@ -65,6 +69,7 @@ fn outcome(kind: Kind, record: &Value) -> String {
         (_, Some(word), _) => word,
         (Kind::Verify, None, Some(true)) => "passed",
         (Kind::Verify, None, Some(false)) => "failed",
+        (Kind::Login, ..) => "refused",
         (Kind::Decision, ..) if !log::refusing(record).is_empty() => "refused",
         _ => "",
     };
@@ -85,6 +90,43 @@ fn severity(kind: Kind, record: &Value) -> Severity {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_login_that_was_refused_has_the_name_and_where_it_came_from() {
+        let told = told(
+            &json!({"kind": "login", "data": {"from": "192.0.2.7", "count": 12, "tried": [
+                {"listener": "http", "at": "web_config", "name": "ann", "why": "the name or the password is wrong", "count": 11},
+                {"listener": "api", "at": "/api/v1", "why": "the token is wrong", "count": 1},
+            ]}}),
+        );
+        assert_eq!((&*told.from, &*told.by), ("192.0.2.7", "ann"));
+        assert_eq!(
+            (&*told.outcome, told.severity),
+            ("refused", Severity::Warning)
+        );
+        assert_eq!(
+            told.summary,
+            "refused 12 logins from 192.0.2.7: web_config as ann: the name or the password is wrong; /api/v1: the token is wrong"
+        );
+    }
+
+    #[test]
+    fn a_start_after_a_crash_wants_attention_and_an_end_in_order_does_not() {
+        let start = |before: &str| {
+            let data = json!({"version": "1.2.3", "before": before});
+            told(&json!({"kind": "start", "data": data}))
+        };
+        assert_eq!(start("died").severity, Severity::Warning);
+        assert_eq!(
+            (start("stopped").severity, &*start("stopped").summary),
+            (Severity::Info, "nodeward 1.2.3 started")
+        );
+        let stop = told(&json!({"kind": "stop", "data": {"why": "it was told to"}}));
+        assert_eq!(
+            (stop.severity, &*stop.summary),
+            (Severity::Info, "nodeward ended: it was told to")
+        );
+    }
 
     fn told(record: &Value) -> Event {
         let stored = Stored {

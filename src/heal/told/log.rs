@@ -31,11 +31,14 @@ pub const fn name(kind: Kind) -> &'static str {
         Kind::Operator => "nodeward.operator.acted",
         Kind::Config => "nodeward.config.changed",
         Kind::Notify => "nodeward.notice.changed",
+        Kind::Start => "nodeward.process.started",
+        Kind::Stop => "nodeward.process.stopped",
+        Kind::Login => "nodeward.login.refused",
     }
 }
 
 /// The members of a record that are attributes of spans and events alike.
-const MEMBERS: [(&str, &str); 11] = [
+const MEMBERS: [(&str, &str); 14] = [
     ("nodeward.incident", "/incident"),
     ("nodeward.playbook", "/playbook"),
     ("nodeward.target", "/target"),
@@ -47,6 +50,10 @@ const MEMBERS: [(&str, &str); 11] = [
     ("nodeward.alert.name", "/data/labels/alertname"),
     ("nodeward.alert.status", "/data/status"),
     ("nodeward.operator", "/data/by"),
+    // Names of the semantic conventions: where a login came from, and the name that was tried.
+    ("client.address", "/data/from"),
+    ("user.name", "/data/tried/0/name"),
+    ("nodeward.listener", "/data/tried/0/listener"),
 ];
 
 /// A record as an event; none if it is no record of ours, which a damaged journal may hold.
@@ -55,7 +62,7 @@ pub fn event(stored: &Stored) -> Option<Event> {
     let record: Value = serde_json::from_str(&stored.line).ok()?;
     let text = |at: &str| record.pointer(at).and_then(Value::as_str);
     let word = text("/kind")?;
-    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == word)?;
+    let kind = Kind::of(word)?;
     let mut attributes: Attributes = vec![
         ("log.record.uid", Attribute::Text(stored.hash.clone())),
         ("nodeward.journal.seq", stored.seq.into()),
@@ -118,6 +125,8 @@ pub(super) fn severity(kind: Kind, record: &Value) -> Severity {
         }
         (Kind::Decision, ..) if !refusing(record).is_empty() => Severity::Warn,
         (Kind::Alert, ..) if text("/data/status") == Some("firing") => Severity::Warn,
+        (Kind::Start, ..) if text("/data/before") == Some("died") => Severity::Warn,
+        (Kind::Login, ..) => Severity::Warn,
         _ => Severity::Info,
     }
 }
@@ -215,6 +224,13 @@ mod tests {
                 Error,
             ),
             (json!({"kind": "config"}), Info),
+            (
+                json!({"kind": "start", "data": {"before": "stopped"}}),
+                Info,
+            ),
+            (json!({"kind": "start", "data": {"before": "died"}}), Warn),
+            (json!({"kind": "stop"}), Info),
+            (json!({"kind": "login"}), Warn),
         ] {
             assert_eq!(
                 event(&stored(&record)).unwrap().severity,

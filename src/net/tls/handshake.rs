@@ -89,6 +89,12 @@ impl Slot {
     }
 }
 
+/// What hears of clients whose certificate was not taken, or that sent none.
+pub trait Strangers: std::fmt::Debug + Send + Sync {
+    /// One was turned away.
+    fn turned_away(&self, peer: Peer, why: &str);
+}
+
 /// Why a handshake failed, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -153,6 +159,7 @@ pub struct Handshakes<S> {
     inner: Arc<S>,
     slot: Slot,
     counters: Arc<Counters>,
+    strangers: Option<Arc<dyn Strangers>>,
     /// Room for handshakes.
     room: Semaphore,
 }
@@ -164,7 +171,17 @@ impl<S: Serve> Handshakes<S> {
             inner,
             slot,
             counters,
+            strangers: None,
             room: Semaphore::new(MOST),
+        }
+    }
+
+    /// The same, with `strangers` told of clients whose certificate was not taken.
+    #[must_use]
+    pub fn telling(self, strangers: Arc<dyn Strangers>) -> Self {
+        Self {
+            strangers: Some(strangers),
+            ..self
         }
     }
 
@@ -198,8 +215,15 @@ impl<S: Serve> Handshakes<S> {
                     }
                     Some(Refusal::Other(_)) => Failure::Protocol,
                 };
+                let of_client = matches!(
+                    refused,
+                    Some(Refusal::Certificate(_) | Refusal::NoCertificate)
+                );
                 let why = refused.map_or_else(|| error.to_string(), |refused| refused.to_string());
                 self.counters.note(failure, peer, &why);
+                if let (true, Some(strangers)) = (of_client, &self.strangers) {
+                    strangers.turned_away(peer, &why);
+                }
                 return None;
             }
             Err(_) => {

@@ -1,5 +1,7 @@
 //! A body in ArcSight's Common Event Format, version 0: `CEF:0|vendor|product|version|class|name|severity|key=value ...`.
 
+use std::net::IpAddr;
+
 use super::line::{NAME, deceives, push};
 use crate::model::severity::Severity;
 use crate::notify::Message;
@@ -19,6 +21,11 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
     let (rt, seq) = (event.time.0.to_string(), message.seq.to_string());
     let chain = message.chain.to_string();
     let number = event.attempt.rsplit('-').next().unwrap_or_default();
+    let (v4, v6) = match event.from.parse() {
+        Ok(IpAddr::V4(_)) => (&*event.from, ""),
+        Ok(IpAddr::V6(_)) => ("", &*event.from),
+        Err(_) => ("", ""),
+    };
     let extension = [
         ("rt", None, &*rt),
         ("externalId", None, &event.id),
@@ -27,6 +34,8 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
         ("outcome", None, &event.outcome),
         ("reason", None, &event.cause),
         ("suser", None, &event.by),
+        ("src", None, v4),
+        ("c6a2", Some("Source IPv6 Address"), v6),
         ("cs1", Some("incident"), &event.incident),
         ("cs2", Some("playbook"), &event.playbook),
         ("cs3", Some("target"), &event.target),
@@ -59,6 +68,9 @@ fn name(what: &str) -> &str {
         "escalated" => "could not be healed",
         "approval_wanted" => "a person must approve",
         "recovered" => "well again",
+        "start" => "nodeward started",
+        "stop" => "nodeward ended",
+        "login" => "logins were refused",
         other => other,
     }
 }
@@ -126,6 +138,25 @@ mod tests {
                  cn2Label=seq msg=web.service is not healed"
             )
         );
+    }
+
+    #[test]
+    fn where_a_login_came_from_has_the_field_of_its_kind() {
+        let mut event = Event::from(notice("e1"));
+        event.what = "login".into();
+        for (from, field) in [
+            ("192.0.2.7", " src=192.0.2.7 "),
+            (
+                "2001:db8::",
+                " c6a2=2001:db8:: c6a2Label=Source IPv6 Address ",
+            ),
+        ] {
+            event.from = from.into();
+            let line = written(&event);
+            assert!(line.contains(field), "{line}");
+        }
+        event.from = "uid 7".into();
+        assert!(!written(&event).contains("src="));
     }
 
     #[test]

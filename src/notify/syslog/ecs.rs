@@ -78,6 +78,9 @@ fn object(message: &Message<'_>) -> Value {
     if !event.by.is_empty() {
         put("user", json!({"name": short(&event.by)}));
     }
+    if event.from.parse::<std::net::IpAddr>().is_ok() {
+        put("source", json!({"ip": event.from}));
+    }
     if let Some(trace) = &event.trace {
         put("trace", json!({"id": trace.trace_id()}));
     }
@@ -112,15 +115,16 @@ fn of_event(message: &Message<'_>) -> Value {
     let event = message.event;
     let (kind, kinds): (_, &[&str]) = match &*event.what {
         "alert" | "escalated" | "approval_wanted" => ("alert", &["info"]),
-        "intent" | "started" => ("event", &["start"]),
+        "intent" | "started" | "start" | "login" => ("event", &["start"]),
         "result" if event.outcome == "failed" => ("event", &["end", "error"]),
-        "result" | "recovered" => ("event", &["end"]),
+        "result" | "recovered" | "stop" => ("event", &["end"]),
         "state" | "hold" | "config" | "operator" => ("event", &["change"]),
         _ => ("event", &["info"]),
     };
     let category = match &*event.what {
         "config" | "operator" => "configuration",
-        "intent" | "started" | "result" | "verify" => "process",
+        "intent" | "started" | "result" | "verify" | "start" | "stop" => "process",
+        "login" => "authentication",
         _ => "host",
     };
     let outcome = match &*event.outcome {
@@ -223,6 +227,18 @@ mod tests {
             );
             assert!(cut["message"].as_str().unwrap().ends_with(CUT));
         }
+    }
+
+    #[test]
+    fn a_login_that_was_refused_is_an_authentication_that_failed() {
+        let mut event = Event::from(notice("e1"));
+        (event.what, event.outcome) = ("login".into(), "refused".into());
+        (event.by, event.from) = ("ann".into(), "192.0.2.7".into());
+        let object = written(&event);
+        assert_eq!(object["event"]["category"], json!(["authentication"]));
+        assert_eq!(object["event"]["outcome"], "failure");
+        assert_eq!(object["source"], json!({"ip": "192.0.2.7"}));
+        assert_eq!(object["user"], json!({"name": "ann"}));
     }
 
     #[test]

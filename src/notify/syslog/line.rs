@@ -202,7 +202,7 @@ mod tests {
             format!(
                 "<106>1 2026-11-25T22:51:11.198Z db-01 nodeward 4242 ESCALATED [nodeward@32473 seq=\"7\" id=\"e1\" \
                  incident=\"01JD\" playbook=\"web-down\" target=\"unit:web.service\" state=\"escalated\" \
-                 attempt=\"01JD-3\" outcome=\"\" cause=\"exhausted\" by=\"\" chain=\"{chain}\"] \u{feff}web.service is not healed"
+                 attempt=\"01JD-3\" outcome=\"\" cause=\"exhausted\" by=\"\" from=\"\" chain=\"{chain}\"] \u{feff}web.service is not healed"
             )
         );
     }
@@ -254,7 +254,7 @@ mod tests {
                 line.len()
             );
             let (_, values, text) = read(&line);
-            assert_eq!(values.len(), 11);
+            assert_eq!(values.len(), 12);
             assert!(text.ends_with(CUT));
         }
         // What just fits is not marked.
@@ -287,7 +287,7 @@ mod tests {
                 .iter()
                 .all(|(_, value)| value.len() <= rfc5424::VALUE)
         );
-        assert_eq!(values[10].1.len(), 64);
+        assert_eq!(values[11].1.len(), 64);
         assert_eq!(text, "web.service is not healed");
     }
 

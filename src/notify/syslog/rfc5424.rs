@@ -21,6 +21,7 @@ pub(super) fn data(message: &Message<'_>, enterprise: u32) -> String {
         ("outcome", &event.outcome),
         ("cause", &event.cause),
         ("by", &event.by),
+        ("from", &event.from),
         ("chain", &chain),
     ];
     let mut data = format!("[{NAME}@{enterprise}");

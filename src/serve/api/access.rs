@@ -101,11 +101,11 @@ impl Access {
             )));
         };
         if let Some(left) = api.logins.wait(head.peer, Instant::now()) {
-            return Err(Box::new(refuse(api, head.peer, Failed::Throttled, left)));
+            return Err(self.refuse(api, head.peer, Failed::Throttled, left));
         }
         let entry = self
             .entry(head.headers)
-            .map_err(|failed| Box::new(refuse(api, head.peer, failed, Duration::ZERO)))?;
+            .map_err(|failed| self.refuse(api, head.peer, failed, Duration::ZERO))?;
         let path = head.uri.path();
         let route = Route::find(path).ok_or_else(|| Box::new(Route::none(path)))?;
         if let Some(refused) = route.refuses(head.method) {
@@ -121,6 +121,18 @@ impl Access {
             return Err(Box::new(refused));
         }
         Ok(Arc::clone(&entry.name))
+    }
+
+    fn refuse(
+        &self,
+        api: &Api,
+        peer: Peer,
+        failed: Failed,
+        left: Duration,
+    ) -> Box<Response<Bytes>> {
+        let listener = if self.apart { "api" } else { "http" };
+        api.logins.note(peer, failed, listener, Instant::now());
+        Box::new(refusal(failed, left))
     }
 
     /// Whose token was sent. All are looked at, so that it does not show which one it was.
@@ -142,8 +154,7 @@ impl Access {
 }
 
 /// The answer to a login that failed.
-fn refuse(api: &Api, peer: Peer, failed: Failed, left: Duration) -> Response<Bytes> {
-    api.logins.note(peer, failed, Instant::now());
+fn refusal(failed: Failed, left: Duration) -> Response<Bytes> {
     let status = match failed {
         Failed::Throttled => StatusCode::TOO_MANY_REQUESTS,
         Failed::Missing | Failed::Wrong => StatusCode::UNAUTHORIZED,

@@ -1,11 +1,13 @@
 //! Logins that failed: counted, said now and then, and held back by address. A request without any token guesses nothing and does
 //! not count.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::net::stream::Peer;
 use crate::serve::guesses::Guesses;
+use crate::serve::{FailedLogins, Refused};
 use crate::telemetry::Often;
 
 /// Why a login failed.
@@ -26,6 +28,7 @@ pub(super) enum Failed {
 #[derive(Debug, Default)]
 pub struct Logins {
     guesses: Guesses,
+    failed: Arc<FailedLogins>,
     said: Often,
     missing: AtomicU64,
     wrong: AtomicU64,
@@ -33,13 +36,21 @@ pub struct Logins {
 }
 
 impl Logins {
+    /// Those of which records are made of `failed`.
+    pub(super) fn on_record(failed: Arc<FailedLogins>) -> Self {
+        Self {
+            failed,
+            ..Self::default()
+        }
+    }
+
     /// How long nothing of `peer` is looked at; none: it may try.
     pub(super) fn wait(&self, peer: Peer, now: Instant) -> Option<Duration> {
         self.guesses.wait(peer, now)
     }
 
-    /// Notes a login that failed.
-    pub(super) fn note(&self, peer: Peer, failed: Failed, now: Instant) {
+    /// Notes a login that failed at a listener of this section of the config.
+    pub(super) fn note(&self, peer: Peer, failed: Failed, listener: &'static str, now: Instant) {
         match failed {
             Failed::Missing => &self.missing,
             Failed::Wrong => &self.wrong,
@@ -48,6 +59,16 @@ impl Logins {
         .fetch_add(1, Ordering::Relaxed);
         if failed == Failed::Wrong {
             self.guesses.remember(peer, now);
+        }
+        if failed != Failed::Missing {
+            self.failed.note(Refused {
+                peer,
+                listener,
+                at: "/api/v1",
+                // There are no names here: whatever is sent in the place of one may be a token.
+                name: None,
+                why: &failed.to_string(),
+            });
         }
         if let Some(left_out) = self.said.say(now) {
             tracing::warn!(%peer, why = %failed, left_out, "refused a login to the API");
@@ -76,14 +97,16 @@ mod tests {
         let now = Instant::now();
         let peer = Peer::Tcp(([10, 0, 0, 1], 1).into());
         for _ in 0..100 {
-            logins.note(peer, Failed::Missing, now);
+            logins.note(peer, Failed::Missing, "api", now);
         }
         assert_eq!(logins.wait(peer, now), None);
         for _ in 0..10 {
-            logins.note(peer, Failed::Wrong, now);
+            logins.note(peer, Failed::Wrong, "api", now);
         }
         assert!(logins.wait(peer, now).is_some());
         let counts = [("missing", 100), ("throttled", 0), ("wrong", 10)];
         assert_eq!(logins.counts(), counts);
+        let records = logins.failed.rest();
+        assert_eq!((records.len(), &records[0].data["count"]), (1, &10.into()));
     }
 }

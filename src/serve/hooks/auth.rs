@@ -19,7 +19,7 @@ use super::options::{self, Hook};
 use crate::heal::intake::Kind;
 use crate::model::hex;
 use crate::net::tls::{Certificate, Name};
-use crate::serve::tokens::{Hash, Known, credentials, hash};
+use crate::serve::tokens::{Hash, Known, basic, credentials, hash};
 
 /// What a hook asks of who sends.
 pub(super) struct Guard {
@@ -119,6 +119,14 @@ impl Guard {
             Some(signed) => signed.given(headers).map(|_| ()),
             None => Ok(()),
         }
+    }
+
+    /// The name that is sent with a password, for the record; none where it may be a secret in the wrong place.
+    pub(super) fn name(&self, headers: &HeaderMap) -> Option<String> {
+        self.basic?;
+        let (name, _) = basic(headers)?;
+        let is_token = bool::from(self.tokens.holds(&hash(name.as_bytes())));
+        (!is_token).then_some(name)
     }
 
     fn credentials(&self, headers: &HeaderMap) -> Result<(), Denied> {

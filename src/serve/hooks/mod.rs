@@ -27,7 +27,7 @@ use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Response, StatusCode};
 use tracing::Instrument;
 
-use super::{answer, text};
+use super::{FailedLogins, Refused, answer, text};
 use crate::heal::intake::{Accepted, Delivery, Desk, Kind, Severities, Unreadable};
 use crate::model::alert::Status;
 use crate::model::trace::TraceContext;
@@ -64,6 +64,8 @@ pub struct Inbox {
     pub desk: Option<Arc<dyn Desk>>,
     /// What came in.
     pub counts: Arc<Counts>,
+    /// Who was not let in.
+    pub failed: Arc<FailedLogins>,
 }
 
 struct Entry {
@@ -259,8 +261,19 @@ impl Hooks {
     fn deny(&self, name: &str, entry: &Entry, denied: Denied, head: &Head<'_>) -> Response<Bytes> {
         let peer = head.peer;
         self.inbox.counts.refused_login(name);
+        let shown = head.certificate.map(Certificate::names).unwrap_or_default();
+        let tried = entry
+            .guard
+            .name(head.headers)
+            .or_else(|| Some(shown.clone()));
+        self.inbox.failed.note(Refused {
+            peer,
+            listener: if self.are_apart() { "hooks" } else { "http" },
+            at: &format!("/hooks/{name}"),
+            name: tried.as_deref().filter(|name| !name.is_empty()),
+            why: &denied.to_string(),
+        });
         if let Some(left_out) = self.may_say(name, Trouble::Login, peer) {
-            let shown = head.certificate.map(Certificate::names).unwrap_or_default();
             tracing::warn!(hook = name, %peer, why = %denied, certificate = shown, left_out, "refused a webhook");
         }
         if !denied.is_of_credentials() {

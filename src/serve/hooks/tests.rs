@@ -118,7 +118,7 @@ impl House {
     fn new(options: &Options, desk: Option<Arc<Noted>>) -> Self {
         let inbox = Inbox {
             desk: desk.map(|desk| desk as _),
-            counts: Arc::default(),
+            ..Inbox::default()
         };
         let machine = Machine {
             host: Arc::new(Host::default()),

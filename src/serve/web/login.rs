@@ -14,8 +14,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderMap;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -25,7 +23,8 @@ use super::hash::PasswordHash;
 use crate::net::stream::Peer;
 use crate::net::tally::Tally;
 use crate::serve::guesses::Guesses;
-use crate::serve::tokens::{Hash, credentials};
+use crate::serve::tokens::{Hash, basic};
+use crate::serve::{self, FailedLogins};
 
 /// Logins that may wait for their turn or have it.
 const LINE: usize = 16;
@@ -76,20 +75,7 @@ pub(super) enum Refused {
 
 /// Whether a request has no login that could be looked at.
 pub(super) fn has_none(headers: &HeaderMap) -> bool {
-    given(headers).is_none()
-}
-
-/// Name and password as they were sent.
-fn given(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
-    let (scheme, given) = credentials(headers)?.ok()?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = STANDARD.decode(given).ok()?;
-    let colon = decoded.iter().position(|byte| *byte == b':')?;
-    let (name, password) = decoded.split_at(colon);
-    let name = std::str::from_utf8(name).ok()?.to_owned();
-    Some((name, password.get(1..)?.to_owned()))
+    basic(headers).is_none()
 }
 
 /// What was looked at, and what came of it.
@@ -123,6 +109,7 @@ impl Seen {
 pub(super) struct Logins {
     seen: Mutex<Seen>,
     guesses: Guesses,
+    failed: Arc<FailedLogins>,
     line: Semaphore,
     turn: Arc<Semaphore>,
     missing: Tally,
@@ -136,6 +123,7 @@ impl Default for Logins {
         Self {
             seen: Mutex::default(),
             guesses: Guesses::default(),
+            failed: Arc::default(),
             line: Semaphore::new(LINE),
             turn: Arc::new(Semaphore::new(1)),
             missing: Tally::default(),
@@ -147,6 +135,14 @@ impl Default for Logins {
 }
 
 impl Logins {
+    /// Those of which records are made of `failed`.
+    pub(super) fn on_record(failed: Arc<FailedLogins>) -> Self {
+        Self {
+            failed,
+            ..Self::default()
+        }
+    }
+
     /// Lets in who has a name and its password.
     pub(super) async fn check(
         this: &Arc<Self>,
@@ -157,6 +153,17 @@ impl Logins {
         let outcome = this.look(users, headers, peer).await;
         if let Err(refused) = &outcome {
             this.note(peer, refused);
+            if let (Refused::Wrong | Refused::Throttled(_), Some((name, _))) =
+                (refused, basic(headers))
+            {
+                this.failed.note(serve::Refused {
+                    peer,
+                    listener: "http",
+                    at: "web_config",
+                    name: Some(&name),
+                    why: &refused.to_string(),
+                });
+            }
         }
         outcome
     }
@@ -167,7 +174,7 @@ impl Logins {
         headers: &HeaderMap,
         peer: Peer,
     ) -> Result<(), Refused> {
-        let (name, password) = given(headers).ok_or(Refused::Missing)?;
+        let (name, password) = basic(headers).ok_or(Refused::Missing)?;
         let hash = users.known.get(&name).cloned();
         let login = digest(&name, &password, hash.as_ref());
         if let Some(right) = self.seen().of(&name, &login) {
@@ -292,6 +299,8 @@ impl Work {
 mod tests {
     use std::net::IpAddr;
 
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use hyper::header::{AUTHORIZATION, HeaderValue};
 
     use super::*;

@@ -27,7 +27,7 @@ use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
-use super::{Router, text};
+use super::{FailedLogins, Router, text};
 use crate::net::server::{Admit, Handler, Head, Request};
 use crate::net::tls::Look;
 use login::{Logins, Refused, Users};
@@ -66,6 +66,15 @@ impl Terms {
 }
 
 impl Web {
+    /// Nothing is asked yet; logins that are refused are told to `failed`.
+    #[must_use]
+    pub fn new(failed: Arc<FailedLogins>) -> Self {
+        Self {
+            logins: Arc::new(Logins::on_record(failed)),
+            ..Self::default()
+        }
+    }
+
     /// Puts other terms into force from the next request on.
     pub fn set(&self, terms: Terms) {
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);

@@ -202,13 +202,13 @@ async fn a_start_and_new_rules_are_on_record_once_there_is_room() {
     let lines = case.lines();
     let config: Vec<_> = lines
         .iter()
-        .map(|l| (&l["data"]["did"], &l["data"]["config"]))
+        .map(|l| (&l["kind"], &l["data"]["config"]))
         .collect();
     assert_eq!(
         config,
         [
             (&json!("start"), &json!("observe")),
-            (&Value::Null, &json!("auto"))
+            (&json!("config"), &json!("auto"))
         ]
     );
 }

@@ -59,7 +59,7 @@ impl Record {
         Some(Self {
             seq: stored.seq,
             time: Timestamp::parse(text("time")?)?,
-            kind: Kind::ALL.into_iter().find(|kind| kind.as_str() == word)?,
+            kind: Kind::of(word)?,
             trace: text("trace").and_then(TraceContext::parse),
             all,
         })

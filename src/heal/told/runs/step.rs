@@ -139,7 +139,9 @@ impl Step {
                 attributes.extend(why.map(|why| ("nodeward.why", why.into())));
                 "resumed"
             }
-            Kind::Alert | Kind::Intent | Kind::Config => return,
+            Kind::Alert | Kind::Intent | Kind::Config | Kind::Start | Kind::Stop | Kind::Login => {
+                return;
+            }
         };
         if self.events.len() < EVENTS {
             self.events.push(Happened {
