@@ -3,12 +3,13 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked && mkdir -p /out/run/nodeward && cp target/release/nodeward /out/
+RUN cargo build --release --locked && mkdir -p /out/run/nodeward /out/var/lib/nodeward && cp target/release/nodeward /out/
 
 FROM scratch
 COPY --from=build /out/nodeward /nodeward
-# The control socket lies there, so it belongs to the account below.
+# The control socket and the journal lie there, so they belong to the account below.
 COPY --from=build --chown=65532:65532 /out/run/nodeward /run/nodeward
+COPY --from=build --chown=65532:65532 /out/var/lib/nodeward /var/lib/nodeward
 USER 65532:65532
 EXPOSE 9100
 HEALTHCHECK --interval=30s --timeout=5s CMD ["/nodeward", "health"]

@@ -108,7 +108,7 @@ pub fn main() -> Exit {
         Some(("journal", matches)) => journal::run(matches),
         Some(("why", matches)) => why::run(matches),
         Some(("demo", matches)) => demo::run(matches),
-        Some(("demo-service", _)) => demo::run_service(),
+        Some(("demo-service", matches)) => demo::run_service(matches),
         Some(("demo-nodeward", matches)) => demo::run_nodeward(matches),
         Some(("generate", matches)) => generate::run(matches),
         _ => run::as_named(&matches, in_place),

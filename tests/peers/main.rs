@@ -10,6 +10,8 @@ mod alertmanager;
 mod checks;
 mod collector;
 mod compare;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
+mod compose;
 mod containers;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod dashboards;
@@ -25,6 +27,7 @@ mod import;
 mod live;
 mod ours;
 mod outage;
+mod package;
 mod page;
 mod paging;
 mod polkit;
@@ -70,6 +73,8 @@ const TESTS: &[&[PeerTest]] = &[
     live::TESTS,
     flags::TESTS,
     compare::TESTS,
+    compose::TESTS,
+    package::TESTS,
     import::TESTS,
     web_config::TESTS,
     hang::TESTS,

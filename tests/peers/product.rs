@@ -33,6 +33,15 @@ pub const TESTS: &[PeerTest] = &[
         run: collector_config,
     },
     PeerTest {
+        name: "product::the_unit_is_as_confined_as_the_docs_say",
+        needs: &[Peer::SystemdAnalyze],
+        run: || {
+            let mut command = Command::new(Peer::SystemdAnalyze.find()?);
+            command.args(["security", "--offline=true", "--threshold=24", "--no-pager"]);
+            judge(command.arg(root().join("packaging/systemd/nodeward.service")))
+        },
+    },
+    PeerTest {
         name: "product::grafana_knows_all_that_the_dashboards_say",
         needs: &[Peer::GrafanaSchema],
         run: || {

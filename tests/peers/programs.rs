@@ -38,6 +38,8 @@ pub enum Peer {
     SocketActivate,
     /// Of the package of systemd.
     Sysusers,
+    /// Of the package of systemd.
+    SystemdAnalyze,
     Unshare,
     Ip,
     Iptables,
@@ -45,6 +47,8 @@ pub enum Peer {
     Haproxy,
     Curl,
     Nginx,
+    DpkgDeb,
+    CargoDeb,
     /// Python with grpcio and opentelemetry-proto.
     OtlpPython,
     /// Python with one of two versions of grafana-foundation-sdk: `old` or `new` is its first argument.
@@ -79,6 +83,7 @@ impl Peer {
             Self::Strace => "strace",
             Self::Systemd => "systemd",
             Self::Sysusers => "systemd-sysusers",
+            Self::SystemdAnalyze => "systemd-analyze",
             Self::SocketActivate => "systemd-socket-activate",
             Self::Unshare => "unshare",
             Self::Ip => "ip",
@@ -87,6 +92,8 @@ impl Peer {
             Self::Haproxy => "haproxy",
             Self::Curl => "curl",
             Self::Nginx => "nginx",
+            Self::DpkgDeb => "dpkg-deb",
+            Self::CargoDeb => "cargo-deb",
             Self::OtlpPython => "otlp-python",
             Self::GrafanaSchema => "grafana-schema",
             Self::Fuse => "/dev/fuse",

@@ -131,6 +131,15 @@ impl Booted {
 
     /// Boots one; it ends with the value.
     pub fn boot(scratch: &Scratch) -> Result<Self, Failed> {
+        Self::with(scratch, &[])
+    }
+
+    /// The same on a root that it may write to, which is gone with it.
+    pub fn writable(scratch: &Scratch) -> Result<Self, Failed> {
+        Self::with(scratch, &[("BOOT_WRITABLE", "1")])
+    }
+
+    fn with(scratch: &Scratch, variables: &[(&str, &str)]) -> Result<Self, Failed> {
         let mut booted = Self {
             home: scratch.path().join("systemd"),
             bus: String::new(),
@@ -139,6 +148,7 @@ impl Booted {
         let program = std::env::current_exe()?;
         let mut start = Self::script("start", &booted.home);
         start.env("BOOT_PROGRAMS", program.parent().unwrap_or(&program));
+        start.envs(variables.iter().copied());
         let out = start.output()?;
         let told = String::from_utf8_lossy(&out.stdout);
         let value = |key: &str| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Command;
+use clap::{Arg, ArgMatches, Command, value_parser};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 
@@ -21,26 +21,36 @@ pub(in crate::cli) fn command() -> Command {
     Command::new(NAME)
         .about("The service that nodeward demo breaks")
         .hide(true)
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS")
+                .value_parser(value_parser!(Address))
+                .help("Serve there, and go on when who started it ends [default: a free port of loopback]"),
+        )
 }
 
-pub(in crate::cli) fn run() -> Exit {
-    super::part::end_with_parent();
+pub(in crate::cli) fn run(matches: &ArgMatches) -> Exit {
+    let listen = matches.get_one::<Address>("listen");
+    if listen.is_none() {
+        super::part::end_with_parent();
+    }
     let runtime = match crate::cli::runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    match runtime.block_on(serve()) {
+    match runtime.block_on(serve(listen)) {
         Ok(()) => Exit::Fine,
         Err(why) => crate::cli::fail(&why),
     }
 }
 
-/// Serves on a free port until the process ends.
-async fn serve() -> Result<(), String> {
-    let address = "127.0.0.1:0"
+/// Serves, on a free port unless one is named, until the process ends.
+async fn serve(listen: Option<&Address>) -> Result<(), String> {
+    let free = "127.0.0.1:0"
         .parse::<Address>()
         .map_err(|e| e.to_string())?;
-    let bound = Bound::to(&address, &Resolver::default())
+    let bound = Bound::to(listen.unwrap_or(&free), &Resolver::default())
         .await
         .map_err(|e| e.to_string())?;
     let local = bound.local().ok_or("no port was given")?;

@@ -21,6 +21,8 @@ use crate::{ours, prometheus, web};
 
 /// Where Prometheus of the compose file scrapes.
 const SCRAPED: &str = "127.0.0.1:9100";
+/// And whom it tells.
+const TOLD: &str = "127.0.0.1:9093";
 
 pub struct Stage {
     pub prometheus: Running,
@@ -172,7 +174,7 @@ fn mended(scratch: &Scratch) -> PathBuf {
 /// The config of the compose file, with these targets, a second where it has fifteen, and what breaks.
 fn scrapes(targets: &[String], alerts: u16, scratch: &Scratch) -> Result<String, Failed> {
     let config = std::fs::read_to_string(root().join("packaging/compose/prometheus.yml"))?;
-    for expected in [SCRAPED, "rules/*.yml", "15s"] {
+    for expected in [SCRAPED, TOLD, "rules/*.yml", "15s"] {
         if !config.contains(expected) {
             return Err(format!("packaging/compose/prometheus.yml lacks {expected}").into());
         }
@@ -193,10 +195,9 @@ fn scrapes(targets: &[String], alerts: u16, scratch: &Scratch) -> Result<String,
     let config = config
         .replace(SCRAPED, &targets.join("\", \""))
         .replace("rules/*.yml", &rules)
+        .replace(TOLD, &format!("127.0.0.1:{alerts}"))
         .replace("15s", "1s");
-    Ok(format!(
-        "{config}\notlp: {{}}\nalerting: {{alertmanagers: [{{static_configs: [{{targets: [\"127.0.0.1:{alerts}\"]}}]}}]}}\n"
-    ))
+    Ok(format!("{config}\notlp: {{}}\n"))
 }
 
 /// A config with a playbook that helps and one that does not.

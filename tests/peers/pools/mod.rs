@@ -3,7 +3,7 @@
 //!
 //! What happened is told by HAProxy's own table, by the services' own logs and by systemd; nodeward's journal is held against these.
 
-mod apart;
+pub mod apart;
 mod blocked;
 mod flapping;
 mod hung;
