@@ -73,6 +73,10 @@ pub(super) struct Deliverer {
     /// The last row that is dealt with.
     pub after: i64,
     pub marks: Marks,
+    /// How long something that the receiver took may turn out to be lost.
+    unsure: Duration,
+    /// When several were delivered as one last.
+    pub gathered: Option<Instant>,
     pub cursor: Cursor,
     /// Grows with the journal.
     pub head: watch::Receiver<i64>,
@@ -109,6 +113,8 @@ impl Deliverer {
             backoff: Backoff::new(first, longest),
             after: 0,
             marks: Marks::default(),
+            unsure: Duration::ZERO,
+            gathered: None,
             cursor: Cursor::of(&name),
             head: shared.journal.head(),
             unread: Tally::default(),
@@ -129,18 +135,24 @@ impl Deliverer {
                 Some(notifier) => self.serve(&notifier).await,
                 None => self.gone().await,
             };
+            // What may still be lost on the way there is lost to who is told from here on.
+            if went == Went::Changed && self.options.borrow().is_some() {
+                self.rewind();
+            }
+            self.unsure = Duration::ZERO;
             self.backoff.reset();
             self.save(Duration::ZERO).await;
+            self.flush(Duration::ZERO).await;
             if went == Went::End {
-                break;
+                return;
             }
         }
-        self.flush().await;
     }
 
     async fn serve(&mut self, notifier: &Notifier) -> Went {
         let sink = notifier.to.options().sink(&self.shared.resolver);
         let mut sink = sink.unwrap_or_else(|why| Box::new(Unusable(why)));
+        self.unsure = sink.unsure();
         if notifier.records.is_empty() {
             self.forget().await;
         }
@@ -163,15 +175,14 @@ impl Deliverer {
             }
             if !notifier.records.is_empty() {
                 self.cursor.moved(page.looked);
-                if sink.missed() {
-                    self.cursor.rewind(sink.unsure());
-                    continue;
-                }
             }
-            let unsure = sink.unsure();
-            let due = self.cursor.due(unsure);
+            if sink.missed() {
+                self.rewind();
+                continue;
+            }
+            let due = self.cursor.due(self.unsure);
             if due.is_some_and(|due| due <= Instant::now()) {
-                self.save(unsure).await;
+                self.save(self.unsure).await;
             }
             if page.waiting.is_empty() && !page.more {
                 match self.idle(sink.as_mut(), !notifier.records.is_empty()).await {
@@ -210,20 +221,24 @@ impl Deliverer {
 
     /// Nothing waits.
     async fn idle(&mut self, sink: &mut dyn Sink, records: bool) -> Went {
-        let unsure = sink.unsure();
-        let save = self.cursor.due(unsure);
+        let save = self.cursor.due(self.unsure);
+        let mark = self.marks.due(self.unsure).map(|due| match due {
+            // It was tried before.
+            due if due <= Instant::now() => Instant::now() + self.shared.pace.longest,
+            due => due,
+        });
         tokio::select! {
             // What came before the end is looked at before it.
             biased;
             () = self.woken.notified() => return Went::On,
             Ok(()) = self.head.changed(), if records => return Went::On,
             went = turned(&mut self.options, &mut self.end) => return went,
-            () = sleep(self.shared.pace.longest), if !self.marks.is_empty() => {
-                self.flush().await;
+            () = sleep_until(mark.unwrap_or_else(Instant::now)), if mark.is_some() => {
+                self.flush(self.unsure).await;
                 return Went::On;
             }
             () = sleep_until(save.unwrap_or_else(Instant::now)), if save.is_some() => {
-                self.save(unsure).await;
+                self.save(self.unsure).await;
                 return Went::On;
             }
             () = sink.lost() => {}
@@ -428,16 +443,26 @@ impl Deliverer {
             entry.trace = notice.trace;
         }
         self.marks.add(row.row, sent, entry);
-        self.flush().await;
+        self.flush(self.unsure).await;
         while self.marks.are_full() && !*self.end.borrow() {
-            sleep(self.shared.pace.longest).await;
-            self.flush().await;
+            self.flush(Duration::ZERO).await;
+            if self.marks.are_full() {
+                sleep(self.shared.pace.longest).await;
+            }
         }
     }
 
-    async fn flush(&mut self) {
+    /// What was taken within the last while may be lost: it is told again.
+    fn rewind(&mut self) {
+        self.cursor.rewind(self.unsure);
+        if let Some(row) = self.marks.rewind(self.unsure) {
+            self.after = row - 1;
+        }
+    }
+
+    async fn flush(&mut self, unsure: Duration) {
         // The journal says itself what is wrong with it; the marks wait here.
-        if let Err(error) = self.marks.write(&self.shared.journal).await {
+        if let Err(error) = self.marks.write(unsure, &self.shared.journal).await {
             tracing::debug!(%error, notifier = self.name, "not marked as delivered yet");
         }
     }

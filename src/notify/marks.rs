@@ -2,6 +2,12 @@
 //!
 //! A journal that cannot be written must not keep the next notice from people, so that marks wait here meanwhile, up to a
 //! bound. What is not marked when the process ends is delivered again after the next start.
+//!
+//! Where a receiver acknowledges nothing, what was taken may turn out to be lost: its mark waits until that is over.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::journal::{Commit, CommitError, Entry, Journal, Sent};
 
@@ -10,17 +16,26 @@ const MOST: usize = 1_000;
 /// In one commit.
 const TOGETHER: usize = 100;
 
-/// Marks of one notifier that are not written yet.
+/// Marks of one notifier that are not written yet, the oldest first.
 #[derive(Default)]
-pub(super) struct Marks(Vec<(i64, Sent, Entry)>);
+pub(super) struct Marks(Vec<Mark>);
+
+struct Mark {
+    row: i64,
+    sent: Sent,
+    entry: Entry,
+    made: Instant,
+}
 
 impl Marks {
     pub fn add(&mut self, row: i64, sent: Sent, entry: Entry) {
-        self.0.push((row, sent, entry));
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        let made = Instant::now();
+        self.0.push(Mark {
+            row,
+            sent,
+            entry,
+            made,
+        });
     }
 
     pub fn len(&self) -> usize {
@@ -32,14 +47,32 @@ impl Marks {
         self.0.len() >= MOST
     }
 
-    /// Writes them.
+    /// How many are so old that what was taken then is not lost any more.
+    fn sure(&self, unsure: Duration) -> usize {
+        let now = Instant::now();
+        self.0.partition_point(|mark| mark.made + unsure <= now)
+    }
+
+    /// When the first may be written.
+    pub fn due(&self, unsure: Duration) -> Option<Instant> {
+        self.0.first().map(|mark| mark.made + unsure)
+    }
+
+    /// What was taken within the last while may be lost: it is to be delivered again, from the row that is returned on.
+    pub fn rewind(&mut self, unsure: Duration) -> Option<i64> {
+        let lost = self.0.drain(self.sure(unsure)..);
+        lost.map(|mark| mark.row).min()
+    }
+
+    /// Writes those that are so old.
     ///
     /// # Errors
     /// Why those that are left are not written.
-    pub async fn write(&mut self, journal: &Journal) -> Result<(), CommitError> {
-        while !self.0.is_empty() {
-            let some = self.0.get(..TOGETHER).unwrap_or(&self.0);
-            let count = some.len();
+    pub async fn write(&mut self, unsure: Duration, journal: &Journal) -> Result<(), CommitError> {
+        let mut sure = self.sure(unsure);
+        while sure > 0 {
+            let count = sure.min(TOGETHER);
+            let some = self.0.get(..count).unwrap_or(&self.0);
             match journal.commit_waiting(commit(some)).await {
                 Ok(_) => drop(self.0.drain(..count)),
                 // One of them may be at fault: its row can have been deleted for its age.
@@ -50,6 +83,7 @@ impl Marks {
                 }
                 Err(error) => return Err(error),
             }
+            sure -= count;
         }
         Ok(())
     }
@@ -73,12 +107,12 @@ impl Marks {
     }
 }
 
-fn commit(marks: &[(i64, Sent, Entry)]) -> Commit {
+fn commit(marks: &[Mark]) -> Commit {
     Commit {
-        entries: marks.iter().map(|(_, _, entry)| entry.clone()).collect(),
+        entries: marks.iter().map(|mark| mark.entry.clone()).collect(),
         sent: marks
             .iter()
-            .map(|(row, sent, _)| (*row, sent.clone()))
+            .map(|mark| (mark.row, mark.sent.clone()))
             .collect(),
         ..Commit::default()
     }

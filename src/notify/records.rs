@@ -272,6 +272,9 @@ impl Cursor {
 
     /// What was taken within the last while may be lost: it is to be told again.
     pub fn rewind(&mut self, unsure: Duration) {
+        if self.at.is_none() {
+            return;
+        }
         let (sure, last) = self.sure(unsure);
         self.at = last.or(self.saved);
         self.unsaved.truncate(sure);
