@@ -398,8 +398,13 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
     let hooks = hooks.filter_map(|(name, hook)| Some((name.clone(), hook.playbooks.clone()?)));
     let notifiers = config.notify.iter();
     let notifiers = notifiers.map(|(name, notifier)| (name.clone(), notifier.min_severity));
+    let playbooks = config.playbooks.iter();
+    let playbooks = playbooks.map(|(name, playbook)| {
+        let playbook = playbook.clone().with(&config.escalation);
+        (name.clone(), playbook)
+    });
     Rules {
-        playbooks: config.playbooks.clone(),
+        playbooks: playbooks.collect(),
         checks: config.checks.clone(),
         ours: house.ours.clone(),
         hooks: hooks.collect(),

@@ -1,4 +1,4 @@
-//! `nodeward pause`, `resume`, `maintenance`, `approve`, `reject`, `cancel`, `isolate` and `rejoin`: what operators tell a running nodeward.
+//! `nodeward pause`, `resume`, `maintenance`, `approve`, `reject`, `ack`, `cancel`, `isolate` and `rejoin`: what operators tell a running nodeward.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
@@ -8,18 +8,19 @@ use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
 use crate::net::client::Request;
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "pause",
     "resume",
     "maintenance",
     "approve",
     "reject",
+    "ack",
     "cancel",
     "isolate",
     "rejoin",
 ];
 
-pub(super) fn commands() -> [Command; 8] {
+pub(super) fn commands() -> [Command; 9] {
     let reason = || Arg::new("reason").long("reason").value_name("TEXT");
     let pool = || {
         Arg::new("pool")
@@ -79,6 +80,17 @@ pub(super) fn commands() -> [Command; 8] {
             )),
         about("approve", "Let an incident do the very action it asks for"),
         about("reject", "Say no to that action; people are told"),
+        about(
+            "ack",
+            "Say that somebody has taken up what was escalated: nobody is reminded of it any more",
+        )
+        .arg(
+            Arg::new("by")
+                .long("by")
+                .value_name("NAME")
+                .help("Who has it [default: who runs this]"),
+        )
+        .arg(reason().help("What is done about it, for the record and for who else was told")),
         about("cancel", "End an incident without healing it").arg(
             Arg::new("release")
                 .long("release")
@@ -166,6 +178,17 @@ fn body<'a>(name: &str, matches: &'a ArgMatches) -> Result<(&'a ArgMatches, Valu
         ("rejoin", _) => {
             let hold = matches.get_one::<String>("hold");
             Ok((matches, json!({"hold": hold})))
+        }
+        ("ack", _) => {
+            let incident = matches.get_one::<String>("incident");
+            let (by, reason) = (
+                matches.get_one::<String>("by"),
+                matches.get_one::<String>("reason"),
+            );
+            Ok((
+                matches,
+                json!({"incident": incident, "for": by, "reason": reason}),
+            ))
         }
         ("cancel", _) => {
             let incident = matches.get_one::<String>("incident");

@@ -179,6 +179,20 @@ fn healed(state: &Value) -> Vec<String> {
             text(incident, "state"),
             counted(text(incident, "attempts"), "attempt"),
         ));
+        if let Some(has) = incident.get("acknowledged") {
+            let who = match (text(has, "for"), text(has, "by")) {
+                (who, by) if who.is_empty() => by,
+                (who, by) => format!("{who} ({by})"),
+            };
+            let reason = match text(has, "reason") {
+                none if none.is_empty() => none,
+                reason => format!(": {reason}"),
+            };
+            lines.push(format!("  {who} has it since {}{reason}", text(has, "at")));
+        } else if incident.get("reminders").is_some() {
+            let id = text(incident, "id");
+            lines.push(format!("  nobody has acknowledged it: nodeward ack {id}"));
+        }
         for verdict in list(incident, "refused_by") {
             let (guard, value) = (text(&verdict, "guard"), text(&verdict, "value"));
             lines.push(format!("  waits for {guard}: {value}"));

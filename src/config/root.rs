@@ -49,6 +49,8 @@ pub struct Config {
     pub maintenance: maintenance::Options,
     /// What is done about alerts, each playbook by a name: which alerts, what is healed, how, and how it is proven.
     pub playbooks: playbook::Options,
+    /// Who is told of what could not be healed, and how they are reminded, where a playbook does not say so itself.
+    pub escalation: playbook::Escalation,
     /// The container engine that actions speak to.
     pub container: container::Options,
     /// Who is told of incidents, each by a name of up to 64 letters, digits, dots, dashes and underscores: where, from which
@@ -83,6 +85,7 @@ pub const ORDER: &[&str] = &[
     "checks",
     "pools",
     "playbooks",
+    "escalation",
     "maintenance",
     "container",
     "notify",

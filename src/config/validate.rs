@@ -153,6 +153,9 @@ fn playbooks(config: &Config, cross: &mut Cross<'_>) {
         notifiers: config.notify.keys().map(String::as_str).collect(),
         pools: config.pools.keys().map(String::as_str).collect(),
     };
+    for (keys, why) in config.escalation.faults(&names) {
+        cross.fault(&below(Path::of(&["escalation"]), &keys), why);
+    }
     for (name, playbook) in &config.playbooks {
         for (keys, why) in playbook.faults(&names) {
             let start = Path::of(&["playbooks"]).key(name);

@@ -11,7 +11,7 @@ use super::plan::Mode;
 use super::run::Run;
 use crate::model::alert::{Episode, Labels, Status};
 use crate::model::id::{AttemptId, IncidentId};
-use crate::model::moment::{Deadline, Moment};
+use crate::model::moment::{Deadline, Moment, Timestamp};
 use crate::model::severity::Severity;
 use crate::model::target::Target;
 use crate::model::trace::TraceContext;
@@ -80,6 +80,9 @@ pub struct Incident {
     /// How long it may wait: longer than one stretch of waiting where it left a pool, or looked whether it got well by itself, between two.
     #[serde(default)]
     pub patience: Option<Deadline>,
+    /// How people are told of its escalation; none before that.
+    #[serde(default)]
+    pub paging: Option<Paging>,
     /// The run that is under way, or was last.
     #[serde(default)]
     pub run: Run,
@@ -117,6 +120,47 @@ pub struct Approval {
     pub action: String,
     /// By whom.
     pub by: String,
+}
+
+/// How people are told of an escalation, until one of them has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paging {
+    /// How often they were reminded.
+    pub reminders: u32,
+    /// When they are reminded again; none: not any more.
+    pub next: Option<Deadline>,
+    /// Who has it.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// That a person has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Who said so.
+    pub by: String,
+    /// For whom, if that is another.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Why, or what is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When.
+    #[serde(
+        serialize_with = "Timestamp::rfc3339",
+        deserialize_with = "Timestamp::of_rfc3339"
+    )]
+    pub at: Timestamp,
+}
+
+impl Acknowledged {
+    /// Who has it, in words.
+    #[must_use]
+    pub fn who(&self) -> String {
+        match &self.who {
+            Some(who) => format!("{who} ({})", self.by),
+            None => self.by.clone(),
+        }
+    }
 }
 
 /// What a person is asked: whether this very action may be done.
@@ -398,6 +442,7 @@ impl Incident {
             questions: 0,
             pools: BTreeMap::new(),
             patience: None,
+            paging: None,
             run: Run::default(),
             state: State::Settling {
                 until: Deadline::new(now.clone(), Duration::ZERO),
@@ -425,6 +470,13 @@ impl Incident {
     #[must_use]
     pub fn trace(&self) -> TraceContext {
         self.run.trace(&self.id)
+    }
+
+    /// Whether people were told of it, and nobody has acknowledged it yet.
+    #[must_use]
+    pub fn is_paged(&self) -> bool {
+        let paging = self.paging.as_ref();
+        self.state.is_open() && paging.is_some_and(|paging| paging.acknowledged.is_none())
     }
 
     /// Whether its next attempt is the last one once more: what was done under its name is known to be nothing, or the same. Another action
@@ -496,7 +548,12 @@ impl Incident {
             State::Isolating { limit, .. }
             | State::Intent { limit, .. }
             | State::Acting { limit, .. } => Some(limit.left(now)),
-            State::Probation { next, .. } | State::Escalated { next, .. } => Some(next.left(now)),
+            State::Probation { next, .. } => Some(next.left(now)),
+            State::Escalated { next, .. } => {
+                let reminder = self.paging.as_ref().and_then(|paging| paging.next.as_ref());
+                let reminder = reminder.map(|reminder| reminder.left(now));
+                Some(next.left(now).min(reminder.unwrap_or(Duration::MAX)))
+            }
             _ => None,
         }
     }
@@ -514,7 +571,9 @@ impl Incident {
             State::Escalated { next, .. } => [Some(next), None],
             _ => [None, None],
         };
-        for wait in waits.into_iter().flatten().chain(&mut self.patience) {
+        let reminder = self.paging.as_mut().and_then(|p| p.next.as_mut());
+        let waits = waits.into_iter().flatten().chain(&mut self.patience);
+        for wait in waits.chain(reminder) {
             *wait = wait.rebased(now);
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::guards::{Guard, Look, Standing};
-use super::incident::{Approval, Cause, Incident, MODE_OFF, State};
+use super::incident::{Acknowledged, Approval, Cause, Incident, MODE_OFF, State};
 use super::plan::{Mode, Plan};
 use crate::journal::Kind;
 use crate::model::alert::{Episode, Status};
@@ -51,6 +51,8 @@ pub enum Event {
     Approve(Approval),
     /// An operator says no.
     Reject(String),
+    /// An operator has taken up what was escalated: who said so.
+    Acknowledge(String, Acknowledged),
     /// An operator ends it; whether the pools it left are rejoined.
     Cancel(String, bool),
     /// An operator takes back its hold of a pool: which, and who.
@@ -234,6 +236,7 @@ impl Stepping<'_> {
             Event::Restarted(after) => self.restarted(after),
             Event::Approve(approval) => self.approve(approval),
             Event::Reject(by) => self.reject(&by),
+            Event::Acknowledge(by, acknowledged) => self.acknowledge(&by, acknowledged),
             Event::Cancel(by, release) => self.cancel(by, release),
             Event::Rejoin(pool, by) => self.rejoin(&pool, &by),
         }
@@ -286,6 +289,7 @@ impl Stepping<'_> {
     fn begin_anew(&mut self) {
         self.incident.run = self.incident.run.next();
         self.incident.escalated = false;
+        self.incident.paging = None;
     }
 
     /// A new episode within the quiet time: the same trouble again.
@@ -349,6 +353,7 @@ impl Stepping<'_> {
     }
 
     fn timer(&mut self) {
+        self.remind();
         let now = self.now.clone();
         match &mut self.incident.state {
             State::Settling { until } if until.is_over(&now) => self.enter_waiting(),
@@ -406,6 +411,7 @@ impl Stepping<'_> {
 mod attempt;
 mod change;
 mod isolation;
+mod paging;
 mod proof;
 mod waiting;
 

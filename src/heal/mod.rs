@@ -20,6 +20,8 @@
 //!              happens           escalated ──> probation ───────────┘ by itself
 //!                                ladder or budget spent, flapping, refused past `max_wait`,
 //!                                unknown outcome, not approved, unproven; a hold stays
+//!                                  │  ^
+//!                                  └──┘ people are reminded, until one acknowledges it
 //! ```
 //!
 //! Any open incident can be cancelled by a person; mode off and stale alerts end as suppressed. [`machine`] has the transitions,

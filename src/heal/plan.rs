@@ -144,6 +144,17 @@ pub struct Plan {
     pub verify: Proof,
     /// How long it must stay well afterwards; doubled with each relapse, up to an hour.
     pub probation: Duration,
+    /// How people are reminded of an escalation; none: not at all.
+    pub remind: Option<Remind>,
+}
+
+/// Reminders of an escalation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remind {
+    /// Time before the first, and between two.
+    pub every: Duration,
+    /// How many at most.
+    pub times: u32,
 }
 
 impl Plan {

@@ -63,6 +63,13 @@ pub fn plain(record: &Value) -> Option<String> {
                 None => format!("the incident of {target} is {other}"),
             },
         },
+        "operator" if text("/data/did") == Some("acknowledge") => {
+            let by = text("/data/by").unwrap_or("somebody");
+            let who =
+                text("/data/for").map_or_else(|| by.to_owned(), |who| format!("{who} ({by})"));
+            let reason = text("/data/reason").map_or_else(String::new, |why| format!(": {why}"));
+            format!("{who} has acknowledged the escalation{reason}")
+        }
         "operator" => format!(
             "{} did this: {}",
             text("/data/by").unwrap_or("somebody"),

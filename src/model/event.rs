@@ -16,7 +16,7 @@ pub struct Event {
     pub id: String,
     /// When it happened.
     pub time: Timestamp,
-    /// What it is, in one word: of a notice `escalated`, `approval_wanted`, `recovered` or `test`; of a record its kind.
+    /// What it is, in one word: of a notice `escalated`, `approval_wanted`, `recovered`, `reminder`, `acknowledged` or `test`; of a record its kind.
     pub what: Cow<'static, str>,
     /// How bad it is.
     pub severity: Severity,

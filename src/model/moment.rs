@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point of the wall clock: milliseconds since 1970-01-01 UTC.
 #[derive(
@@ -45,6 +45,16 @@ impl Timestamp {
     /// The serializer's own.
     pub fn rfc3339<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+
+    /// For serde: from RFC 3339.
+    ///
+    /// # Errors
+    /// What is no such text.
+    pub fn of_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom(format_args!("{text:?} is no time"));
+        Self::parse(&text).ok_or_else(wrong)
     }
 
     /// How long after `earlier`; 0 if it is not after it.

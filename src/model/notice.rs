@@ -19,16 +19,22 @@ pub enum What {
     ApprovalWanted,
     /// What was escalated is well again.
     Recovered,
+    /// What was escalated is still not well, and nobody has acknowledged that.
+    Reminder,
+    /// A person has taken up what was escalated.
+    Acknowledged,
 }
 
 impl What {
-    /// The word in messages: `escalated`, `approval_wanted`, `recovered`.
+    /// The word in messages: `escalated`, `approval_wanted`, `recovered`, `reminder`, `acknowledged`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Escalated => "escalated",
             Self::ApprovalWanted => "approval_wanted",
             Self::Recovered => "recovered",
+            Self::Reminder => "reminder",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }

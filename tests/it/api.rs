@@ -136,6 +136,23 @@ fn who_may_what_is_said_with_the_right_code() {
             403,
             "error=\"insufficient_scope\"",
         ),
+        (
+            "POST",
+            "ack",
+            Some(SEE),
+            "{\"incident\": \"01JD\"}",
+            403,
+            "error=\"insufficient_scope\"",
+        ),
+        (
+            "POST",
+            "ack",
+            Some(ANN),
+            "{\"incident\": \"ZZZZ\"}",
+            404,
+            "",
+        ),
+        ("POST", "ack", Some(ANN), "{\"by\": \"x\"}", 400, ""),
         ("GET", "pause", Some(ANN), "", 405, "allow: post\r\n"),
         (
             "DELETE",
@@ -198,7 +215,7 @@ fn who_may_what_is_said_with_the_right_code() {
             &format!("nodeward_http_requests_total{{path=\"/api\",code=\"{code}\"}}"),
         )
     };
-    assert_eq!((answered(401), answered(403)), (Some(5.0), Some(1.0)));
+    assert_eq!((answered(401), answered(403)), (Some(5.0), Some(2.0)));
     assert_eq!(program.end(), Some(0));
 }
 

@@ -171,6 +171,60 @@ fn operators_pause_maintain_and_approve_and_each_is_on_record_by_name() {
 }
 
 #[test]
+fn who_takes_up_an_escalation_is_shown_everywhere_and_stays_so_over_a_restart() {
+    let scratch = Scratch::new();
+    let config = scratch.write("nodeward.yml", CONFIG);
+    let flags = ["--config", config.to_str().unwrap()];
+    let mut program = Program::start(&scratch, &flags);
+    fire(&program.http());
+    let healing = state(&scratch, waits_for("approval"));
+    let id = healing["open"][0]["id"].as_str().unwrap().to_owned();
+    let early = told(&scratch, &["ack", &id], 1);
+    assert!(
+        early.contains("is waiting: that cannot be done now"),
+        "{early}"
+    );
+    told(&scratch, &["reject", &id], 0);
+    state(&scratch, |healing| {
+        healing["open"][0]["state"] == "escalated"
+    });
+    let shown = told(&scratch, &["status"], 0);
+    let ask = format!("nobody has acknowledged it: nodeward ack {id}");
+    assert!(shown.contains(&ask), "{shown}");
+    let order = ["ack", &id, "--by", "eve", "--reason", "making room"];
+    let said = told(&scratch, &order, 0);
+    assert!(said.contains("acknowledged: eve ("), "{said}");
+    let said = told(&scratch, &["ack", &id], 0);
+    assert!(
+        said.contains("eve (") && said.contains(" already, since "),
+        "{said}"
+    );
+    assert_eq!(program.end(), Some(0));
+    let mut program = Program::start(&scratch, &flags);
+    program.http();
+    let healing = state(&scratch, |healing| healing["open"][0].is_object());
+    let has = &healing["open"][0]["acknowledged"];
+    assert!(
+        has["for"] == "eve" && has["reason"] == "making room",
+        "{has}"
+    );
+    let shown = told(&scratch, &["status"], 0);
+    assert!(shown.contains("  eve ("), "{shown}");
+    assert!(shown.contains(": making room"), "{shown}");
+    let why = told(&scratch, &["why", &id], 0);
+    assert!(
+        why.contains(") has acknowledged the escalation: making room"),
+        "{why}"
+    );
+    assert_eq!(program.end(), Some(0));
+    let proven = told(&scratch, &["journal", "verify"], 0);
+    assert!(
+        proven.contains("intact") || proven.contains("records"),
+        "{proven}"
+    );
+}
+
+#[test]
 fn an_order_that_cannot_be_done_says_why() {
     let scratch = Scratch::new();
     let mut program = Program::start(&scratch, &["--web.listen-address=127.0.0.1:0"]);

@@ -8,7 +8,6 @@ use crate::heal::incident::{Cause, OFF, State, Verified};
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
 use crate::model::moment::Deadline;
-use crate::model::notice::What;
 
 impl Stepping<'_> {
     pub(super) fn enter_suppressed(&mut self, reason: &str) {
@@ -103,7 +102,7 @@ impl Stepping<'_> {
         }
         self.enter_escalated(cause, more);
         self.incident.escalated = true;
-        self.step.notices.push(What::Escalated);
+        self.page();
     }
 
     /// Ill again before its recovery was proven: people know already.

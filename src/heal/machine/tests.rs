@@ -3,6 +3,7 @@
 mod approval;
 mod attempt;
 mod isolation;
+mod paging;
 mod relapse;
 mod world;
 
@@ -42,6 +43,7 @@ pub(super) fn plan(mode: Mode) -> Plan {
             resolved: false,
         },
         probation: 60 * SECOND,
+        remind: None,
     }
 }
 

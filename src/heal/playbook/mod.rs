@@ -2,6 +2,7 @@
 //!
 //! Owns the keys of a playbook, what is wrong with one, which alerts it takes, and what the incident machine sees of it. It starts nothing.
 
+mod escalation;
 mod guards;
 mod matcher;
 mod proof;
@@ -14,6 +15,7 @@ use crate::journal::Hash;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use escalation::{Escalation, Remind};
 pub use guards::{Guards, Times, Wait};
 pub use matcher::{Matcher, Miss};
 pub use proof::{BETWEEN, Checked, Confirm, Probe, ROUND, Verify, share};
@@ -67,9 +69,12 @@ pub struct Playbook {
     /// How long it must stay well before the incident is over. Default: 2m.
     #[serde(default = "two_minutes")]
     pub probation: Period,
-    /// Which notifiers are told what could not be healed.
-    #[serde(default)]
-    pub escalate: Vec<String>,
+    /// Which notifiers are told what could not be healed. Default: those of `escalation.to`; `[]` tells nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate: Option<Vec<String>>,
+    /// How people are told again until one of them acknowledges it (`nodeward ack`). Default: that of `escalation.remind`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind: Option<Remind>,
 }
 
 const fn two_minutes() -> Period {
@@ -189,12 +194,13 @@ impl Playbook {
             let above = ["verify", "all"].map(str::to_owned);
             faults.push(([&above, keys.as_slice()].concat(), why));
         }
-        for name in &self.escalate {
-            if !names.notifiers.contains(&name.as_str()) {
-                let why = unknown("notifier", name, &names.notifiers);
-                faults.push((vec!["escalate".into()], why));
-            }
-        }
+        let to = self.escalate.as_deref().unwrap_or_default();
+        faults.extend(escalation::faults(
+            "escalate",
+            to,
+            self.remind.as_ref(),
+            names,
+        ));
         faults
     }
 
@@ -346,6 +352,7 @@ impl Playbook {
                 resolved: self.verify.resolved,
             },
             probation: self.probation.get(),
+            remind: self.remind.as_ref().map(Remind::plan),
         }
     }
 

@@ -300,7 +300,7 @@ async fn foreseen(
             ..playbook.verify.clone()
         },
         probation: playbook.probation,
-        escalate: playbook.escalate.clone(),
+        escalate: playbook.escalate.clone().unwrap_or_default(),
         state,
         would: would(&job.incident, before == Some(state), &job),
     })

@@ -97,6 +97,15 @@ pub enum Order {
     Approve(String),
     /// Say no to it; named in the same way.
     Reject(String),
+    /// Say that somebody has taken up what was escalated: the incident, who if it is another, and why if that was said.
+    Acknowledge {
+        /// Which incident.
+        incident: String,
+        /// Who has it, where that is not who orders.
+        who: Option<String>,
+        /// What is done about it.
+        reason: Option<String>,
+    },
     /// End an incident; whether the pools that it left are rejoined.
     Cancel(String, bool),
     /// Have this node leave a pool until that is taken back.

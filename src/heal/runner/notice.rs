@@ -5,7 +5,7 @@ use serde_json::json;
 use super::book::Book;
 use super::said::Said;
 use super::step::entry;
-use crate::heal::incident::{Cause, Incident, State};
+use crate::heal::incident::{Acknowledged, Cause, Incident, State};
 use crate::heal::machine::Record;
 use crate::journal::{Kind, Outgoing};
 use crate::model::counted::counted;
@@ -24,14 +24,21 @@ impl Book {
             _ => None,
         };
         let severity = match what {
-            What::Escalated => incident.severity.max(Severity::Warning),
+            What::Escalated | What::Reminder => incident.severity.max(Severity::Warning),
             What::ApprovalWanted => Severity::Warning,
-            What::Recovered => Severity::Info,
+            What::Recovered | What::Acknowledged => Severity::Info,
         };
         let times = match what {
             What::ApprovalWanted => incident.questions.to_string(),
-            What::Escalated | What::Recovered => {
+            What::Escalated | What::Recovered | What::Acknowledged => {
                 format!("{}.{}", incident.run.number, incident.relapses)
+            }
+            What::Reminder => {
+                let made = incident
+                    .paging
+                    .as_ref()
+                    .map_or(0, |paging| paging.reminders);
+                format!("{}.{}.{made}", incident.run.number, incident.relapses)
             }
         };
         let notice = Notice {
@@ -54,7 +61,7 @@ impl Book {
         let sinks: Vec<String> = self
             .held
             .get(&incident.id)
-            .map(|held| held.current.playbook.escalate.clone())
+            .and_then(|held| held.current.playbook.escalate.clone())
             .unwrap_or_default();
         let wants = |sink: &String| {
             self.rules
@@ -107,6 +114,25 @@ fn summary(incident: &Incident, what: What, cause: Option<&Cause>) -> String {
             )
         }
         What::Recovered => format!("{target} is well again ({playbook})"),
+        What::Reminder => {
+            let why = cause.map(in_words).unwrap_or_default();
+            let id = &incident.id;
+            let made = incident
+                .paging
+                .as_ref()
+                .map_or(0, |paging| paging.reminders);
+            format!(
+                "{target} is still not well ({playbook}: {why}), and nobody has acknowledged it: nodeward ack {id} (reminder {made})"
+            )
+        }
+        What::Acknowledged => {
+            let paging = incident.paging.as_ref();
+            let has = paging.and_then(|paging| paging.acknowledged.as_ref());
+            let who = has.map(Acknowledged::who).unwrap_or_default();
+            let reason = has.and_then(|has| has.reason.as_deref());
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            format!("{who} has taken up {target} ({playbook}){reason}")
+        }
     }
 }
 

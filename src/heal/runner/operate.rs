@@ -6,7 +6,7 @@ use super::book::{Book, Held, Switches};
 use super::handle::LEAST;
 use super::notice::short;
 use super::{NotDone, Order};
-use crate::heal::incident::{Approval, Question, State};
+use crate::heal::incident::{Acknowledged, Approval, Question, State};
 use crate::heal::machine::Event;
 use crate::journal::{Entry, Kind};
 use crate::model::hold::Owner;
@@ -53,6 +53,19 @@ impl Book {
                 self.end(id, now, Event::Reject(by.to_owned()), "rejected", |s| {
                     matches!(s, State::Waiting { .. })
                 })
+            }
+            Order::Acknowledge {
+                incident,
+                who,
+                reason,
+            } => {
+                let acknowledged = Acknowledged {
+                    by: by.to_owned(),
+                    who,
+                    reason,
+                    at: now.wall,
+                };
+                self.acknowledge(by, &incident, acknowledged, now)
             }
             Order::Cancel(id, release) => self.end(
                 &id,
@@ -222,6 +235,32 @@ impl Book {
         };
         self.step(&id, Event::Approve(approval), now);
         Ok(format!("approved: {id} may act once all other guards pass"))
+    }
+
+    fn acknowledge(
+        &mut self,
+        by: &str,
+        text: &str,
+        acknowledged: Acknowledged,
+        now: &Moment,
+    ) -> Result<String, NotDone> {
+        let id = self.meant(text)?;
+        let incident = self.held.get(&id).map(|held| &held.incident);
+        let incident = incident.ok_or_else(|| NotDone::NoSuch(text.to_owned()))?;
+        if incident.is_paged() {
+            let who = acknowledged.who();
+            self.step(&id, Event::Acknowledge(by.to_owned(), acknowledged), now);
+            return Ok(format!("acknowledged: {who} has {id}"));
+        }
+        let before = incident.paging.as_ref();
+        match before.and_then(|paging| paging.acknowledged.as_ref()) {
+            // Said twice is said once.
+            Some(before) if incident.state.is_open() => {
+                let (who, at) = (before.who(), before.at);
+                Ok(format!("{who} has {id} already, since {at}"))
+            }
+            _ => Err(NotDone::State(id.clone(), incident.state.as_str())),
+        }
     }
 
     /// The question that is answered: the one of this name, or of this incident if it never asked another. Whoever read one and answers

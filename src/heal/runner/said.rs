@@ -86,13 +86,13 @@ impl Said {
             notice,
         } = self;
         match notice {
-            Some(What::Escalated) => {
+            Some(What::Escalated | What::Reminder) => {
                 tracing::error!(%incident, playbook, healing = %target, rung, outcome, "{text}");
             }
             Some(What::ApprovalWanted) => {
                 tracing::warn!(%incident, playbook, healing = %target, rung, outcome, "{text}");
             }
-            Some(What::Recovered) | None => {
+            Some(What::Recovered | What::Acknowledged) | None => {
                 tracing::info!(%incident, playbook, healing = %target, rung, outcome, "{text}");
             }
         }

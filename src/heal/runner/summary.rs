@@ -8,7 +8,7 @@ use super::LOCAL;
 use super::book::Book;
 use crate::dialect::{Distribution, Exemplar};
 use crate::heal::guards::{Guard, Verdict};
-use crate::heal::incident::{Incident, State};
+use crate::heal::incident::{Acknowledged, Incident, State};
 use crate::heal::machine::Step;
 use crate::heal::plan::Mode;
 use crate::heal::playbook::Playbook;
@@ -89,6 +89,12 @@ pub struct Listed {
     /// What a person is asked, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<Asked>,
+    /// How often people were reminded of its escalation; none before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminders: Option<u32>,
+    /// Who has taken up what was escalated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
 }
 
 impl Listed {
@@ -116,6 +122,11 @@ impl Listed {
                 action: asked.shown.clone(),
                 hash: asked.action.clone(),
             }),
+            reminders: incident.paging.as_ref().map(|paging| paging.reminders),
+            acknowledged: incident
+                .paging
+                .as_ref()
+                .and_then(|paging| paging.acknowledged.clone()),
         }
     }
 }

@@ -31,6 +31,8 @@ fn summary() -> Summary {
         attempts: 1,
         refused_by: Vec::new(),
         question: None,
+        reminders: None,
+        acknowledged: None,
     };
     let modes = [(web(), Mode::Auto), ("db".to_owned(), Mode::Observe)];
     Summary {

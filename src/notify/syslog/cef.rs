@@ -71,6 +71,8 @@ fn name(what: &str) -> &str {
         "start" => "nodeward started",
         "stop" => "nodeward ended",
         "login" => "logins were refused",
+        "reminder" => "still not well",
+        "acknowledged" => "somebody has taken it up",
         other => other,
     }
 }

@@ -114,7 +114,7 @@ fn record(record: Option<&str>) -> Value {
 fn of_event(message: &Message<'_>) -> Value {
     let event = message.event;
     let (kind, kinds): (_, &[&str]) = match &*event.what {
-        "alert" | "escalated" | "approval_wanted" => ("alert", &["info"]),
+        "alert" | "escalated" | "reminder" | "approval_wanted" => ("alert", &["info"]),
         "intent" | "started" | "start" | "login" => ("event", &["start"]),
         "result" if event.outcome == "failed" => ("event", &["end", "error"]),
         "result" | "recovered" | "stop" => ("event", &["end"]),

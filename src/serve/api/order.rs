@@ -39,6 +39,15 @@ struct About {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Acknowledge {
+    incident: String,
+    #[serde(rename = "for")]
+    who: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Cancel {
     incident: String,
     #[serde(default)]
@@ -71,6 +80,18 @@ pub(super) fn order(verb: Verb<'_>, body: &[u8]) -> Result<Order, String> {
         Verb::Maintenance => maintenance(read(body)?),
         Verb::Approve => Ok(Order::Approve(question(body)?)),
         Verb::Reject => Ok(Order::Reject(question(body)?)),
+        Verb::Acknowledge => {
+            let Acknowledge {
+                incident,
+                who,
+                reason,
+            } = read(body)?;
+            Ok(Order::Acknowledge {
+                incident: id(incident)?,
+                who: who.as_deref().map(line).transpose()?,
+                reason: reason.as_deref().map(line).transpose()?,
+            })
+        }
         Verb::Cancel => {
             let Cancel { incident, release } = read(body)?;
             Ok(Order::Cancel(id(incident)?, release))
@@ -161,10 +182,10 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 fn line(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
-        Err("the reason is empty".into())
+        Err("the reason, or who it is for, is empty".into())
     } else if text.chars().count() > REASON || text.chars().any(char::is_control) {
         Err(format!(
-            "a reason is one line of at most {REASON} characters"
+            "a reason, or who it is for, is one line of at most {REASON} characters"
         ))
     } else {
         Ok(text.to_owned())
@@ -207,6 +228,17 @@ mod tests {
         assert_eq!(
             good("approve", r#"{"incident": "01JD"}"#),
             Order::Approve("01JD".into())
+        );
+        assert_eq!(
+            good(
+                "ack",
+                r#"{"incident": "01JD", "for": "eve", "reason": "disk"}"#
+            ),
+            Order::Acknowledge {
+                incident: "01JD".into(),
+                who: Some("eve".into()),
+                reason: Some("disk".into())
+            }
         );
         assert_eq!(
             good("approve", r#"{"incident": "01JD-2"}"#),
@@ -261,6 +293,7 @@ mod tests {
                 "over",
             ),
             ("maintenance", r#"{"on": false, "reason": "x"}"#, "neither"),
+            ("ack", r#"{"incident": "01JD", "for": "a\nb"}"#, "one line"),
             ("cancel", "", "incident"),
             ("cancel", r#"{"incident": "a/b"}"#, "letters"),
             ("cancel", r#"{"incident": "01JD-2"}"#, "letters"),

@@ -39,6 +39,7 @@ pub(super) enum Verb<'a> {
     Maintenance,
     Approve,
     Reject,
+    Acknowledge,
     Cancel,
     /// Of this node from a pool.
     Isolate(&'a str),
@@ -59,6 +60,7 @@ impl<'a> Route<'a> {
             "maintenance" => Self::Order(Verb::Maintenance),
             "approve" => Self::Order(Verb::Approve),
             "reject" => Self::Order(Verb::Reject),
+            "ack" => Self::Order(Verb::Acknowledge),
             "cancel" => Self::Order(Verb::Cancel),
             other if other.starts_with("pools/") => {
                 let (pool, verb) = other.strip_prefix("pools/")?.split_once('/')?;
@@ -81,7 +83,7 @@ impl<'a> Route<'a> {
             Some(_) => "an incident's id has letters and digits only, at most 64",
             None => {
                 "there is: GET state, checks, pools, incidents, incidents/ID, events; POST pause, resume, maintenance, approve, \
-                 reject, cancel, pools/POOL/isolate, pools/POOL/rejoin; all below /api/v1/"
+                 reject, ack, cancel, pools/POOL/isolate, pools/POOL/rejoin; all below /api/v1/"
             }
         };
         error(StatusCode::NOT_FOUND, why)

@@ -11,7 +11,7 @@ use super::super::*;
 use super::fine;
 use crate::action::Strength;
 use crate::heal::history::{History, Mark};
-use crate::heal::incident::{Approval, Incident, State};
+use crate::heal::incident::{Acknowledged, Approval, Incident, State};
 use crate::heal::plan::Plan;
 use crate::model::alert::{Episode, Status};
 use crate::model::hold::{Hold, Holds, Owner};
@@ -20,6 +20,7 @@ use crate::model::sight::Sight;
 use crate::model::target::Target;
 
 mod counted;
+mod paged;
 mod plans;
 mod pool;
 
@@ -46,6 +47,7 @@ enum Op {
     Pause(bool),
     Maintain(bool),
     Approve,
+    Acknowledge(usize),
     /// Whether the pools are rejoined.
     Cancel(usize, bool),
     /// How many others of the pool get traffic; none: nobody knows.
@@ -81,6 +83,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(Op::Pause),
         1 => any::<bool>().prop_map(Op::Maintain),
         1 => Just(Op::Approve),
+        1 => (0..4usize).prop_map(Op::Acknowledge),
         1 => (0..4usize, any::<bool>()).prop_map(|(i, release)| Op::Cancel(i, release)),
         2 => prop::option::weighted(0.8, 0..4u32).prop_map(Op::Pool),
         1 => any::<bool>().prop_map(Op::Hold),
@@ -118,6 +121,9 @@ struct World {
     /// Incidents of which an attempt may or may not have had its effect, and nothing proves which.
     unknown: HashSet<usize>,
     boots: u32,
+    reminded: HashSet<paged::Told>,
+    acknowledged: HashSet<(usize, u32, u32)>,
+    last_told: HashMap<usize, Moment>,
     told: HashSet<(usize, usize, u8)>,
     /// How many others of the pool get traffic.
     healthy: Option<u32>,
@@ -150,6 +156,9 @@ impl World {
             escalated: HashMap::new(),
             unknown: HashSet::new(),
             boots: 0,
+            reminded: HashSet::new(),
+            acknowledged: HashSet::new(),
+            last_told: HashMap::new(),
             told: HashSet::new(),
             healthy: Some(2),
             holds: Holds::default(),
@@ -265,6 +274,7 @@ impl World {
             assert!(self.well[self.target(at)], "what is ill is not healed");
         }
         self.hold(at, &incident, &step);
+        self.page(at, &incident, &step);
         assert!(
             incident.attempts.len() >= self.incidents[at].attempts.len(),
             "attempts are never forgotten"
@@ -489,6 +499,18 @@ impl World {
                     self.step(at, Event::Approve(approval));
                 }
             }
+            Op::Acknowledge(which) => {
+                if !self.incidents.is_empty() {
+                    let at = which % self.incidents.len();
+                    let acknowledged = Acknowledged {
+                        by: "ann".into(),
+                        who: None,
+                        reason: None,
+                        at: self.now.wall,
+                    };
+                    self.step(at, Event::Acknowledge("ann".into(), acknowledged));
+                }
+            }
             Op::Cancel(which, release) => {
                 if !self.incidents.is_empty() {
                     let at = which % self.incidents.len();
@@ -562,6 +584,7 @@ proptest! {
         world.paused = false;
         world.maintained = false;
         world.settle();
+        world.wait_for_reminders();
         for (at, times) in &world.escalated {
             let incident = &world.incidents[*at];
             let lives = 1 + incident.relapses + incident.run.number;

@@ -148,6 +148,78 @@ fn people_are_told_who_said_no() {
     assert!(body.contains(r#""cause":"not_approved""#), "{body}");
 }
 
+#[test]
+fn reminders_go_out_under_one_id_each_and_end_with_who_has_it() {
+    let (mut book, id, now) = book_of_one("approve");
+    let mut rules = rules("approve");
+    let remind = json!({"every": "1m", "times": 3});
+    rules.playbooks.get_mut("web-down").unwrap().remind = serde_json::from_value(remind).unwrap();
+    book.change_rules(rules, &now);
+    let refused = book.operate("ann", acknowledge(&id, None), &now);
+    assert!(matches!(refused, Err(NotDone::State(..))), "{refused:?}");
+    book.operate("bob", Order::Reject(id.to_string()), &now)
+        .unwrap();
+    let told = |book: &mut Book| -> Vec<String> {
+        let (commit, _) = book.take();
+        commit.outbox.into_iter().map(|out| out.id).collect()
+    };
+    assert_eq!(told(&mut book), [format!("{id}/escalated/0.0")]);
+    book.keep();
+    let later = |minutes: u64| now.after(Duration::from_secs(60 * minutes));
+    // What could not be put on record was not told, and is told under the same id once it can be.
+    for _ in 0..2 {
+        book.timers(&later(1));
+        assert_eq!(told(&mut book), [format!("{id}/reminder/0.0.1")]);
+        book.undo();
+    }
+    book.timers(&later(1));
+    assert_eq!(told(&mut book), [format!("{id}/reminder/0.0.1")]);
+    book.keep();
+    let said = book.operate("ann", acknowledge(&id, Some("eve")), &later(1));
+    assert_eq!(said.unwrap(), format!("acknowledged: eve (ann) has {id}"));
+    let (commit, _) = book.take();
+    let data = json!({"did": "acknowledge", "by": "ann", "for": "eve", "reason": "disk"});
+    assert_eq!(commit.entries[0].data, data);
+    let body = &commit.outbox[0].body;
+    assert!(body.contains("eve (ann) has taken up unit:web.service (web-down): disk"));
+    book.keep();
+    let twice = book.operate("zoe", acknowledge(&id, None), &later(2));
+    assert!(twice.unwrap().starts_with("eve (ann) has "));
+    book.timers(&later(10));
+    assert_eq!(told(&mut book), Vec::<String>::new());
+}
+
+fn acknowledge(id: &IncidentId, who: Option<&str>) -> Order {
+    Order::Acknowledge {
+        incident: id.to_string(),
+        who: who.map(str::to_owned),
+        reason: Some("disk".into()),
+    }
+}
+
+#[tokio::test]
+async fn who_has_it_has_it_after_a_restart() {
+    let case = Case::start("approve");
+    let fires = || delivery(1, vec![alert("here", 1, Status::Firing)]);
+    case.healing.deliver("am", fires()).await.unwrap();
+    let summary = case.until(|s| !s.open.is_empty()).await;
+    let id = summary.open[0].id.clone();
+    let no = Order::Reject(id.to_string());
+    case.healing.operate("bob", no).await.unwrap();
+    let order = acknowledge(&id, None);
+    case.healing.operate("ann", order).await.unwrap();
+    let before = case.until(|s| s.open[0].acknowledged.is_some()).await;
+    let directory = case.stop().await;
+    let case = Case::resume(directory, "approve");
+    let after = case.until(|s| !s.open.is_empty()).await;
+    assert_eq!(after.open[0].acknowledged, before.open[0].acknowledged);
+    let has = after.open[0].acknowledged.clone().unwrap();
+    assert_eq!((&*has.by, has.reason.as_deref()), ("ann", Some("disk")));
+    let lines = case.lines();
+    let acknowledged = lines.iter().find(|l| l["data"]["did"] == "acknowledge");
+    assert_eq!(acknowledged.unwrap()["incident"], json!(id));
+}
+
 #[tokio::test]
 async fn maintenance_ends_when_it_was_told_to_and_that_is_on_record() {
     let case = Case::start("auto");

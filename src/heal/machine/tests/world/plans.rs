@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::plan;
 use super::POOL;
 use crate::action::Strength;
-use crate::heal::plan::{Limits, Mode, Plan, Rung};
+use crate::heal::plan::{Limits, Mode, Plan, Remind, Rung};
 
 pub(super) fn modes() -> impl Strategy<Value = Mode> {
     prop_oneof![
@@ -38,9 +38,10 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
         any::<bool>(),
         any::<bool>(),
         prop::bool::weighted(0.2),
+        prop::option::weighted(0.7, (60..600u64, 0..4u32)),
     )
         .prop_map(
-            |(mode, settle, rungs, probation, loose, isolate, resolved)| {
+            |(mode, settle, rungs, probation, loose, isolate, resolved, remind)| {
                 let mut plan = plan(mode);
                 plan.settle = Duration::from_secs(settle);
                 plan.rungs = rungs
@@ -56,6 +57,10 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
                 plan.probation = Duration::from_secs(probation);
                 plan.isolate = isolate.then(|| POOL.to_owned());
                 plan.verify.resolved = resolved;
+                plan.remind = remind.map(|(every, times)| Remind {
+                    every: Duration::from_secs(every),
+                    times,
+                });
                 if loose {
                     plan.limits = Limits {
                         budget: None,
