@@ -25,6 +25,7 @@ mod process_stat;
 mod reading_selector;
 mod recorded_hashes;
 mod scraped_page;
+mod smtp_reply;
 mod textfile;
 mod unit_words;
 mod web_config;
@@ -61,6 +62,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("reading_selector", reading_selector::check),
     ("recorded_hashes", recorded_hashes::check),
     ("scraped_page", scraped_page::check),
+    ("smtp_reply", smtp_reply::check),
     ("textfile", textfile::check),
     ("unit_words", unit_words::check),
     ("web_config", web_config::check),

@@ -84,7 +84,7 @@ pub(super) struct Deliverer {
 }
 
 /// How the tries of one event ended.
-enum Tried {
+pub(super) enum Tried {
     Taken,
     /// And whether only for its age.
     Dropped(String, bool),
@@ -93,7 +93,7 @@ enum Tried {
 
 /// Why a wait is over, or what follows from a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Went {
+pub(super) enum Went {
     On,
     Changed,
     End,
@@ -163,6 +163,17 @@ impl Deliverer {
                     other => return other,
                 }
             };
+            if let Some(within) = sink.gathers() {
+                let waiting = &page.waiting;
+                let went = self
+                    .deliver_together(sink.as_mut(), notifier, waiting, within)
+                    .await;
+                match went {
+                    Went::On if waiting.is_empty() => {}
+                    Went::On => continue,
+                    other => return other,
+                }
+            }
             for waiting in &page.waiting {
                 let went = match waiting {
                     Waiting::Notice(row) => self.deliver(sink.as_mut(), notifier, row).await,
@@ -255,7 +266,7 @@ impl Deliverer {
         }
     }
 
-    async fn deliver(
+    pub(super) async fn deliver(
         &mut self,
         sink: &mut dyn Sink,
         notifier: &Notifier,
@@ -281,8 +292,8 @@ impl Deliverer {
             .attempt(
                 sink,
                 notifier,
-                &message,
-                (row.made, Some(row.row)),
+                &[message],
+                (row.made, &[row.row]),
                 &mut tries,
             )
             .await;
@@ -302,8 +313,8 @@ impl Deliverer {
             seq: record.seq,
             chain: record.chain,
         };
-        let made = (record.event.time, None);
-        let rest = match self.attempt(sink, notifier, &message, made, &mut 0).await {
+        let made = (record.event.time, &[][..]);
+        let rest = match self.attempt(sink, notifier, &[message], made, &mut 0).await {
             Tried::Taken => {
                 self.counts.delivered.fetch_add(1, Ordering::Relaxed);
                 false
@@ -318,17 +329,21 @@ impl Deliverer {
         self.rest(rest).await
     }
 
-    /// Tries until it is taken, given up, or something else is to be done. `made`: when, and its row in the outbox.
-    async fn attempt(
+    /// Tries until it is taken, or all of it, given up, or something else is to be done. `made`: when, and the rows in the outbox.
+    pub(super) async fn attempt(
         &mut self,
         sink: &mut dyn Sink,
         notifier: &Notifier,
-        message: &Message<'_>,
-        (made, row): (Timestamp, Option<i64>),
+        messages: &[Message<'_>],
+        (made, rows): (Timestamp, &[i64]),
         tries: &mut u32,
     ) -> Tried {
         loop {
-            let (why, wait) = match sink.deliver(message).await {
+            let delivered = match messages {
+                [one] => sink.deliver(one).await,
+                several => sink.deliver_together(several).await,
+            };
+            let (why, wait) = match delivered {
                 Delivery::Taken => {
                     self.backoff.reset();
                     return Tried::Taken;
@@ -346,8 +361,8 @@ impl Deliverer {
                 let why = format!("not delivered within {}: {why}", notifier.keep);
                 return Tried::Dropped(why, true);
             }
-            if let Some(row) = row {
-                self.note(row, why).await;
+            if !rows.is_empty() {
+                self.note(rows, &why).await;
             }
             match self.pause(wait).await {
                 Went::On => {}
@@ -357,7 +372,7 @@ impl Deliverer {
     }
 
     /// After one was given up for its age, the receiver is still away.
-    async fn rest(&mut self, rest: bool) -> Went {
+    pub(super) async fn rest(&mut self, rest: bool) -> Went {
         match rest {
             true => self.pause(None).await,
             false => Went::On,
@@ -392,9 +407,10 @@ impl Deliverer {
     }
 
     /// Writes down that a try failed; for who looks into the journal, so that it may fail.
-    async fn note(&self, row: i64, why: String) {
+    async fn note(&self, rows: &[i64], why: &str) {
+        let failed = |row: &i64| (*row, Sent::Failed(Timestamp::now(), why.to_owned()));
         let failed = Commit {
-            sent: vec![(row, Sent::Failed(Timestamp::now(), why))],
+            sent: rows.iter().map(failed).collect(),
             ..Commit::default()
         };
         if let Err(error) = self.shared.journal.commit(failed).await {
@@ -403,7 +419,13 @@ impl Deliverer {
     }
 
     /// A row is dealt with.
-    async fn settle(&mut self, row: &Undelivered, notice: Option<&Notice>, tries: u32, sent: Sent) {
+    pub(super) async fn settle(
+        &mut self,
+        row: &Undelivered,
+        notice: Option<&Notice>,
+        tries: u32,
+        sent: Sent,
+    ) {
         self.after = row.row;
         self.counts.one_less();
         self.counts.oldest.store(0, Ordering::Relaxed);
@@ -486,7 +508,7 @@ impl Deliverer {
 }
 
 /// Waits until the options are others, or it is the end.
-async fn turned(
+pub(super) async fn turned(
     options: &mut watch::Receiver<Option<Notifier>>,
     end: &mut watch::Receiver<bool>,
 ) -> Went {

@@ -8,6 +8,7 @@ crate::kinds! {
 
     syslog: Syslog(super::syslog::Syslog) "A syslog server or SIEM (RFC 5424), or the local socket.";
     alertmanager: Alertmanager(super::alertmanager::Alertmanager) "An Alertmanager that takes alerts of nodeward's own.";
+    email: Email(super::email::Email) "A mail server (SMTP), and who gets the mail.";
     webhook: Webhook(super::webhook::Webhook) "A web server that takes a POST of JSON.";
 }
 

@@ -19,6 +19,8 @@
 pub mod alertmanager;
 mod counts;
 mod deliver;
+mod digest;
+pub mod email;
 mod list;
 mod marks;
 mod options;
@@ -69,6 +71,16 @@ pub trait Kind: Send + Sync {
 pub trait Sink: Send {
     /// Delivers a notice once. It is not cancelled.
     async fn deliver(&mut self, message: &Message<'_>) -> Delivery;
+
+    /// How long after a delivery what comes is gathered, to be delivered together; none: it is not.
+    fn gathers(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Delivers several notices as one, all of them or none; for those that gather. It is not cancelled.
+    async fn deliver_together(&mut self, _: &[Message<'_>]) -> Delivery {
+        Delivery::failed("it does not gather")
+    }
 
     /// How long something that was taken may turn out to be lost.
     fn unsure(&self) -> Duration {

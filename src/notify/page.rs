@@ -18,6 +18,16 @@ pub(super) enum Waiting {
     Record(Box<Record>),
 }
 
+impl Waiting {
+    /// The row of a notice.
+    pub(super) const fn row(&self) -> Option<&Undelivered> {
+        match self {
+            Self::Notice(row) => Some(row),
+            Self::Record(_) => None,
+        }
+    }
+}
+
 /// What comes next, in the order of the journal.
 #[derive(Default)]
 pub(super) struct Page {

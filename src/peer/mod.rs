@@ -1,4 +1,4 @@
-//! Clients of other programs that run on the same machine.
+//! Clients of other programs, on the same machine for the most part.
 //!
 //! Each peer is one room that owns everything known about that program's protocol: connecting,
 //! bounds on what it may send, deadlines, and counting what went wrong. A peer never decides what
@@ -7,4 +7,5 @@
 pub mod alertmanager;
 pub mod container;
 pub mod haproxy;
+pub mod smtp;
 pub mod systemd;

@@ -21,6 +21,8 @@ fn every_config_of_the_docs_is_valid() {
         "zabbix.secret",
         "team-b.password",
         "alice.token",
+        "mail.password",
+        "pagerduty.key",
     ] {
         scratch.write(secret, &format!("{secret} of the docs\n"));
     }

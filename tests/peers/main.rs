@@ -25,6 +25,8 @@ mod hosts;
 mod image;
 mod import;
 mod live;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
+mod mail;
 mod ours;
 mod outage;
 mod package;
@@ -103,6 +105,7 @@ const TESTS: &[&[PeerTest]] = &[
     traces::TESTS,
     rsyslog::TESTS,
     paging::TESTS,
+    mail::TESTS,
     siem::TESTS,
     haproxy::RUNTIME,
     haproxy::GATE,

@@ -51,6 +51,8 @@ pub enum Peer {
     CargoDeb,
     /// Python with grpcio and opentelemetry-proto.
     OtlpPython,
+    /// Python with aiosmtpd and jsonschema.
+    MailPython,
     /// Python with one of two versions of grafana-foundation-sdk: `old` or `new` is its first argument.
     GrafanaSchema,
     /// Not a program: the kernel's FUSE device.
@@ -95,6 +97,7 @@ impl Peer {
             Self::DpkgDeb => "dpkg-deb",
             Self::CargoDeb => "cargo-deb",
             Self::OtlpPython => "otlp-python",
+            Self::MailPython => "mail-python",
             Self::GrafanaSchema => "grafana-schema",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",

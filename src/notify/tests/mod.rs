@@ -1,3 +1,4 @@
+mod email;
 mod receivers;
 mod records;
 mod running;

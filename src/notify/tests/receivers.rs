@@ -95,3 +95,50 @@ pub(super) async fn web(
     });
     (url, came)
 }
+
+/// A mail server whose answers to mails are those of `answer`, by the number of the mail and what it says; what it took.
+pub(super) async fn smtp(
+    answer: impl Fn(usize, &str) -> &'static str + Send + 'static,
+) -> (String, Came<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let came = Came::<String>::default();
+    let mails = Arc::clone(&came);
+    tokio::spawn(async move {
+        let mut number = 0;
+        loop {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            stream.write_all(b"220 x\r\n").await.unwrap();
+            let mut mail: Option<String> = None;
+            loop {
+                let mut line = String::new();
+                if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                    break;
+                }
+                let said = match &mut mail {
+                    Some(text) if line == ".\r\n" => {
+                        let said = answer(number, text);
+                        number += 1;
+                        if said.starts_with('2') {
+                            mails.lock().unwrap().push(std::mem::take(text));
+                        }
+                        mail = None;
+                        said
+                    }
+                    Some(text) => {
+                        text.push_str(&line);
+                        continue;
+                    }
+                    None if line.starts_with("DATA") => {
+                        mail = Some(String::new());
+                        "354 go on"
+                    }
+                    None => "250 ok",
+                };
+                let said = format!("{said}\r\n");
+                stream.write_all(said.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    (url, came)
+}
