@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::Exit;
 use crate::config;
+use crate::notify::webhook;
 
 /// What the command line does not say of itself (man-pages(7) has the names and order of sections).
 const MAN: &str = r#".SH EXIT STATUS
@@ -77,6 +78,10 @@ pub(super) fn command() -> Command {
         )
         .subcommand(Command::new("man").about("The man page, in roff"))
         .subcommand(Command::new("schema").about("The JSON schema of the config"))
+        .subcommand(
+            Command::new("webhook-schema")
+                .about("The JSON schema of what a notifier's webhook posts"),
+        )
         .subcommand(Command::new("config").about("A sample config: every key at its default"))
         .subcommand(polkit::command())
         .subcommand(alertmanager::command())
@@ -111,6 +116,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             Ok(rule) => text = rule.into_bytes(),
             Err(exit) => return exit,
         },
+        Some(("webhook-schema", _)) => text = webhook::schema().into_bytes(),
         Some(("schema", _)) => text = config::schema().into_bytes(),
         Some((alertmanager::NAME, matches)) => match alertmanager::run(matches) {
             Ok(page) => text = page.into_bytes(),

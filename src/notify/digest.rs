@@ -32,14 +32,16 @@ impl Deliverer {
         within: Duration,
     ) -> Went {
         let until = self.gathered.map(|last| last + within);
-        if let Some(until) = until.filter(|until| *until > Instant::now() && !waiting.is_empty()) {
+        let ends = *self.end.borrow();
+        let waits = |until: &Instant| *until > Instant::now() && !waiting.is_empty() && !ends;
+        if let Some(until) = until.filter(waits) {
             self.count().await;
             tokio::select! {
                 // There may be more by now.
                 () = sleep_until(until) => return Went::On,
                 went = turned(&mut self.options, &mut self.end) => match went {
-                    // Not kept for the next start.
-                    Went::End => {}
+                    // Not kept for the next start, and there may be more as well.
+                    Went::End => return Went::On,
                     other => return other,
                 },
             }

@@ -14,6 +14,14 @@ fn holds(file: &str, page: &str) {
 }
 
 #[test]
+fn the_schema_of_webhooks_is_that_of_what_is_posted() {
+    holds(
+        "docs/webhook.schema.json",
+        &nodeward::notify::webhook::schema(),
+    );
+}
+
+#[test]
 fn metrics_page_holds_every_declared_name() {
     holds("docs/METRICS.md", &nodeward::cli::names::page());
 }

@@ -19,15 +19,16 @@ def say(what):
 
 
 class Handler:
+    put_off = 2  # of all connections
+
     def __init__(self, way):
         self.way = way
-        self.put_off = 2
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("refused@"):
             return "550 5.1.1 nobody is called so"
-        if address.startswith("later@") and self.put_off:
-            self.put_off -= 1
+        if address.startswith("later@") and Handler.put_off:
+            Handler.put_off -= 1
             return "451 4.7.1 later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -45,7 +46,7 @@ class Handler:
             "recipients": [str(a.addr_spec) for a in mail["To"].addresses],
             "type": mail.get_content_type(),
             "parts": mail.is_multipart(),
-            "text": mail.get_content(),
+            "text": mail.get_content().replace("\r\n", "\n"),
         })
         return "250 OK"
 

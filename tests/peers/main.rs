@@ -51,6 +51,8 @@ mod traces;
 mod unit;
 mod web;
 mod web_config;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
+mod webhook;
 mod zabbix;
 mod zabbix_server;
 mod zabbix_wire;
@@ -106,6 +108,7 @@ const TESTS: &[&[PeerTest]] = &[
     rsyslog::TESTS,
     paging::TESTS,
     mail::TESTS,
+    webhook::TESTS,
     siem::TESTS,
     haproxy::RUNTIME,
     haproxy::GATE,

@@ -39,8 +39,9 @@ impl Reply {
         let (mut code, mut lines, mut taken) = (None, Vec::new(), 0);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let whole = line.strip_suffix(b"\n");
-            let text = whole.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-            let (this, last, text) = parts(text.unwrap_or(line), whole.is_some())?;
+            let text = whole.unwrap_or(line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            let (this, last, text) = parts(text, whole.is_some())?;
             if whole.is_none() || taken + line.len() > LONGEST {
                 break;
             }
@@ -121,6 +122,7 @@ mod tests {
         let (reply, taken) = Reply::read(bytes).unwrap().unwrap();
         assert_eq!(reply.lines, ["mail.example", "STARTTLS", "SIZE 1000"]);
         assert_eq!((reply.code, taken), (250, 47));
+        assert_eq!(Reply::read(b"354\r"), Ok(None));
         // Some send no CR, and some no text.
         assert_eq!(Reply::read(b"354\n").unwrap().unwrap().0.code, 354);
     }
