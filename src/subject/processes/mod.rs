@@ -154,8 +154,7 @@ crate::instruments! { Processes:
 
 impl Subject for Processes {
     const NAME: &'static str = "processes";
-    const ON: bool = false;
-    const EXPORTED: bool = true;
+    const ON: bool = true;
     const LANE: Lane = Lane::Own;
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;

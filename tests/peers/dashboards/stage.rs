@@ -39,7 +39,7 @@ impl Stage {
     pub fn set() -> Result<Self, Failed> {
         let (scratch, healing) = (Scratch::new()?, Scratch::trusted()?);
         let booted = Booted::boot(&scratch)?;
-        let mut others = vec![ours::run(["--collector.processes"], &scratch)?];
+        let mut others = vec![ours::run([""; 0], &scratch)?];
         let mut command = ours::command("run", &scratch);
         command
             .args([
@@ -221,7 +221,7 @@ fn heals(
     Ok(json!({
         "node": {"match": {"node": ["here"]}},
         "http": {"listen": [here.to_string()], "web_config": "web.yml"},
-        "subjects": {"enable": ["service_sessions", "processes"], "service_sessions": {"ports": [here.port()]}},
+        "subjects": {"enable": ["service_sessions"], "service_sessions": {"ports": [here.port()]}},
         "zabbix": {"listen": ["127.0.0.1:0"], "server": ["127.0.0.1"]},
         "otlp": {"endpoint": format!("http://{server}/api/v1/otlp"), "protocol": "http/protobuf", "interval": "1s"},
         "hooks": {"alertmanager": {"api": {"urls": [format!("http://127.0.0.1:{alerts}")], "every": "1s"}},
