@@ -1,6 +1,7 @@
 //! rtnetlink: messages and attributes lie within the bytes, links have names.
 
 use nodeward::host::{attributes, interface_addresses, messages};
+use nodeward::subject::netclass;
 use nodeward::subject::netdev::link::{columns, links, scope};
 
 /// Parses the bytes as a dump of links, of addresses, and as attributes.
@@ -14,6 +15,11 @@ pub fn check(bytes: &[u8]) {
         if let Some(counters) = link.counters {
             assert_eq!(columns(&counters).len(), 16);
         }
+    }
+    for (name, link) in netclass::link::links(bytes) {
+        assert!(!name.is_empty() && link.number("ifindex").is_some());
+        assert!(link.text("speed").is_none());
+        let _ = link.text("address");
     }
     for address in interface_addresses(bytes) {
         assert!(scope(address.address).len() <= "interface-local".len());

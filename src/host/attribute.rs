@@ -3,31 +3,62 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 /// The most bytes of an attribute that are taken, as the reference takes no more.
 const LONGEST: usize = 128;
 /// The most entries of a directory of attributes that are looked at.
-const MOST: usize = 4096;
+const MOST: usize = 65_536;
 
 /// One attribute, white space at its ends included. A single read: a broken driver that says "again" for ever is an error.
 ///
 /// # Errors
 /// What the system says.
 pub fn attribute(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = vec![0; LONGEST];
+    first(&mut File::open(path)?)
+}
+
+fn first(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut text = [0; LONGEST];
     let length = loop {
-        match File::open(path)?.read(&mut text) {
+        match file.read(&mut text) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             read => break read?,
         }
     };
-    text.truncate(length);
-    Ok(text)
+    Ok(text.get(..length).unwrap_or_default().to_vec())
 }
 
-/// The names in a directory in rising order, at most 4096; links and directories too.
+/// The directory of a device, held while its attributes are read: each is looked up from here, and not by the whole path and the link in it.
+#[derive(Debug)]
+pub struct Device(OwnedFd);
+
+impl Device {
+    /// Finds the directory; a link is followed.
+    ///
+    /// # Errors
+    /// What the system says; `NotADirectory` for anything else.
+    pub fn find(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(openat(CWD, path, flags, Mode::empty())?))
+    }
+
+    /// One attribute, as [`attribute`], without white space at its ends.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn attribute(&self, name: &str) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.0, name, flags, Mode::empty())?);
+        Ok(first(&mut file)?.trim_ascii().to_vec())
+    }
+}
+
+/// The names in a directory in rising order, at most 65,536; links and directories too.
 ///
 /// # Errors
 /// What the system says.

@@ -24,7 +24,7 @@ mod sweep;
 mod trust;
 
 pub use apart::{Wanted, apart};
-pub use attribute::{attribute, last, linked, names, resolved};
+pub use attribute::{Device, attribute, last, linked, names, resolved};
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use clock::{Clock, discipline, local_zone};
 pub use directory::{Directory, Left};

@@ -1,14 +1,18 @@
 //! What network interfaces are and how they are set up: /sys/class/net (Linux Documentation/ABI/testing/sysfs-class-net).
 //!
 //! It counts no traffic: that is `netdev`. Drivers answer many of these attributes, and an interface that is down refuses some:
-//! what cannot be read is left out, of that interface alone.
+//! what cannot be read is left out, of that interface alone. Most of them rtnetlink tells too, of all interfaces at once: where it speaks
+//! of the same interfaces only the rest is read, since each file costs a walk and many of them the kernel's one lock of all interfaces.
+
+pub mod link;
 
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::parse::{label, signed_of_any_base};
-use crate::host::{Pass, Root};
+use crate::host::{Device, Dump, Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::filter::pattern;
 use crate::subject::{Absent, Asker, Flag, Invalid, Lane, Machine, Subject, Taken};
+use link::Link;
 
 const CLASS: &str = "class/net";
 /// The bit of `flags` that says that an interface is wanted up (netdevice(7)).
@@ -17,6 +21,10 @@ const IFF_UP: i64 = 1;
 /// The subject.
 pub struct Netclass {
     ignored: Option<Pattern>,
+    /// Whether rtnetlink may be asked.
+    own_network: bool,
+    /// Whether it was seen to speak of the interfaces of sysfs.
+    agreed: bool,
 }
 
 /// Options of the set-up of interfaces.
@@ -75,13 +83,33 @@ const TEXTS: [&str; 5] = ["address", "broadcast", "duplex", "operstate", "ifalia
 #[derive(Debug, Default)]
 pub struct Reading(Vec<Interface>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Interface {
     name: String,
     /// In the order of the families; none for what cannot be read or is no number.
     numbers: [Option<i64>; COUNT],
     /// In the order of the texts; empty for what cannot be read.
     texts: [String; TEXTS.len()],
+}
+
+impl Interface {
+    fn read(name: String, device: &Device, link: Option<&Link<'_>>) -> Self {
+        let number = |file: &str| match link.and_then(|link| link.number(file)) {
+            Some(known) => known,
+            None => signed_of_any_base(&device.attribute(file).ok()?),
+        };
+        let text = |file: &str| match link.and_then(|link| link.text(file)) {
+            Some(known) => known,
+            None => device
+                .attribute(file)
+                .map_or_else(|_| String::new(), |t| label(&t).into_owned()),
+        };
+        Self {
+            numbers: FILES.map(number),
+            texts: TEXTS.map(text),
+            name,
+        }
+    }
 }
 
 impl Subject for Netclass {
@@ -104,7 +132,7 @@ impl Subject for Netclass {
         ),
         Flag::switch(
             "collector.netclass.netlink",
-            "Taken and not used: /sys/class/net is read",
+            "Taken and not used: rtnetlink is asked where it tells the same",
             |_: &mut Options, _| Ok(()),
         ),
     ];
@@ -113,10 +141,12 @@ impl Subject for Netclass {
     type Want = ();
     type Reading = Reading;
 
-    fn new(options: &Options, _: &Machine) -> Result<Self, Invalid> {
+    fn new(options: &Options, machine: &Machine) -> Result<Self, Invalid> {
         let given = |p: &&Pattern| !p.as_str().is_empty();
         Ok(Self {
             ignored: options.ignored_devices.as_ref().filter(given).cloned(),
+            own_network: machine.host.shares_network(),
+            agreed: false,
         })
     }
 
@@ -124,20 +154,25 @@ impl Subject for Netclass {
 
     fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
         let ignores = |name: &str| self.ignored.as_ref().is_some_and(|p| p.matches(name));
+        let names = pass.devices(CLASS)?;
+        let dump = self.own_network.then(|| pass.dump(Dump::Links).ok());
+        let dump = dump.flatten().unwrap_or_default();
+        let links = link::links(&dump);
         let mut interfaces = Vec::new();
-        for name in pass.devices(CLASS)? {
+        let mut agree = true;
+        for name in names.into_iter().filter(|name| !ignores(name)) {
             // Beside the interfaces lies a file of the bonding driver.
-            if ignores(&name) || !pass.path(Root::Sys, &format!("{CLASS}/{name}")).is_dir() {
+            let path = pass.path(Root::Sys, &format!("{CLASS}/{name}"));
+            let Ok(device) = Device::find(&path) else {
                 continue;
-            }
-            let read = |file: &str| pass.attribute(&format!("{CLASS}/{name}/{file}")).ok();
-            let text = |file| read(file).map_or_else(String::new, |t| label(&t).into_owned());
-            interfaces.push(Interface {
-                numbers: FILES.map(|file| signed_of_any_base(&read(file)?)),
-                texts: TEXTS.map(text),
-                name,
-            });
+            };
+            let link = links.get(name.as_bytes());
+            agree = agree && (self.agreed || link.is_some_and(|link| link.is(&device)));
+            let link = link.filter(|_| self.agreed);
+            interfaces.push(Interface::read(name, &device, link));
         }
+        // Sysfs shows the network of who mounted it, which need not be ours: the first reading is of files, and finds out.
+        self.agreed = agree && !interfaces.is_empty();
         Ok(Reading(interfaces).into())
     }
 
@@ -188,6 +223,32 @@ impl Subject for Netclass {
 mod tests {
     use super::*;
     use crate::subject::tests::captured::Captured;
+
+    /// The files are what the reference reads; rtnetlink has to say the same of this machine.
+    #[test]
+    fn rtnetlink_says_what_the_files_say() {
+        let machine = Machine {
+            host: std::sync::Arc::default(),
+            runtime: None,
+        };
+        let mut subject = Netclass::new(&Options::default(), &machine).unwrap();
+        assert!(subject.own_network);
+        // An interface may change between the two.
+        let same = (0..20).any(|_| {
+            let mut read = || {
+                let before = subject.agreed;
+                let mut files = crate::host::Files::default();
+                let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                let mut pass = Pass::new(&machine.host, &mut files, deadline);
+                (subject.read(&mut pass, &()).unwrap().reading.0, before)
+            };
+            let ((files, asked), (linked, agreed)) = (read(), read());
+            subject.agreed = false;
+            assert!(!asked && files.iter().any(|i| i.name == "lo"));
+            agreed && files == linked
+        });
+        assert!(same);
+    }
 
     #[test]
     fn an_interface_tells_what_it_can_and_the_bonding_file_is_none() {
