@@ -12,6 +12,8 @@ use super::pass::Pass;
 use super::{ReadError, messages};
 
 const BY_FAMILY: u16 = 20;
+/// `TCPDIAG_GETSOCK`, the older request: TCP over both versions of IP, so that the kernel walks its table once and not twice.
+const BOTH_FAMILIES: u16 = 18;
 /// All states; the kernel has twelve.
 const STATES: u32 = 0xfff;
 const AF_INET: u8 = 2;
@@ -55,6 +57,15 @@ impl Sockets {
         body.resize(56, 0);
         request(BY_FAMILY, &body)
     }
+}
+
+/// A request for all TCP sockets: `inet_diag_req` with nothing asked beside what each message has.
+fn all_tcp() -> Vec<u8> {
+    let mut body = vec![AF_INET, 0, 0, 0];
+    body.resize(52, 0);
+    body.extend(STATES.to_ne_bytes());
+    body.resize(60, 0);
+    request(BOTH_FAMILIES, &body)
 }
 
 /// One end of a socket.
@@ -159,26 +170,62 @@ impl Pass<'_> {
         kind: Sockets,
         each: &mut dyn FnMut(Socket),
     ) -> Result<u64, ReadError> {
-        if self.host().shares_network() {
-            let mut begun = false;
-            let dumped = self.diagnose(&kind.message(), &mut |part| {
-                let sockets = messages(part).filter(|m| m.kind == BY_FAMILY);
-                for socket in sockets.filter_map(|m| told(m.body)) {
-                    begun = true;
-                    each(socket);
-                }
-            });
-            match dumped {
-                Ok(()) => return Ok(0),
-                Err(source) if begun => {
-                    let path = "sock_diag".into();
-                    return Err(ReadError { path, source });
-                }
-                // Asking is not allowed, or not known to this kernel.
-                Err(_) => {}
-            }
+        if self.dumped_sockets(BY_FAMILY, &kind.message(), each)? {
+            return Ok(0);
         }
         self.listed_sockets(kind, each)
+    }
+
+    /// Hands over the TCP sockets of both versions of IP one by one, those that listen before the others of their version. Says what
+    /// was read, and how many lines of it are no sockets; nothing where this machine has neither.
+    ///
+    /// # Errors
+    /// Where some can be had neither way: half of the sockets would be a wrong number.
+    pub fn tcp_sockets(
+        &mut self,
+        each: &mut dyn FnMut(Socket),
+    ) -> Result<Vec<(Sockets, u64)>, ReadError> {
+        if self.dumped_sockets(BOTH_FAMILIES, &all_tcp(), each)? {
+            return Ok(vec![(Sockets::Tcp, 0)]);
+        }
+        let mut read = Vec::new();
+        for kind in [Sockets::Tcp, Sockets::Tcp6] {
+            match self.sockets(kind, each) {
+                Ok(bad) => read.push((kind, bad)),
+                Err(e) if e.is_not_found() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(read)
+    }
+
+    /// Hands over what sock_diag answers to a request; false where it does not answer.
+    fn dumped_sockets(
+        &mut self,
+        kind: u16,
+        request: &[u8],
+        each: &mut dyn FnMut(Socket),
+    ) -> Result<bool, ReadError> {
+        if !self.host().shares_network() {
+            return Ok(false);
+        }
+        let mut begun = false;
+        let dumped = self.diagnose(request, &mut |part| {
+            let sockets = messages(part).filter(|m| m.kind == kind);
+            for socket in sockets.filter_map(|m| told(m.body)) {
+                begun = true;
+                each(socket);
+            }
+        });
+        match dumped {
+            Ok(()) => Ok(true),
+            Err(source) if begun => {
+                let path = "sock_diag".into();
+                Err(ReadError { path, source })
+            }
+            // Asking is not allowed, or not known to this kernel.
+            Err(_) => Ok(false),
+        }
     }
 
     /// As [`Pass::sockets`], but from the file always. Its first line is a title, whatever it says.

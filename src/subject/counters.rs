@@ -22,6 +22,7 @@ pub struct SamplerCounters {
 #[derive(Default)]
 struct Missed {
     counts: BTreeMap<(&'static str, &'static str), u64>,
+    left_out: BTreeMap<&'static str, u64>,
     troubles: Troubles,
 }
 
@@ -34,6 +35,13 @@ impl SamplerCounters {
         counts
             .map(|((subject, kind), n)| (*subject, *kind, *n))
             .collect()
+    }
+
+    /// Items that caps left out: subject, count.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<(&'static str, u64)> {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.left_out.iter().map(|(s, n)| (*s, *n)).collect()
     }
 
     /// Counts series that a page or a batch refused.
@@ -72,8 +80,12 @@ impl SamplerCounters {
         };
         match held {
             Ok(held) => {
+                let left_out = held.left_out();
                 for error in held.errors() {
                     note(error.kind, &error.item, &error.why);
+                }
+                if left_out > 0 {
+                    *missed.left_out.entry(subject).or_default() += left_out;
                 }
             }
             Err(Missing::Absent(Absent::NotHere(_))) => {}

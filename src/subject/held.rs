@@ -54,6 +54,8 @@ pub trait Held: Send + Sync {
     fn errors(&self) -> &[ItemError];
     /// Whether the success series may say 1.
     fn complete(&self) -> bool;
+    /// How many items a cap left out.
+    fn left_out(&self) -> u64;
     /// The typed reading, for a subject's own use.
     fn as_any(&self) -> &dyn Any;
 }
@@ -103,6 +105,10 @@ impl<S: Subject> Held for Reading<S> {
 
     fn complete(&self) -> bool {
         self.complete
+    }
+
+    fn left_out(&self) -> u64 {
+        S::left_out(&self.reading)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -138,6 +138,10 @@ pub trait Subject: Sized + Send + 'static {
         pass: &mut Pass<'_>,
         want: &Self::Want,
     ) -> Result<Taken<Self::Reading>, Absent>;
+    /// How many items a cap of its options left out of a reading, such as units beyond `max_units`.
+    fn left_out(_reading: &Self::Reading) -> u64 {
+        0
+    }
     /// Tells Prometheus.
     fn prometheus(options: &Self::Options, reading: &Self::Reading, page: &mut Page<'_, Self>);
     /// Tells OTLP.

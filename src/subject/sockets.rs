@@ -53,7 +53,7 @@ fn network(text: &str) -> Option<(IpAddr, u8)> {
     (bits <= most).then_some((address, u8::try_from(bits).ok()?))
 }
 
-fn port(text: &str) -> Option<u16> {
+pub(super) fn port(text: &str) -> Option<u16> {
     u16::try_from(unsigned(text.as_bytes())?).ok()
 }
 

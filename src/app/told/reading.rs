@@ -13,6 +13,7 @@ pub struct Reading(pub Arc<Sampler>);
 crate::families! { Reading:
     READS counter "nodeward_reads_total" [] "Subjects read";
     ERRORS counter "nodeward_read_errors_total" ["subject", "kind"] "Items that could not be read, by subject and kind of item";
+    LEFT_OUT counter "nodeward_items_left_out_total" ["subject"] "Items that a cap left out of a reading, such as units beyond max_units or ports beyond max_ports";
     PARKED gauge "nodeward_parked_calls" [] "Calls that did not return in time and are still outstanding";
     PARKED_TOTAL counter "nodeward_parked_calls_total" [] "Calls that did not return in time";
     REFUSED counter "nodeward_refused_calls_total" [] "Calls not made because the same call is outstanding or all threads are held";
@@ -33,6 +34,12 @@ impl Told for Reading {
         for (subject, kind, count) in counters.errors() {
             errors.push([subject, kind], count);
         }
+        drop(errors);
+        let mut left_out = page.family(&LEFT_OUT);
+        for (subject, count) in counters.left_out() {
+            left_out.push([subject], count);
+        }
+        drop(left_out);
         page.value(&PARKED, calls.parked.load(Ordering::Relaxed));
         page.value(&PARKED_TOTAL, calls.parked_total.load(Ordering::Relaxed));
         page.value(&REFUSED, calls.refused_total.load(Ordering::Relaxed));

@@ -4,7 +4,7 @@ use super::details::Details;
 use super::parse::{COLUMNS, STATES};
 use super::{Address, Interface, Netdev, Reading, Want, link, parse};
 use crate::host::parse::{label, trim};
-use crate::host::{Dump, InterfaceAddress, Pass, ReadError, Root, Sockets, interface_addresses};
+use crate::host::{Dump, InterfaceAddress, Pass, ReadError, Root, interface_addresses};
 use crate::subject::{Absent, ItemError, Taken};
 
 fn unlinked(error: ReadError) -> ItemError {
@@ -141,18 +141,12 @@ impl Netdev {
         errors: &mut Vec<ItemError>,
     ) -> Option<[u64; STATES.len()]> {
         let mut connections = parse::Connections::default();
-        let mut read = 0;
-        for kind in [Sockets::Tcp, Sockets::Tcp6] {
-            match pass.sockets(kind, &mut |socket| connections.add(&socket)) {
-                Ok(_) => read += 1,
-                Err(e) if e.is_not_found() => {}
-                Err(e) => {
-                    let item = kind.file().as_bytes();
-                    errors.push(ItemError::new("connections", item, e.to_string()));
-                    return None;
-                }
+        match pass.tcp_sockets(&mut |socket| connections.add(&socket)) {
+            Ok(read) => (!read.is_empty()).then(|| connections.states()),
+            Err(e) => {
+                errors.push(ItemError::new("connections", b"tcp", e.to_string()));
+                None
             }
         }
-        (read > 0).then(|| connections.states())
     }
 }
