@@ -7,6 +7,7 @@ use super::cgroup::Hierarchies;
 use crate::host::parse::{fields, label, lines, trim, unsigned};
 use crate::host::{Pass, ReadError, Root};
 use crate::subject::ItemError;
+use crate::subject::pressure;
 
 /// Version 1 writes a limit that is off as the largest multiple of the page size; no machine has as much memory.
 const NO_LIMIT: u64 = 1 << 62;
@@ -28,6 +29,24 @@ pub struct Figures {
     pub tasks_limit: Option<u64>,
     /// Bytes read from and written to block devices.
     pub io: Option<(u64, u64)>,
+    /// Time it was held back by its limit of CPU time, in nanoseconds.
+    pub throttled: Option<u64>,
+    /// Processes of it that the kernel ended for want of memory.
+    pub oom_kills: Option<u64>,
+    /// What it waited for, in the order of [`RESOURCES`].
+    pub pressure: [Option<Stalls>; RESOURCES.len()],
+}
+
+/// What the kernel tells the pressure of.
+pub const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
+
+/// Time spent waiting for a resource, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stalls {
+    /// By some task of the unit.
+    pub some: u64,
+    /// By all that had something to do; kernels before 5.13 do not tell it of CPUs.
+    pub full: Option<u64>,
 }
 
 impl Figures {
@@ -35,6 +54,23 @@ impl Figures {
     #[expect(clippy::cast_precision_loss, reason = "every sample is a double")]
     pub fn cpu_seconds(&self) -> Option<f64> {
         self.cpu.map(|nanoseconds| nanoseconds as f64 / 1e9)
+    }
+
+    /// Time held back by a limit of CPU time, in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "every sample is a double")]
+    pub fn throttled_seconds(&self) -> Option<f64> {
+        self.throttled.map(|nanoseconds| nanoseconds as f64 / 1e9)
+    }
+
+    /// Seconds some task waited, or all did, by resource.
+    #[expect(clippy::cast_precision_loss, reason = "every sample is a double")]
+    pub fn stalls(&self, all: bool) -> impl Iterator<Item = (&'static str, f64)> {
+        let told = RESOURCES.into_iter().zip(self.pressure);
+        told.filter_map(move |(resource, stalls)| {
+            let stalls = stalls?;
+            let time = if all { stalls.full } else { Some(stalls.some) };
+            Some((resource, time? as f64 / 1e6))
+        })
     }
 }
 
@@ -44,6 +80,8 @@ pub struct Reader<'a, 'p> {
     pub pass: &'a mut Pass<'p>,
     /// The hierarchies.
     pub hierarchies: &'a Hierarchies,
+    /// Whether pressure is wanted.
+    pub pressure: bool,
     /// What could not be read.
     pub errors: &'a mut Vec<ItemError>,
 }
@@ -53,9 +91,21 @@ impl Reader<'_, '_> {
     pub fn figures(&mut self, path: &str) -> Figures {
         let h = self.hierarchies;
         let unified = h.unified.as_deref();
+        let mut waits = [None; RESOURCES.len()];
+        if self.pressure {
+            for (wait, resource) in waits.iter_mut().zip(RESOURCES) {
+                *wait = self.file(unified, path, &format!("{resource}.pressure"), stalls);
+            }
+        }
         if h.alone {
+            let cpu = self.file(unified, path, "cpu.stat", cpu_stats);
             return Figures {
-                cpu: self.file(unified, path, "cpu.stat", cpu_stat),
+                cpu: cpu.map(|(used, _)| used),
+                throttled: cpu.and_then(|(_, throttled)| throttled),
+                oom_kills: self
+                    .file(unified, path, "memory.events", oom_kills)
+                    .flatten(),
+                pressure: waits,
                 memory: self.file(unified, path, "memory.current", unsigned),
                 memory_limit: self.file(unified, path, "memory.max", limit).flatten(),
                 tasks: self.file(unified, path, "pids.current", unsigned),
@@ -77,6 +127,13 @@ impl Reader<'_, '_> {
             tasks_limit: self.file(pids, path, "pids.max", limit).flatten(),
             io: io(self, "blkio.throttle.io_service_bytes_recursive")
                 .or_else(|| io(self, "blkio.throttle.io_service_bytes")),
+            throttled: self
+                .file(h.cpuacct.as_deref(), path, "cpu.stat", throttled_time)
+                .flatten(),
+            oom_kills: self
+                .file(memory, path, "memory.oom_control", oom_kills)
+                .flatten(),
+            pressure: waits,
         }
     }
 
@@ -109,7 +166,8 @@ impl Reader<'_, '_> {
 }
 
 fn is_gone(error: &ReadError) -> bool {
-    error.is_not_found() || error.source.raw_os_error() == Some(ENODEV)
+    // With psi=0, or cgroup.pressure off, the files of pressure are there and cannot be opened.
+    error.is_not_found() || error.is_unsupported() || error.source.raw_os_error() == Some(ENODEV)
 }
 
 /// A limit of version 2, and of `pids` in both; none if it is off.
@@ -124,6 +182,35 @@ pub fn limit(text: &[u8]) -> Option<Option<u64>> {
 pub fn cpu_stat(text: &[u8]) -> Option<u64> {
     let used = lines(text).find_map(|line| line.strip_prefix(b"usage_usec "))?;
     unsigned(trim(used)).map(|used| used.saturating_mul(1000))
+}
+
+/// CPU time and, where the controller is on, time held back, of `cpu.stat` in nanoseconds.
+fn cpu_stats(text: &[u8]) -> Option<(u64, Option<u64>)> {
+    let throttled = named(text, b"throttled_usec ").map(|time| time.saturating_mul(1000));
+    Some((cpu_stat(text)?, throttled))
+}
+
+/// Time held back of `cpu.stat` of version 1, in nanoseconds; none without it.
+fn throttled_time(text: &[u8]) -> Option<Option<u64>> {
+    Some(named(text, b"throttled_time "))
+}
+
+/// Processes ended for want of memory, of `memory.events` or version 1's `memory.oom_control`; none where the kernel does not count them.
+pub fn oom_kills(text: &[u8]) -> Option<Option<u64>> {
+    Some(named(text, b"oom_kill "))
+}
+
+/// The number of the line that begins with `name`.
+fn named(text: &[u8], name: &[u8]) -> Option<u64> {
+    lines(text).find_map(|line| unsigned(trim(line.strip_prefix(name)?)))
+}
+
+/// Time spent waiting, of a file such as `memory.pressure`.
+pub fn stalls(text: &[u8]) -> Option<Stalls> {
+    Some(Stalls {
+        some: pressure::total(text, "some").ok()?,
+        full: pressure::total(text, "full").ok(),
+    })
 }
 
 /// Bytes read and written of `io.stat`, all devices together. A group that did no IO has an empty file.
@@ -176,6 +263,45 @@ mod tests {
             assert_eq!(cpu_stat(bad), None, "{bad:?}");
         }
         assert_eq!(cpu_stat(b"usage_usec 18446744073709551615"), Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_the_controller_of_cpu_time_adds_is_told_where_it_is_on() {
+        let on = b"usage_usec 7\nnr_periods 4\nnr_throttled 2\nthrottled_usec 1500\n";
+        assert_eq!(cpu_stats(on), Some((7000, Some(1_500_000))));
+        assert_eq!(cpu_stats(b"usage_usec 7\n"), Some((7000, None)));
+        assert_eq!(
+            throttled_time(b"nr_throttled 2\nthrottled_time 9\n"),
+            Some(Some(9))
+        );
+        assert_eq!(throttled_time(b""), Some(None));
+    }
+
+    #[test]
+    fn ends_for_want_of_memory_are_counted_by_both_versions() {
+        let events = b"low 0\nhigh 0\nmax 9\noom 4\noom_kill 3\noom_group_kill 1\n";
+        assert_eq!(oom_kills(events), Some(Some(3)));
+        let control = b"oom_kill_disable 0\nunder_oom 0\noom_kill 2\n";
+        assert_eq!(oom_kills(control), Some(Some(2)));
+        assert_eq!(oom_kills(b"oom_kill_disable 0\nunder_oom 0\n"), Some(None));
+    }
+
+    #[test]
+    fn pressure_is_of_some_tasks_and_of_all() {
+        let some = b"some avg10=0.00 avg60=0.10 avg300=0.02 total=1500000\n";
+        let full = b"full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        let both = [&some[..], full].concat();
+        let (some_only, full) = (stalls(some).unwrap(), stalls(&both).unwrap());
+        assert_eq!((some_only.some, some_only.full), (1_500_000, None));
+        assert_eq!((full.some, full.full), (1_500_000, Some(7)));
+        assert_eq!(stalls(b"full avg10=0 total=7\n"), None);
+        let figures = Figures {
+            pressure: [Some(some_only), None, Some(full)],
+            ..Figures::default()
+        };
+        let told = |all| figures.stalls(all).collect::<Vec<_>>();
+        assert_eq!(told(false), [("cpu", 1.5), ("io", 1.5)]);
+        assert_eq!(told(true), [("io", 0.000_007)]);
     }
 
     #[test]

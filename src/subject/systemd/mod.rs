@@ -46,6 +46,7 @@ pub struct Systemd {
     selection: Selection,
     timeout: Duration,
     most: usize,
+    pressure: bool,
 }
 
 /// What was read; what nobody asked for is empty.
@@ -168,6 +169,7 @@ impl Subject for Systemd {
             selection: Selection::new(options)?,
             timeout: options.bus_timeout.get(),
             most: usize::try_from(options.max_units).unwrap_or(usize::MAX),
+            pressure: options.unit_pressure,
         })
     }
 
@@ -211,6 +213,7 @@ impl Subject for Systemd {
         let mut reader = Reader {
             pass,
             hierarchies: &hierarchies,
+            pressure: self.pressure,
             errors: &mut errors,
         };
         for used in &mut reading.used {
@@ -243,6 +246,10 @@ impl Subject for Systemd {
             errors,
             complete,
         })
+    }
+
+    fn left_out(reading: &Reading) -> u64 {
+        reading.left_out.unwrap_or_default() as u64
     }
 
     fn prometheus(options: &Options, reading: &Reading, page: &mut Page<'_, Self>) {

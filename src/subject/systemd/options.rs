@@ -26,9 +26,11 @@ pub struct Options {
     pub enable_start_time_metrics: bool,
     /// Tell Prometheus how many tasks each service has and may have, as systemd counts them. Default: false.
     pub enable_task_metrics: bool,
-    /// Tell CPU time, memory, tasks, IO and restarts of each unit under names of nodeward's own
+    /// Tell CPU time, memory, tasks, IO, ends for want of memory and restarts of each unit under names of nodeward's own
     /// (`nodeward_systemd_unit_*`). Default: true.
     pub unit_figures: bool,
+    /// Tell among them how long each unit waited for CPUs, memory and IO: three files more a unit. Default: true.
+    pub unit_pressure: bool,
     /// Most units whose figures are told, first by name; how many are left out is told. Default: 512.
     pub max_units: u32,
     /// How long an asker waits for a systemd that does not answer; whoever asks while it still does not is not made to
@@ -47,6 +49,7 @@ impl Default for Options {
             enable_start_time_metrics: false,
             enable_task_metrics: false,
             unit_figures: true,
+            unit_pressure: true,
             max_units: 512,
             bus_timeout: Period::secs(5),
             bus: peer::Options::default(),

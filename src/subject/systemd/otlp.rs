@@ -14,6 +14,10 @@ crate::instruments! { Systemd:
     UNIT_TASKS updown int "nodeward.systemd.unit.tasks" "{tasks}" ["name"] "Processes and threads of a unit's control group";
     UNIT_TASKS_LIMIT updown int "nodeward.systemd.unit.tasks.limit" "{tasks}" ["name"] "Most processes and threads a unit may have; absent without a limit";
     UNIT_IO counter int "nodeward.systemd.unit.io" "By" ["name", "direction"] "Bytes a unit read from and wrote to block devices";
+    UNIT_THROTTLED counter double "nodeward.systemd.unit.cpu.throttled" "s" ["name"] "Time a unit was held back by its limit of CPU time";
+    UNIT_OOM_KILLS counter int "nodeward.systemd.unit.oom_kills" "{processes}" ["name"] "Processes of a unit that the kernel ended for want of memory";
+    UNIT_WAITING counter double "nodeward.systemd.unit.pressure.waiting" "s" ["name", "resource"] "Time in which some task of a unit waited for a resource: cpu, memory, io";
+    UNIT_STALLED counter double "nodeward.systemd.unit.pressure.stalled" "s" ["name", "resource"] "Time in which all tasks of a unit waited for a resource: cpu, memory, io";
     UNIT_RESTARTS counter int "nodeward.systemd.unit.restarts" "{restarts}" ["name"] "How often systemd restarted a service";
     LEFT_OUT gauge int "nodeward.systemd.units.left_out" "{units}" [] "Units whose figures are not told since max_units are told already";
 }
@@ -42,12 +46,28 @@ pub(super) fn tell(reading: &Reading, batch: &mut Batch<'_, '_, Systemd>) {
         }
     }
     drop(points);
+    let mut points = batch.instrument(&UNIT_THROTTLED);
+    for used in &reading.used {
+        if let Some(seconds) = used.figures.throttled_seconds() {
+            points.push([&used.name], seconds);
+        }
+    }
+    drop(points);
+    for (instrument, all) in [(&UNIT_WAITING, false), (&UNIT_STALLED, true)] {
+        let mut points = batch.instrument(instrument);
+        for used in &reading.used {
+            for (resource, seconds) in used.figures.stalls(all) {
+                points.push([&*used.name, resource], seconds);
+            }
+        }
+    }
     type Pick = fn(&Used) -> Option<u64>;
-    let picks: [(&'static Instrument<Systemd, 1>, Pick); 5] = [
+    let picks: [(&'static Instrument<Systemd, 1>, Pick); 6] = [
         (&UNIT_MEMORY, |used| used.figures.memory),
         (&UNIT_MEMORY_LIMIT, |used| used.figures.memory_limit),
         (&UNIT_TASKS, |used| used.figures.tasks),
         (&UNIT_TASKS_LIMIT, |used| used.figures.tasks_limit),
+        (&UNIT_OOM_KILLS, |used| used.figures.oom_kills),
         (&UNIT_RESTARTS, |used| used.restarts),
     ];
     for (instrument, pick) in picks {

@@ -24,6 +24,10 @@ crate::families! { Systemd:
     UNIT_TASKS gauge "nodeward_systemd_unit_tasks" ["name"] "Processes and threads of a unit's control group";
     UNIT_TASKS_LIMIT gauge "nodeward_systemd_unit_tasks_limit" ["name"] "Most processes and threads a unit may have; absent without a limit";
     UNIT_IO counter "nodeward_systemd_unit_io_bytes_total" ["name", "direction"] "Bytes a unit read from and wrote to block devices";
+    UNIT_THROTTLED counter "nodeward_systemd_unit_cpu_throttled_seconds_total" ["name"] "Time a unit was held back by its limit of CPU time";
+    UNIT_OOM_KILLS counter "nodeward_systemd_unit_oom_kills_total" ["name"] "Processes of a unit that the kernel ended for want of memory";
+    UNIT_WAITING counter "nodeward_systemd_unit_pressure_waiting_seconds_total" ["name", "resource"] "Time in which some task of a unit waited for a resource: cpu, memory, io";
+    UNIT_STALLED counter "nodeward_systemd_unit_pressure_stalled_seconds_total" ["name", "resource"] "Time in which all tasks of a unit waited for a resource: cpu, memory, io";
     UNIT_RESTARTS counter "nodeward_systemd_unit_restarts_total" ["name"] "How often systemd restarted a service";
     LEFT_OUT gauge "nodeward_systemd_units_left_out" [] "Units whose figures are not told since max_units are told already";
 }
@@ -131,11 +135,27 @@ fn figures(reading: &Reading, page: &mut Page<'_, Systemd>) {
         }
     }
     type Pick = fn(&Used) -> Option<u64>;
-    let picks: [(PerUnit, Pick); 5] = [
+    let mut samples = page.family(&UNIT_THROTTLED);
+    for used in &reading.used {
+        if let Some(seconds) = used.figures.throttled_seconds() {
+            samples.push([&used.name], seconds);
+        }
+    }
+    drop(samples);
+    for (family, all) in [(&UNIT_WAITING, false), (&UNIT_STALLED, true)] {
+        let mut samples = page.family(family);
+        for used in &reading.used {
+            for (resource, seconds) in used.figures.stalls(all) {
+                samples.push([&*used.name, resource], seconds);
+            }
+        }
+    }
+    let picks: [(PerUnit, Pick); 6] = [
         (&UNIT_MEMORY, |used| used.figures.memory),
         (&UNIT_MEMORY_LIMIT, |used| used.figures.memory_limit),
         (&UNIT_TASKS, |used| used.figures.tasks),
         (&UNIT_TASKS_LIMIT, |used| used.figures.tasks_limit),
+        (&UNIT_OOM_KILLS, |used| used.figures.oom_kills),
         (&UNIT_RESTARTS, |used| used.restarts),
     ];
     for (family, pick) in picks {

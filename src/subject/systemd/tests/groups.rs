@@ -1,6 +1,7 @@
 //! Control groups: captured trees, and trees of this file's own.
 
 use super::*;
+use crate::subject::systemd::figures::Stalls;
 
 #[test]
 fn figures_come_from_version_2_version_1_and_both() {
@@ -21,6 +22,16 @@ fn figures_come_from_version_2_version_1_and_both() {
         tasks: Some(2),
         tasks_limit: Some(1024),
         io: Some((347_633_004, 747_900_044)),
+        throttled: Some(2_500_000),
+        pressure: [
+            (15_365_928, 13_751_151),
+            (148_272_285, 80_620_382),
+            (975_583_128, 817_968_648),
+        ]
+        .map(|(some, full)| {
+            let full = Some(full);
+            Some(Stalls { some, full })
+        }),
         ..Figures::default()
     };
     assert_eq!(of("arm", "mosquitto.service"), unified);
@@ -29,6 +40,7 @@ fn figures_come_from_version_2_version_1_and_both() {
         memory: Some(585_412_608),
         tasks: Some(2),
         tasks_limit: Some(6000),
+        throttled: Some(0),
         ..Figures::default()
     };
     assert_eq!(of("storage", "smb.service"), version_1);
@@ -36,6 +48,7 @@ fn figures_come_from_version_2_version_1_and_both() {
         cpu: Some(2_582_685_032_301),
         memory: Some(291_696_640),
         tasks: Some(1),
+        throttled: Some(0),
         ..Figures::default()
     };
     assert_eq!(of("vm", "web.service"), hybrid);
@@ -69,6 +82,93 @@ fn without_a_controllers_group_the_unified_one_tells_the_cpu_time() {
         ..Figures::default()
     };
     assert_eq!(used(&taken.reading, "a.service"), &expected);
+}
+
+/// What the kernel's files say, added up by other means than ours: the units of the captured server, whose names are those of directories.
+#[test]
+fn every_unit_tells_what_it_waited_for_and_how_often_memory_ended_it() {
+    let root = Path::new("tests/fixtures/hosts/server/sys/fs/cgroup");
+    let found = std::process::Command::new("find")
+        .arg(root)
+        .args(["-type", "d", "-name", "*.service", "-prune", "-print"])
+        .output()
+        .unwrap();
+    let mut expected = Vec::new();
+    for path in String::from_utf8(found.stdout)
+        .unwrap()
+        .lines()
+        .map(Path::new)
+    {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        for resource in ["cpu", "io", "memory"] {
+            let text = std::fs::read_to_string(path.join(format!("{resource}.pressure"))).unwrap();
+            let totals: Vec<&str> = text
+                .lines()
+                .map(|l| l.split("total=").nth(1).unwrap())
+                .collect();
+            for (kind, total) in ["waiting", "stalled"].into_iter().zip(totals) {
+                // Microseconds: the point is moved six places.
+                let (whole, part) = match total.len().checked_sub(6) {
+                    Some(at) => (&total[..at], total[at..].to_owned()),
+                    None => ("0", format!("{total:0>6}")),
+                };
+                let seconds = format!("{whole}.{part}").parse::<f64>().unwrap();
+                expected.push(format!(
+                    "nodeward_systemd_unit_pressure_{kind}_seconds_total{{name=\"{name}\",resource=\"{resource}\"}} {seconds}"
+                ));
+            }
+        }
+        let events = std::fs::read_to_string(path.join("memory.events")).unwrap();
+        let kills = events
+            .split_whitespace()
+            .skip_while(|word| *word != "oom_kill")
+            .nth(1);
+        expected.push(format!(
+            "nodeward_systemd_unit_oom_kills_total{{name=\"{name}\"}} {}",
+            kills.unwrap()
+        ));
+    }
+    let told = |options: &Options| -> Vec<String> {
+        let taken = read(&captured("server"), options, &page(options)).unwrap();
+        let page = page_of(options, &taken.reading);
+        let own = [
+            "nodeward_systemd_unit_pressure_",
+            "nodeward_systemd_unit_oom_",
+        ];
+        let told = samples(&page).into_iter();
+        told.filter(|s| own.iter().any(|o| s.starts_with(o)) && s.contains(".service\""))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut all = told(&Options::default());
+    all.sort_unstable();
+    expected.sort_unstable();
+    assert!(
+        expected.len() > 20 && all == expected,
+        "{all:#?}\n{expected:#?}"
+    );
+    let without = told(&Options {
+        unit_pressure: false,
+        ..Options::default()
+    });
+    assert!(!without.is_empty() && !without.iter().any(|s| s.contains("pressure")));
+}
+
+/// What is beyond the cap is counted.
+#[test]
+fn units_beyond_the_most_are_left_out_and_counted() {
+    let of = |max_units| {
+        let options = Options {
+            max_units,
+            ..Options::default()
+        };
+        let reading = read(&captured("server"), &options, &page(&options))
+            .unwrap()
+            .reading;
+        (reading.used.len() as u64, Systemd::left_out(&reading))
+    };
+    let (all, none) = of(512);
+    assert_eq!((none, of(2)), (0, (2, all - 2)));
 }
 
 #[test]

@@ -98,6 +98,8 @@ pub(super) const KEYS: &[Item<Systemd>] = &[
     figure!("nodeward.systemd.unit.memory.limit" "Most memory a unit may use, in bytes" |figures| figures.memory_limit.map(Value::from)),
     figure!("nodeward.systemd.unit.tasks" "Processes and threads of a unit" |figures| figures.tasks.map(Value::from)),
     figure!("nodeward.systemd.unit.tasks.limit" "Most processes and threads a unit may have" |figures| figures.tasks_limit.map(Value::from)),
+    figure!("nodeward.systemd.unit.cpu.throttled" "Time a unit was held back by its limit of CPU time, in seconds" |figures| figures.throttled_seconds().map(Value::from)),
+    figure!("nodeward.systemd.unit.oom_kills" "Processes of a unit that the kernel ended for want of memory" |figures| figures.oom_kills.map(Value::from)),
     figure!("nodeward.systemd.unit.io.read" "Bytes a unit read from block devices" |figures| figures.io.map(|(read, _)| read.into())),
     figure!("nodeward.systemd.unit.io.write" "Bytes a unit wrote to block devices" |figures| figures.io.map(|(_, written)| written.into())),
     Item {

@@ -62,6 +62,13 @@ impl Row<'_> {
         self.raw("tasks_limit", figures.tasks_limit);
         self.raw("io_read_bytes", figures.io.map(|(read, _)| read));
         self.raw("io_write_bytes", figures.io.map(|(_, written)| written));
+        self.raw("cpu_throttled_seconds", figures.throttled_seconds());
+        self.raw("oom_kills", figures.oom_kills);
+        for (kind, all) in [("waiting", false), ("stalled", true)] {
+            for (resource, seconds) in figures.stalls(all) {
+                self.raw(&format!("{resource}_{kind}_seconds"), Some(seconds));
+            }
+        }
     }
 }
 
