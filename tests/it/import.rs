@@ -178,6 +178,30 @@ fn a_unit_is_imported_with_what_could_not_be_carried_over() {
     );
 }
 
+/// It may lie on the machine that the arguments are for: its name is carried over, and what is wrong with it said.
+#[test]
+fn a_web_configuration_file_that_cannot_be_read_is_carried_over_by_its_name() {
+    let scratch = Scratch::new();
+    let wrong = scratch.write("web.yml", "tls_server_config: {cert_file: gone.crt}\n");
+    for (file, why) in [
+        ("/nowhere/web.yml", "No such file"),
+        (wrong.to_str().unwrap(), "key_file"),
+    ] {
+        let flag = format!("--web.config.file={file}");
+        let (yaml, said, code) = import(&scratch, &["--", &flag]);
+        assert_eq!(code, 0, "{said}");
+        assert!(
+            yaml.contains(&format!("\n  web_config: \"{file}\"\n")),
+            "{yaml}"
+        );
+        for told in [&yaml, &said] {
+            let told = told.lines().find(|line| line.contains("by its name only"));
+            assert!(told.is_some_and(|line| line.contains(file)), "{yaml}{said}");
+            assert!(told.is_some_and(|line| line.contains(why)), "{yaml}{said}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_source_is_refused_in_words() {
     let scratch = Scratch::new();

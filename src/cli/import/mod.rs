@@ -133,10 +133,23 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             return super::usage(why);
         }
     };
-    let imported = match imported {
+    let mut imported = match imported {
         Ok(imported) => imported,
         Err(why) => return super::fail(&format!("import: {why}")),
     };
+    // What the file says is not part of what is printed, and it may lie on another machine.
+    let web = imported.flags.web_config.take();
+    let web = web.filter(|path| !path.as_os_str().is_empty());
+    let broken = web.and_then(|path| Some((config::web::read(&path).err()?, path)));
+    let broken = broken.map(|(why, path)| {
+        let why = why.without_lines().to_string();
+        let why = why.lines().next().unwrap_or_default().to_owned();
+        format!(
+            "{}: carried over by its name only, and nodeward does not start before it is right: {why}",
+            path.display()
+        )
+    });
+    imported.notes.extend(broken.clone());
     let text = match written(&from, &imported) {
         Ok(text) => text,
         Err(why) => return super::fail(&format!("import: {why}")),
@@ -144,6 +157,9 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     // A reader that went away changes nothing of what could be carried over.
     if super::tell(&text).is_err_and(|exit| exit != Exit::Fine) {
         return Exit::Failed;
+    }
+    if let Some(broken) = &broken {
+        super::say(&terminal::line(broken));
     }
     for left in &imported.left {
         super::say(&format!("not carried over: {}", terminal::line(left)));
