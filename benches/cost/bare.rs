@@ -2,16 +2,62 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
-/// Reads what a scrape of cpu, meminfo, filesystem, netdev and processes is told from.
+use crate::scrape::Set;
+
+/// Files of /proc that the other subjects of the default set are told from; sockets are listed by two of them.
+const PROC: &[&str] = &[
+    "net/netstat",
+    "net/snmp",
+    "net/snmp6",
+    "net/sockstat",
+    "net/sockstat6",
+    "net/softnet_stat",
+    "net/arp",
+    "net/udp",
+    "net/udp6",
+    "net/tcp",
+    "net/tcp6",
+    "net/stat/nf_conntrack",
+    "sys/net/netfilter/nf_conntrack_count",
+    "sys/net/netfilter/nf_conntrack_max",
+    "sys/fs/file-nr",
+    "sys/kernel/random/entropy_avail",
+    "sys/kernel/random/poolsize",
+    "sys/kernel/hung_task_detect_count",
+    "diskstats",
+    "vmstat",
+    "loadavg",
+    "schedstat",
+    "mdstat",
+    "pressure/cpu",
+    "pressure/io",
+    "pressure/memory",
+    "pressure/irq",
+];
+/// Directories of sysfs whose devices' files are read, each whole.
+const DEVICES: &[&str] = &[
+    "class/net",
+    "class/hwmon",
+    "class/thermal",
+    "class/power_supply",
+    "class/nvme",
+    "class/dmi",
+    "devices/system/clocksource",
+];
+
+/// Reads what a scrape is told from.
 pub struct Bare {
     buffer: Vec<u8>,
     mounts: Vec<String>,
-    processes: bool,
+    set: Set,
+    /// The files of the devices, as they were at the start.
+    devices: Vec<String>,
 }
 
 impl Bare {
-    pub fn new(processes: bool) -> Self {
+    pub fn new(set: Set) -> Self {
         let text = std::fs::read_to_string("/proc/1/mountinfo").unwrap_or_default();
         let mounts = text
             .lines()
@@ -21,7 +67,11 @@ impl Bare {
         Self {
             buffer: vec![0; 64 << 10],
             mounts,
-            processes,
+            set,
+            devices: match set {
+                Set::Default => devices(),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -65,7 +115,16 @@ impl Bare {
                 std::hint::black_box(rustix::fs::statfs(mount.as_str()).is_ok());
             }
         }
-        if !self.processes {
+        if self.set == Set::Default {
+            for name in PROC {
+                self.read(&format!("/proc/{name}"));
+            }
+            for path in std::mem::take(&mut self.devices) {
+                self.read(&path);
+                self.devices.push(path);
+            }
+        }
+        if self.set == Set::Four {
             return;
         }
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -87,4 +146,20 @@ impl Bare {
             }
         }
     }
+}
+
+/// The files of the devices that can be read.
+fn devices() -> Vec<String> {
+    let mut found = Vec::new();
+    for class in DEVICES {
+        let listed = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+        for device in listed(&Path::new("/sys").join(class)) {
+            for file in listed(&device.path()) {
+                if std::fs::read(file.path()).is_ok() {
+                    found.push(file.path().to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    found
 }

@@ -13,7 +13,7 @@ use libtest_mimic::Failed;
 use crate::meter::{cpu, float, median, memory, mib, time};
 use crate::process::{Running, until};
 use crate::programs::Peer;
-use crate::scrape::SUBJECTS;
+use crate::scrape::Set;
 use crate::scratch::Scratch;
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -80,7 +80,7 @@ fn ours(sink: &Sink, scratch: &Scratch) -> Result<Running, Failed> {
     command
         .arg("run")
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(SUBJECTS)
+        .args(Set::Processes.ours())
         .env("RUNTIME_DIRECTORY", scratch.path())
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",

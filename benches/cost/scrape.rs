@@ -13,33 +13,75 @@ use crate::process::Running;
 use crate::programs::Peer;
 use crate::scratch::Scratch;
 
-/// The subjects both have; systemd needs a bus and is left out.
-pub const SUBJECTS: [&str; 6] = [
+/// What is told on both sides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// cpu, meminfo, filesystem, netdev.
+    Four,
+    /// The same and processes.
+    Processes,
+    /// What nodeward tells by default.
+    Default,
+}
+
+const FOUR: [&str; 5] = [
     "--collector.disable-defaults",
     "--collector.cpu",
     "--collector.meminfo",
     "--collector.filesystem",
     "--collector.netdev",
-    "--collector.processes",
 ];
+/// What makes node_exporter tell what nodeward does by default: processes too, and none that nodeward lacks.
+const SAME: [&str; 14] = [
+    "--collector.processes",
+    "--no-collector.bcache",
+    "--no-collector.bcachefs",
+    "--no-collector.btrfs",
+    "--no-collector.dmmultipath",
+    "--no-collector.fibrechannel",
+    "--no-collector.ipvs",
+    "--no-collector.nfs",
+    "--no-collector.nfsd",
+    "--no-collector.rapl",
+    "--no-collector.tapestats",
+    "--no-collector.watchdog",
+    "--no-collector.xfs",
+    "--no-collector.zfs",
+];
+
+impl Set {
+    /// The flags of ours.
+    pub fn ours(self) -> Vec<&'static str> {
+        match self {
+            Self::Four => FOUR.to_vec(),
+            Self::Processes => [&FOUR[..], &["--collector.processes"]].concat(),
+            Self::Default => Vec::new(),
+        }
+    }
+
+    /// The flags of the reference.
+    fn reference(self) -> Vec<&'static str> {
+        match self {
+            Self::Default => SAME.to_vec(),
+            set => set.ours(),
+        }
+    }
+}
+
 const ROUNDS: usize = 9;
 const SCRAPES: u32 = 150;
 
 /// Starts ours with node_exporter's flags.
 pub fn ours(
     flags: &[String],
-    processes: bool,
+    set: Set,
     scratch: &Scratch,
 ) -> Result<(Running, SocketAddr), Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
     command
         .arg("run")
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(
-            SUBJECTS
-                .iter()
-                .filter(|f| processes || !f.ends_with(".processes")),
-        )
+        .args(set.ours())
         .args(flags)
         .env("RUNTIME_DIRECTORY", scratch.path());
     let mut running = Running::start("nodeward", &mut command, scratch)?;
@@ -50,17 +92,13 @@ pub fn ours(
 /// Starts the reference.
 pub fn reference(
     flags: &[String],
-    processes: bool,
+    set: Set,
     scratch: &Scratch,
 ) -> Result<(Running, SocketAddr), Failed> {
     let mut command = Command::new(Peer::NodeExporter.find()?);
     command
         .arg("--web.listen-address=127.0.0.1:0")
-        .args(
-            SUBJECTS
-                .iter()
-                .filter(|f| processes || !f.ends_with(".processes")),
-        )
+        .args(set.reference())
         .args(flags);
     let mut running = Running::start("node_exporter", &mut command, scratch)?;
     let address = running.address()?;
@@ -81,15 +119,24 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
         page,
         "\n## A scrape\n\nWarm, keep-alive, HTTP included; {ROUNDS} rounds of {SCRAPES}."
     )?;
-    table(page, "cpu, meminfo, filesystem, netdev", &[], false)?;
-    table(page, "The same and processes", &[], true)
+    table(page, "cpu, meminfo, filesystem, netdev", Set::Four)?;
+    table(page, "The same and processes", Set::Processes)?;
+    table(
+        page,
+        "All that nodeward tells by default, tcpstat and processes included, and no more of node_exporter",
+        Set::Default,
+    )
 }
 
-fn table(page: &mut String, title: &str, flags: &[String], processes: bool) -> Result<(), Failed> {
+fn table(page: &mut String, title: &str, set: Set) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let (mine, mine_at) = ours(flags, processes, &scratch)?;
-    let (theirs, theirs_at) = reference(flags, processes, &scratch)?;
-    let mut bare = Bare::new(processes);
+    let (mine, mine_at) = ours(&[], set, &scratch)?;
+    let (theirs, theirs_at) = {
+        // Growth is of trees, of which the reference cannot tell this.
+        let sockets = (set == Set::Default).then(|| "--collector.tcpstat".to_owned());
+        reference(sockets.as_slice(), set, &scratch)?
+    };
+    let mut bare = Bare::new(set);
     let mut clients = Vec::new();
     for (who, running, address) in [
         ("nodeward", &mine, mine_at),

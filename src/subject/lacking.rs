@@ -27,3 +27,26 @@ pub fn lacks(name: &str) -> bool {
 pub fn lacking() -> impl Iterator<Item = &'static str> {
     COLLECTORS.iter().copied().filter(|name| lacks(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_for_those_who_switch_lists_what_is_not_here_and_nothing_else() {
+        let page = include_str!("../../docs/NODE_EXPORTER.md");
+        let (_, rest) = page.split_once("\nNot here yet").unwrap();
+        let (listed, _) = rest.split_once("\n## ").unwrap();
+        let words = |text: &'static str| text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        for name in lacking() {
+            assert!(
+                words(listed).any(|word| word == name),
+                "{name} is not listed"
+            );
+        }
+        for name in TABLE.iter().map(|entry| entry.name) {
+            let named = words(listed).any(|word| word == name);
+            assert!(!named, "{name} is here, and listed as not");
+        }
+    }
+}
