@@ -34,12 +34,10 @@ impl Told for Reading {
         for (subject, kind, count) in counters.errors() {
             errors.push([subject, kind], count);
         }
-        drop(errors);
         let mut left_out = page.family(&LEFT_OUT);
         for (subject, count) in counters.left_out() {
             left_out.push([subject], count);
         }
-        drop(left_out);
         page.value(&PARKED, calls.parked.load(Ordering::Relaxed));
         page.value(&PARKED_TOTAL, calls.parked_total.load(Ordering::Relaxed));
         page.value(&REFUSED, calls.refused_total.load(Ordering::Relaxed));

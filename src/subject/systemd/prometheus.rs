@@ -141,7 +141,6 @@ fn figures(reading: &Reading, page: &mut Page<'_, Systemd>) {
             samples.push([&used.name], seconds);
         }
     }
-    drop(samples);
     for (family, all) in [(&UNIT_WAITING, false), (&UNIT_STALLED, true)] {
         let mut samples = page.family(family);
         for used in &reading.used {

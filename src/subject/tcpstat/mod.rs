@@ -151,7 +151,6 @@ impl Subject for Tcpstat {
             samples.push(["rx_queued_bytes"], reading.received);
             samples.push(["tx_queued_bytes"], reading.sent);
         }
-        drop(samples);
         ports::prometheus(reading, page);
     }
 

@@ -107,12 +107,10 @@ pub(super) fn prometheus(reading: &Reading, page: &mut Page<'_, Tcpstat>) {
             samples.push([&*number, state], count);
         }
     }
-    drop(samples);
     let mut samples = page.family(&QUEUE);
     for (number, port) in reading.ports.iter() {
         samples.push([&number.to_string()], port.waiting);
     }
-    drop(samples);
     let mut samples = page.family(&QUEUE_LIMIT);
     for (number, port) in reading.ports.iter().filter(|(_, port)| port.limit > 0) {
         samples.push([&number.to_string()], port.limit);

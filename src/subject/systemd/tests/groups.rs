@@ -108,10 +108,8 @@ fn every_unit_tells_what_it_waited_for_and_how_often_memory_ended_it() {
                 .collect();
             for (kind, total) in ["waiting", "stalled"].into_iter().zip(totals) {
                 // Microseconds: the point is moved six places.
-                let (whole, part) = match total.len().checked_sub(6) {
-                    Some(at) => (&total[..at], total[at..].to_owned()),
-                    None => ("0", format!("{total:0>6}")),
-                };
+                let padded = format!("{total:0>7}");
+                let (whole, part) = padded.split_at(padded.len() - 6);
                 let seconds = format!("{whole}.{part}").parse::<f64>().unwrap();
                 expected.push(format!(
                     "nodeward_systemd_unit_pressure_{kind}_seconds_total{{name=\"{name}\",resource=\"{resource}\"}} {seconds}"
