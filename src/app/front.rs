@@ -10,7 +10,7 @@ use super::status::Status;
 use crate::check::{Check, Checks, State};
 use crate::gate::Pools;
 use crate::heal::runner::Order;
-use crate::serve::api::{Operating, Operator};
+use crate::serve::api::{Alerts, Operating, Operator, Planning};
 
 /// Answers the API.
 pub(super) struct Front {
@@ -45,6 +45,10 @@ impl Operator for Front {
 
     fn journal(&self) -> Option<PathBuf> {
         self.door.journal()
+    }
+
+    fn plan(&self, alerts: Alerts) -> Planning<'_> {
+        Box::pin(self.door.plan(alerts))
     }
 
     fn operate<'a>(&'a self, by: &'a str, order: Order) -> Operating<'a> {

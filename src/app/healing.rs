@@ -17,6 +17,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::control::state_directory;
+use super::plan::Foresight;
 use super::tail::{Aim, Tails};
 use super::{Flags, House, Settings};
 use crate::action;
@@ -58,6 +59,7 @@ struct Alive {
     healing: Healing,
     notifiers: Notifiers,
     world: Arc<World>,
+    foresight: Arc<Foresight>,
     tails: Tails,
     directory: PathBuf,
     alerts: JoinHandle<()>,
@@ -279,6 +281,8 @@ impl Heal {
                 let reach = reach(settings, house, checks, Some(&alive.directory), &self.pools);
                 alive.world.change(reach);
                 alive.node.send_replace(rules.node.clone());
+                let hooks = config.hooks.clone();
+                alive.foresight.change(rules.clone(), hooks);
                 alive.healing.change(rules).await;
                 alive.anew.notify_one();
                 alive.notifiers.change(&config.notify);
@@ -298,6 +302,12 @@ impl Heal {
         );
         let world = World::new(Clock::new(), reach);
         let world = Arc::new(world);
+        let foresight = Arc::new(Foresight::new(
+            Arc::clone(&world),
+            opened.directory.clone(),
+            rules.clone(),
+            config.hooks.clone(),
+        ));
         let hands = Arc::clone(&world) as Arc<dyn Hands>;
         let node = watch::Sender::new(rules.node.clone());
         let named = node.subscribe();
@@ -325,6 +335,7 @@ impl Heal {
             healing: healing.clone(),
             notifiers: notifiers.clone(),
             journal: opened.journal.clone(),
+            foresight: Arc::clone(&foresight),
             directory: opened.directory.clone(),
         }));
         let anew = Arc::new(Notify::new());
@@ -335,6 +346,7 @@ impl Heal {
             healing,
             notifiers,
             world,
+            foresight,
             tails,
             directory: opened.directory,
             node,

@@ -7,6 +7,7 @@ mod front;
 pub mod healing;
 mod house;
 mod listeners;
+pub mod plan;
 mod running;
 mod settings;
 mod status;

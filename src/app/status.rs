@@ -10,6 +10,7 @@ use super::told::Reload;
 use crate::check::Change;
 use crate::heal::runner::{NodeState, Summary};
 use crate::journal::Counts;
+use crate::serve::api::shown::{Config, Down, Failing, Kept, State};
 
 /// The state of the running process.
 #[derive(Debug)]
@@ -61,46 +62,47 @@ impl Status {
         let last = self.reload.last();
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "uptime_seconds": self.started.elapsed().as_secs(),
-            "node": now.name,
-            "state": node,
-            "serving": now.said,
-            "http": now.urls,
-            "config": {
-                "files": now.files,
-                "fingerprint": format!("{:016x}", last.fingerprint),
-                "last_reload_successful": last.successful,
-                "last_reload_success_timestamp_seconds": seconds(last.succeeded_at),
+        let state = State {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            node: now.name.clone(),
+            state: node,
+            serving: now.said.clone(),
+            http: now.urls.clone(),
+            config: Config {
+                files: now.files.clone(),
+                fingerprint: format!("{:016x}", last.fingerprint),
+                last_reload_successful: last.successful,
+                last_reload_success_timestamp_seconds: seconds(last.succeeded_at),
             },
-            "checks_down": down.iter().map(failed).collect::<Vec<_>>(),
-            "healing": healing,
-            "journal": journal.map(kept),
-        })
+            checks_down: down.iter().map(failed).collect(),
+            healing: healing.map(|healing| json!(healing)),
+            journal: journal.map(kept),
+        };
+        json!(state)
     }
 }
 
 /// A check whose alert stands, for people.
-fn failed(change: &Change) -> serde_json::Value {
-    json!({
-        "check": change.name,
-        "critical": change.critical,
-        "since": change.since.to_string(),
-        "why": change.why,
-    })
+fn failed(change: &Change) -> Down {
+    Down {
+        check: change.name.to_string(),
+        critical: change.critical,
+        since: change.since.to_string(),
+        why: change.why.to_string(),
+    }
 }
 
 /// The journal, for people.
-fn kept(counts: &Counts) -> serde_json::Value {
+fn kept(counts: &Counts) -> Kept {
     let failing = counts.failing.as_ref();
-    json!({
-        "records": counts.kept,
-        "size_bytes": counts.size,
-        "failing": failing.map(|failing| json!({
-            "since": failing.since.to_string(),
-            "why": failing.why,
-        })),
-    })
+    Kept {
+        records: counts.kept,
+        size_bytes: counts.size,
+        failing: failing.map(|failing| Failing {
+            since: failing.since.to_string(),
+            why: failing.why.to_string(),
+        }),
+    }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::Exit;
-use crate::heal::intake::{Delivery, Severities, shape};
 use crate::model::moment::Timestamp;
 use crate::net::server::Limits;
 use crate::serve::hooks;
@@ -84,60 +83,9 @@ pub(super) fn known<'a>(
     )))
 }
 
-/// What came to which hook: the one that is named, else the one of the config that takes such bodies, else the one that would be called so.
-pub(super) fn delivery(
-    body: &[u8],
-    hooks: &hooks::Options,
-    named: Option<&str>,
-    now: Timestamp,
-) -> Result<(String, Delivery), String> {
-    let (kind, body) = shape(body, now)?;
-    let takes = |(name, hook): &(&String, &hooks::Hook)| hook.kind(name) == Some(kind);
-    let name = match named {
-        Some(name) => name,
-        None => {
-            let mut fitting = hooks.named.iter().filter(takes).map(|(name, _)| name);
-            match (fitting.next(), fitting.next()) {
-                (Some(one), None) => one,
-                (None, _) => kind.as_str(),
-                (Some(one), Some(other)) => {
-                    return Err(format!(
-                        "{one} and {other} are hooks that take it; say which with --hook"
-                    ));
-                }
-            }
-        }
-    };
-    let hook = hooks.named.get(name);
-    let kind = hook.and_then(|hook| hook.kind(name)).unwrap_or(kind);
-    let severities = hook.map_or_else(|| Severities::of(kind), |hook| hook.severities(kind));
-    let delivery = kind.read(name, &body, &severities);
-    Ok((name.to_owned(), delivery.map_err(|why| why.to_string())?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hooks(text: &str) -> hooks::Options {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn the_hook_is_the_one_that_takes_such_a_body() {
-        let body = br#"{"labels": {"alertname": "Down", "severity": "page"}}"#;
-        let told = |hooks: &hooks::Options, named| delivery(body, hooks, named, Timestamp(0));
-        let none = told(&hooks("{}"), None).unwrap();
-        assert_eq!(none.0, "alertmanager");
-        let one = hooks(r#"{"am": {"kind": "alertmanager"}, "zabbix": {}}"#);
-        let (name, delivery) = told(&one, None).unwrap();
-        assert_eq!((&*name, &*delivery.alerts[0].source), ("am", "am"));
-        let two = hooks(r#"{"a": {"kind": "alertmanager"}, "b": {"kind": "alertmanager"}}"#);
-        assert!(told(&two, None).unwrap_err().contains("--hook"));
-        assert_eq!(told(&two, Some("b")).unwrap().0, "b");
-        // A hook reads by its own format, as it does when a body comes in.
-        assert!(told(&one, Some("zabbix")).is_err());
-    }
 
     #[test]
     fn a_body_was_sent_when_the_last_of_its_alerts_began_or_ended() {

@@ -96,7 +96,7 @@ fn plan(matches: &ArgMatches) -> Result<(), Exit> {
     let delivered = match file {
         Some(file) => {
             let delivered = bodies::read(file)
-                .and_then(|body| bodies::delivery(&body, &settings.config.hooks, hook, now));
+                .and_then(|body| app::plan::delivery(&body, &settings.config.hooks, hook, now));
             Some(delivered.map_err(|why| unreadable(file, &why))?)
         }
         None => None,
@@ -202,15 +202,8 @@ fn of_check(
 }
 
 fn json_of(planned: &Planned, now: Timestamp) -> String {
-    let directory = &planned.history.directory;
-    let mut text = json!({
-        "time": now.to_string(),
-        "hook": planned.hook,
-        "journal": directory.as_ref().filter(|_| planned.history.found),
-        "alerts": planned.forecast.alerts,
-        "incidents": planned.forecast.incidents,
-    })
-    .to_string();
-    text.push('\n');
-    text
+    let directory = planned.history.directory.as_deref();
+    let journal = directory.filter(|_| planned.history.found);
+    let told = app::plan::told(&planned.forecast, &planned.hook, journal, now);
+    format!("{}\n", json!(told))
 }

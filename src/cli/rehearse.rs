@@ -266,7 +266,7 @@ fn of_files(
             let sent = bodies::sent_at(&body);
             let at = sent.unwrap_or(Timestamp(last.0 + LATER)).max(last);
             let hooks = &settings.config.hooks;
-            Ok((at, bodies::delivery(&body, hooks, hook, at)?))
+            Ok((at, crate::app::plan::delivery(&body, hooks, hook, at)?))
         });
         match read {
             Ok((at, (hook, delivery))) => {

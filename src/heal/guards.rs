@@ -117,9 +117,10 @@ impl std::fmt::Display for Guard {
 }
 
 /// What one guard said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Verdict {
     /// Which one.
+    #[schemars(with = "String")]
     pub guard: Guard,
     /// Whether it lets the action pass.
     pub passes: bool,

@@ -134,7 +134,7 @@ pub struct Paging {
 }
 
 /// That a person has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Acknowledged {
     /// Who said so.
     pub by: String,
@@ -149,6 +149,7 @@ pub struct Acknowledged {
         serialize_with = "Timestamp::rfc3339",
         deserialize_with = "Timestamp::of_rfc3339"
     )]
+    #[schemars(with = "String")]
     pub at: Timestamp,
 }
 

@@ -6,6 +6,8 @@
 //!  GET  /api/v1/incidents ?state= &limit= those that are open, or were
 //!  GET  /api/v1/incidents/ID              one with its records and guards
 //!  GET  /api/v1/events    ?after= &limit= the journal, from a record on
+//!  GET  /api/v1/openapi.json              all of this, for programs
+//!  POST /api/v1/plan      ?hook= &as_new= what would be done about alerts
 //!  POST /api/v1/pause        {"reason": "..."}
 //!  POST /api/v1/resume       {}
 //!  POST /api/v1/maintenance  {"on": true, "reason": "...", "until": "2026-11-22T16:38:47Z"}
@@ -18,20 +20,26 @@
 mod access;
 mod journal;
 mod logins;
+pub mod openapi;
 pub mod options;
 mod order;
 mod query;
 mod route;
+pub mod shown;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Response, StatusCode, Uri};
+use serde::Serialize;
 use serde_json::{Value, json};
+
+use tokio::sync::Semaphore;
 
 pub use access::{Access, ApiRouter};
 pub use logins::Logins;
@@ -44,6 +52,8 @@ use journal::{NotRead, Reads, Wanted};
 use query::Query;
 use route::{Route, Thing, Verb};
 
+/// How long a plan may take: its probes have 25 s.
+const PATIENCE: Duration = Duration::from_secs(28);
 /// Most of a body in bytes.
 pub const BODY: usize = 16 << 10;
 /// Incidents or records in an answer where nothing is said.
@@ -54,6 +64,32 @@ const MOST: i64 = 1000;
 /// What came of an order: one line about it, or why it was not done.
 pub type Operating<'a> = Pin<Box<dyn Future<Output = Result<String, NotDone>> + Send + 'a>>;
 
+/// Alerts of which somebody wants to know what would be done.
+#[derive(Debug)]
+pub struct Alerts {
+    /// As an alert server sends them, one alert, or a list.
+    pub body: Vec<u8>,
+    /// The hook they come by; else the one that takes such bodies.
+    pub hook: Option<String>,
+    /// As if they had begun now.
+    pub as_new: bool,
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub enum NotPlanned {
+    /// Nothing is healed here.
+    Off,
+    /// The body cannot be used.
+    Unreadable(String),
+    /// What is needed for it could not be read now.
+    Failed(String),
+}
+
+/// What would be done.
+pub type Planning<'a> =
+    Pin<Box<dyn Future<Output = Result<shown::Planned, NotPlanned>> + Send + 'a>>;
+
 /// Who knows what operators want to see, and does what they want. Implemented by the app.
 pub trait Operator: Send + Sync {
     /// How the process and the node are, as JSON.
@@ -62,6 +98,8 @@ pub trait Operator: Send + Sync {
     fn checks(&self) -> Vec<(Arc<str>, Check, State)>;
     /// Where the journal lies, if there is one.
     fn journal(&self) -> Option<PathBuf>;
+    /// Says what would be done about alerts, and does nothing.
+    fn plan(&self, alerts: Alerts) -> Planning<'_>;
     /// Does it, by the wish of `by`.
     fn operate<'a>(&'a self, by: &'a str, order: Order) -> Operating<'a>;
 }
@@ -70,6 +108,8 @@ pub trait Operator: Send + Sync {
 pub struct Api {
     operator: Arc<dyn Operator>,
     reads: Reads,
+    /// One plan at a time: each has probes made.
+    planning: Semaphore,
     logins: Logins,
 }
 
@@ -80,6 +120,7 @@ impl Api {
         Self {
             operator,
             reads: Reads::default(),
+            planning: Semaphore::new(1),
             logins: Logins::on_record(failed),
         }
     }
@@ -106,6 +147,7 @@ impl Api {
         }
         let answered = match route {
             Route::Order(verb) => self.order(by, verb, body).await,
+            Route::Plan => self.plan(uri.query(), body).await,
             Route::Ask(thing) => self.ask(thing, uri.query()).await,
         };
         let response = answered.unwrap_or_else(|refused| refused);
@@ -118,8 +160,35 @@ impl Api {
     async fn order(&self, by: &str, verb: Verb<'_>, body: &[u8]) -> Answered {
         let order = order::order(verb, body).map_err(|why| bad(&why))?;
         let done = self.operator.operate(by, order).await;
-        done.map(|said| json(&json!({ "done": said })))
+        done.map(|done| json(&shown::Done { done }))
             .map_err(|why| not_done(&why))
+    }
+
+    async fn plan(&self, query: Option<&str>, body: &[u8]) -> Answered {
+        let query = Query::parse(query, &["hook", "as_new"]).map_err(|why| bad(&why))?;
+        let as_new = match query.text("as_new") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(bad("as_new is true or false")),
+        };
+        let alerts = Alerts {
+            body: body.to_vec(),
+            hook: query.text("hook").map(str::to_owned),
+            as_new,
+        };
+        let _turn = (self.planning.try_acquire())
+            .map_err(|_| later("another plan is being made; one at a time"))?;
+        let planned = tokio::time::timeout(PATIENCE, self.operator.plan(alerts)).await;
+        match planned {
+            Ok(Ok(planned)) => Ok(json(&planned)),
+            Ok(Err(NotPlanned::Unreadable(why))) => Err(bad(&why)),
+            Ok(Err(NotPlanned::Off)) => Err(not_done(&NotDone::Off)),
+            Ok(Err(NotPlanned::Failed(why))) => Err(later(&why)),
+            Err(_) => Err(later(&format!(
+                "it took longer than {} s",
+                PATIENCE.as_secs()
+            ))),
+        }
     }
 
     async fn ask(&self, thing: Thing<'_>, query: Option<&str>) -> Answered {
@@ -138,13 +207,14 @@ impl Api {
                 let state = self.operator.state();
                 let pools = state.pointer("/healing/pools").cloned();
                 let pools = pools.unwrap_or_else(|| json!({}));
-                Ok(json(&json!({ "pools": pools })))
+                Ok(json(&shown::Pools { pools }))
             }
             Thing::Checks => {
                 let checks = self.operator.checks();
-                let checks: Vec<_> = checks.iter().map(check).collect();
-                Ok(json(&json!({ "checks": checks })))
+                let checks = checks.iter().map(check).collect();
+                Ok(json(&shown::Checks { checks }))
             }
+            Thing::OpenApi => Ok(json(&openapi::document())),
             Thing::Incidents => {
                 let wanted = query.text("state").unwrap_or("open");
                 let wanted = Wanted::parse(wanted).map_err(|why| bad(&why))?;
@@ -209,32 +279,35 @@ fn not_done(why: &NotDone) -> Response<Bytes> {
 }
 
 /// A check as it is shown.
-fn check((name, check, state): &(Arc<str>, Check, State)) -> Value {
-    let last = |last: &Last| {
-        json!({
-            "time": last.at.to_string(), "ok": last.ok, "why": last.why, "seconds": last.took.as_secs_f64(),
-        })
+fn check((name, check, state): &(Arc<str>, Check, State)) -> shown::Check {
+    let last = |last: &Last| shown::Probe {
+        time: last.at.to_string(),
+        ok: last.ok,
+        why: last.why.to_string(),
+        seconds: last.took.as_secs_f64(),
     };
-    let up = match state.health {
-        Health::Up => Some(true),
-        Health::Down => Some(false),
-        Health::Unknown => None,
-    };
-    json!({
-        "name": name,
-        "kind": check.probe.kind(),
-        "description": check.description,
-        "critical": check.critical,
-        "up": up,
-        "since": state.since.to_string(),
-        "alerting": state.alerting,
-        "failing_since": state.failing_since.map(|at| at.to_string()),
-        "last": state.last.as_ref().map(last),
-    })
+    shown::Check {
+        name: name.to_string(),
+        kind: check.probe.kind().to_owned(),
+        description: check.description.clone(),
+        critical: check.critical,
+        up: match state.health {
+            Health::Up => Some(true),
+            Health::Down => Some(false),
+            Health::Unknown => None,
+        },
+        since: state.since.to_string(),
+        alerting: state.alerting,
+        failing_since: state.failing_since.map(|at| at.to_string()),
+        last: state.last.as_ref().map(last),
+    }
 }
 
-fn json(value: &Value) -> Response<Bytes> {
-    text(value.to_string())
+fn json(value: &impl Serialize) -> Response<Bytes> {
+    match serde_json::to_string(value) {
+        Ok(body) => text(body),
+        Err(why) => error(StatusCode::INTERNAL_SERVER_ERROR, &why.to_string()),
+    }
 }
 
 fn text(mut body: String) -> Response<Bytes> {
@@ -243,7 +316,8 @@ fn text(mut body: String) -> Response<Bytes> {
 }
 
 fn error(status: StatusCode, why: &str) -> Response<Bytes> {
-    told(status, format!("{}\n", json!({ "error": why })))
+    let error = json!(shown::Error { error: why.into() });
+    told(status, format!("{error}\n"))
 }
 
 fn bad(why: &str) -> Response<Bytes> {

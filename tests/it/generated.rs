@@ -22,6 +22,13 @@ fn the_schema_of_webhooks_is_that_of_what_is_posted() {
 }
 
 #[test]
+fn the_document_of_the_api_holds_every_path() {
+    let document = nodeward::serve::api::openapi::document();
+    let document = serde_json::to_string_pretty(&document).unwrap();
+    holds("docs/openapi.json", &format!("{document}\n"));
+}
+
+#[test]
 fn metrics_page_holds_every_declared_name() {
     holds("docs/METRICS.md", &nodeward::cli::names::page());
 }

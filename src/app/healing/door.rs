@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::shut;
+use crate::app::plan::Foresight;
 use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::Metrics;
@@ -14,6 +15,8 @@ use crate::heal::runner::{Healing, NotDone, Order, Summary};
 use crate::journal::{Counts, Failing, Journal};
 use crate::model::moment::Timestamp;
 use crate::notify::{self, Notifiers};
+use crate::serve::api::shown::Planned;
+use crate::serve::api::{Alerts, NotPlanned};
 
 /// The way to healing, open or shut.
 pub struct Door {
@@ -32,6 +35,7 @@ pub(super) struct Inside {
     pub(super) healing: Healing,
     pub(super) notifiers: Notifiers,
     pub(super) journal: Journal,
+    pub(super) foresight: Arc<Foresight>,
     /// Where the journal lies.
     pub(super) directory: PathBuf,
 }
@@ -126,6 +130,14 @@ impl Door {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.get().is_some()
+    }
+
+    /// Says what would be done about alerts, and does nothing.
+    pub(in crate::app) async fn plan(&self, alerts: Alerts) -> Result<Planned, NotPlanned> {
+        match self.look(|inside| Arc::clone(&inside.foresight)) {
+            Some(foresight) => foresight.plan(alerts).await,
+            None => Err(NotPlanned::Off),
+        }
     }
 
     /// Does what an operator wants.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::LOCAL;
@@ -28,7 +29,7 @@ pub const STAGE_BOUNDS: [f64; 12] = [
 ];
 
 /// How the node is, by precedence from the first to the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
     /// An operator said so.
@@ -64,9 +65,10 @@ impl NodeState {
 }
 
 /// An incident, for people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Listed {
     /// Its name.
+    #[schemars(with = "String")]
     pub id: IncidentId,
     /// Its playbook.
     pub playbook: String,
@@ -78,9 +80,11 @@ pub struct Listed {
     pub state: &'static str,
     /// When it was opened.
     #[serde(serialize_with = "Timestamp::rfc3339")]
+    #[schemars(with = "String")]
     pub opened: Timestamp,
     /// When it last changed its state.
     #[serde(serialize_with = "Timestamp::rfc3339")]
+    #[schemars(with = "String")]
     pub changed: Timestamp,
     /// Attempts so far.
     pub attempts: usize,
@@ -139,7 +143,7 @@ fn rfc3339_each<S: Serializer>(
 }
 
 /// A question to people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Asked {
     /// Its name, for `approve` and `reject`.
     pub id: String,
@@ -150,7 +154,7 @@ pub struct Asked {
 }
 
 /// An alert of this machine that fires.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Firing {
     /// Its `alertname`, or what its source has for one.
     pub name: String,
@@ -161,8 +165,10 @@ pub struct Firing {
     pub severity: Severity,
     /// When it was told here.
     #[serde(serialize_with = "Timestamp::rfc3339")]
+    #[schemars(with = "String")]
     pub told: Timestamp,
     /// The incidents it belongs to; none if no playbook takes it.
+    #[schemars(with = "Vec<String>")]
     pub incidents: Vec<IncidentId>,
 }
 
@@ -232,7 +238,7 @@ impl Tally {
 }
 
 /// A pool, as far as healing knows it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Pool {
     /// What holds this node out of it.
     pub holds: Vec<HeldBy>,
@@ -243,14 +249,16 @@ pub struct Pool {
 }
 
 /// A hold, for people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HeldBy {
     /// Whose it is.
+    #[schemars(with = "String")]
     pub owner: Owner,
     /// Why.
     pub why: String,
     /// Since when.
     #[serde(serialize_with = "Timestamp::rfc3339")]
+    #[schemars(with = "String")]
     pub since: Timestamp,
     /// Whether what it is for is well again, and on probation.
     pub easing: bool,
@@ -259,7 +267,7 @@ pub struct HeldBy {
 }
 
 /// Everything that is shown of healing.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Summary {
     /// How the node is.
     pub node: NodeState,
@@ -269,6 +277,7 @@ pub struct Summary {
     pub maintenance: Option<String>,
     /// The windows of maintenance, each with when it opens next.
     #[serde(serialize_with = "rfc3339_each")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub windows: BTreeMap<String, Timestamp>,
     /// Whether any hold exists.
     pub isolated: bool,
@@ -277,10 +286,12 @@ pub struct Summary {
     /// More incidents came up than a storm has: what the guard said of one that waits for its end.
     pub storm: Option<String>,
     /// Open incidents by state, each state with its number.
+    #[schemars(with = "BTreeMap<String, u64>")]
     pub states: BTreeMap<&'static str, u64>,
     /// The oldest open incidents.
     pub open: Vec<Listed>,
     /// Alerts of this machine that fire, by severity.
+    #[schemars(with = "BTreeMap<String, u64>")]
     pub firing: BTreeMap<&'static str, u64>,
     /// The oldest of them.
     pub alerts: Vec<Firing>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::shown::Incidents;
 use crate::heal::incident::{Incident, State};
 use crate::heal::runner::Listed;
 use crate::journal::{Filter, IncidentRow, ReadError, Reader};
@@ -147,7 +148,11 @@ pub(super) fn incidents(
     }
     let more = found.len() > limit;
     found.truncate(limit);
-    Ok(json!({"incidents": found, "more": more}).to_string())
+    let shown = Incidents {
+        incidents: found,
+        more,
+    };
+    Ok(json!(shown).to_string())
 }
 
 /// An incident as it is shown; none if its row cannot be read.

@@ -1,5 +1,6 @@
 //! What a body wants done.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -11,58 +12,87 @@ use crate::model::moment::Timestamp;
 /// Most of a reason in characters: it is shown in one line.
 const REASON: usize = 500;
 
-#[derive(Deserialize)]
+/// The kill switch.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Pause {
+pub(super) struct Pause {
+    /// Why, in one line.
+    #[schemars(length(min = 1, max = 500))]
     reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// The end of a pause.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Resume {}
+pub(super) struct Resume {}
 
-#[derive(Deserialize)]
+/// Maintenance, or its end.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Maintenance {
+pub(super) struct Maintenance {
     on: bool,
+    /// Why, in one line; needed where it begins.
+    #[schemars(length(min = 1, max = 500))]
     reason: Option<String>,
+    /// When it ends by itself, RFC 3339; not over yet.
+    #[schemars(extend("format" = "date-time"))]
     until: Option<String>,
+    /// Pools that the node leaves meanwhile; `all` is each of them.
     #[serde(default)]
     isolate: Vec<String>,
 }
 
-#[derive(Deserialize)]
+/// What an incident asks.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct About {
+pub(super) struct About {
+    /// The name of the question, or the id of the incident while it has asked only once.
+    #[schemars(regex(pattern = "^[A-Za-z0-9]{1,64}(-[0-9]{1,10})?$"))]
     incident: String,
 }
 
-#[derive(Deserialize)]
+/// Who has taken up what was escalated.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Acknowledge {
+pub(super) struct Acknowledge {
+    /// The id, or at least four letters of its beginning or end.
+    #[schemars(regex(pattern = "^[A-Za-z0-9]{4,64}$"))]
     incident: String,
+    /// Who has taken it up; by default the caller.
     #[serde(rename = "for")]
+    #[schemars(length(min = 1, max = 500))]
     who: Option<String>,
+    /// Why, in one line.
+    #[schemars(length(min = 1, max = 500))]
     reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// The end of an incident.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Cancel {
+pub(super) struct Cancel {
+    /// The id, or at least four letters of its beginning or end.
+    #[schemars(regex(pattern = "^[A-Za-z0-9]{4,64}$"))]
     incident: String,
+    /// Whether the pools that it left are rejoined.
     #[serde(default)]
     release: bool,
 }
 
-#[derive(Deserialize)]
+/// This node leaves a pool.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Isolate {
+pub(super) struct Isolate {
+    /// Why, in one line.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
-#[derive(Deserialize)]
+/// A hold that is taken back.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Rejoin {
+pub(super) struct Rejoin {
+    /// Whose hold, as `state` names it; by default the caller's own.
     hold: Option<String>,
 }
 

@@ -17,6 +17,8 @@ pub(super) enum Route<'a> {
     Ask(Thing<'a>),
     /// Something is to be done.
     Order(Verb<'a>),
+    /// What would be done is to be said.
+    Plan,
 }
 
 /// What can be shown.
@@ -29,6 +31,7 @@ pub(super) enum Thing<'a> {
     /// One, by its id.
     Incident(&'a str),
     Events,
+    OpenApi,
 }
 
 /// What can be done.
@@ -55,6 +58,8 @@ impl<'a> Route<'a> {
             "pools" => Self::Ask(Thing::Pools),
             "incidents" => Self::Ask(Thing::Incidents),
             "events" => Self::Ask(Thing::Events),
+            "openapi.json" => Self::Ask(Thing::OpenApi),
+            "plan" => Self::Plan,
             "pause" => Self::Order(Verb::Pause),
             "resume" => Self::Order(Verb::Resume),
             "maintenance" => Self::Order(Verb::Maintenance),
@@ -82,7 +87,7 @@ impl<'a> Route<'a> {
         let why = match path.strip_prefix("/api/v1/incidents/") {
             Some(_) => "an incident's id has letters and digits only, at most 64",
             None => {
-                "there is: GET state, checks, pools, incidents, incidents/ID, events; POST pause, resume, maintenance, approve, \
+                "there is: GET state, checks, pools, incidents, incidents/ID, events, openapi.json; POST plan, pause, resume, maintenance, approve, \
                  reject, ack, cancel, pools/POOL/isolate, pools/POOL/rejoin; all below /api/v1/"
             }
         };
@@ -92,7 +97,8 @@ impl<'a> Route<'a> {
     /// What one must be allowed to go it.
     pub(super) const fn role(self) -> Role {
         match self {
-            Self::Order(_) => Role::Operate,
+            // It has what the config names probed, which who may only read is not to do.
+            Self::Order(_) | Self::Plan => Role::Operate,
             Self::Ask(_) => Role::Read,
         }
     }
@@ -100,7 +106,7 @@ impl<'a> Route<'a> {
     /// The answer to a method that is not the route's.
     pub(super) fn refuses(self, method: &Method) -> Option<Response<Bytes>> {
         let (fits, allow) = match self {
-            Self::Order(_) => (*method == Method::POST, "POST"),
+            Self::Order(_) | Self::Plan => (*method == Method::POST, "POST"),
             Self::Ask(_) => (
                 *method == Method::GET || *method == Method::HEAD,
                 "GET, HEAD",
