@@ -7,6 +7,7 @@
 mod actions;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod alertmanager;
+mod between;
 mod checks;
 mod collector;
 mod compare;
@@ -32,6 +33,8 @@ mod outage;
 mod package;
 mod page;
 mod paging;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
+mod parsers;
 mod polkit;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod pools;
@@ -45,6 +48,8 @@ mod reference;
 mod rsyslog;
 mod scratch;
 mod siem;
+#[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
+mod soar;
 mod systemd;
 mod tls;
 mod traces;
@@ -110,6 +115,8 @@ const TESTS: &[&[PeerTest]] = &[
     mail::TESTS,
     webhook::TESTS,
     siem::TESTS,
+    parsers::TESTS,
+    soar::TESTS,
     haproxy::RUNTIME,
     haproxy::GATE,
     haproxy::LEDGER,

@@ -55,6 +55,10 @@ pub enum Peer {
     MailPython,
     /// Python with one of two versions of grafana-foundation-sdk: `old` or `new` is its first argument.
     GrafanaSchema,
+    /// Makes requests of an OpenAPI document.
+    Schemathesis,
+    /// Python with syslog-rfc5424-parser and pycef.
+    EventParsers,
     /// Not a program: the kernel's FUSE device.
     Fuse,
     /// Not a program: the right to make namespaces and mounts.
@@ -99,6 +103,8 @@ impl Peer {
             Self::OtlpPython => "otlp-python",
             Self::MailPython => "mail-python",
             Self::GrafanaSchema => "grafana-schema",
+            Self::Schemathesis => "schemathesis",
+            Self::EventParsers => "event-parsers",
             Self::Fuse => "/dev/fuse",
             Self::Root => "root",
         }

@@ -1,4 +1,5 @@
-//! The journal's records at a real rsyslogd, which stands for a SIEM, while both of them die again and again.
+//! The journal's records at a real rsyslogd, which stands for a SIEM, while both of them die again and again and the network between them is
+//! slow, resets connections and refuses them.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -8,6 +9,7 @@ use nodeward::journal::{Filter, Reader};
 use serde_json::{Value, json};
 
 use crate::PeerTest;
+use crate::between::{Between, Mood};
 use crate::ours;
 use crate::process::until;
 use crate::programs::Peer;
@@ -16,13 +18,22 @@ use crate::scratch::Scratch;
 use crate::web::Request;
 
 pub const TESTS: &[PeerTest] = &[PeerTest {
-    name: "siem::every_record_arrives_in_order_though_both_die",
+    name: "siem::every_record_arrives_in_order_though_both_die_and_the_network_fails",
     needs: &[Peer::Rsyslogd],
     run: every_record,
 }];
 
-/// Times that both are started.
-const ROUNDS: usize = 6;
+/// How the network is each time that nodeward is started; with none, the receiver is down.
+const ROUNDS: [Option<Mood>; 8] = [
+    Some(Mood::Well),
+    None,
+    Some(Mood::Slow),
+    Some(Mood::Resetting),
+    None,
+    Some(Mood::Refusing),
+    Some(Mood::Slow),
+    Some(Mood::Resetting),
+];
 /// Alerts each time.
 const ALERTS: usize = 8;
 
@@ -63,14 +74,21 @@ fn came(daemon: &Daemon) -> Vec<(i64, String)> {
     records.iter().filter_map(pair).collect()
 }
 
+/// What came, a line each, as an anchor.
+fn seen_with_hashes(daemon: &Daemon) -> Vec<String> {
+    let came = came(daemon).into_iter();
+    came.map(|(seq, hash)| format!("{seq} {hash}")).collect()
+}
+
 fn every_record() -> Result<(), Failed> {
     let mut daemon = Daemon::new()?;
+    let between = Between::new(daemon.tcp)?;
     let scratch = Scratch::new()?;
     let config = json!({
         "http": {"listen": ["127.0.0.1:0"]},
         "node": {"match": {"instance": ["here"]}},
         "hooks": {"am": {"kind": "alertmanager"}},
-        "notify": {"siem": {"to": {"syslog": {"address": format!("tcp://127.0.0.1:{}", daemon.tcp)}}, "records": ["all"]}},
+        "notify": {"siem": {"to": {"syslog": {"address": format!("tcp://127.0.0.1:{}", between.port)}}, "records": ["all"]}},
         "checks": {"alive": {"probe": {"process": {"name": "nodeward"}}, "every": "1h"}},
         "playbooks": {"clear": {
             "mode": "auto", "match": {"alertname": "Full"}, "target": "node", "guards": {"cooldown": "0s"},
@@ -80,7 +98,7 @@ fn every_record() -> Result<(), Failed> {
     })
     .to_string();
     let mut first = None;
-    for round in 0..ROUNDS {
+    for (round, mood) in ROUNDS.into_iter().enumerate() {
         let mut nodeward = ours::configured(&config, &scratch)?;
         let address = nodeward.address()?;
         if first.is_none() {
@@ -91,7 +109,7 @@ fn every_record() -> Result<(), Failed> {
             })?;
             first = journal(&scratch)?.keys().last().map(|last| last + 1);
         }
-        if round % 2 == 1 {
+        if mood.is_none() {
             // Only while it has read what it was sent: what it has read and not written nobody can send again.
             let head = journal(&scratch)?.keys().last().copied();
             until("what was sent before", || {
@@ -99,17 +117,23 @@ fn every_record() -> Result<(), Failed> {
             })?;
             daemon.kill();
         }
+        between.set(mood.unwrap_or(Mood::Well));
         let alerts: Vec<_> = (0..ALERTS).map(|n| alert(round * ALERTS + n)).collect();
         let body = json!({"version": "4", "status": "firing", "alerts": alerts});
         let answer = Request::post(address, "/hooks/am", &body)?.answer()?;
         if answer.status != 200 {
             return Err(format!("the hook answered {}", answer.status).into());
         }
+        if mood.is_some() {
+            let what = format!("the network to be {mood:?}");
+            until(&what, || between.has_acted().then_some(()))?;
+        }
         // SIGKILL, amid what follows.
         drop(nodeward);
-        if round % 2 == 1 {
+        if mood.is_none() {
             daemon.start()?;
         }
+        between.set(Mood::Well);
     }
     let first = first.ok_or("the journal is empty")?;
     let mut nodeward = ours::configured(&config, &scratch)?;
@@ -143,9 +167,21 @@ fn every_record() -> Result<(), Failed> {
     if !seen.is_sorted() {
         return Err(format!("not in the order of the journal: {seen:?}").into());
     }
-    let alerts = ROUNDS * ALERTS;
+    let alerts = ROUNDS.len() * ALERTS;
     if kept.len() < alerts {
         return Err(format!("{} records of {alerts} alerts", kept.len()).into());
+    }
+    // What was killed in between left a chain that holds, and every line that came is an anchor of it.
+    nodeward.terminate()?;
+    let anchors = scratch.path().join("came");
+    let lines: Vec<_> = seen_with_hashes(&daemon);
+    std::fs::write(&anchors, lines.join("\n"))?;
+    let mut verify = ours::command("journal", &scratch);
+    let verified = verify.args(["verify", "--anchor"]).arg(&anchors).output()?;
+    if !verified.status.success() {
+        return Err(String::from_utf8_lossy(&verified.stderr)
+            .into_owned()
+            .into());
     }
     Ok(())
 }

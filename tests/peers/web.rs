@@ -27,25 +27,29 @@ impl Request {
         let head = format!(
             "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain, application/json;q=0.5\r\n\r\n"
         );
-        Self::write(address, path, &head)
+        Self::write(address, path, head.as_bytes())
     }
 
     /// Sends a POST of JSON.
     pub fn post(address: SocketAddr, path: &str, body: &serde_json::Value) -> Result<Self, Failed> {
-        let body = body.to_string();
-        let length = body.len();
-        let head = format!(
-            "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        Self::write(address, path, &head)
+        Self::post_bytes(address, path, body.to_string().as_bytes())
     }
 
-    fn write(address: SocketAddr, path: &str, request: &str) -> Result<Self, Failed> {
+    /// Sends a POST of what may be no JSON.
+    pub fn post_bytes(address: SocketAddr, path: &str, body: &[u8]) -> Result<Self, Failed> {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        Self::write(address, path, &[head.as_bytes(), body].concat())
+    }
+
+    fn write(address: SocketAddr, path: &str, request: &[u8]) -> Result<Self, Failed> {
         let what = format!("http://{address}{path}");
         let failed = |error: std::io::Error| Failed::from(format!("{what}: {error}"));
         let mut stream = TcpStream::connect_timeout(&address, patience()).map_err(failed)?;
         stream.set_read_timeout(Some(patience())).map_err(failed)?;
-        stream.write_all(request.as_bytes()).map_err(failed)?;
+        stream.write_all(request).map_err(failed)?;
         Ok(Self { stream, what })
     }
 
