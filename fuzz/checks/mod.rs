@@ -20,6 +20,7 @@ mod net_place;
 mod net_tcp;
 mod netlink;
 mod otlp_answer;
+mod otlp_spool;
 mod proc_counts;
 mod process_stat;
 mod reading_selector;
@@ -57,6 +58,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("net_tcp", net_tcp::check),
     ("netlink", netlink::check),
     ("otlp_answer", otlp_answer::check),
+    ("otlp_spool", otlp_spool::check),
     ("proc_counts", proc_counts::check),
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),

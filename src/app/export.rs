@@ -1,5 +1,6 @@
 //! The export of metrics over OTLP, on its own interval.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,19 +24,20 @@ pub struct Export {
 
 impl Export {
     /// Starts sending; nothing if no receiver was named. `cumulative` outlives reloads, and so does
-    /// what `before` still holds once it is stopped.
+    /// what `before` still holds once it is stopped. `state` is the state directory.
     pub fn start(
         settings: &Settings,
         house: Arc<House>,
         cumulative: Arc<Mutex<Cumulative>>,
+        state: Option<&Path>,
         before: Option<&Self>,
     ) -> Option<Self> {
         if !settings.is_on() {
             return None;
         }
         let (sender, lanes) = match before {
-            Some(before) => before.sender.succeed(settings, &house.resolver),
-            None => Sender::new(settings, &house.resolver),
+            Some(before) => before.sender.succeed(settings, &house.resolver, state),
+            None => Sender::new(settings, &house.resolver, state),
         };
         let lanes = tokio::spawn(lanes.run());
         let exporting = sender.sends(Signal::Metrics).then(|| {

@@ -35,6 +35,8 @@ pub struct Flags {
     pub max_requests: Option<u32>,
     /// `--web.disable-exporter-metrics`.
     pub disable_exporter_metrics: bool,
+    /// `--otlp.endpoint`.
+    pub otlp_endpoint: Option<String>,
     /// `--log.level`.
     pub log_level: Option<String>,
     /// `--log.format`.
@@ -59,6 +61,9 @@ impl Flags {
         let mut wrong = self.apply_http(&mut config.http, given);
         wrong.extend(self.apply_subjects(&mut config.subjects));
         wrong.extend(self.apply_log(&mut config.log).err());
+        if let Some(endpoint) = &self.otlp_endpoint {
+            config.otlp.endpoint = Some(endpoint.clone());
+        }
         wrong
     }
 

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Interval;
 use tracing::Instrument;
 
+use super::control::state_directory;
 use super::export::Export;
 use super::front::Front;
 use super::healing::Heal;
@@ -329,10 +330,14 @@ impl Running {
     /// Starts what works on its own clock: exports, traces, the tick of Zabbix rates. `before` is the
     /// export whose place the new one takes.
     fn push(&mut self, before: Option<&Export>) {
+        let state = state_directory(&self.flags, &self.settings.config, &|name| {
+            std::env::var(name).ok()
+        });
         self.export = Export::start(
             &self.settings.otlp,
             Arc::clone(&self.house),
             Arc::clone(&self.cumulative),
+            state.as_deref(),
             before,
         );
         self.pushed

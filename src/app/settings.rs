@@ -95,6 +95,9 @@ impl Settings {
         warnings.extend(web.iter().flat_map(|web| web.warnings.iter().cloned()));
         for complaint in complaints {
             match complaint.origin {
+                Origin::Key("endpoint") if flags.otlp_endpoint.is_some() => {
+                    return Err(BadSettings::Flags(format!("--otlp.{}", complaint.text)));
+                }
                 Origin::Key(_) => wrong.push((&["otlp"][..], complaint.text)),
                 _ => warnings.push(complaint.text),
             }
@@ -331,6 +334,27 @@ mod tests {
         assert_eq!(
             said.collect::<Vec<_>>(),
             ["playbooks.p.match.check: no check is called \"wbe\"; did you mean \"web\"?"]
+        );
+    }
+
+    #[test]
+    fn the_receiver_of_the_command_line_beats_that_of_the_file_and_of_the_variable() {
+        let with = |endpoint: &str| {
+            let flags = Flags {
+                otlp_endpoint: Some(endpoint.into()),
+                ..Flags::default()
+            };
+            let text = "otlp: {endpoint: 'http://file:1', interval: 15s}";
+            resolve(text, &flags, Some("http://variable:1"))
+        };
+        let settings = with("http://flag:1").unwrap();
+        let route = settings.otlp.route(otlp::Signal::Metrics).unwrap();
+        assert_eq!(route.endpoint.authority(), "flag:1");
+        assert_eq!(settings.otlp.interval, Duration::from_secs(15));
+        let refused = with("flag:1").unwrap_err();
+        assert!(
+            matches!(&refused, BadSettings::Flags(why) if why.starts_with("--otlp.endpoint: ")),
+            "{refused}"
         );
     }
 

@@ -150,6 +150,13 @@ pub(super) fn add(command: Command) -> Command {
                 .hide(true)
                 .help("Accepted for node_exporter's sake; nodeward has one runtime thread"),
         )
+        .next_help_heading("What is sent")
+        .arg(
+            Arg::new("otlp.endpoint")
+                .long("otlp.endpoint")
+                .value_name("URL")
+                .help("OTLP receiver of metrics, traces and logs, http://127.0.0.1:4318 for one [default: otlp.endpoint of the config, else $OTEL_EXPORTER_OTLP_ENDPOINT, else none]"),
+        )
         .next_help_heading("Logs")
         .arg(
             Arg::new("log.level")
@@ -240,6 +247,7 @@ pub(super) fn read(matches: &ArgMatches) -> Flags {
             .get_one("web.max-requests")
             .map(|most: &i64| u32::try_from((*most).max(0)).unwrap_or(u32::MAX)),
         disable_exporter_metrics: matches.get_flag("web.disable-exporter-metrics"),
+        otlp_endpoint: one("otlp.endpoint"),
         log_level: one("log.level").map(|level| level.to_ascii_lowercase()),
         log_format: one("log.format").map(|f| if f == "logfmt" { "text".into() } else { f }),
         disable_defaults: matches.get_flag("collector.disable-defaults"),
@@ -320,6 +328,7 @@ mod tests {
             "--collector.meminfo",
             "--collector.disable-defaults",
             "--web.max-requests=-1",
+            "--otlp.endpoint=http://127.0.0.1:4318",
             "--log.level=WARN",
             "--web.config.file=",
         ])
@@ -331,6 +340,10 @@ mod tests {
         assert!(flags.disable_defaults && flags.in_place);
         assert_eq!(flags.max_requests, Some(0));
         assert_eq!(flags.log_level.as_deref(), Some("warn"));
+        assert_eq!(
+            flags.otlp_endpoint.as_deref(),
+            Some("http://127.0.0.1:4318")
+        );
         assert_eq!(flags.web_config.as_deref(), Some("".as_ref()));
     }
 
@@ -368,7 +381,11 @@ mod tests {
         ] {
             assert!(parse(&[flag]).unwrap().in_place, "{flag}");
         }
-        for flag in ["--log.level=info", "--no-help"] {
+        for flag in [
+            "--log.level=info",
+            "--otlp.endpoint=http://c:1",
+            "--no-help",
+        ] {
             assert!(!parse(&[flag]).unwrap().in_place, "{flag}");
         }
         assert!(is_named_so(Some(

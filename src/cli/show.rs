@@ -142,7 +142,7 @@ async fn show_keys(settings: &Settings) -> Exit {
         .flat_map(|e| (e.items)())
         .map(|i| (i.name, i.parameters.len()));
     // What becomes of checks and incidents, only a process that runs them knows.
-    let running = app::told::keys_of(&settings.config);
+    let running = app::told::keys_of(&settings.config, &settings.otlp);
     for (name, parameters) in agent.chain(subjects) {
         let Ok(key) = Key::parse(name) else { continue };
         let said = match server.value(&key, Instant::now() + PATIENCE).await {

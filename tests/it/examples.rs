@@ -47,10 +47,13 @@ fn every_config_of_the_docs_is_valid() {
         ("docs/API.md", 1),
         ("docs/NOTIFY.md", 1),
         ("docs/POOLS.md", 3),
+        ("docs/OTLP.md", 3),
     ] {
         let file = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(file).unwrap();
-        let examples = blocks(&text, "yaml");
+        let mut examples = blocks(&text, "yaml");
+        // The Collector's.
+        examples.retain(|example| !example.starts_with("receivers:"));
         assert!(examples.len() >= least, "{page}: {examples:?}");
         for example in examples {
             // Indented ones are more of the checks.

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
+use crate::collector::Collector;
 use crate::operate::CONFIG;
 use crate::program::{Program, Scratch, exchange, get, output, value};
 
@@ -22,6 +23,24 @@ fn fire(address: &str, number: u32) -> String {
     );
     let answer = exchange(address, request.as_bytes());
     String::from_utf8_lossy(&answer).into_owned()[9..12].to_owned()
+}
+
+/// One whose files may be kept from growing.
+fn starved(scratch: &Scratch, config: &str) -> Program {
+    // A write beyond the limit of a file's size is an error only for whoever ignores the signal; that is inherited.
+    let mut command = Command::new("/bin/sh");
+    command
+        .args([
+            "-c",
+            "trap '' XFSZ; exec \"$0\" run --config \"$1\"",
+            env!("CARGO_BIN_EXE_nodeward"),
+        ])
+        .arg(scratch.write("nodeward.yml", config))
+        .env_clear()
+        .env("RUNTIME_DIRECTORY", scratch.path())
+        .env("STATE_DIRECTORY", scratch.path())
+        .stdin(Stdio::null());
+    Program::spawn(&mut command)
 }
 
 /// Has no file of the process grow or be written, or lets them again.
@@ -50,21 +69,7 @@ fn journal(scratch: &Scratch, fails: bool) -> Value {
 #[test]
 fn a_journal_that_cannot_be_written_is_shown_and_told_until_it_can() {
     let scratch = Scratch::new();
-    let config = scratch.write("nodeward.yml", CONFIG);
-    // A write beyond the limit of a file's size is an error only for whoever ignores the signal; that is inherited.
-    let mut command = Command::new("/bin/sh");
-    command
-        .args([
-            "-c",
-            "trap '' XFSZ; exec \"$0\" run --config \"$1\"",
-            env!("CARGO_BIN_EXE_nodeward"),
-        ])
-        .arg(&config)
-        .env_clear()
-        .env("RUNTIME_DIRECTORY", scratch.path())
-        .env("STATE_DIRECTORY", scratch.path())
-        .stdin(Stdio::null());
-    let mut program = Program::spawn(&mut command);
+    let mut program = starved(&scratch, CONFIG);
     let address = program.http();
     assert_eq!(fire(&address, 1), "200");
     let held = journal(&scratch, false);
@@ -109,4 +114,47 @@ fn a_journal_that_cannot_be_written_is_shown_and_told_until_it_can() {
     assert_eq!(value(&page(), "nodeward_journal_failing"), Some(0.0));
     assert_eq!(fire(&address, 2), "200");
     program.end();
+}
+
+#[test]
+fn metrics_wait_in_memory_while_the_disk_is_full_and_none_is_lost() {
+    let scratch = Scratch::new();
+    let collector = Collector::start();
+    collector.set_away(true);
+    let config = format!(
+        "http: {{listen: [\"127.0.0.1:0\"]}}\notlp: {{endpoint: \"{}\", interval: 200ms, compression: none, traces: false}}\n",
+        collector.url
+    );
+    let mut program = starved(&scratch, &config);
+    let address = program.http();
+    let told = |series: &str| {
+        let (_, page) = get(&address, "/metrics");
+        let all = page.lines().filter(|line| line.starts_with(series));
+        all.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum::<f64>()
+    };
+    let until = |what: &str, fact: &dyn Fn() -> bool| {
+        for _ in 0..3_000 {
+            if fact() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("never {what}");
+    };
+    let batches = "nodeward_otlp_spool_batches";
+    until("on the disk", &|| told(batches) >= 2.0);
+    room(&program, false);
+    let failed = "nodeward_otlp_spool_faults_total{signal=\"metrics\",operation=\"write\"}";
+    until("in memory", &|| {
+        told(failed) >= 1.0 && told("nodeward_otlp_queue_bytes") > 0.0
+    });
+    let before = told(batches);
+    room(&program, true);
+    until("on the disk again", &|| told(batches) > before);
+    collector.set_away(false);
+    until("delivered", &|| told(batches) == 0.0);
+    assert_eq!(told("nodeward_otlp_dropped_items_total"), 0.0);
+    assert!(program.log_has("the otlp spool in"));
+    assert_eq!(program.end(), Some(0));
 }

@@ -1,10 +1,12 @@
 //! The OpenTelemetry Collector: its hostmetrics beside what it receives from us, both told by its file
 //! exporter, so that both went through the same strict decoder.
 //!
-//! Every default metric of hostmetrics for our subjects must come from us too: same name, unit, kind,
-//! monotonicity, temporality, attributes. Counters lie between two batches of the Collector's own.
+//! Every default metric of hostmetrics for our subjects must come from us too: same name, unit, kind, kind of number,
+//! monotonicity, temporality, attributes and start. Counters lie between two batches of the Collector's own. What is
+//! otherwise on purpose stands in [`differences`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,6 +17,8 @@ use crate::process::{Running, free_port, until};
 use crate::programs::Peer;
 use crate::scratch::Scratch;
 use crate::{PeerTest, ours};
+
+mod differences;
 
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
@@ -36,13 +40,21 @@ struct Shape {
     kind: String,
     monotonic: bool,
     temporality: u64,
+    number: &'static str,
 }
+
+/// A metric and its attributes.
+type Series = (String, BTreeMap<String, String>);
 
 /// One decoded batch: shape of each metric, value of each (metric, attributes).
 #[derive(Debug, Default)]
 struct Batch {
     shapes: BTreeMap<String, Shape>,
-    values: BTreeMap<(String, BTreeMap<String, String>), f64>,
+    values: BTreeMap<Series, f64>,
+    /// Since when each counts, in nanoseconds; 0 for no start.
+    starts: BTreeMap<Series, u64>,
+    /// What its resource says.
+    resource: BTreeMap<String, String>,
 }
 
 /// Batches of the Collector's own that must frame ours.
@@ -50,6 +62,11 @@ const ENOUGH: usize = 3;
 
 fn same_metrics(protocol: &str) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
+    // A socket in a state whose name hostmetrics has wrong.
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let half_closed = TcpStream::connect(listener.local_addr()?)?;
+    let _other_half = listener.accept()?;
+    half_closed.shutdown(Shutdown::Write)?;
     let (port, home) = (free_port()?, scratch.path().display().to_string());
     let configuration = format!(
         "receivers:
@@ -108,82 +125,7 @@ otlp: {{endpoint: \"http://127.0.0.1:{port}\", protocol: {protocol}, interval: 1
     })?;
     // hostmetrics sends one request a scraper, so a batch is what its requests say together.
     let (first, last) = (merge(&frame, true), merge(&frame, false));
-    compare(&first, &merge(&ours_done, false), &last)
-}
-
-/// States that are told only while a process is in them, which is a moment.
-const COMING_AND_GOING: [(&str, &str); 3] = [
-    ("system.processes.count", "zombies"),
-    ("system.processes.count", "stopped"),
-    ("system.processes.count", "unknown"),
-];
-
-/// States that hostmetrics tells beside FIN_WAIT_1 and FIN_WAIT_2, which it always tells as 0: its library
-/// names them otherwise. Not copied.
-const OWN_ERRORS: [&str; 2] = ["FIN_WAIT1", "FIN_WAIT2"];
-
-/// Counts of pages, KiB and faults that hostmetrics multiplies by the bytes of a page. Not copied.
-const TIMES_4096: [&str; 2] = ["system.paging.operations", "system.paging.faults"];
-
-fn compare(first: &Batch, ours: &Batch, last: &Batch) -> Result<(), Failed> {
-    let mut complaints = Vec::new();
-    for (name, shape) in &first.shapes {
-        match ours.shapes.get(name) {
-            None => complaints.push(format!("{name} is missing")),
-            Some(told) if told != shape => {
-                complaints.push(format!("{name}: {told:?} instead of {shape:?}"));
-            }
-            Some(_) => {}
-        }
-    }
-    // States and mounts that were there the whole time.
-    let steady: BTreeSet<_> = first
-        .values
-        .keys()
-        .filter(|series| last.values.contains_key(series))
-        .collect();
-    for series in steady {
-        if OWN_ERRORS
-            .iter()
-            .any(|state| series.1.values().any(|value| value == state))
-        {
-            continue;
-        }
-        let comes_and_goes = COMING_AND_GOING
-            .iter()
-            .any(|(name, value)| series.0 == *name && series.1.values().any(|v| v == value));
-        let Some(value) = ours.values.get(series) else {
-            if comes_and_goes {
-                continue;
-            }
-            complaints.push(format!("{series:?} is missing"));
-            continue;
-        };
-        let (Some(low), Some(high)) = (first.values.get(series), last.values.get(series)) else {
-            continue;
-        };
-        let times = match TIMES_4096.contains(&series.0.as_str()) {
-            true => 4096.0,
-            false => 1.0,
-        };
-        let (low, high) = (low / times, high / times);
-        let counter = first
-            .shapes
-            .get(&series.0)
-            .is_some_and(|shape| shape.monotonic);
-        // The reference adds doubles in another order than we do: the last digit may differ.
-        let slack = high.abs() * 1e-12;
-        if counter && !(low - slack..=high + slack).contains(value) {
-            complaints.push(format!(
-                "{series:?}: {value} is not within {low} and {high}"
-            ));
-        }
-    }
-    if complaints.is_empty() {
-        Ok(())
-    } else {
-        Err(complaints.join("\n").into())
-    }
+    differences::compare(&first, &merge(&ours_done, false), &last)
 }
 
 /// The requests in a file of the file exporter; `None` while there are none.
@@ -213,6 +155,12 @@ fn merge(batches: &[Batch], first: bool) -> Batch {
                 .iter()
                 .map(|(series, value)| (series.clone(), *value)),
         );
+        let starts = batch.starts.iter();
+        all.starts
+            .extend(starts.map(|(series, start)| (series.clone(), *start)));
+        let resource = batch.resource.iter();
+        all.resource
+            .extend(resource.map(|(key, value)| (key.clone(), value.clone())));
     };
     if first {
         batches.iter().rev().for_each(&mut add);
@@ -225,6 +173,9 @@ fn merge(batches: &[Batch], first: bool) -> Batch {
 fn batch(request: &Value) -> Option<Batch> {
     let mut batch = Batch::default();
     for resource in request.get("resourceMetrics")?.as_array()? {
+        batch
+            .resource
+            .extend(attributes(resource.get("resource")?)?);
         for scope in resource.get("scopeMetrics")?.as_array()? {
             for metric in scope.get("metrics")?.as_array()? {
                 let name = metric.get("name")?.as_str()?.to_owned();
@@ -235,7 +186,10 @@ fn batch(request: &Value) -> Option<Batch> {
                 };
                 let body = metric.get(kind)?;
                 let text = |key: &str| metric.get(key).and_then(Value::as_str).unwrap_or_default();
+                let points = body.get("dataPoints")?.as_array()?;
+                let is_int = points.iter().any(|point| point.get("asInt").is_some());
                 let shape = Shape {
+                    number: if is_int { "int" } else { "double" },
                     unit: text("unit").to_owned(),
                     kind: kind.to_owned(),
                     monotonic: body
@@ -247,10 +201,12 @@ fn batch(request: &Value) -> Option<Batch> {
                         .and_then(Value::as_u64)
                         .unwrap_or(0),
                 };
-                for point in body.get("dataPoints")?.as_array()? {
-                    batch
-                        .values
-                        .insert((name.clone(), attributes(point)?), number(point)?);
+                for point in points {
+                    let series = (name.clone(), attributes(point)?);
+                    let start = point.get("startTimeUnixNano").and_then(Value::as_str);
+                    let start = start.map_or(Some(0), |text| text.parse().ok())?;
+                    batch.starts.insert(series.clone(), start);
+                    batch.values.insert(series, number(point)?);
                 }
                 batch.shapes.insert(name, shape);
             }

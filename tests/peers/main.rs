@@ -28,6 +28,7 @@ mod import;
 mod live;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod mail;
+mod otlp_json;
 mod ours;
 mod outage;
 mod package;
@@ -107,6 +108,7 @@ const TESTS: &[&[PeerTest]] = &[
     tls::TESTS,
     zabbix_server::TESTS,
     receiver::TESTS,
+    otlp_json::TESTS,
     outage::TESTS,
     heal_told::TESTS,
     traces::TESTS,

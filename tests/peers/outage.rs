@@ -47,7 +47,8 @@ otlp: {{endpoint: \"http://127.0.0.1:{port}\", protocol: {protocol}, interval: {
         let page = web::page(address, "/metrics");
         sum(&page.unwrap_or_default(), name)
     };
-    let queued = || told("nodeward_otlp_queue_bytes");
+    // In memory or on the disk.
+    let queued = || told("nodeward_otlp_queue_bytes") + told("nodeward_otlp_spool_bytes");
     let one = until("a first export in the queue", || {
         Some(queued()).filter(|bytes| *bytes > 0.0)
     })?;

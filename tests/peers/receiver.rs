@@ -79,7 +79,7 @@ fn every_failure_is_survived(protocol: Protocol) -> Result<(), Failed> {
     };
     let (settings, complaints) = resolve(&options, &|_| None);
     assert!(complaints.is_empty(), "{complaints:?}");
-    let (sender, lanes) = Sender::new(&settings, &Resolver::default());
+    let (sender, lanes) = Sender::new(&settings, &Resolver::default(), None);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -23,7 +23,7 @@ pub use reload::{LastReload, Reload};
 pub use served::Served;
 
 use crate::config::Config;
-use crate::dialect::otlp::Named;
+use crate::dialect::otlp::{Named, Settings as Otlp};
 use crate::dialect::prometheus::Declared;
 use crate::subject::ItemDescriptor;
 
@@ -63,8 +63,8 @@ pub fn instruments() -> Vec<&'static dyn Named> {
     .concat()
 }
 
-/// Those that a running nodeward answers with this config: of checks, pools and healing, if there are any.
-pub fn keys_of(config: &Config) -> impl Iterator<Item = &'static ItemDescriptor> {
+/// Those that a running nodeward answers with this config: of checks, pools, healing and what is sent over OTLP, if there are any.
+pub fn keys_of(config: &Config, otlp: &Otlp) -> impl Iterator<Item = &'static ItemDescriptor> {
     let checks = !config.checks.is_empty();
     let healing = super::healing::wanted(config);
     let checks = crate::check::KEYS.iter().filter(move |_| checks);
@@ -74,11 +74,14 @@ pub fn keys_of(config: &Config) -> impl Iterator<Item = &'static ItemDescriptor>
         .iter()
         .chain(journal::KEYS)
         .filter(move |_| healing);
-    checks.chain(pools).chain(healing)
+    let sending = otlp.is_on();
+    let pushed = pushed::KEYS.iter().filter(move |_| sending);
+    checks.chain(pools).chain(healing).chain(pushed)
 }
 
 /// Every Zabbix key of nodeward's own, but for those of the agent itself, for docs.
 pub fn keys() -> impl Iterator<Item = &'static ItemDescriptor> {
     let checks = crate::check::KEYS.iter().chain(crate::gate::ITEMS);
-    checks.chain(crate::heal::told::KEYS).chain(journal::KEYS)
+    let checks = checks.chain(crate::heal::told::KEYS);
+    checks.chain(journal::KEYS).chain(pushed::KEYS)
 }

@@ -193,6 +193,20 @@ pub fn temporality(text: &str) -> Result<(), String> {
     }
 }
 
+/// A sampler that records everything, as nodeward does.
+///
+/// # Errors
+/// A text that says so.
+pub fn sampler(text: &str) -> Result<(), String> {
+    match text.to_ascii_lowercase().as_str() {
+        "always_on" | "parentbased_always_on" => Ok(()),
+        "always_off" => Err("nodeward records every trace; otlp.traces: false or OTEL_TRACES_EXPORTER=none sends none".into()),
+        _ => Err(format!(
+            "nodeward records every trace, whatever {text:?} would leave out; the Collector's tail_sampling processor can"
+        )),
+    }
+}
+
 /// Whether a list of exporters holds `otlp`. Exporters of other kinds are no error: they ask that
 /// the signal goes elsewhere, and nodeward then does not push it.
 fn exporters(text: &str) -> Result<bool, String> {

@@ -6,23 +6,27 @@
 //!  ──> take: newest, never tried ─ or ─ oldest, when the backoff is over ──> carry
 //!             ^                                                        │
 //!             ├── taken: backoff over, the backlog follows at once <───┤
-//!             ├── later: back into the queue, backoff or Retry-After <─┤
+//!             ├── later: back into the queue, backoff or Retry-After <─┤   away, or slow: onto the disk
 //!             └── never: dropped and counted, the backlog follows <────┘
 //! ```
 //!
 //! Owns when to send and what to log. The backoff (1 s to 60 s, with jitter) is the replay's alone:
 //! each new parcel is tried once, outside a `Retry-After`, so that a receiver that is back sees
 //! fresh points within two intervals. An answer that refuses a request for good proves that the
-//! receiver lives, and never holds up what stands behind it. Lines are logged on changes only.
+//! receiver lives, and never holds up what stands behind it. What is to outlive the process goes to the
+//! [`keeper`](super::keeper): all that comes while the receiver is away, and what it has not answered for a second. The backlog
+//! on the disk is sent one request at a time, at most twenty a second. Lines are logged on changes only.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::answer::Answer;
+use super::keeper::Keeper;
 use super::queue::{Parcel, Way};
 use super::reason::Reason;
 use super::receipt::Delivered;
@@ -37,12 +41,20 @@ const PACKED_HERE: usize = 128 << 10;
 /// Pauses of the replay, before their jitter.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
+/// Between two batches from the disk: what else the receiver has to do goes on.
+const PACE: Duration = Duration::from_millis(50);
+/// What is not answered for so long is written to the disk meanwhile.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// More than so many batches in memory are written to the disk.
+const BEHIND: usize = 4;
 
 /// One signal's loop.
 pub(super) struct Lane<C> {
     signal: Signal,
     carrier: C,
     shared: Arc<Shared>,
+    keeper: Keeper,
     standing: Standing,
     backoff: Backoff,
     /// The backlog is not sent before.
@@ -67,6 +79,7 @@ impl<C: Carry> Lane<C> {
         Self {
             signal,
             carrier,
+            keeper: Keeper::new(signal, Arc::clone(&shared)),
             shared,
             standing: Standing::Unknown,
             backoff: Backoff::new(FIRST, LONGEST),
@@ -78,14 +91,17 @@ impl<C: Carry> Lane<C> {
 
     /// Sends until the sender closes and nothing is left that can be sent.
     pub(super) async fn run(mut self) {
+        self.keeper.open().await;
         loop {
+            if self.is_away() || self.is_behind() {
+                self.keeper.keep().await;
+            }
             let closing = self.shared.is_closing();
             let now = Instant::now();
             let over = |at: Option<Instant>| at.is_none_or(|at| at <= now);
             let live = over(self.quiet_until);
             let replay = live && (closing || over(self.replay_at));
-            let taken = self.shared.queue().take(self.signal, live, replay);
-            match taken {
+            match self.next(live, replay, closing).await {
                 Some((way, parcel)) => {
                     let moved = self.attempt(way, parcel).await;
                     if self.shared.is_closing() && !moved {
@@ -98,31 +114,57 @@ impl<C: Carry> Lane<C> {
         }
     }
 
+    /// Whether the receiver did not take the last request, or does not want any now.
+    fn is_away(&self) -> bool {
+        matches!(self.standing, Standing::Away { .. }) || self.quiet_until.is_some()
+    }
+
+    /// Whether more comes than the receiver takes.
+    fn is_behind(&self) -> bool {
+        self.keeper.is_on() && self.shared.queue().depth(self.signal).parcels > BEHIND
+    }
+
+    /// The newest, else what waits in memory, else what waits on the disk; that is left for the next start at the end.
+    async fn next(&mut self, live: bool, replay: bool, closing: bool) -> Option<(Way, Parcel)> {
+        if live && let Some(fresh) = self.keeper.take_fresh() {
+            return Some((Way::Live, fresh));
+        }
+        let taken = self.shared.queue().take(self.signal, live, replay);
+        if taken.is_some() || !replay || closing {
+            return taken;
+        }
+        let oldest = self.keeper.oldest().await;
+        oldest.map(|parcel| (Way::Replay, parcel))
+    }
+
     /// Sends one parcel once; false if the receiver was not there for it.
     async fn attempt(&mut self, way: Way, mut parcel: Parcel) -> bool {
         let span = self.span(way, &parcel);
-        let exchange = async {
-            match self.packed(&mut parcel).await {
-                Ok(()) => self.carrier.carry(parcel.body.clone()).await,
-                Err(told) => Answer::Never {
-                    reason: Reason::TooLarge,
-                    told,
-                },
-            }
+        let packed = self.packed(&mut parcel).instrument(span.clone()).await;
+        let away = self.is_away();
+        let answer = match packed {
+            Ok(()) => self.carried(&mut parcel).instrument(span.clone()).await,
+            Err(told) => Answer::Never {
+                reason: Reason::TooLarge,
+                told,
+            },
         };
-        let answer = exchange.instrument(span.clone()).await;
         if let Answer::Later { reason, .. } | Answer::Never { reason, .. } = &answer {
             span.record("error.type", reason.name());
             span.record("otel.status_code", "ERROR");
         }
         drop(span);
         match answer {
-            Answer::Taken { rejected, told } => self.taken(&parcel, rejected, &told),
-            Answer::Never { reason, told } => self.refused(&parcel, reason, &told),
+            Answer::Taken { rejected, told } => self.taken(&parcel, rejected, &told).await,
+            Answer::Never { reason, told } => self.refused(&parcel, reason, &told).await,
             Answer::Later { reason, wait, told } => {
                 self.shared.counts.failed(self.signal, reason);
-                let dropped = self.shared.queue().put_back(parcel);
-                self.shared.overflowed(&dropped);
+                if parcel.ticket.is_none() {
+                    let dropped = self.shared.queue().put_back(parcel);
+                    self.shared.overflowed(&dropped);
+                } else if way == Way::Replay && !away {
+                    self.keeper.not_taken(parcel).await;
+                }
                 let now = Instant::now();
                 self.quiet_until = wait.filter(|wait| !wait.is_zero()).map(|wait| now + wait);
                 if self.quiet_until.is_some() {
@@ -134,10 +176,47 @@ impl<C: Carry> Lane<C> {
                 return false;
             }
         }
+        let paced = way == Way::Replay && parcel.ticket.is_some();
+        if paced {
+            self.keeper.moved_on();
+        }
         self.backoff.reset();
-        self.replay_at = None;
+        self.replay_at = paced.then(|| Instant::now() + PACE);
         self.quiet_until = None;
         true
+    }
+
+    /// Carries a parcel, and keeps it and what comes meanwhile if that takes long.
+    async fn carried(&mut self, parcel: &mut Parcel) -> Answer {
+        let mut keeping = self.is_away();
+        let Self {
+            carrier,
+            keeper,
+            shared,
+            signal,
+            ..
+        } = self;
+        let mut carrying = pin!(carrier.carry(parcel.body.clone()));
+        loop {
+            if keeping {
+                keeper.keep_flying(parcel).await;
+                keeper.keep().await;
+            }
+            tokio::select! {
+                biased;
+                answer = &mut carrying => return answer,
+                () = sleep(SLOW), if !keeping && keeper.is_on() => keeping = true,
+                () = shared.woken(*signal), if keeping => {}
+            }
+        }
+    }
+
+    /// What a request was about is over.
+    async fn settled(&mut self, parcel: &Parcel) {
+        match parcel.ticket {
+            Some(ticket) => self.keeper.settle(ticket).await,
+            None => self.shared.queue().done(parcel),
+        }
     }
 
     /// The span of an export. Traces get none, or each export of traces would cause the next; logs get none, since the
@@ -183,14 +262,16 @@ impl<C: Carry> Lane<C> {
     async fn wait(&self) {
         let at = {
             let queue = self.shared.queue();
-            if queue.is_empty(self.signal) {
-                None
-            } else if queue.has_fresh(self.signal) {
+            if queue.has_fresh(self.signal) || self.keeper.has_fresh() {
                 self.quiet_until
-            } else {
+            } else if !queue.is_empty(self.signal) || self.keeper.has_backlog() {
                 self.replay_at.max(self.quiet_until)
+            } else {
+                None
             }
         };
+        let again = self.keeper.again();
+        let at = at.into_iter().chain(again).min();
         let due = async {
             match at {
                 Some(at) => sleep_until(at).await,
@@ -203,8 +284,8 @@ impl<C: Carry> Lane<C> {
         }
     }
 
-    fn taken(&mut self, parcel: &Parcel, rejected: u64, told: &str) {
-        self.shared.queue().done(parcel);
+    async fn taken(&mut self, parcel: &Parcel, rejected: u64, told: &str) {
+        self.settled(parcel).await;
         parcel.answer(Delivered::Taken);
         self.shared
             .counts
@@ -230,8 +311,8 @@ impl<C: Carry> Lane<C> {
         self.partial = partial;
     }
 
-    fn refused(&mut self, parcel: &Parcel, reason: Reason, told: &str) {
-        self.shared.queue().done(parcel);
+    async fn refused(&mut self, parcel: &Parcel, reason: Reason, told: &str) {
+        self.settled(parcel).await;
         self.shared.counts.failed(self.signal, reason);
         let kept = parcel.answer(Delivered::Refused(reason));
         if !kept {
@@ -264,10 +345,12 @@ impl<C: Carry> Lane<C> {
     fn away(&mut self, told: &str) {
         if !matches!(self.standing, Standing::Away { .. }) {
             let (signal, peer) = (self.signal.name(), self.carrier.peer());
+            let place = match self.keeper.is_on() {
+                true => "on the disk".to_owned(),
+                false => format!("at most {} bytes", self.shared.limit),
+            };
             tracing::warn!(
-                "{peer} does not take {signal} over otlp now, they are kept (at most {} bytes) \
-                 and sent again: {told}",
-                self.shared.limit,
+                "{peer} does not take {signal} over otlp now, they are kept ({place}) and sent again: {told}",
             );
             self.standing = Standing::Away {
                 since: Instant::now(),

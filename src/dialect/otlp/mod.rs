@@ -4,7 +4,7 @@
 //!  instruments ─> batch ─┐
 //!  events ──────> logs ──┤
 //!                        ├─> message ─> send ─> queue ─> lane ─> wire (http, grpc) ─> receiver
-//!           resource ────┘                                ^          answer <────────────┘
+//!           resource ────┘                        spool <─┘^         answer <────────────┘
 //!  options + environment ─> settings ────────────────────┘
 //! ```
 
@@ -19,6 +19,7 @@ mod gzip;
 mod headers;
 mod histogram;
 mod instrument;
+mod keeper;
 mod lane;
 mod logs;
 mod options;
@@ -31,6 +32,7 @@ mod send;
 mod settings;
 mod signal;
 mod split;
+pub mod spool;
 mod status;
 mod wire;
 

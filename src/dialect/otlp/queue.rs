@@ -13,6 +13,7 @@ use hyper::body::Bytes;
 
 use super::receipt::{Delivered, Receipt};
 use super::signal::Signal;
+use super::spool::Ticket;
 use super::wire::Packing;
 
 /// What a parcel costs beyond its bytes: itself, its allocation, its share of the deque.
@@ -31,6 +32,8 @@ pub struct Parcel {
     pub items: u64,
     /// Who keeps the message and waits for what becomes of it.
     pub receipt: Option<Receipt>,
+    /// Where it lies in the spool; then the queue knows nothing of it.
+    pub ticket: Option<Ticket>,
     /// In the order of arrival, over all signals.
     number: u64,
     /// What it was counted with.
@@ -38,6 +41,26 @@ pub struct Parcel {
 }
 
 impl Parcel {
+    /// One that lies in the spool.
+    pub(super) const fn spooled(
+        signal: Signal,
+        ticket: Ticket,
+        body: Bytes,
+        packing: Packing,
+        items: u64,
+    ) -> Self {
+        Self {
+            signal,
+            body,
+            packing: Some(packing),
+            items,
+            receipt: None,
+            ticket: Some(ticket),
+            number: 0,
+            cost: 0,
+        }
+    }
+
     /// Answers who waits for what becomes of it; whether somebody did.
     pub(super) fn answer(&self, delivered: Delivered) -> bool {
         if let Some(receipt) = &self.receipt {
@@ -130,6 +153,7 @@ impl Queue {
             packing: None,
             items,
             receipt,
+            ticket: None,
             number,
             cost,
         };
@@ -190,6 +214,23 @@ impl Queue {
         if let Some(waiting) = self.of(parcel.signal) {
             waiting.flying = None;
         }
+    }
+
+    /// Takes out what waits and is nobody else's to keep, oldest first, and whether the last of them was never tried.
+    /// [`Queue::inherit`] puts it back.
+    pub fn drain(&mut self, signal: Signal) -> (Vec<Parcel>, bool) {
+        let Some(waiting) = self.of(signal) else {
+            return (Vec::new(), false);
+        };
+        let (taken, left) = std::mem::take(&mut waiting.parcels)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|parcel| parcel.receipt.is_none());
+        waiting.parcels = left;
+        let fresh = taken.back().is_some_and(|last| waiting.is_fresh(last));
+        self.bytes = taken.iter().fold(self.bytes, |bytes, parcel| {
+            bytes.saturating_sub(parcel.cost)
+        });
+        (taken.into(), fresh)
     }
 
     /// Takes everything out, also what is being sent: whether the receiver got that is not known.

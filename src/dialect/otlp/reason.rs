@@ -27,13 +27,19 @@ pub enum Reason {
     PartialSuccess,
     /// The queue was full; the oldest went. Dropped.
     QueueFull,
+    /// The spool was full; its oldest file went. Dropped.
+    SpoolFull,
+    /// Older than the spool keeps. Dropped.
+    Expired,
+    /// Its file in the spool cannot be read. Dropped.
+    Damaged,
     /// nodeward stopped before the receiver took it. Dropped.
     Shutdown,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Connect,
         Self::Timeout,
         Self::Broken,
@@ -46,6 +52,9 @@ impl Reason {
         Self::Malformed,
         Self::PartialSuccess,
         Self::QueueFull,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::Damaged,
         Self::Shutdown,
     ];
 
@@ -72,6 +81,9 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::PartialSuccess => "partial_success",
             Self::QueueFull => "queue_full",
+            Self::SpoolFull => "spool_full",
+            Self::Expired => "expired",
+            Self::Damaged => "damaged",
             Self::Shutdown => "shutdown",
         }
     }

@@ -11,6 +11,7 @@
 //! so that a slow receiver of one delays nothing of the other.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,12 +23,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::counts::Counts;
+use super::keeper;
 use super::lane::Lane;
 use super::queue::{Depth, Parcel, Queue};
 use super::reason::Reason;
 use super::receipt::{Delivered, Receipt};
 use super::settings::Settings;
 use super::signal::Signal;
+use super::spool::Spool;
 use super::wire::{Carry, Wire};
 use crate::net::resolve::Resolver;
 use crate::telemetry::{Often, traces};
@@ -38,6 +41,9 @@ pub const SPLIT_AT: usize = 3 << 20;
 
 /// What a stock collector takes as one gRPC message (4 MiB); a larger message is dropped at once.
 pub const REQUEST_MOST: usize = 4 << 20;
+
+/// Below the state directory.
+const SPOOL: &str = "spool";
 
 /// Requests that are too large are logged this often.
 const SAY: Duration = Duration::from_secs(3600);
@@ -50,6 +56,8 @@ pub struct Sender(Arc<Shared>);
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     pub(super) limit: usize,
+    /// Of metrics; the others have the journal behind them, or are of no use later.
+    spool: Option<Arc<Spool>>,
     wake: [Notify; Signal::ALL.len()],
     on: [bool; Signal::ALL.len()],
     closing: watch::Sender<Option<Instant>>,
@@ -70,30 +78,37 @@ pub struct Lanes<C = Wire> {
 
 impl Sender {
     /// A sender and its lanes, for the signals that have a route. Opens no connection yet.
-    pub fn new(settings: &Settings, resolver: &Resolver) -> (Self, Lanes) {
+    /// `state` is where metrics may be kept on the disk, in a directory of their own.
+    pub fn new(settings: &Settings, resolver: &Resolver, state: Option<&Path>) -> (Self, Lanes) {
         let wires = wires(settings, resolver);
-        Self::over(
-            Queue::new(settings.queue),
-            settings.queue,
-            Arc::default(),
-            wires,
-        )
+        let counts = Arc::default();
+        let spool = spool(settings, state, &counts, None);
+        let queue = Queue::new(settings.queue);
+        Self::over(queue, settings.queue, counts, spool, wires)
     }
 
     /// A sender in the place of this one, with its counters. What this one still holds when its
     /// lanes end (after [`Sender::close`]) goes to the new one, and so does what it is given later:
     /// a reload loses nothing.
-    pub fn succeed(&self, settings: &Settings, resolver: &Resolver) -> (Self, Lanes) {
-        self.succeed_over(settings.queue, wires(settings, resolver))
+    pub fn succeed(
+        &self,
+        settings: &Settings,
+        resolver: &Resolver,
+        state: Option<&Path>,
+    ) -> (Self, Lanes) {
+        let before = self.0.spool.as_ref();
+        let spool = spool(settings, state, &self.0.counts, before);
+        self.succeed_over(settings.queue, spool, wires(settings, resolver))
     }
 
     pub(super) fn succeed_over<C: Carry>(
         &self,
         limit: usize,
+        spool: Option<Arc<Spool>>,
         carriers: [Option<C>; Signal::ALL.len()],
     ) -> (Self, Lanes<C>) {
         let queue = Queue::after(&self.0.queue(), limit);
-        let (sender, lanes) = Self::over(queue, limit, Arc::clone(&self.0.counts), carriers);
+        let (sender, lanes) = Self::over(queue, limit, Arc::clone(&self.0.counts), spool, carriers);
         *lock(&self.0.successor) = Some(sender.clone());
         (sender, lanes)
     }
@@ -103,11 +118,13 @@ impl Sender {
         queue: Queue,
         limit: usize,
         counts: Arc<Counts>,
+        spool: Option<Arc<Spool>>,
         carriers: [Option<C>; Signal::ALL.len()],
     ) -> (Self, Lanes<C>) {
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             limit,
+            spool,
             wake: Default::default(),
             on: carriers.each_ref().map(Option::is_some),
             closing: watch::Sender::new(None),
@@ -191,10 +208,37 @@ impl Sender {
         self.0.queue().depth(signal)
     }
 
+    /// What waits on the disk, of the signals that may.
+    pub fn spool(&self, signal: Signal) -> Option<Arc<Spool>> {
+        self.0.spool(signal)
+    }
+
     /// The counters.
     pub fn counts(&self) -> &Counts {
         &self.0.counts
     }
+}
+
+/// The spool of the settings; that of `before`, if it lies there already.
+fn spool(
+    settings: &Settings,
+    state: Option<&Path>,
+    counts: &Arc<Counts>,
+    before: Option<&Arc<Spool>>,
+) -> Option<Arc<Spool>> {
+    settings.route(Signal::Metrics)?;
+    let (bounds, directory) = (settings.spool?, state?.join(SPOOL));
+    if let Some(same) = before.filter(|before| before.directory() == directory) {
+        same.bound(bounds);
+        return Some(Arc::clone(same));
+    }
+    let counts = Arc::clone(counts);
+    Some(Arc::new(Spool::new(
+        directory,
+        Signal::Metrics,
+        bounds,
+        counts,
+    )))
 }
 
 fn wires(settings: &Settings, resolver: &Resolver) -> [Option<Wire>; Signal::ALL.len()] {
@@ -241,13 +285,22 @@ impl<C: Carry> Lanes<C> {
             () = async { _ = tokio::join!(run(metrics), run(traces), run(logs)) } => {}
             () = shared.past_deadline() => {}
         }
-        shared.abandon();
+        // It may write to the disk.
+        let ended = tokio::task::spawn_blocking(move || shared.abandon()).await;
+        if let Err(error) = ended {
+            tracing::error!(%error, "what was left of otlp telemetry is lost");
+        }
     }
 }
 
 impl Shared {
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
+    }
+
+    /// Where this signal is kept on the disk, if it is.
+    pub(super) fn spool(&self, signal: Signal) -> Option<Arc<Spool>> {
+        self.spool.clone().filter(|_| signal == Signal::Metrics)
     }
 
     /// When the lanes must end, if they must.
@@ -348,7 +401,8 @@ impl Shared {
             let wanted = successor
                 .as_ref()
                 .is_some_and(|sender| sender.sends(parcel.signal));
-            if !wanted && !parcel.answer(Delivered::Not) {
+            let kept = !wanted && self.keep(parcel);
+            if !wanted && !kept && !parcel.answer(Delivered::Not) {
                 self.counts
                     .lost(parcel.signal, Reason::Shutdown, parcel.items);
                 lost += parcel.items;
@@ -357,6 +411,14 @@ impl Shared {
         });
         let inherited = successor.map_or(0, |successor| successor.0.inherit(parcels));
         lost + inherited
+    }
+
+    /// Writes what is left at the end to the disk.
+    fn keep(&self, parcel: &Parcel) -> bool {
+        let spool = self
+            .spool(parcel.signal)
+            .filter(|_| parcel.receipt.is_none());
+        spool.is_some_and(|spool| keeper::write(&spool, vec![parcel.clone()]).2.is_none())
     }
 
     fn inherit(&self, parcels: Vec<Parcel>) -> u64 {

@@ -16,6 +16,7 @@ use super::options::{Compression, Options, Protocol};
 use super::pairs;
 use super::resource::Overrides;
 use super::signal::Signal;
+use super::spool::Bounds;
 use crate::net::endpoint::Endpoint;
 use crate::net::tls;
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub interval: Duration,
     /// Bytes of telemetry kept in memory, all signals together.
     pub queue: usize,
+    /// Metrics kept on the disk, where there is a place for them.
+    pub spool: Option<Bounds>,
     /// What the user says about the resource.
     pub resource: Overrides,
 }
@@ -105,6 +108,7 @@ pub fn resolve(
         routes,
         interval,
         queue: usize::try_from(queue).unwrap_or(usize::MAX),
+        spool: options.spool.bounds(),
         resource,
     };
     keys.extend(variables.into_complaints());
@@ -131,6 +135,9 @@ fn check_lengths(options: &Options, keys: &mut Vec<Complaint>) {
     range("interval", interval, "100ms", "1d");
     let queue = (QUEUE_LEAST..=QUEUE_MOST).contains(&options.queue.bytes());
     range("queue", queue, "64KiB", "1GiB");
+    if let Some((key, why)) = options.spool.check() {
+        keys.push(key_complaint("spool", &format!("{key}: {why}")));
+    }
 }
 
 /// The headers that the config gives; none if the variables have the word.
@@ -218,6 +225,13 @@ fn route(
         .timeout
         .map(Duration::from)
         .or_else(|| variables.of(signal, "TIMEOUT", environment::milliseconds))
+        .or_else(|| match signal {
+            // For the export as a whole, which here is the request.
+            Signal::Metrics => {
+                variables.parsed("OTEL_METRIC_EXPORT_TIMEOUT", environment::milliseconds)
+            }
+            Signal::Traces | Signal::Logs => None,
+        })
         .unwrap_or(TIMEOUT)
         .clamp(Duration::from_millis(1), TIMEOUT_MOST);
     let compression = options
@@ -240,6 +254,7 @@ fn refuse_what_is_not_there(variables: &mut Variables<'_>) {
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
         environment::temporality,
     );
+    variables.parsed("OTEL_TRACES_SAMPLER", environment::sampler);
 }
 
 /// Whom the variables trust, and the certificate they show.

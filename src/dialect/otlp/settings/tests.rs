@@ -212,6 +212,8 @@ fn all_wrong_variables_are_named_at_once_and_ignored() {
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "soon"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
         ("OTEL_RESOURCE_ATTRIBUTES", "a=1,b"),
     ];
     let (settings, complaints) = with(&Options::default(), &variables);
@@ -349,4 +351,150 @@ fn certificates_come_from_the_config_or_from_variables() {
         complaints[0].starts_with("otlp.tls: means nothing without TLS"),
         "{complaints:?}"
     );
+}
+
+/// The table of the exporter specification: each variable for all signals, and for each signal before that.
+#[test]
+fn every_variable_speaks_for_all_signals_and_its_own_speaks_louder() {
+    let place = crate::net::tls::tests::Place::new();
+    let pair = |name: &str| {
+        let options = place.showing(name, &place.authority.issue(&["node.example"]));
+        let text = |path: Option<std::path::PathBuf>| path.unwrap().display().to_string();
+        [options.ca_file, options.cert_file, options.key_file].map(text)
+    };
+    let [ca, general_cert, general_key] = pair("general");
+    let [_, own_cert, own_key] = pair("own");
+    let debug = |route: &Route| {
+        let tls = &route.tls;
+        let headers = route.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+            .collect();
+        [
+            at(route),
+            format!("{:?}", route.protocol),
+            headers.join(","),
+            format!("{:?}", route.timeout),
+            format!("compression={:?}", route.compression),
+            format!("{:?}", tls.ca_file),
+            format!("{:?}", (&tls.cert_file, &tls.key_file)),
+        ]
+        .join(" ")
+    };
+    let certificates = |cert: &str, key: &str| {
+        vec![
+            ("CLIENT_CERTIFICATE", cert.to_owned()),
+            ("CLIENT_KEY", key.to_owned()),
+        ]
+    };
+    let one = |suffix: &'static str, value: &str| vec![(suffix, value.to_owned())];
+    for (general, own, said) in [
+        (
+            one("ENDPOINT", "https://general:1"),
+            one("ENDPOINT", "https://own:1/x"),
+            ["https://general:1/v1/", "https://own:1/x "],
+        ),
+        (
+            one("PROTOCOL", "grpc"),
+            one("PROTOCOL", "http/protobuf"),
+            ["Grpc", "HttpProtobuf"],
+        ),
+        (
+            one("HEADERS", "a=b%20c"),
+            one("HEADERS", "d=%65"),
+            ["a=b c", "d=e"],
+        ),
+        (
+            one("TIMEOUT", "1500"),
+            one("TIMEOUT", "2500"),
+            ["1.5s", "2.5s"],
+        ),
+        (
+            one("COMPRESSION", "none"),
+            one("COMPRESSION", "gzip"),
+            ["compression=None", "compression=Gzip"],
+        ),
+        (
+            one("CERTIFICATE", &ca),
+            one("CERTIFICATE", &general_cert),
+            [&*ca, &*general_cert],
+        ),
+        (
+            certificates(&general_cert, &general_key),
+            certificates(&own_cert, &own_key),
+            [&*general_cert, &*own_cert],
+        ),
+    ] {
+        for signal in Signal::ALL {
+            let default = (
+                "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
+                "https://default:1".to_owned(),
+            );
+            let mut set = BTreeMap::from([default]);
+            let mut add = |all: &[(&str, String)], name: fn(Signal, &str) -> String| {
+                set.extend(
+                    all.iter()
+                        .map(|(suffix, value)| (name(signal, suffix), value.clone())),
+                );
+                set.clone()
+            };
+            let weak = add(&general, |_, suffix| environment::general(suffix));
+            let strong = add(&own, environment::own);
+            for (set, expected) in [(weak, said[0]), (strong, said[1])] {
+                let set: Vec<_> = set
+                    .iter()
+                    .map(|(name, value)| (&**name, &**value))
+                    .collect();
+                let told = debug(&route_of(&set, signal));
+                assert!(told.contains(expected), "{expected:?} in {told} of {set:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_time_of_an_export_is_that_of_its_request_unless_that_has_its_own() {
+    let mut variables = vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "3000"),
+    ];
+    assert_eq!(
+        route_of(&variables, Signal::Metrics).timeout,
+        Duration::from_secs(3)
+    );
+    assert_eq!(route_of(&variables, Signal::Traces).timeout, TIMEOUT);
+    variables.push(("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"));
+    assert_eq!(
+        route_of(&variables, Signal::Metrics).timeout,
+        Duration::from_secs(2)
+    );
+}
+
+#[test]
+fn the_spool_is_bounded_as_the_config_says() {
+    let bounds = |text: &str| {
+        let options: Options = serde_json::from_str(text).unwrap();
+        let (settings, complaints) = resolve(&options, &|_| None);
+        (settings.spool, complaints)
+    };
+    let default = bounds("{}").0.unwrap();
+    assert_eq!(
+        (default.size, default.age),
+        (64 << 20, Duration::from_secs(7 * 86_400))
+    );
+    let chosen = bounds(r#"{"spool": {"max_size": "1GiB", "keep": "1d"}}"#)
+        .0
+        .unwrap();
+    assert_eq!(
+        (chosen.size, chosen.age),
+        (1 << 30, Duration::from_secs(86_400))
+    );
+    assert_eq!(bounds(r#"{"spool": {"max_size": "0B"}}"#), (None, vec![]));
+    for wrong in [
+        r#"{"spool": {"max_size": "7MiB"}}"#,
+        r#"{"spool": {"keep": "59s"}}"#,
+    ] {
+        let (_, complaints) = bounds(wrong);
+        assert_eq!(complaints[0].origin, Origin::Key("spool"));
+    }
 }

@@ -55,7 +55,7 @@ async fn an_idle_sender_closes_at_once() {
 
 /// A successor of `sender` over `script`, running.
 fn succeed(sender: &Sender, script: &Script) -> Sender {
-    let (next, lanes) = sender.succeed_over(10_000, [Some(script.clone()), None, None]);
+    let (next, lanes) = sender.succeed_over(10_000, None, [Some(script.clone()), None, None]);
     tokio::spawn(lanes.run());
     next
 }
@@ -109,7 +109,7 @@ async fn what_was_packed_for_another_receiver_is_packed_anew() {
     send(&sender, "a");
     for (failed, script) in (1..).zip(&scripts[1..]) {
         until_failed(&sender, failed).await;
-        let (next, lanes) = sender.succeed_over(10_000, [Some(script.clone()), None, None]);
+        let (next, lanes) = sender.succeed_over(10_000, None, [Some(script.clone()), None, None]);
         sender.close(Instant::now());
         running.await.unwrap();
         (sender, running) = (next, tokio::spawn(lanes.run()));
@@ -127,7 +127,7 @@ async fn what_no_successor_sends_is_counted() {
     let (sender, running) = metrics_over(&Script::new([later(None)]));
     send(&sender, "a");
     seconds(0).await;
-    let (next, _lanes) = sender.succeed_over(10_000, [None, Some(Script::new([])), None]);
+    let (next, _lanes) = sender.succeed_over(10_000, None, [None, Some(Script::new([])), None]);
     sender.close(Instant::now());
     running.await.unwrap();
     assert_eq!(next.counts().dropped(Metrics, Reason::Shutdown), 10);

@@ -2,6 +2,7 @@
 
 mod closing;
 mod logged;
+mod spooled;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,6 +22,8 @@ struct Play {
     began: Instant,
     answers: VecDeque<(Duration, Answer)>,
     got: Vec<(u64, String)>,
+    /// Not taken so many times, whatever becomes of others.
+    unwanted: Option<(&'static str, u32)>,
 }
 
 impl Script {
@@ -34,6 +37,7 @@ impl Script {
             began: Instant::now(),
             answers,
             got: Vec::new(),
+            unwanted: None,
         };
         let packing = Packing {
             protocol: Protocol::HttpProtobuf,
@@ -72,9 +76,14 @@ impl Carry for Script {
             let seconds = play.began.elapsed().as_secs();
             play.got
                 .push((seconds, String::from_utf8(message.to_vec()).unwrap()));
-            play.answers
-                .pop_front()
-                .unwrap_or((Duration::ZERO, taken()))
+            let now = (Duration::ZERO, taken());
+            match &mut play.unwanted {
+                Some((body, times)) if *times > 0 && message == body.as_bytes() => {
+                    *times -= 1;
+                    (Duration::ZERO, later(None))
+                }
+                _ => play.answers.pop_front().unwrap_or(now),
+            }
         };
         tokio::time::sleep(pause).await;
         answer
@@ -109,7 +118,7 @@ fn never() -> Answer {
 }
 
 fn over(limit: usize, carriers: [Option<Script>; 3]) -> (Sender, Lanes<Script>) {
-    Sender::over(Queue::new(limit), limit, Arc::default(), carriers)
+    Sender::over(Queue::new(limit), limit, Arc::default(), None, carriers)
 }
 
 /// A sender of metrics whose lanes run in a task of their own.

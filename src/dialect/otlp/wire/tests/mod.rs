@@ -1,5 +1,6 @@
 //! One exchange at a time with a scripted server on loopback, over HTTP/1.1 and HTTP/2.
 
+mod secure;
 mod server;
 
 use std::convert::Infallible;
@@ -225,6 +226,11 @@ async fn grpc_answers_come_through_in_trailers_and_in_headers() {
         .push(("grpc-status-details-bin", details.into()));
     let wait = Some(Duration::from_millis(7500));
     assert_eq!(later(grpc(exhausted).await), (Reason::Overloaded, wait));
+    let for_good = grpc(Reply::grpc(8)).await;
+    assert!(
+        matches!(for_good, Answer::Never { .. }),
+        "without RetryInfo: {for_good:?}"
+    );
     let partial = Reply {
         body: b"\0\0\0\0\x07\x0a\x05\x08\x03\x12\x01x".to_vec(),
         ..Reply::grpc(0)

@@ -1,0 +1,271 @@
+//! What a lane keeps on the disk while its receiver is away.
+//!
+//! Owns the way between queue and spool: when to write, what to say of a disk that does not take it, and what of it to send
+//! next. Whatever the disk does, nothing is lost that memory can hold: what could not be written stays in the queue and is
+//! tried again. A lane without a spool has an empty keeper.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::options::{Compression, Protocol};
+use super::queue::Parcel;
+use super::send::Shared;
+use super::signal::Signal;
+use super::spool::{Record, Spool, Ticket};
+use super::wire::Packing;
+
+/// A disk that failed is left alone for this long.
+const AGAIN: Duration = Duration::from_secs(10);
+/// A batch that was not taken so often while others were, goes behind the others.
+const STUBBORN: u32 = 3;
+/// How what was never packed lies on the disk.
+const SMALL: Packing = Packing {
+    protocol: Protocol::HttpProtobuf,
+    compression: Compression::Gzip,
+};
+
+/// Of one lane.
+pub(super) struct Keeper {
+    signal: Signal,
+    shared: Arc<Shared>,
+    spool: Option<Arc<Spool>>,
+    /// The newest, which was written before it could be tried.
+    fresh: Option<Parcel>,
+    /// The disk is not asked before.
+    again: Option<Instant>,
+    failing: bool,
+    /// How often the oldest was not taken while others were.
+    stubborn: u32,
+}
+
+impl Keeper {
+    pub(super) fn new(signal: Signal, shared: Arc<Shared>) -> Self {
+        let spool = shared.spool(signal);
+        Self {
+            signal,
+            shared,
+            spool,
+            fresh: None,
+            again: None,
+            failing: false,
+            stubborn: 0,
+        }
+    }
+
+    /// Whether there is a disk to write to now.
+    pub(super) fn is_on(&self) -> bool {
+        self.spool.is_some() && self.again.is_none_or(|at| at <= Instant::now())
+    }
+
+    /// When the disk may be asked again, if it is left alone now.
+    pub(super) fn again(&self) -> Option<Instant> {
+        self.again.filter(|at| *at > Instant::now())
+    }
+
+    /// Whether something lies there to be sent.
+    pub(super) fn has_backlog(&self) -> bool {
+        let spool = self.spool.as_ref();
+        spool.is_some_and(|spool| spool.depth().parcels > 0) && self.is_on()
+    }
+
+    /// Whether the newest was never tried.
+    pub(super) const fn has_fresh(&self) -> bool {
+        self.fresh.is_some()
+    }
+
+    /// The newest, for its first try.
+    pub(super) fn take_fresh(&mut self) -> Option<Parcel> {
+        self.fresh.take()
+    }
+
+    /// Finds what an earlier process left.
+    pub(super) async fn open(&mut self) {
+        let Some(spool) = self.spool.clone() else {
+            return;
+        };
+        let opened = spawn_blocking(move || {
+            let opened = spool.open();
+            (opened, spool.depth())
+        });
+        match opened.await {
+            Ok((Ok(()), depth)) if depth.parcels > 0 => tracing::info!(
+                "{} batches of {} that no receiver took wait in the otlp spool from an earlier run",
+                depth.parcels,
+                self.signal.name()
+            ),
+            Ok((Ok(()), _)) => {}
+            Ok((Err(error), _)) => self.failed(&error),
+            Err(error) => self.failed(&std::io::Error::other(error)),
+        }
+    }
+
+    /// Writes what waits in the queue. What cannot be written stays there.
+    pub(super) async fn keep(&mut self) {
+        if !self.is_on() {
+            return;
+        }
+        let (parcels, fresh) = self.shared.queue().drain(self.signal);
+        if parcels.is_empty() {
+            return;
+        }
+        let (written, left) = self.write(parcels).await;
+        if left.is_empty() {
+            // It is the newest even if it was tried: an older one is the backlog's by now.
+            self.fresh = written.into_iter().next_back().filter(|_| fresh);
+        } else {
+            let dropped = self.shared.queue().inherit(left);
+            self.shared.overflowed(&dropped);
+        }
+    }
+
+    /// Writes a parcel that is being sent, so that it outlives the process whatever comes of it.
+    pub(super) async fn keep_flying(&mut self, parcel: &mut Parcel) {
+        if parcel.ticket.is_some() || parcel.receipt.is_some() || !self.is_on() {
+            return;
+        }
+        let (written, _) = self.write(vec![parcel.clone()]).await;
+        if let Some(Parcel { ticket, .. }) = written.into_iter().next() {
+            self.shared.queue().done(parcel);
+            parcel.ticket = ticket;
+        }
+    }
+
+    /// The oldest batch on the disk.
+    pub(super) async fn oldest(&mut self) -> Option<Parcel> {
+        let spool = self.spool.clone().filter(|_| self.has_backlog())?;
+        let found = spawn_blocking(move || spool.oldest(now())).await;
+        let (ticket, record) = found.ok()??;
+        // The newest may be the oldest too, and is sent once.
+        self.fresh = self
+            .fresh
+            .take()
+            .filter(|fresh| fresh.ticket != Some(ticket));
+        let Record {
+            body,
+            packing,
+            items,
+            ..
+        } = record;
+        Some(Parcel::spooled(self.signal, ticket, body, packing, items))
+    }
+
+    /// What was sent from the disk is delivered, or given up.
+    pub(super) async fn settle(&mut self, ticket: Ticket) {
+        if let Some(spool) = self.spool.clone() {
+            // One that panicked settles nothing: it is sent again.
+            spawn_blocking(move || spool.settle(&ticket))
+                .await
+                .unwrap_or_default();
+        }
+    }
+
+    /// The oldest was not taken by a receiver that takes others: in the end it goes behind them.
+    pub(super) async fn not_taken(&mut self, parcel: Parcel) {
+        self.stubborn += 1;
+        if self.stubborn < STUBBORN {
+            return;
+        }
+        let Some(ticket) = parcel.ticket else { return };
+        let (written, _) = self.write(vec![parcel]).await;
+        if !written.is_empty() {
+            self.stubborn = 0;
+            self.settle(ticket).await;
+        }
+    }
+
+    /// The oldest is over with.
+    pub(super) const fn moved_on(&mut self) {
+        self.stubborn = 0;
+    }
+
+    /// Writes parcels, oldest first; gives back those that are on the disk, and the others.
+    async fn write(&mut self, parcels: Vec<Parcel>) -> (Vec<Parcel>, Vec<Parcel>) {
+        let Some(spool) = self.spool.clone() else {
+            return (Vec::new(), parcels);
+        };
+        let writing = spawn_blocking(move || write(&spool, parcels));
+        let Ok((written, left, error)) = writing.await else {
+            return (Vec::new(), Vec::new());
+        };
+        match error {
+            Some(error) => self.failed(&error),
+            None => self.works(),
+        }
+        (written, left)
+    }
+
+    fn failed(&mut self, error: &std::io::Error) {
+        self.again = Some(Instant::now() + AGAIN);
+        if let Some(spool) = self.spool.as_ref().filter(|_| !self.failing) {
+            tracing::warn!(
+                "the otlp spool in {} cannot be used, {} wait in memory and are lost if nodeward ends: {error}; another state \
+                 directory (state, --state-dir) or otlp.spool.max_size: 0B ends this",
+                spool.directory().display(),
+                self.signal.name(),
+            );
+        }
+        self.failing = true;
+    }
+
+    fn works(&mut self) {
+        self.again = None;
+        if std::mem::take(&mut self.failing)
+            && let Some(spool) = &self.spool
+        {
+            tracing::info!(
+                "the otlp spool in {} is used again",
+                spool.directory().display()
+            );
+        }
+    }
+}
+
+type Written = (Vec<Parcel>, Vec<Parcel>, Option<std::io::Error>);
+
+/// Writes parcels until one cannot be written.
+pub(super) fn write(spool: &Spool, parcels: Vec<Parcel>) -> Written {
+    let (at, mut written, mut left, mut failed) = (now(), Vec::new(), Vec::new(), None);
+    for mut parcel in parcels {
+        if failed.is_some() {
+            left.push(parcel);
+            continue;
+        }
+        match append(spool, &mut parcel, at) {
+            Ok(()) => written.push(parcel),
+            Err(error) => {
+                failed = Some(error);
+                left.push(parcel);
+            }
+        }
+    }
+    (written, left, failed)
+}
+
+fn append(spool: &Spool, parcel: &mut Parcel, at: u64) -> std::io::Result<()> {
+    let packing = match parcel.packing {
+        Some(packing) => packing,
+        None => {
+            parcel.body = SMALL.pack(&parcel.body)?;
+            parcel.packing = Some(SMALL);
+            SMALL
+        }
+    };
+    let record = Record {
+        // One that goes behind others gets no younger.
+        at: parcel.ticket.map_or(at, |ticket| ticket.at),
+        items: parcel.items,
+        packing,
+        body: parcel.body.clone(),
+    };
+    parcel.ticket = Some(spool.append(&record)?);
+    Ok(())
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
