@@ -6,6 +6,7 @@
 mod checks;
 mod door;
 mod logins;
+mod proof;
 mod reconciling;
 mod shut;
 
@@ -69,6 +70,8 @@ struct Alive {
     pools: JoinHandle<()>,
     /// Logins that are refused, put on record.
     logins: Logins,
+    /// Walks the chain now and then.
+    proof: JoinHandle<()>,
     /// Has the alerts that stand offered to playbooks that are others now.
     anew: Arc<Notify>,
 }
@@ -341,6 +344,7 @@ impl Heal {
         let anew = Arc::new(Notify::new());
         self.failed.change(&config.journal);
         let logins = Logins::start(Arc::clone(&self.failed), opened.journal.clone());
+        let proof = proof::start(opened.journal.clone(), opened.directory.clone());
         self.alive = Some(Alive {
             journal: opened.journal,
             healing,
@@ -352,6 +356,7 @@ impl Heal {
             node,
             pools,
             logins,
+            proof,
             alerts: tokio::spawn(checks::listen(
                 Arc::clone(&self.door),
                 Arc::clone(checks),
@@ -385,6 +390,7 @@ impl Heal {
         if let Some(alive) = self.alive.take() {
             alive.alerts.abort();
             alive.pools.abort();
+            alive.proof.abort();
             self.reconciling.end();
             self.door.set(None);
             alive.healing.end(deadline).await;

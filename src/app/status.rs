@@ -10,7 +10,7 @@ use super::told::Reload;
 use crate::check::Change;
 use crate::heal::runner::{NodeState, Summary};
 use crate::journal::Counts;
-use crate::serve::api::shown::{Config, Down, Failing, Kept, State};
+use crate::serve::api::shown::{Chain, Config, Down, Failing, Kept, State};
 
 /// The state of the running process.
 #[derive(Debug)]
@@ -103,6 +103,10 @@ fn kept(counts: &Counts) -> Kept {
         failing: failing.map(|failing| Failing {
             since: failing.since.to_string(),
             why: failing.why.to_string(),
+        }),
+        chain: counts.proven.as_ref().map(|proven| Chain {
+            verified: proven.at.to_string(),
+            broken: proven.broken.as_deref().map(str::to_owned),
         }),
     }
 }

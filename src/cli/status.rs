@@ -71,6 +71,12 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             "nothing can be put on record since {since}, so nothing is healed and webhooks are answered 503: {why}"
         ));
     }
+    if let Some(why) = state
+        .pointer("/journal/chain/broken")
+        .and_then(Value::as_str)
+    {
+        lines.push(format!("the chain of the journal is broken: {why}"));
+    }
     lines.push(format!("node is {}", text("/state")));
     lines.extend(down(&state));
     if let Some(healing) = state.get("healing").filter(|h| h.is_object()) {

@@ -31,6 +31,7 @@ pub(super) struct Counters {
     /// Microseconds.
     took: AtomicU64,
     failing: Mutex<Option<Failing>>,
+    proven: Mutex<Option<Proven>>,
 }
 
 /// Nothing can be put on record.
@@ -40,6 +41,15 @@ pub struct Failing {
     pub since: Timestamp,
     /// Why the last try failed.
     pub why: Arc<str>,
+}
+
+/// What came of the last walk along the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// When it was.
+    pub at: Timestamp,
+    /// The first thing that does not fit; none where the chain holds.
+    pub broken: Option<Arc<str>>,
 }
 
 /// Counts since the start, as of one instant.
@@ -75,6 +85,8 @@ pub struct Counts {
     pub took: f64,
     /// Nothing can be put on record, as far as the last try tells.
     pub failing: Option<Failing>,
+    /// What came of the last walk along the chain; none before the first is over.
+    pub proven: Option<Proven>,
 }
 
 impl Counters {
@@ -96,7 +108,17 @@ impl Counters {
             within: std::array::from_fn(|place| self.within.get(place).map_or(0, get)),
             took: Duration::from_micros(get(&self.took)).as_secs_f64(),
             failing: self.failing().clone(),
+            proven: self.proven().clone(),
         }
+    }
+
+    fn proven(&self) -> std::sync::MutexGuard<'_, Option<Proven>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what a walk along the chain came to.
+    pub fn proves(&self, proven: Proven) {
+        *self.proven() = Some(proven);
     }
 
     fn failing(&self) -> std::sync::MutexGuard<'_, Option<Failing>> {

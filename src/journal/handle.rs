@@ -7,15 +7,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, onesho
 
 use super::age::Age;
 use super::commit::{Commit, Committed};
-use super::counters::{Counters, Counts, add};
-use super::error::{CommitError, OpenError};
+use super::counters::{Counters, Counts, Proven, add};
+use super::error::{CommitError, OpenError, ReadError};
 use super::lock::{Lock, failed};
 use super::options::Options;
+use super::reader::Reader;
 use super::restore::Restored;
+use super::verify::{Anchors, verify};
 use super::writer::{Order, Writer};
 use super::{restore, schema};
 use crate::host;
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, Timestamp};
 
 /// The queue is bounded by the bytes that wait, in these.
 const UNIT: usize = 4096;
@@ -149,6 +151,22 @@ impl Journal {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counters.read()
+    }
+
+    /// Walks the chain of the journal in a directory, which is this one's, and keeps what came of it for [`Journal::counts`]. Blocks for as long
+    /// as reading all of it takes.
+    ///
+    /// # Errors
+    /// It cannot be read; what is kept stays as it was.
+    pub fn prove(&self, directory: &Path) -> Result<Proven, ReadError> {
+        let reader = Reader::open(directory)?;
+        let broken = verify(&reader, &Anchors::default())?.err();
+        let proven = Proven {
+            at: Timestamp::now(),
+            broken: broken.map(|broken| broken.to_string().into()),
+        };
+        self.counters.proves(proven.clone());
+        Ok(proven)
     }
 
     /// Writes what waits, ends the writer and lets the directory go. Later commits of other handles fail.

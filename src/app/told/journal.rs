@@ -23,6 +23,8 @@ crate::families! { Recorded:
     KEPT gauge "nodeward_journal_records" [] "Records in the journal";
     SIZE gauge "nodeward_journal_size_bytes" [] "Bytes in use in the journal's file";
     FAILING gauge "nodeward_journal_failing" [] "Whether nothing can be put on record (1), as far as the last try tells: nothing is healed, and webhooks are answered 503";
+    INTACT gauge "nodeward_journal_chain_intact" [] "Whether the chain of records held (1) when it was walked last: at the start and once a day; absent before that is over";
+    PROVEN gauge "nodeward_journal_chain_verified_timestamp_seconds" [] "When the chain of records was walked last, in Unix seconds";
 }
 
 crate::instruments! { Recorded:
@@ -37,6 +39,8 @@ crate::instruments! { Recorded:
     HELD updown int "nodeward.journal.records" "{record}" [] "Records in the journal";
     IN_USE updown int "nodeward.journal.size" "By" [] "Bytes in use in the journal's file";
     FAILS gauge int "nodeward.journal.failing" "1" [] "Whether nothing can be put on record (1), as far as the last try tells: nothing is healed, and webhooks are answered 503";
+    HOLDS gauge int "nodeward.journal.chain.intact" "1" [] "Whether the chain of records held (1) when it was walked last: at the start and once a day; absent before that is over";
+    WALKED gauge int "nodeward.journal.chain.verified" "s" [] "When the chain of records was walked last, in Unix seconds";
 }
 
 /// The Zabbix keys of the journal.
@@ -45,6 +49,11 @@ pub static KEYS: &[ItemDescriptor] = &[
         name: "nodeward.journal.failing",
         parameters: &[],
         help: "Whether nothing can be put on record, as far as the last try tells: 1, or 0",
+    },
+    ItemDescriptor {
+        name: "nodeward.journal.chain",
+        parameters: &[],
+        help: "Whether the chain of records held when it was walked last, at the start and once a day: 1, or 0",
     },
     ItemDescriptor {
         name: "nodeward.journal.failures",
@@ -69,6 +78,7 @@ pub static KEYS: &[ItemDescriptor] = &[
 ];
 
 const NONE: Unsupported = Unsupported::new("There is no journal: nothing is healed here.");
+const UNPROVEN: Unsupported = Unsupported::new("The chain was not walked yet.");
 
 impl Recorded {
     /// Of a journal that may come and go.
@@ -117,6 +127,10 @@ impl Told for Recorded {
         page.value(&KEPT, counts.kept);
         page.value(&SIZE, counts.size);
         page.value(&FAILING, counts.failing.is_some());
+        if let Some(proven) = &counts.proven {
+            page.value(&INTACT, proven.broken.is_none());
+            page.value(&PROVEN, proven.at.seconds());
+        }
     }
 
     fn otlp(&self, metrics: &mut Metrics<'_>) {
@@ -137,6 +151,10 @@ impl Told for Recorded {
         batch.value(&HELD, counts.kept);
         batch.value(&IN_USE, counts.size);
         batch.value(&FAILS, counts.failing.is_some());
+        if let Some(proven) = &counts.proven {
+            batch.value(&HOLDS, proven.broken.is_none());
+            batch.value(&WALKED, proven.at.seconds());
+        }
     }
 
     fn zabbix(&self, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
@@ -151,6 +169,10 @@ impl Told for Recorded {
             return Some(Err(NONE));
         };
         Some(Ok(match item.name {
+            "nodeward.journal.chain" => match &counts.proven {
+                None => return Some(Err(UNPROVEN)),
+                Some(proven) => u64::from(proven.broken.is_none()),
+            },
             "nodeward.journal.failing" => u64::from(counts.failing.is_some()),
             "nodeward.journal.written" => counts.entries,
             "nodeward.journal.records" => counts.kept,

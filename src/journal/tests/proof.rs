@@ -181,3 +181,24 @@ fn a_whole_chain_holds_and_a_cut_tail_is_told_by_an_anchor_alone() {
     let (seq, hash) = (3, hashes[3]);
     assert_eq!(broken, Broken::Differs { line, seq, hash });
 }
+
+#[tokio::test]
+async fn a_running_journal_that_was_tampered_with_is_counted_as_broken() {
+    let bench = Bench::new();
+    let (journal, _) = bench.open();
+    for i in 0..3 {
+        journal
+            .commit(Commit::of(entry(&format!("{i}"))))
+            .await
+            .unwrap();
+    }
+    assert_eq!(journal.counts().proven, None);
+    assert_eq!(journal.prove(&bench.path()).unwrap().broken, None);
+    journal
+        .sql("UPDATE entries SET line = replace(line, '\"1\"', '\"9\"')")
+        .await;
+    journal.prove(&bench.path()).unwrap();
+    let proven = journal.counts().proven.unwrap();
+    let why = proven.broken.unwrap();
+    assert!(why.starts_with("record 2:"), "{why}");
+}

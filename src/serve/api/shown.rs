@@ -74,6 +74,17 @@ pub struct Kept {
     pub size_bytes: u64,
     /// Why nothing can be put on record; null while it can.
     pub failing: Option<Failing>,
+    /// What came of the last walk along the chain of records; null before the first is over.
+    pub chain: Option<Chain>,
+}
+
+/// A walk along the chain of records.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Chain {
+    /// When it was, RFC 3339.
+    pub verified: String,
+    /// The first thing that does not fit; null where the chain holds.
+    pub broken: Option<String>,
 }
 
 /// Why nothing can be put on record.
