@@ -43,7 +43,9 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>, Failed> {
 fn context(scratch: &Scratch) -> Result<PathBuf, Failed> {
     let context = scratch.path().join("context");
     let program = Path::new(env!("CARGO_BIN_EXE_nodeward"));
-    std::fs::create_dir_all(context.join("out/run/nodeward"))?;
+    for made in ["out/run/nodeward", "out/var/lib/nodeward"] {
+        std::fs::create_dir_all(context.join(made))?;
+    }
     std::fs::copy(program, context.join("out/nodeward"))?;
     for library in libraries(program)? {
         let at = context.join("libraries").join(library.strip_prefix("/")?);
