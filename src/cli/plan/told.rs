@@ -139,14 +139,23 @@ fn foreseen(incident: &Foreseen, lines: &mut Vec<String>) {
         lines.push("  the guards, as things stand now:".to_owned());
         lines.extend(words::guards(&incident.guards, "    "));
     }
-    lines.push("  what would be done:".to_owned());
+    // Where nothing of it comes next, it is what the playbook has, not what would happen.
+    let acts = !matches!(
+        incident.would,
+        Would::Tell(_) | Would::Nothing(_) | Would::GoOn
+    );
+    let next = acts.then_some(incident.rung);
+    lines.push(match acts {
+        true => "  what would be done:".to_owned(),
+        false => "  its ladder, of which nothing would be done now:".to_owned(),
+    });
     if let Some(pool) = &incident.isolate {
         lines.push(format!(
             "    first this node leaves {pool}, and rejoins it once it is healed and has stayed well (isolate)"
         ));
     }
     for (index, remedy) in incident.ladder.iter().enumerate() {
-        lines.push(format!("    {}", rung(index, remedy, incident.rung)));
+        lines.push(format!("    {}", rung(index, remedy, next)));
     }
     lines.push(format!("  what would prove it: {}", proof(incident)));
     if !incident.escalate.is_empty() {
@@ -158,7 +167,7 @@ fn foreseen(incident: &Foreseen, lines: &mut Vec<String>) {
     lines.push(format!("  so now: {}", would(incident)));
 }
 
-fn rung(index: usize, remedy: &Remedy, next: usize) -> String {
+fn rung(index: usize, remedy: &Remedy, next: Option<usize>) -> String {
     let what = match (&remedy.action, &remedy.why) {
         (Some(action), _) => action::plain(action),
         (None, why) => format!("cannot be done: {}", why.as_deref().unwrap_or("unknown")),
@@ -168,13 +177,14 @@ fn rung(index: usize, remedy: &Remedy, next: usize) -> String {
     } else {
         ""
     };
-    let when = match index {
-        _ if index == next => "next",
-        _ if index < next => "done before",
-        _ => "if that does not help",
+    let when = match next {
+        None => "",
+        Some(next) if index == next => "; next",
+        Some(next) if index < next => "; done before",
+        Some(_) => "; if that does not help",
     };
     format!(
-        "{}. {what} (at most {}{asks}; {when})",
+        "{}. {what} (at most {}{asks}{when})",
         index + 1,
         remedy.timeout
     )
