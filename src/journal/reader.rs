@@ -22,11 +22,12 @@ const BYTES: usize = 1 << 20;
 
 /// An alert names its incidents in a list, and no text that an alert brought can look like an element of one: its quotes are escaped, as a
 /// label's value an id stands behind a colon, and as a label's name before one. The first of its alerts is the one right before its first
-/// record.
-const OF_INCIDENT: &str = "(incident = ? OR (kind = 'alert' \
+/// record; 256 from there on are looked at, so that an incident amid a storm costs no walk through all of it.
+const OF_INCIDENT: &str = "seq IN (SELECT seq FROM entries WHERE incident = ? UNION ALL SELECT seq FROM \
+    (SELECT seq, line FROM entries WHERE kind = 'alert' \
     AND seq >= (SELECT ifnull(max(seq), 0) FROM entries WHERE kind = 'alert' AND seq < (SELECT min(seq) FROM entries WHERE incident = ?)) \
-    AND seq < (SELECT max(seq) FROM entries WHERE incident = ?) \
-    AND (instr(line, '[\"' || ? || '\"') OR instr(line, ',\"' || ? || '\"]') OR instr(line, ',\"' || ? || '\",'))))";
+    AND seq < (SELECT max(seq) FROM entries WHERE incident = ?) ORDER BY seq LIMIT 256) \
+    WHERE instr(line, '[\"' || ? || '\"') OR instr(line, ',\"' || ? || '\"]') OR instr(line, ',\"' || ? || '\",'))";
 
 /// A read-only connection. Every call may block for the disk: it belongs on a blocking thread.
 pub struct Reader {
@@ -70,7 +71,7 @@ pub struct Followed {
 /// Which records to read; all where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this incident, the alerts that told of it too.
+    /// Of this incident, and the alerts that told of it among the 256 from its beginning on.
     pub incident: Option<String>,
     /// Of this kind.
     pub kind: Option<Kind>,
