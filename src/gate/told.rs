@@ -209,12 +209,8 @@ impl Told for Pools {
     }
 
     fn zabbix(&self, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
-        let known = KEYS.iter().find(|known| known.name == key.name())?;
-        if key.count() > known.parameters.len() {
-            return Some(Err(match known.parameters.is_empty() {
-                true => Unsupported::NO_PARAMETERS,
-                false => Unsupported::TOO_MANY,
-            }));
+        if let Err(wrong) = ItemDescriptor::asked(KEYS, key)? {
+            return Some(Err(wrong));
         }
         let pool = key.param(0);
         Some(match key.name() {

@@ -4,6 +4,8 @@ use super::held::{Built, build};
 use super::{Flag, Invalid, Item, Machine, Subject};
 use crate::dialect::otlp::Named;
 use crate::dialect::prometheus::Declared;
+use crate::dialect::zabbix::answer::Unsupported;
+use crate::dialect::zabbix::key::Key;
 
 /// What a flag is, whatever subject it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,18 @@ pub struct ItemDescriptor {
     pub parameters: &'static [&'static str],
     /// One line.
     pub help: &'static str,
+}
+
+impl ItemDescriptor {
+    /// The one of `items` that a key asks for, unless the key has more parameters than that takes; none if it is none of them.
+    pub fn asked<'a>(items: &'a [Self], key: &Key<'_>) -> Option<Result<&'a Self, Unsupported>> {
+        let item = items.iter().find(|item| item.name == key.name())?;
+        Some(match (key.count(), item.parameters.len()) {
+            (1.., 0) => Err(Unsupported::NO_PARAMETERS),
+            (given, most) if given > most => Err(Unsupported::TOO_MANY),
+            _ => Ok(item),
+        })
+    }
 }
 
 /// One subject of the list, for docs, flags and the tables of names.

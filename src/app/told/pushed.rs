@@ -159,13 +159,10 @@ impl Told for Pushed {
     }
 
     fn zabbix(&self, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
-        let item = KEYS.iter().find(|item| item.name == key.name())?;
-        if key.count() > item.parameters.len() {
-            return Some(Err(match item.parameters.len() {
-                0 => Unsupported::NO_PARAMETERS,
-                _ => Unsupported::TOO_MANY,
-            }));
-        }
+        let item = match ItemDescriptor::asked(KEYS, key)? {
+            Ok(item) => item,
+            Err(wrong) => return Some(Err(wrong)),
+        };
         let Some(sender) = self.sender() else {
             return Some(Err(NOTHING));
         };

@@ -59,12 +59,8 @@ const NO_POOL: Unsupported = Unsupported::new("There is no such pool.");
 
 /// The value of a key; none if it is not one of these.
 pub(super) fn answer(summary: &Summary, key: &Key<'_>) -> Option<Result<Value, Unsupported>> {
-    let item = KEYS.iter().find(|item| item.name == key.name())?;
-    Some(match (key.count(), item.parameters.len()) {
-        (given, 0) if given > 0 => Err(Unsupported::NO_PARAMETERS),
-        (given, most) if given > most => Err(Unsupported::TOO_MANY),
-        _ => value(summary, item.name, key.param(0), key.param(1)),
-    })
+    let item = ItemDescriptor::asked(KEYS, key)?;
+    Some(item.and_then(|item| value(summary, item.name, key.param(0), key.param(1))))
 }
 
 fn value(summary: &Summary, name: &str, first: &str, second: &str) -> Result<Value, Unsupported> {
