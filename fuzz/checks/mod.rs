@@ -25,6 +25,7 @@ mod proc_counts;
 mod process_stat;
 mod reading_selector;
 mod recorded_hashes;
+mod redaction;
 mod scraped_page;
 mod smtp_reply;
 mod textfile;
@@ -63,6 +64,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),
     ("recorded_hashes", recorded_hashes::check),
+    ("redaction", redaction::check),
     ("scraped_page", scraped_page::check),
     ("smtp_reply", smtp_reply::check),
     ("textfile", textfile::check),

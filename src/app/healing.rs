@@ -431,6 +431,7 @@ pub fn rules(settings: &Settings, house: &House) -> Rules {
         notifiers: notifiers.collect(),
         pools: config.pools.keys().cloned().collect(),
         maintenance: config.maintenance.clone(),
+        evidence: config.journal.evidence_bytes() > 0,
         traced: settings.otlp.route(Signal::Traces).is_some(),
     }
 }

@@ -72,6 +72,10 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// What cannot work in this world, in words that name the setting to change.
     fn prober(&self, timeout: Duration, world: &World) -> Result<Box<dyn Prober>, String>;
+    /// The TCP port that it asks at, if it asks at one.
+    fn port(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// Probes one thing. Never blocks the runtime thread; it may be dropped at any await once its deadline has passed.

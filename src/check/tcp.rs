@@ -66,6 +66,13 @@ impl Kind for Tcp {
         faults
     }
 
+    fn port(&self) -> Option<u16> {
+        match self.place().ok()? {
+            Place::Tcp { port, .. } => Some(port),
+            Place::Unix(_) => None,
+        }
+    }
+
     fn prober(&self, _: Duration, world: &World) -> Result<Box<dyn Prober>, String> {
         let place = self.place()?;
         let host = match &place {

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod control;
 mod demo;
+mod evidence;
 mod exit;
 mod flags;
 mod generate;
@@ -67,6 +68,7 @@ fn command() -> Command {
             .subcommand(rehearse::command())
             .subcommand(journal::command())
             .subcommand(why::command())
+            .subcommand(evidence::command())
             .subcommand(demo::command())
             .subcommand(generate::command()),
     ))
@@ -107,6 +109,7 @@ pub fn main() -> Exit {
         Some(("rehearse", matches)) => rehearse::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("why", matches)) => why::run(matches),
+        Some(("evidence", matches)) => evidence::run(matches),
         Some(("demo", matches)) => demo::run(matches),
         Some(("demo-service", matches)) => demo::run_service(matches),
         Some(("demo-nodeward", matches)) => demo::run_nodeward(matches),

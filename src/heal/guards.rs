@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::evidence::Packet;
 use super::incident::{Approval, Incident};
 use super::plan::{Count, Limits, Mode, Plan, doubled};
 use crate::gate::View;
@@ -144,6 +145,8 @@ pub struct Look {
     pub action: Result<Rendered, Unseen>,
     /// The pool that is to be left first, if one is; or why it cannot be.
     pub pool: Option<Result<Leaving, Unseen>>,
+    /// How things were, where that was to be gathered.
+    pub evidence: Option<Box<Packet>>,
 }
 
 /// A pool that is to be left, as it is now.
@@ -195,6 +198,8 @@ pub struct Standing {
     pub age: Option<Duration>,
     /// How old the episode is that is just told of, by the same.
     pub told: Option<Duration>,
+    /// Whether evidence is gathered.
+    pub gathers: bool,
 }
 
 /// How often a guard without a better idea is asked again.

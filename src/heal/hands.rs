@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use serde_json::{Value, json};
 
+use super::evidence::{Occasion, Packet};
 use super::guards::Look;
 use super::job::Job;
 use super::machine::{After, Outcome};
@@ -24,6 +25,10 @@ pub trait Hands: Send + Sync + 'static {
     fn now(&self) -> Moment;
     /// Looks at everything the guards want to know about the rung that is next.
     fn look(&self, job: Job) -> Later<Look>;
+    /// Gathers how things are, in a time that is short; nothing where there is nothing to see.
+    fn gather(&self, _: Job, _: Occasion) -> Later<Option<Packet>> {
+        Box::pin(std::future::ready(None))
+    }
     /// These holds are on record, all of them: the pools are to follow. Returns at once; does nothing where nothing is touched.
     fn hold(&self, _: &Holds) {}
     /// Waits until the node is out of a pool that is held, or until that has not worked out in its time; whether it is out, and what is known.

@@ -231,6 +231,7 @@ impl History {
     ) -> Standing {
         let ago = |moments: Option<&Moments>| moments.map(|m| m.ago(now)).unwrap_or_default();
         Standing {
+            gathers: false,
             paused: None,
             maintenance: None,
             holder: self.holders.get(target).cloned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::evidence::Kept;
 use super::guards::Verdict;
 use super::plan::Mode;
 use super::run::Run;
@@ -83,6 +84,9 @@ pub struct Incident {
     /// How people are told of its escalation; none before that.
     #[serde(default)]
     pub paging: Option<Paging>,
+    /// The packets of evidence that were kept last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Kept>,
     /// The run that is under way, or was last.
     #[serde(default)]
     pub run: Run,
@@ -420,6 +424,7 @@ impl Incident {
     #[must_use]
     pub fn new(id: IncidentId, playbook: &str, target: Target, now: &Moment) -> Self {
         Self {
+            evidence: Vec::new(),
             id,
             playbook: playbook.to_owned(),
             revision: String::new(),

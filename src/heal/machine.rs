@@ -5,10 +5,12 @@
 //! mode, `plan`, `rehearse` and the property tests all drive this same function. The states are drawn in [`super`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::evidence::{Occasion, Packet};
 use super::guards::{Guard, Look, Standing};
 use super::incident::{Acknowledged, Approval, Cause, Incident, MODE_OFF, State};
 use super::plan::{Mode, Plan};
@@ -43,6 +45,8 @@ pub enum Event {
     Done(u32, Outcome, Value),
     /// The node is out of the pool, as [`Effect::Isolate`] of this number asked, or that did not work out in time; what is known of it.
     Isolated(u32, bool, Value),
+    /// Evidence was gathered, as [`Effect::Gather`] asked.
+    Gathered(Packet),
     /// A round of probes, as [`Effect::Probe`] asked: its number, how all together look, what they saw.
     Probed(u32, Sight, Value),
     /// nodeward has started again, and this is what the witness of the open attempt says.
@@ -96,8 +100,11 @@ pub enum After {
 /// What is to be done in the world, once the step is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Run `confirm`, look at peers and the witness of this rung; answer with [`Event::Looked`] of this number.
-    Look(u32),
+    /// Run `confirm`, look at peers and the witness of this rung, and gather evidence of this occasion meanwhile, if it says one; answer
+    /// with [`Event::Looked`] of this number.
+    Look(u32, Option<Occasion>),
+    /// Gather evidence; answer with [`Event::Gathered`]. Nothing waits for it.
+    Gather(Occasion),
     /// Have the node leave the pool that the state names, and wait until it is out; answer with [`Event::Isolated`] of this number.
     Isolate(u32),
     /// Carry out this rung's action; answer with [`Event::Started`] and [`Event::Done`].
@@ -152,6 +159,8 @@ pub struct Step {
     pub holds: Vec<Holding>,
     /// What people are to be told; committed with it too.
     pub notices: Vec<What>,
+    /// Packets of evidence by their number; committed with it too.
+    pub evidence: Vec<(u32, Arc<str>)>,
     /// To be carried out after that, in order.
     pub effects: Vec<Effect>,
 }
@@ -232,6 +241,7 @@ impl Stepping<'_> {
                 self.ended(outcome, data);
             }
             Event::Done(..) => {}
+            Event::Gathered(packet) => self.keep(&packet),
             Event::Probed(round, sight, data) => self.probed(round, sight, data),
             Event::Restarted(after) => self.restarted(after),
             Event::Approve(approval) => self.approve(approval),
@@ -410,6 +420,7 @@ impl Stepping<'_> {
 
 mod attempt;
 mod change;
+mod evidence;
 mod isolation;
 mod paging;
 mod proof;

@@ -25,9 +25,10 @@
 //! ```
 //!
 //! Any open incident can be cancelled by a person; mode off and stale alerts end as suppressed. [`machine`] has the transitions,
-//! [`guards`] the reasons not to act, [`incident`] what is kept of each, [`intake`] what alert servers send,
+//! [`guards`] the reasons not to act, [`evidence`] how things were before that, [`incident`] what is kept of each, [`intake`] what alert servers send,
 //! [`reconcile`] what they forgot to say.
 
+pub mod evidence;
 pub mod guards;
 pub mod hands;
 pub mod history;

@@ -85,10 +85,39 @@ pub fn plain(record: &Value) -> Option<String> {
         ),
         "stop" => format!("nodeward ended: {}", text("/data/why").unwrap_or("?")),
         "login" => login(record),
+        "evidence" => evidence(record),
         "notify" => notice(record),
         "hold" => hold(record),
         other => other.to_owned(),
     })
+}
+
+fn evidence(record: &Value) -> String {
+    let number = |at: &str| {
+        record
+            .pointer(at)
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    };
+    let missing = record.pointer("/data/missing").and_then(Value::as_array);
+    let missing: Vec<&str> = missing
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let without = match missing.is_empty() {
+        true => String::new(),
+        false => format!(", without {}", missing.join(", ")),
+    };
+    format!(
+        "evidence {} is kept: {} bytes, SHA-256 {}{without}",
+        number("/data/number"),
+        number("/data/bytes"),
+        record
+            .pointer("/data/sha256")
+            .and_then(Value::as_str)
+            .unwrap_or("?")
+    )
 }
 
 fn login(record: &Value) -> String {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::evidence::{Gatherer, Occasion, Packet};
 use super::guards::{Leaving, Look, Unseen};
 use super::hands::{Hands, Later, Started};
 use super::incident::State;
@@ -32,6 +33,7 @@ pub struct World {
     clock: Clock,
     /// Another one after each reload.
     reach: RwLock<Reach>,
+    gatherer: Arc<Gatherer>,
 }
 
 /// What the hands reach.
@@ -50,10 +52,11 @@ pub struct Reach {
 impl World {
     /// Hands that reach this.
     #[must_use]
-    pub const fn new(clock: Clock, reach: Reach) -> Self {
+    pub fn new(clock: Clock, reach: Reach) -> Self {
         Self {
             clock,
             reach: RwLock::new(reach),
+            gatherer: Arc::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Hands for World {
             let action = action.unwrap_or_else(|_| Look {
                 confirm: Vec::new(),
                 busy: None,
+                evidence: None,
                 pool: None,
                 witness: Err(late()),
                 action: Err(late()),
@@ -97,6 +101,14 @@ impl Hands for World {
                 ..action
             }
         })
+    }
+
+    fn gather(&self, job: Job, occasion: Occasion) -> Later<Option<Packet>> {
+        let (reach, gatherer) = (self.reach(), Arc::clone(&self.gatherer));
+        let now = self.clock.now().wall;
+        // Whatever becomes of it: an action waits for its end.
+        let gathering = async move { gatherer.gather(reach, job, occasion, now).await };
+        Box::pin(async move { tokio::spawn(gathering).await.ok() })
     }
 
     fn hold(&self, holds: &Holds) {
@@ -302,6 +314,7 @@ async fn look(reach: &Reach, job: &Job) -> Look {
         return Look {
             confirm,
             busy: None,
+            evidence: None,
             pool: None,
             witness: Err(gone()),
             action: Err(gone()),
@@ -315,6 +328,7 @@ async fn look(reach: &Reach, job: &Job) -> Look {
         return Look {
             confirm,
             busy: None,
+            evidence: None,
             pool: None,
             witness: Ok(None),
             action,
@@ -328,6 +342,7 @@ async fn look(reach: &Reach, job: &Job) -> Look {
     Look {
         confirm,
         busy: looked.busy,
+        evidence: None,
         pool: None,
         witness: looked.witness.map(|w| w.map(|w| w.0)).map_err(Unseen),
         action,

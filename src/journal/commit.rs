@@ -1,5 +1,7 @@
 //! What one transaction writes, and what comes back.
 
+use std::sync::Arc;
+
 use super::chain::Hash;
 use super::entry::Entry;
 use crate::model::id::IncidentId;
@@ -23,6 +25,8 @@ pub struct Commit {
     pub settings: Vec<(String, Option<String>)>,
     /// Notifications to deliver.
     pub outbox: Vec<Outgoing>,
+    /// Packets of evidence; one that is there already stays as it is.
+    pub evidence: Vec<Evidence>,
     /// What became of notifications, by their row.
     pub sent: Vec<(i64, Sent)>,
 }
@@ -39,7 +43,9 @@ impl Commit {
 
     /// How many rows it writes beside records.
     pub(super) fn rows(&self) -> usize {
-        self.incidents.len() + self.episodes.len() + self.deliveries.len() + self.outbox.len()
+        let evidence = self.evidence.iter().map(|e| 1 + e.text.len() / 4096);
+        let rows = self.incidents.len() + self.episodes.len() + self.deliveries.len();
+        rows + self.outbox.len() + evidence.sum::<usize>()
     }
 
     /// About how many bytes it takes; what the queue is bounded by.
@@ -56,7 +62,8 @@ impl Commit {
             .chain(incidents)
             .chain(episodes)
             .chain(playbooks)
-            .chain(outbox);
+            .chain(outbox)
+            .chain(self.evidence.iter().map(|e| e.text.len() + 64));
         all.sum::<usize>() + 64 * (self.deliveries.len() + self.settings.len() + self.sent.len())
     }
 }
@@ -73,6 +80,17 @@ fn weight(value: &serde_json::Value) -> usize {
             .map(|(name, value)| name.len() + 16 + weight(value))
             .sum(),
     }
+}
+
+/// A packet of evidence as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Its number within that.
+    pub number: u32,
+    /// All of it, a text of whoever gathered it.
+    pub text: Arc<str>,
 }
 
 /// An incident as it is kept.

@@ -41,11 +41,13 @@ pub enum Kind {
     Stop,
     /// Logins from an address were refused.
     Login,
+    /// Evidence was gathered.
+    Evidence,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Alert,
         Self::Decision,
         Self::Hold,
@@ -60,6 +62,7 @@ impl Kind {
         Self::Start,
         Self::Stop,
         Self::Login,
+        Self::Evidence,
     ];
 
     /// The word that stands in a record.
@@ -80,6 +83,7 @@ impl Kind {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Login => "login",
+            Self::Evidence => "evidence",
         }
     }
 

@@ -31,7 +31,9 @@ mod writer;
 
 pub use anchor::{Anchor, LONGEST_LINE};
 pub use chain::{Hash, Head, exported};
-pub use commit::{Commit, Committed, EpisodeRow, IncidentRow, Outgoing, Sent, Undelivered};
+pub use commit::{
+    Commit, Committed, EpisodeRow, Evidence, IncidentRow, Outgoing, Sent, Undelivered,
+};
 pub use counters::{COMMIT_BOUNDS, Counts, Failing, Proven};
 pub use entry::{Entry, Kind};
 pub use error::{CommitError, OpenError, ReadError};

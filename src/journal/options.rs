@@ -16,6 +16,9 @@ pub struct Options {
     /// The journal's size, beyond which the oldest records are deleted whatever their age; those
     /// of open incidents only beyond one and a half times it. `16MiB` to `1TiB`. Default: `512MiB`.
     pub max_size: Size,
+    /// How much of it packets of evidence may take (docs/EVIDENCE.md), beyond which the oldest are deleted; a quarter of `max_size`
+    /// at most counts. `0B` gathers none. `0B`, or from `1MiB`. Default: `64MiB`.
+    pub evidence: Size,
 }
 
 impl Options {
@@ -31,7 +34,17 @@ impl Options {
             let why = format!("{} is not from 16MiB to 1TiB", self.max_size);
             wrong.push(("max_size", why));
         }
+        if self.evidence != Size::default() && self.evidence < Size::mib(1) {
+            let why = format!("{} is neither 0B nor 1MiB or more", self.evidence);
+            wrong.push(("evidence", why));
+        }
         wrong
+    }
+
+    /// Bytes that packets of evidence may take.
+    #[must_use]
+    pub fn evidence_bytes(&self) -> u64 {
+        self.evidence.bytes().min(self.max_size.bytes() / 4)
     }
 }
 
@@ -40,6 +53,7 @@ impl Default for Options {
         Self {
             keep: Period::secs(90 * 24 * 60 * 60),
             max_size: Size::mib(512),
+            evidence: Size::mib(64),
         }
     }
 }
@@ -54,8 +68,9 @@ mod tests {
         let options = Options {
             keep: Period::secs(59),
             max_size: Size::mib(15),
+            evidence: "1B".parse().unwrap(),
         };
         let keys: Vec<_> = options.check().iter().map(|(key, _)| *key).collect();
-        assert_eq!(keys, ["keep", "max_size"]);
+        assert_eq!(keys, ["keep", "max_size", "evidence"]);
     }
 }

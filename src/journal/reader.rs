@@ -8,11 +8,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::chain::Head;
-use super::commit::{IncidentRow, Undelivered};
+use super::commit::{Evidence, IncidentRow, Undelivered};
 use super::entry::Kind;
 use super::error::ReadError;
 use super::restore::Restored;
 use super::{restore, schema};
+use crate::model::id::IncidentId;
 use crate::model::moment::Timestamp;
 
 /// Records are read so many at a time, so that whoever reads slowly does not keep the writer from clearing its log.
@@ -306,6 +307,26 @@ impl Reader {
             return Ok(begin);
         }
         Ok(with("substr(id, -length(?1))")?)
+    }
+
+    /// The packets of evidence of an incident that are there, by number; of all of them or of one.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn evidence(&self, id: &str, number: Option<u32>) -> Result<Vec<Evidence>, ReadError> {
+        if !restore::keeps_evidence(&self.connection)? {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT incident, number, text FROM evidence WHERE incident = ?1 AND (?2 IS NULL OR number = ?2) ORDER BY number";
+        Ok(restore::list(&self.connection, sql, (id, number), |row| {
+            let id: String = row.get(0)?;
+            let text: String = row.get(2)?;
+            Ok(Evidence {
+                incident: IncidentId::new(&id),
+                number: row.get(1)?,
+                text: text.into(),
+            })
+        })?)
     }
 
     /// A revision of a playbook, as JSON text.

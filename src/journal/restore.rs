@@ -40,6 +40,12 @@ pub struct Restored {
     pub outbox: Vec<Undelivered>,
 }
 
+/// Whether there is a place for evidence: a journal that was written by an older version has none until it is opened to be written.
+pub(super) fn keeps_evidence(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'evidence'";
+    connection.query_row(sql, (), |row| Ok(row.get::<_, i64>(0)? > 0))
+}
+
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Restored> {
     Ok(Restored {
         head: head(connection)?,

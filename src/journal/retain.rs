@@ -18,6 +18,8 @@ const REVISIONS: i64 = 60 * 60 * 1000;
 /// From this size on the tables beside the records hold as many rows as they ever may; below, fewer in proportion, so that
 /// they leave room for records.
 const ROOMY: u64 = 512 << 20;
+/// Packets of evidence at most.
+const EVIDENCE: u64 = 2_000;
 /// They hold so many at least.
 const LEAST: i64 = 1_000;
 
@@ -169,6 +171,8 @@ pub(super) fn rest(
         delete("outbox", "row", "done <> 0", "made", horizon, 20_000)?;
         // How long one is tried is for its notifier to say, which puts it on record when it gives up.
         let undelivered = delete("outbox", "row", "done = 0", "made", i64::MIN, 100_000)?;
+        delete("evidence", "row", "1", "made", horizon, EVIDENCE)?;
+        deleted = deleted.max(evidence(connection, options)?);
         connection.execute(
             "DELETE FROM playbooks WHERE seen < ?1 AND hash NOT IN (SELECT revision FROM incidents WHERE revision IS NOT NULL)",
             [now.0.saturating_sub(REVISIONS)],
@@ -179,6 +183,16 @@ pub(super) fn rest(
             more: deleted >= STEP.unsigned_abs() as usize,
         })
     })
+}
+
+/// Deletes the oldest packets of evidence, as long as all of them take too much.
+fn evidence(connection: &Connection, options: &Options) -> rusqlite::Result<usize> {
+    let most = i64::try_from(options.evidence_bytes()).unwrap_or(i64::MAX);
+    connection.execute(
+        "DELETE FROM evidence WHERE row <= (SELECT max(row) FROM \
+         (SELECT row, sum(bytes) OVER (ORDER BY row DESC) AS together FROM evidence) WHERE together > ?1)",
+        [most],
+    )
 }
 
 fn transact<T>(

@@ -49,6 +49,13 @@ CREATE INDEX outbox_waiting ON outbox (sink, row) WHERE done = 0;
 CREATE INDEX outbox_made ON outbox (done, made);
 ";
 
+/// Beside the others, and made where it is missing: whoever knows it not is not in its way, so that the version stays.
+const EVIDENCE: &str = "
+CREATE TABLE IF NOT EXISTS evidence (
+    row INTEGER PRIMARY KEY, incident TEXT NOT NULL, number INTEGER NOT NULL, made INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    text TEXT NOT NULL, UNIQUE (incident, number));
+";
+
 /// Opens the database for the one who writes, and makes it if it is not there.
 pub(super) fn open(directory: &Path, options: &Options) -> Result<Connection, OpenError> {
     let path = directory.join(NAME);
@@ -74,6 +81,7 @@ pub(super) fn open(directory: &Path, options: &Options) -> Result<Connection, Op
     if found == 0 {
         make(&connection).map_err(database)?;
     }
+    connection.execute_batch(EVIDENCE).map_err(database)?;
     bound(&connection, options).map_err(database)?;
     Ok(connection)
 }

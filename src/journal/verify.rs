@@ -9,6 +9,8 @@ use rusqlite::Row;
 
 use super::anchor::Anchor;
 use super::chain::{Hash, Head};
+use super::commit::Evidence;
+use super::entry::Kind;
 use super::error::ReadError;
 use super::reader::Reader;
 use super::restore;
@@ -47,6 +49,18 @@ pub enum Broken {
         seq: i64,
         /// What differs.
         what: &'static str,
+    },
+    /// A packet of evidence is not the one of which the hash is on record.
+    #[error(
+        "evidence {number} of incident {incident} is not what record {seq} has the hash of: it was changed"
+    )]
+    Evidence {
+        /// The record's number.
+        seq: i64,
+        /// The incident.
+        incident: String,
+        /// The packet's number.
+        number: u32,
     },
     /// A hash kept elsewhere is of no record here.
     #[error(
@@ -239,6 +253,31 @@ impl Record {
     }
 }
 
+/// Whether the packet of a record, where it is still there, is the one of which the hash is on record.
+fn packet(reader: &Reader, record: &Record) -> Result<Result<(), Broken>, ReadError> {
+    let line: serde_json::Value = serde_json::from_str(&record.line).unwrap_or_default();
+    let number = line
+        .pointer("/data/number")
+        .and_then(serde_json::Value::as_u64);
+    let number = number.and_then(|number| u32::try_from(number).ok());
+    let (Some(number), Some(incident)) = (number, &record.incident) else {
+        return Ok(Ok(()));
+    };
+    let hash = line
+        .pointer("/data/sha256")
+        .and_then(serde_json::Value::as_str);
+    let kept = reader.evidence(incident, Some(number))?;
+    let fits = |packet: &Evidence| Some(Hash::of(&packet.text).to_string()).as_deref() == hash;
+    Ok(match kept.iter().all(fits) {
+        true => Ok(()),
+        false => Err(Broken::Evidence {
+            seq: record.seq,
+            incident: incident.clone(),
+            number,
+        }),
+    })
+}
+
 /// Walks the chain from the oldest record to the newest, as it is at one instant.
 ///
 /// # Errors
@@ -280,6 +319,11 @@ pub fn verify(reader: &Reader, anchors: &Anchors) -> Result<Result<Verified, Bro
         };
         wanted.note(head);
         records += 1;
+        if record.kind == Kind::Evidence.as_str()
+            && let Err(broken) = packet(reader, &record)?
+        {
+            return Ok(Err(broken));
+        }
     }
     let (anchored, pruned) = match wanted.compare(anchors, floor, head) {
         Ok(counts) => counts,

@@ -443,6 +443,16 @@ fn state(connection: &Connection, commit: &Commit, now: Timestamp) -> rusqlite::
         &commit.deliveries,
         |insert, key| insert.execute((key, now.0)),
     )?;
+    each(
+        connection,
+        "INSERT INTO evidence (incident, number, made, bytes, text) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (incident, number) DO NOTHING",
+        &commit.evidence,
+        |insert, packet| {
+            let (id, text) = (packet.incident.as_str(), &*packet.text);
+            let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);
+            insert.execute(params![id, packet.number, now.0, bytes, text])
+        },
+    )?;
     for (name, value) in &commit.settings {
         match value {
             Some(value) => connection.execute(

@@ -5,6 +5,7 @@
 //!  GET  /api/v1/checks                    each check, and what its last probe saw
 //!  GET  /api/v1/incidents ?state= &limit= those that are open, or were
 //!  GET  /api/v1/incidents/ID              one with its records and guards
+//!  GET  /api/v1/incidents/ID/evidence     how things were before its first action, and when people were told
 //!  GET  /api/v1/events    ?after= &limit= the journal, from a record on
 //!  GET  /api/v1/openapi.json              all of this, for programs
 //!  POST /api/v1/plan      ?hook= &as_new= what would be done about alerts
@@ -227,6 +228,11 @@ impl Api {
                 self.read(move |reader| journal::incident(reader, &id))
                     .await
             }
+            Thing::Evidence(id, number) => {
+                let id = id.to_ascii_uppercase();
+                self.read(move |reader| journal::evidence(reader, &id, number))
+                    .await
+            }
             Thing::Events => {
                 let after = query.number("after", 0, 0..=i64::MAX);
                 let after = after.map_err(|why| bad(&why))?;
@@ -249,7 +255,7 @@ impl Api {
             Ok(Some(body)) => Ok(text(body)),
             Ok(None) => Err(error(
                 StatusCode::NOT_FOUND,
-                "the journal has no such incident; its whole id is needed",
+                "the journal has no such incident, or no such packet of it; the whole id is needed",
             )),
             Err(why) => Err(match why {
                 NotRead::Busy | NotRead::Late => later(&why.to_string()),

@@ -41,7 +41,9 @@ fn heals_its_own_service_and_the_journal_it_leaves_says_what_was_printed() {
         }
     }
     kinds.retain(|kind| *kind != "verify");
-    let before = ["alert", "waiting", "decision", "intent", "started"];
+    let before = [
+        "alert", "waiting", "evidence", "decision", "intent", "started",
+    ];
     let after = ["result", "probation", "healed"];
     assert!(kinds.starts_with(&before), "{printed}");
     assert!(kinds.ends_with(&after), "{printed}");

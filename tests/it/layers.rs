@@ -33,6 +33,7 @@ const KEPT_TO: &[(&str, &str)] = &[
     ("granit_parser", "config/parse.rs"),
     ("clap", "cli/"),
     ("rusqlite", "journal/"),
+    ("sysinfo", "host/summary.rs"),
     ("syslog", "notify/syslog/local.rs"),
 ];
 

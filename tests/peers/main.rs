@@ -16,6 +16,12 @@ mod compose;
 mod containers;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod dashboards;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "what JSON has not reads as null"
+)]
+mod evidence;
 mod expressions;
 mod flags;
 mod hang;
@@ -89,6 +95,7 @@ const TESTS: &[&[PeerTest]] = &[
     web_config::TESTS,
     hang::TESTS,
     prometheus::TESTS,
+    evidence::TESTS,
     expressions::TESTS,
     systemd::TESTS,
     actions::TESTS,

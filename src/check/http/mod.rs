@@ -174,6 +174,13 @@ impl Kind for Http {
         faults
     }
 
+    fn port(&self) -> Option<u16> {
+        match *self.endpoint().ok()?.place() {
+            Place::Tcp { port, .. } => Some(port),
+            Place::Unix(_) => None,
+        }
+    }
+
     fn prober(&self, timeout: Duration, world: &World) -> Result<Box<dyn Prober>, String> {
         let limits = Limits {
             connect: timeout,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Effect, PATIENCE, RECOVERY, Record, Stepping};
+use crate::heal::evidence::Occasion;
 use crate::heal::guards::Guard;
 use crate::heal::incident::{Cause, OFF, State, Verified};
 use crate::heal::plan::Mode;
@@ -82,7 +83,9 @@ impl Stepping<'_> {
     /// Has the world look at what the guards want to know.
     pub(super) fn look(&mut self) {
         self.incident.asked = self.incident.asked.wrapping_add(1);
-        self.step.effects.push(Effect::Look(self.incident.asked));
+        let gathers = self.before_action();
+        let look = Effect::Look(self.incident.asked, gathers);
+        self.step.effects.push(look);
     }
 
     /// Has the probes of `verify` run.
@@ -98,11 +101,13 @@ impl Stepping<'_> {
                 State::Observed,
                 json!({"would": "escalate", "cause": cause}),
             );
+            self.gather(Occasion::WouldEscalate);
             return;
         }
         self.enter_escalated(cause, more);
         self.incident.escalated = true;
         self.page();
+        self.gather(Occasion::Escalated);
     }
 
     /// Ill again before its recovery was proven: people know already.

@@ -2,6 +2,7 @@
 
 mod approval;
 mod attempt;
+mod evidence;
 mod isolation;
 mod paging;
 mod relapse;
@@ -69,6 +70,7 @@ pub(super) fn episode(n: u32) -> Episode {
 
 pub(super) fn fine() -> Look {
     Look {
+        evidence: None,
         confirm: Vec::new(),
         busy: None,
         pool: None,
@@ -227,7 +229,7 @@ fn without_proof_the_next_rung_has_its_turn_and_then_people() {
     let mut case = Case::acted(plan(Mode::Auto));
     let step = case.at(30, Event::Timer);
     assert_eq!((case.state(), case.incident.rung), ("waiting", 1));
-    assert!(matches!(step.effects[..], [Effect::Look(_)]));
+    assert!(matches!(step.effects[..], [Effect::Look(..)]));
     case.at(600, case.look_with(fine()));
     case.at(601, case.ended(Outcome::Failed, Value::Null));
     let step = case.at(700, Event::Timer);
@@ -269,7 +271,7 @@ fn settles_first_if_asked_to() {
     assert_eq!(case.at(5, Event::Timer), Step::default());
     assert!(matches!(
         case.at(10, Event::Timer).effects[..],
-        [Effect::Look(_)]
+        [Effect::Look(_, _)]
     ));
 }
 

@@ -46,6 +46,9 @@ impl Stepping<'_> {
         let leaves = leave.is_some_and(|leave| !leave.rung);
         let minds = |guard: Guard| !leaves || !guard.bounds_attempts();
         let refusing = verdicts.iter().find(|v| !v.passes && minds(v.guard));
+        if let (None, Some(packet)) = (refusing, &look.evidence) {
+            self.keep(packet);
+        }
         match refusing.map(|v| v.guard) {
             // The node is not left outside by a playbook that must not touch anything.
             None if self.plan.mode == Mode::Observe && isolated => {

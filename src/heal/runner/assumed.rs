@@ -144,6 +144,7 @@ impl Hands for Assumed {
                 })
                 .collect(),
             busy: None,
+            evidence: None,
             pool: leaves.then(|| {
                 Ok(Leaving {
                     min_healthy: None,

@@ -1,5 +1,6 @@
 //! What a step wants of the world, and how the world's answers come back as events.
 
+use super::super::evidence::Packet;
 use super::super::hands::{Hands, Later};
 use super::super::incident::State;
 use super::super::job::Job;
@@ -14,11 +15,24 @@ pub(super) fn carry_out(
     answer: impl Fn(Event) + Clone + Send + 'static,
 ) -> Later<()> {
     match *effect {
-        Effect::Look(asked) => {
+        Effect::Look(asked, gathers) => {
+            let gathered: Later<Option<Packet>> = match gathers {
+                Some(occasion) => hands.gather(job.clone(), occasion),
+                None => Box::pin(std::future::ready(None)),
+            };
             let look = hands.look(job);
             Box::pin(async move {
-                let look = look.await;
+                let (mut look, gathered) = tokio::join!(look, gathered);
+                look.evidence = gathered.map(Box::new);
                 answer(Event::Looked(asked, look));
+            })
+        }
+        Effect::Gather(occasion) => {
+            let gathered = hands.gather(job, occasion);
+            Box::pin(async move {
+                if let Some(packet) = gathered.await {
+                    answer(Event::Gathered(packet));
+                }
             })
         }
         Effect::Isolate(asked) => {

@@ -266,7 +266,7 @@ async fn foreseen(
     let (_, effects) = book.take();
     book.keep();
     let asked = effects.iter().rev().find_map(|(of, effect)| match effect {
-        Effect::Look(asked) if of == id => Some(*asked),
+        Effect::Look(asked, _) if of == id => Some(*asked),
         _ => None,
     });
     let before_ladder = {

@@ -37,6 +37,8 @@ pub struct Rules {
     pub pools: BTreeSet<String>,
     /// The windows of maintenance.
     pub maintenance: maintenance::Options,
+    /// Whether evidence is gathered.
+    pub evidence: bool,
     /// Whether runs are told as traces: then durations name theirs.
     pub traced: bool,
 }

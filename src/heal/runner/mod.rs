@@ -261,6 +261,8 @@ impl Runner {
                 // So long ago the world may have looked otherwise than it does now. It is looked at again, by time.
                 Mail::Answer(_, Event::Looked(..) | Event::Probed(..), at)
                     if self.ending || now.since(&at) > PATIENCE => {}
+                // Nor is there room for what could not be put on record for so long.
+                Mail::Answer(_, Event::Gathered(..), at) if now.since(&at) > PATIENCE => {}
                 Mail::Answer(id, event, at) => {
                     if matches!(event, Event::Done(..)) {
                         self.acts.remove(&id);

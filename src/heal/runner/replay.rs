@@ -248,6 +248,7 @@ mod tests {
             notifiers: BTreeMap::new(),
             pools: BTreeSet::new(),
             maintenance: Default::default(),
+            evidence: false,
             traced: false,
         }
     }

@@ -9,7 +9,7 @@ use super::said::Said;
 use crate::heal::history::Mark;
 use crate::heal::incident::Incident;
 use crate::heal::machine::{self, Effect, Event, Record, Step};
-use crate::journal::Entry;
+use crate::journal::{Entry, Evidence};
 use crate::model::alert::Status;
 use crate::model::id::IncidentId;
 use crate::model::moment::Moment;
@@ -58,6 +58,7 @@ impl Book {
         );
         let since = told.and_then(|told| self.episodes.get(told)?.since);
         standing.told = since.map(|since| now.wall.since(since));
+        standing.gathers = self.rules.evidence;
         standing.paused.clone_from(&self.switches.paused);
         standing.maintenance.clone_from(&maintenance);
         let held_target = held.holds_target();
@@ -139,6 +140,14 @@ impl Book {
                 .extend(said.filter(|said| !(recovered && said.heals())));
             self.commit.entries.push(entry(incident, record));
         }
+        let packets = step.evidence.into_iter();
+        self.commit
+            .evidence
+            .extend(packets.map(|(number, text)| Evidence {
+                incident: incident.id.clone(),
+                number,
+                text,
+            }));
         self.follow(incident, step.holds, now);
         for what in step.notices {
             self.tell(incident, what, now);

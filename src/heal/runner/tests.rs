@@ -97,6 +97,7 @@ fn seen(action: &str) -> Look {
     Look {
         confirm: Vec::new(),
         busy: None,
+        evidence: None,
         pool: Some(Ok(Leaving {
             min_healthy: None,
             view: Ok(View::default()),
@@ -150,6 +151,7 @@ fn rules(mode: &str) -> Rules {
         notifiers: [("soc".to_owned(), Severity::Info)].into(),
         pools: ["web".to_owned(), "db".to_owned()].into(),
         maintenance: maintenance::Options::default(),
+        evidence: false,
         traced: true,
     }
 }
@@ -297,12 +299,13 @@ fn what_could_not_be_put_on_record_was_never_counted() {
             &now,
         );
         let (_, effects) = book.take();
-        let (id, crate::heal::machine::Effect::Look(round)) = &effects[0] else {
+        let (id, crate::heal::machine::Effect::Look(round, _)) = &effects[0] else {
             panic!("{effects:?}");
         };
         let look = Look {
             confirm: Vec::new(),
             busy: None,
+            evidence: None,
             pool: None,
             witness: Ok(None),
             action: Err(crate::heal::guards::Unseen("no label".into())),

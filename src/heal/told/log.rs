@@ -34,6 +34,7 @@ pub const fn name(kind: Kind) -> &'static str {
         Kind::Start => "nodeward.process.started",
         Kind::Stop => "nodeward.process.stopped",
         Kind::Login => "nodeward.login.refused",
+        Kind::Evidence => "nodeward.evidence.gathered",
     }
 }
 

@@ -12,7 +12,99 @@ fn options(max_size: Size) -> Options {
     Options {
         keep: Period::secs(24 * 3_600),
         max_size,
+        evidence: Size::mib(1),
     }
+}
+
+fn packet(number: u32, text: &str) -> Commit {
+    let incident = IncidentId::new("01J");
+    let data = json!({"number": number, "sha256": Hash::of(text).to_string()});
+    Commit {
+        evidence: vec![Evidence {
+            incident: incident.clone(),
+            number,
+            text: text.into(),
+        }],
+        ..Commit::of(Entry::new(Kind::Evidence).incident(&incident).data(data))
+    }
+}
+
+fn packets(bench: &Bench) -> Vec<u32> {
+    let reader = Reader::open(&bench.path()).unwrap();
+    let kept = reader.evidence("01J", None).unwrap();
+    kept.iter().map(|packet| packet.number).collect()
+}
+
+#[tokio::test]
+async fn the_oldest_evidence_goes_for_want_of_room_and_with_its_time_and_its_record_stays() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    let text = "x".repeat(200 << 10);
+    for number in 1..=40 {
+        journal.commit(packet(number, &text)).await.unwrap();
+    }
+    // Looked at as it grows: what is over the line when nobody looked is less than was written since.
+    let left = packets(&bench);
+    assert!(left.len() < 30 && left.last() == Some(&40), "{left:?}");
+    assert!(left.is_sorted() && left.first() > Some(&1), "{left:?}");
+    journal.close().await;
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    until(&bench, |_| packets(&bench).len() == 5).await;
+    assert_eq!(packets(&bench), [36, 37, 38, 39, 40]);
+    assert_eq!(checked(&bench).records, 40);
+    journal.commit(packet(41, "new")).await.unwrap();
+    bench.now.fetch_add(23 * HOUR, Ordering::Relaxed);
+    journal.commit(packet(42, "newer")).await.unwrap();
+    bench.now.fetch_add(2 * HOUR, Ordering::Relaxed);
+    journal.commit(Commit::of(entry("later"))).await.unwrap();
+    until(&bench, |_| packets(&bench) == [42]).await;
+}
+
+#[tokio::test]
+async fn evidence_that_was_changed_is_named_and_what_is_gone_is_no_fault() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    for number in 1..=3 {
+        let text = format!("packet {number}\n");
+        journal.commit(packet(number, &text)).await.unwrap();
+    }
+    // It is there already: nobody puts another in its place.
+    let again = Commit {
+        entries: Vec::new(),
+        ..packet(2, "another")
+    };
+    journal.commit(again).await.unwrap();
+    assert_eq!(checked(&bench).records, 3);
+    let tampered = |sql: &str| {
+        rusqlite::Connection::open(bench.path().join("journal.db"))
+            .unwrap()
+            .execute(sql, ())
+            .unwrap()
+    };
+    tampered("DELETE FROM evidence WHERE number = 1");
+    assert_eq!(checked(&bench).records, 3);
+    tampered("UPDATE evidence SET text = 'packet 2, changed' WHERE number = 2");
+    let reader = Reader::open(&bench.path()).unwrap();
+    let broken = verify(&reader, &Anchors::default()).unwrap().unwrap_err();
+    assert_eq!(
+        broken.to_string(),
+        "evidence 2 of incident 01J is not what record 2 has the hash of: it was changed"
+    );
+}
+
+#[tokio::test]
+async fn a_journal_without_a_place_for_evidence_has_none_and_gets_one() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    journal.close().await;
+    rusqlite::Connection::open(bench.path().join("journal.db"))
+        .unwrap()
+        .execute("DROP TABLE evidence", ())
+        .unwrap();
+    assert!(packets(&bench).is_empty());
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    journal.commit(packet(1, "it")).await.unwrap();
+    assert_eq!(packets(&bench), [1]);
 }
 
 fn checked(bench: &Bench) -> Verified {

@@ -6,11 +6,12 @@
 //!
 //! Docker Engine API 1.41 and later, `/containers`.
 
+mod logs;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -215,11 +216,51 @@ impl Engine {
     /// # Errors
     /// [`Error`].
     pub async fn inspect(&self, name: &str, within: Duration) -> Result<Container, Error> {
+        read(&self.inspection(name, within).await?.body)
+    }
+
+    async fn inspection(&self, name: &str, within: Duration) -> Result<Response, Error> {
         let path = format!("/containers/{}/json", percent_encoded(name));
         let answer = self.send(Request::get().at(&path).within(within)).await?;
         match answer.status.as_u16() {
-            200 => read(&answer.body),
+            200 => Ok(answer),
             _ => Err(refusal(name, &answer)),
+        }
+    }
+
+    /// All that the engine tells of a container, as it tells it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn inspect_whole(
+        &self,
+        name: &str,
+        within: Duration,
+    ) -> Result<serde_json::Value, Error> {
+        let answer = self.inspection(name, within).await?;
+        serde_json::from_slice(&answer.body).map_err(|e| Error::Unexpected(e.to_string()))
+    }
+
+    /// The last lines that a container wrote; fewer of them where they are too long. Bytes as it wrote them.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn logs(&self, name: &str, lines: u32, within: Duration) -> Result<Vec<u8>, Error> {
+        let until = Instant::now() + within;
+        let mut lines = lines;
+        loop {
+            let path = format!(
+                "/containers/{}/logs?stdout=1&stderr=1&timestamps=1&tail={lines}",
+                percent_encoded(name)
+            );
+            let left = until.saturating_duration_since(Instant::now());
+            match self.send(Request::get().at(&path).within(left)).await {
+                Err(Error::Http(client::Error::TooLarge { .. })) if lines > 1 => lines /= 8,
+                Err(error) => return Err(error),
+                Ok(answer) if answer.status == 200 => return Ok(logs::text(answer.body.into())),
+                Ok(answer) => return Err(refusal(name, &answer)),
+            }
+            lines = lines.max(1);
         }
     }
 

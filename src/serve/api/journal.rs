@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::shown::Incidents;
 use crate::heal::incident::{Incident, State};
 use crate::heal::runner::Listed;
-use crate::journal::{Filter, IncidentRow, ReadError, Reader};
+use crate::journal::{Evidence, Filter, Hash, IncidentRow, ReadError, Reader};
 
 /// Reads that wait or run; one more is told to come again.
 const WAITING: usize = 8;
@@ -192,6 +192,43 @@ pub(super) fn incident(reader: &Reader, id: &str) -> Result<Option<String>, Read
     let records = records.join(",\n");
     Ok(Some(format!(
         "{{\"incident\":{incident},\"guards\":{guards},\"more\":{more},\"records\":[\n{records}\n]}}"
+    )))
+}
+
+/// The packets of evidence of an incident, each byte for byte, or one of them alone; none where there is no trace of it.
+pub(super) fn evidence(
+    reader: &Reader,
+    id: &str,
+    number: Option<u32>,
+) -> Result<Option<String>, ReadError> {
+    let kept = reader.evidence(id, number)?;
+    let whole = |packet: &Evidence| packet.text.trim_end_matches('\n').to_owned();
+    if number.is_some() {
+        return Ok(kept.first().map(whole));
+    }
+    if kept.is_empty()
+        && reader
+            .incidents_like(id, 1)?
+            .first()
+            .is_none_or(|known| known != id)
+    {
+        return Ok(None);
+    }
+    let packets: Vec<String> = kept
+        .iter()
+        .map(|packet| {
+            let (number, bytes) = (packet.number, packet.text.len());
+            let hash = Hash::of(&packet.text);
+            let text = whole(packet);
+            format!(
+                "{{\"number\":{number},\"sha256\":\"{hash}\",\"bytes\":{bytes},\"packet\":{text}}}"
+            )
+        })
+        .collect();
+    let packets = packets.join(",\n");
+    let incident = json!(id);
+    Ok(Some(format!(
+        "{{\"incident\":{incident},\"packets\":[\n{packets}\n]}}"
     )))
 }
 

@@ -78,6 +78,10 @@ fn pool() -> Vec<Value> {
     )]
 }
 
+fn id() -> Value {
+    named("id", "^[A-Za-z0-9]{1,64}$", "The whole id of an incident")
+}
+
 /// All of them.
 fn operations() -> Vec<Operation> {
     vec![
@@ -108,18 +112,34 @@ fn operations() -> Vec<Operation> {
             )
         },
         Operation {
-            parameters: || {
-                vec![named(
-                    "id",
-                    "^[A-Za-z0-9]{1,64}$",
-                    "The whole id of an incident",
-                )]
-            },
+            parameters: || vec![id()],
             codes: &[404, 409],
             ..ask(
                 "incidents/{id}",
                 "One incident, its guards and its records",
                 of::<shown::Story>,
+            )
+        },
+        Operation {
+            parameters: || vec![id()],
+            codes: &[404, 409],
+            ..ask(
+                "incidents/{id}/evidence",
+                "How things were before its first action, and when people were told",
+                of::<shown::Evidence>,
+            )
+        },
+        Operation {
+            parameters: || {
+                let number = json!({"name": "number", "in": "path", "required": true, "description": "The number of a packet",
+                    "schema": {"type": "integer", "minimum": 1, "maximum": u32::MAX}});
+                vec![id(), number]
+            },
+            codes: &[404, 409],
+            ..ask(
+                "incidents/{id}/evidence/{number}",
+                "One packet of that, byte for byte as its hash is on record",
+                of::<shown::Packet>,
             )
         },
         Operation {
@@ -271,7 +291,8 @@ pub fn document() -> Value {
             "parameters": (operation.parameters)(),
             "responses": responses,
         });
-        let path = format!("{ROOT}{}", operation.path.replace(['{', '}'], ""));
+        let path = operation.path.replace("{number}", "1");
+        let path = format!("{ROOT}{}", path.replace(['{', '}'], ""));
         let role = Route::find(&path);
         let role = role.map_or(Role::Operate, Route::role);
         if let Some(what) = what.as_object_mut() {
@@ -312,6 +333,7 @@ mod tests {
         let mut paths = 0;
         for path in document["paths"].as_object().unwrap().keys() {
             let path = path.replace("{id}", "01JD").replace("{pool}", "web");
+            let path = path.replace("{number}", "1");
             assert!(Route::find(&path).is_some(), "{path}");
             paths += 1;
         }

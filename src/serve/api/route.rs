@@ -30,6 +30,8 @@ pub(super) enum Thing<'a> {
     Incidents,
     /// One, by its id.
     Incident(&'a str),
+    /// The packets of evidence of one, or that of a number.
+    Evidence(&'a str, Option<u32>),
     Events,
     OpenApi,
 }
@@ -76,8 +78,17 @@ impl<'a> Route<'a> {
                 }
             }
             other => {
-                let id = other.strip_prefix("incidents/").filter(|id| is_id(id))?;
-                Self::Ask(Thing::Incident(id))
+                let mut parts = other.strip_prefix("incidents/")?.split('/');
+                let id = parts.next().filter(|id| is_id(id))?;
+                let thing = match (parts.next(), parts.next(), parts.next()) {
+                    (None, ..) => Thing::Incident(id),
+                    (Some("evidence"), None, _) => Thing::Evidence(id, None),
+                    (Some("evidence"), Some(number), None) if is_number(number) => {
+                        Thing::Evidence(id, Some(number.parse().ok()?))
+                    }
+                    _ => return None,
+                };
+                Self::Ask(thing)
             }
         })
     }
@@ -85,9 +96,11 @@ impl<'a> Route<'a> {
     /// The answer where there is no route.
     pub(super) fn none(path: &str) -> Response<Bytes> {
         let why = match path.strip_prefix("/api/v1/incidents/") {
-            Some(_) => "an incident's id has letters and digits only, at most 64",
+            Some(_) => {
+                "an incident's id has letters and digits only, at most 64; behind it there is /evidence and /evidence/NUMBER"
+            }
             None => {
-                "there is: GET state, checks, pools, incidents, incidents/ID, events, openapi.json; POST plan, pause, resume, maintenance, approve, \
+                "there is: GET state, checks, pools, incidents, incidents/ID, incidents/ID/evidence, incidents/ID/evidence/NUMBER, events, openapi.json; POST plan, pause, resume, maintenance, approve, \
                  reject, ack, cancel, pools/POOL/isolate, pools/POOL/rejoin; all below /api/v1/"
             }
         };
@@ -127,6 +140,11 @@ pub(super) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
+/// Whether a text can be the number of a packet, in the one form that it has.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0')
+}
+
 /// Whether a text can be the name of a pool.
 fn is_pool(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
@@ -142,6 +160,13 @@ mod tests {
         assert_eq!(Route::find("/api/v1/state"), Some(Route::Ask(Thing::State)));
         let incident = Route::find("/api/v1/incidents/01JD");
         assert_eq!(incident, Some(Route::Ask(Thing::Incident("01JD"))));
+        for (path, number) in [
+            ("/api/v1/incidents/01JD/evidence", None),
+            ("/api/v1/incidents/01JD/evidence/12", Some(12)),
+        ] {
+            let packets = Route::Ask(Thing::Evidence("01JD", number));
+            assert_eq!(Route::find(path), Some(packets), "{path}");
+        }
         for (path, verb) in [
             ("/api/v1/pools/web/isolate", Verb::Isolate("web")),
             ("/api/v1/pools/web-1.eu/rejoin", Verb::Rejoin("web-1.eu")),
@@ -162,6 +187,12 @@ mod tests {
             "/api/v1/incidents/",
             "/api/v1/incidents/../state",
             "/api/v1/incidents/%30",
+            "/api/v1/incidents/01JD/",
+            "/api/v1/incidents/01JD/evidence/",
+            "/api/v1/incidents/01JD/evidence/0",
+            "/api/v1/incidents/01JD/evidence/01",
+            "/api/v1/incidents/01JD/evidence/99999999999",
+            "/api/v1/incidents/01JD/evidence/1/2",
         ] {
             assert_eq!(Route::find(path), None, "{path}");
         }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::heal::evidence::Occasion;
 use crate::heal::guards::Verdict;
 use crate::heal::runner::{Listed, NodeState, Pool, Summary};
 use crate::journal::Kind;
@@ -172,6 +173,56 @@ pub(super) struct Decision {
     /// When, RFC 3339.
     pub time: String,
     pub verdicts: Vec<Verdict>,
+}
+
+/// The packets of evidence of an incident that are there (docs/EVIDENCE.md).
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Evidence {
+    incident: String,
+    packets: Vec<Numbered>,
+}
+
+/// A packet, and what tells whether it is the one on record.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Numbered {
+    /// Its number within the incident.
+    number: u32,
+    /// SHA-256 of it as it is stored, its line end included: what `evidence/NUMBER` answers.
+    sha256: String,
+    /// Length of that.
+    bytes: usize,
+    packet: Packet,
+}
+
+/// How things were on this machine.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Packet {
+    incident: String,
+    playbook: String,
+    target: String,
+    occasion: Occasion,
+    /// When it was begun, RFC 3339.
+    time: String,
+    parts: Vec<Part>,
+}
+
+/// One part of it: `text`, or why it is `missing`.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Part {
+    /// What: `unit`, `container`, `log`, `processes`, `pressure`, `sockets` or `pool`; `all` where nothing could be had.
+    part: String,
+    /// Whose: a unit, a container, ports, a pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
+    /// How long it took.
+    took_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// Bytes of it that were cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
 }
 
 /// Records of the journal after a number.

@@ -41,7 +41,7 @@ crate::families! { Tcpstat:
 static DECLARED: [&dyn Declared; 4] = joined(&[FAMILIES, ports::FAMILIES]);
 
 /// States as the kernel numbers them, from 1.
-const NAMES: &[(&str, u8)] = &[
+pub const NAMES: &[(&str, u8)] = &[
     ("established", 1),
     ("syn_sent", 2),
     ("syn_recv", 3),

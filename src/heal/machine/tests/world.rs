@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
+use super::evidence::packet;
 use super::fine;
 use crate::action::Strength;
+use crate::heal::evidence::Kept;
 use crate::heal::history::{History, Mark};
 use crate::heal::incident::{Acknowledged, Approval, Incident, State};
 use crate::heal::plan::Plan;
@@ -144,6 +146,7 @@ impl World {
     fn standing(&self, target: &Target, playbook: &str, since: Timestamp) -> Standing {
         let history = &self.history;
         let mut standing = history.standing(target, playbook, Some(since), &self.now);
+        standing.gathers = true;
         standing.paused = self.paused.then(|| "ann".into());
         standing.maintenance = self.maintained.then(|| "ann".into());
         standing
@@ -162,6 +165,17 @@ impl World {
     }
 
     fn commit(&mut self, at: usize, incident: Incident, mark: Mark, step: Step) {
+        let of_run = |kept: &&Kept| kept.run == incident.run.number && kept.occasion.is_of_action();
+        assert!(
+            incident.evidence.iter().filter(of_run).count() <= 1,
+            "evidence of a run's first action is gathered once"
+        );
+        let records = step.records.iter().filter(|r| r.kind == Kind::Evidence);
+        assert_eq!(
+            records.count(),
+            step.evidence.len(),
+            "each packet is on record"
+        );
         let intends = step.records.iter().any(|r| r.kind == Kind::Intent);
         if intends {
             assert!(
@@ -292,8 +306,15 @@ impl World {
             Out::Under(attempt, outcome) => {
                 self.step(at, Event::Done(*attempt, *outcome, Value::Null));
             }
-            Out::Asked(Effect::Look(asked)) => {
+            Out::Asked(Effect::Gather(occasion)) => {
+                // 3: it is lost.
+                if how != 3 {
+                    self.step(at, Event::Gathered(packet(*occasion)));
+                }
+            }
+            Out::Asked(Effect::Look(asked, gathers)) => {
                 let mut look = fine();
+                look.evidence = gathers.map(|occasion| Box::new(packet(occasion)));
                 look.witness = Ok(Some(json!(self.witness[target])));
                 look.confirm = vec![("probe".into(), seen, String::new())];
                 look.pool = Some(Ok(self.leaving()));

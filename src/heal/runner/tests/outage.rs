@@ -29,10 +29,11 @@ fn follow(book: &mut Book, now: &mut Moment) {
         let mut events = Vec::new();
         for (id, effect) in effects {
             match effect {
-                Effect::Look(asked) => events.push((id, Event::Looked(asked, seen("it")))),
+                Effect::Look(asked, _) => events.push((id, Event::Looked(asked, seen("it")))),
                 Effect::Isolate(asked) => {
                     events.push((id, Event::Isolated(asked, true, Value::Null)))
                 }
+                Effect::Gather(_) => {}
                 Effect::Act => events.push((id, Event::Done(1, Outcome::Done, Value::Null))),
                 Effect::Probe(asked) => {
                     events.push((id, Event::Probed(asked, Sight::Well, Value::Null)))
@@ -456,7 +457,7 @@ fn age_and_severity_are_those_of_the_alerts_that_fire() {
     assert_eq!(held(&book).severity, Severity::Warning);
     let (_, effects) = book.take();
     book.keep();
-    let (id, Effect::Look(asked)) = effects.last().unwrap() else {
+    let (id, Effect::Look(asked, _)) = effects.last().unwrap() else {
         panic!("{effects:?}");
     };
     book.step(id, Event::Looked(*asked, seen("it")), &now);

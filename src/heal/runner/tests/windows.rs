@@ -103,7 +103,7 @@ fn nothing_is_healed_in_a_window_and_what_waited_is_looked_at_when_it_closes() {
         let (_, effects) = book.take();
         book.keep();
         let looks = effects.iter().filter_map(|(id, effect)| match effect {
-            Effect::Look(asked) => Some((id.clone(), *asked)),
+            Effect::Look(asked, _) => Some((id.clone(), *asked)),
             _ => None,
         });
         for (id, asked) in looks.collect::<Vec<_>>() {

@@ -139,6 +139,11 @@ impl Step {
                 attributes.extend(why.map(|why| ("nodeward.why", why.into())));
                 "resumed"
             }
+            Kind::Evidence => {
+                let occasion = record.text("/data/occasion");
+                attributes.extend(occasion.map(|text| ("nodeward.occasion", text.into())));
+                "evidence"
+            }
             Kind::Alert | Kind::Intent | Kind::Config | Kind::Start | Kind::Stop | Kind::Login => {
                 return;
             }

@@ -1,0 +1,143 @@
+use super::*;
+
+fn plain(text: &str) -> String {
+    Redactor::default().text(text)
+}
+
+#[test]
+fn what_has_the_name_of_a_secret_is_taken_and_nothing_else_of_its_line() {
+    for (text, left) in [
+        ("password=hunter2 user=ann", "password=[redacted] user=ann"),
+        (
+            "DB_PASSWORD: hunter2, next",
+            "DB_PASSWORD: [redacted], next",
+        ),
+        (
+            r#"{"api_key": "k-1", "n": 3}"#,
+            r#"{"api_key": "[redacted]", "n": 3}"#,
+        ),
+        (
+            r#"{\"token\":\"abc def\",\"n\":3}"#,
+            r#"{\"token\":\"[redacted]\",\"n\":3}"#,
+        ),
+        (r#"secret='it\'s me' x"#, "secret='[redacted]' x"),
+        (
+            "GET /x?access_token=abc&n=1 HTTP/1.1",
+            "GET /x?access_token=[redacted]&n=1 HTTP/1.1",
+        ),
+        (
+            "run --password hunter2 --verbose",
+            "run --password [redacted] --verbose",
+        ),
+        ("run --password --verbose", "run --password --verbose"),
+        (
+            r#"["--password","hunter2","-v"] ["--token", "--all"]"#,
+            r#"["--password","[redacted]","-v"] ["--token", "--all"]"#,
+        ),
+        ("tlsKey => x", "tlsKey => [redacted]"),
+        (
+            "key: v monkey=1 bypass=2 keyboard=3",
+            "key: [redacted] monkey=1 bypass=2 keyboard=3",
+        ),
+        ("secrets: [a, b]", "secrets: [redacted]"),
+        (
+            "Failed password for root from 10.0.0.1 port 22",
+            "Failed password for root from 10.0.0.1 port 22",
+        ),
+        ("auth=Basic dXNlcjpw next", "auth=[redacted] next"),
+    ] {
+        assert_eq!(plain(text), left);
+    }
+}
+
+#[test]
+fn headers_addresses_and_tokens_are_known_by_where_they_stand_or_how_they_look() {
+    for (text, left) in [
+        (
+            "Authorization: Digest username=\"a\", x",
+            "Authorization: [redacted]\"a\", x",
+        ),
+        ("> Cookie: a=b; c=d", "> Cookie: [redacted]"),
+        (
+            "-H 'Authorization: Bearer abc.def' -v",
+            "-H 'Authorization: [redacted]' -v",
+        ),
+        ("sent Bearer abcdefgh to it", "sent Bearer [redacted] to it"),
+        ("Basic authentication failed", "Basic authentication failed"),
+        ("got Basic dXNlcjpwYXNz", "got Basic [redacted]"),
+        (
+            "postgres://ann:hunter2@db/x",
+            "postgres://ann:[redacted]@db/x",
+        ),
+        (
+            "postgres://ann:hun/ter@2@db/x",
+            "postgres://ann:[redacted]@db/x",
+        ),
+        (
+            "https://tok3n@git.example/x",
+            "https://[redacted]@git.example/x",
+        ),
+        (
+            "https://npm.example/@scope/x http://[::1]:80/@y",
+            "https://npm.example/@scope/x http://[::1]:80/@y",
+        ),
+        ("id AKIAIOSFODNN7EXAMPLE.", "id [redacted]"),
+        ("x ghp_0123456789abcdefghij y", "x [redacted] y"),
+        (
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+            "[redacted]",
+        ),
+    ] {
+        assert_eq!(plain(text), left);
+    }
+}
+
+#[test]
+fn a_private_key_goes_line_by_line_also_where_half_of_it_is_missing() {
+    let whole = "a\n1 -----BEGIN RSA PRIVATE KEY-----\n2 MIIE\n3 -----END RSA PRIVATE KEY-----\nb";
+    assert_eq!(plain(whole), "a\n[redacted]\n[redacted]\n[redacted]\nb");
+    let (_, end) = whole.split_once("2 ").unwrap();
+    assert_eq!(plain(end), "[redacted]\n[redacted]\nb");
+    let (begin, _) = whole.split_once("\n3").unwrap();
+    assert_eq!(plain(begin), "a\n[redacted]\n[redacted]");
+    let public = "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----";
+    assert_eq!(plain(public), public);
+}
+
+#[test]
+fn values_of_an_environment_are_taken_wherever_they_stand() {
+    let known = [
+        "s3cr3t-value".to_owned(),
+        "short".to_owned(),
+        "s3cr3t".to_owned(),
+    ];
+    let redactor = Redactor::knowing(known);
+    assert_eq!(
+        redactor.text("got s3cr3t-value and s3cr3t, not short"),
+        "got [redacted] and [redacted], not short"
+    );
+    assert_eq!(setting("A=b=c"), "A=[redacted]");
+    assert_eq!(setting("no name"), MARK);
+    assert_eq!(value_of("A_KEY=b=c").as_deref(), Some("b=c"));
+    assert_eq!(value_of("LC_ALL=C.UTF-8"), None);
+    assert_eq!(
+        redactor.commands("env DSN_X=abc run --n=1 a=b [\"B2='c d' e\",\"B3=f\"]\nB4=g"),
+        "env DSN_X=[redacted] run --n=1 a=b [\"B2='[redacted]' e\",\"B3=[redacted]\"]\nB4=[redacted]"
+    );
+    assert_eq!(
+        redactor.text("kernel: IN=eth0 OUT="),
+        "kernel: IN=eth0 OUT="
+    );
+}
+
+proptest::proptest! {
+    /// What is taken stays taken, and a secret behind its name is never left, whatever stands around it.
+    #[test]
+    fn no_text_around_it_saves_a_secret(before in ".{0,40}", after in ".{0,40}", quote in "[\"' ]?") {
+        let line = |text: &str| text.replace('\n', " ");
+        let text = format!("{} password={quote}q7Xk9zzT {quote}{}", line(&before), line(&after));
+        let once = plain(&text);
+        proptest::prop_assert!(!once.contains("q7Xk9zzT"), "{once}");
+        proptest::prop_assert_eq!(plain(&once), once);
+    }
+}

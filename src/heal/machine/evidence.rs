@@ -1,0 +1,89 @@
+//! Evidence: when it is gathered, and that it is kept.
+
+use serde_json::json;
+
+use super::{Effect, Stepping};
+use crate::heal::evidence::{Kept, Occasion, Packet};
+use crate::heal::guards::{self, Guard, Look, Unseen};
+use crate::heal::plan::Mode;
+use crate::journal::Kind;
+
+/// Packets that an incident remembers, the latest ones.
+const REMEMBERED: usize = 8;
+/// What a guard still refuses for so many milliseconds it may let pass when the look has ended.
+const SOON: u64 = 10_000;
+
+impl Stepping<'_> {
+    /// What evidence is gathered of with the look that is made now: of the first action of a run, if it may come to one.
+    pub(super) fn before_action(&self) -> Option<Occasion> {
+        let incident = &*self.incident;
+        let of_run = |kept: &Kept| kept.run == incident.run.number && kept.occasion.is_of_action();
+        if !self.standing.gathers || incident.evidence.iter().any(of_run) {
+            return None;
+        }
+        self.may_act().then_some(match self.plan.mode {
+            Mode::Observe => Occasion::WouldAct,
+            Mode::Off | Mode::Approve | Mode::Auto => Occasion::BeforeAction,
+        })
+    }
+
+    /// Whether nothing that is known without a look at the world speaks against acting.
+    fn may_act(&self) -> bool {
+        let incident = &*self.incident;
+        let unseen = || Unseen("nobody looked".into());
+        let look = Look {
+            confirm: Vec::new(),
+            busy: None,
+            witness: Err(unseen()),
+            action: Err(unseen()),
+            pool: None,
+            evidence: None,
+        };
+        let leaves = self.plan.leaves(incident).is_some_and(|leave| !leave.rung);
+        let said_yes = incident.approval.is_some();
+        let verdicts = guards::evaluate(incident, self.plan, self.standing, &look, self.now);
+        verdicts.iter().all(|verdict| {
+            let open = match verdict.guard {
+                Guard::Approval => said_yes,
+                Guard::Action | Guard::Witness | Guard::MinHealthy => true,
+                guard if !guard.bounds_attempts() => false,
+                // It may be over by the time that the look is.
+                _ => leaves || verdict.again.is_some_and(|again| again < SOON),
+            };
+            verdict.passes || open
+        })
+    }
+
+    /// Has it gathered, and waits for nothing.
+    pub(super) fn gather(&mut self, occasion: Occasion) {
+        if self.standing.gathers {
+            self.step.effects.push(Effect::Gather(occasion));
+        }
+    }
+
+    /// Puts a packet on record, and keeps it.
+    pub(super) fn keep(&mut self, packet: &Packet) {
+        let number = self.incident.evidence.last().map_or(0, |last| last.number);
+        let kept = Kept {
+            number: number.saturating_add(1),
+            occasion: packet.occasion,
+            run: self.incident.run.number,
+            sha256: packet.digest.to_string(),
+            bytes: packet.text.len(),
+        };
+        self.record(
+            Kind::Evidence,
+            json!({
+                "number": kept.number,
+                "occasion": kept.occasion,
+                "sha256": kept.sha256,
+                "bytes": kept.bytes,
+                "missing": packet.missing,
+            }),
+        );
+        self.step.evidence.push((kept.number, packet.text.clone()));
+        self.incident.evidence.push(kept);
+        let over = self.incident.evidence.len().saturating_sub(REMEMBERED);
+        self.incident.evidence.drain(..over);
+    }
+}
