@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::cumulative::Cumulative;
-use super::split::{count, split};
+use super::split::{count, groups};
 use super::{Form, Instrument, InstrumentDescriptor, InstrumentKind};
 use crate::dialect::Number;
 
@@ -117,27 +117,14 @@ impl<'a> Metrics<'a> {
     #[must_use]
     pub fn finish(self, resource: &Resource, limit: usize) -> Vec<Payload> {
         self.cumulative.end();
-        let mut payloads = Vec::new();
-        let mut part = Vec::new();
-        let (mut size, mut items) = (0, 0);
-        for metric in self.metrics.into_iter().flat_map(|m| split(m, limit)) {
-            let bytes = metric.encoded_len() + 8;
-            if size + bytes > limit && !part.is_empty() {
-                payloads.push(seal(std::mem::take(&mut part), resource, items));
-                (size, items) = (0, 0);
-            }
-            size += bytes;
-            items += count(&metric) as u64;
-            part.push(metric);
-        }
-        if !part.is_empty() {
-            payloads.push(seal(part, resource, items));
-        }
-        payloads
+        let groups = groups(self.metrics, limit);
+        let payloads = groups.into_iter().map(|group| seal(group, resource));
+        payloads.collect()
     }
 }
 
-fn seal(metrics: Vec<Metric>, resource: &Resource, items: u64) -> Payload {
+fn seal(metrics: Vec<Metric>, resource: &Resource) -> Payload {
+    let items = metrics.iter().map(|metric| count(metric) as u64).sum();
     let request = request(metrics, resource);
     Payload {
         body: request.encode_to_vec(),

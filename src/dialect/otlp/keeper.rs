@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::options::{Compression, Protocol};
 use super::queue::Parcel;
-use super::send::Shared;
+use super::send::{SPLIT_AT, Shared};
 use super::signal::Signal;
+use super::split::apart;
 use super::spool::{Record, Spool, Ticket};
 use super::wire::Packing;
 
@@ -21,6 +22,8 @@ use super::wire::Packing;
 const AGAIN: Duration = Duration::from_secs(10);
 /// A batch that was not taken so often while others were, goes behind the others.
 const STUBBORN: u32 = 3;
+/// The most batches that go with one request; their messages take no more than [`SPLIT_AT`] together.
+const TOGETHER: usize = 256;
 /// How what was never packed lies on the disk.
 const SMALL: Packing = Packing {
     protocol: Protocol::HttpProtobuf,
@@ -39,6 +42,8 @@ pub(super) struct Keeper {
     failing: bool,
     /// How often the oldest was not taken while others were.
     stubborn: u32,
+    /// So many of the backlog go with one request.
+    width: usize,
 }
 
 impl Keeper {
@@ -52,6 +57,7 @@ impl Keeper {
             again: None,
             failing: false,
             stubborn: 0,
+            width: 1,
         }
     }
 
@@ -123,40 +129,42 @@ impl Keeper {
 
     /// Writes a parcel that is being sent, so that it outlives the process whatever comes of it.
     pub(super) async fn keep_flying(&mut self, parcel: &mut Parcel) {
-        if parcel.ticket.is_some() || parcel.receipt.is_some() || !self.is_on() {
+        if parcel.is_spooled() || parcel.receipt.is_some() || !self.is_on() {
             return;
         }
         let (written, _) = self.write(vec![parcel.clone()]).await;
-        if let Some(Parcel { ticket, .. }) = written.into_iter().next() {
+        if let Some(Parcel { tickets, .. }) = written.into_iter().next() {
             self.shared.queue().done(parcel);
-            parcel.ticket = ticket;
+            parcel.tickets = tickets;
         }
     }
 
-    /// The oldest batch on the disk.
+    /// What is oldest on the disk, the newest left out as long as it was not tried.
     pub(super) async fn oldest(&mut self) -> Option<Parcel> {
         let spool = self.spool.clone().filter(|_| self.has_backlog())?;
-        let found = spawn_blocking(move || spool.oldest(now())).await;
-        let (ticket, record) = found.ok()??;
-        // The newest may be the oldest too, and is sent once.
-        self.fresh = self
+        let fresh = self
             .fresh
-            .take()
-            .filter(|fresh| fresh.ticket != Some(ticket));
-        let Record {
-            body,
-            packing,
-            items,
-            ..
-        } = record;
-        Some(Parcel::spooled(self.signal, ticket, body, packing, items))
+            .as_ref()
+            .and_then(|fresh| fresh.tickets.first().copied());
+        let (signal, most) = (self.signal, self.width);
+        let found = spawn_blocking(move || {
+            let now = now();
+            let (ticket, record) = spool.oldest(now)?;
+            let room = (SPLIT_AT as u64).saturating_sub(record.size());
+            let more = spool.following(&ticket, now, most.saturating_sub(1), room);
+            let mut all = vec![(ticket, record)];
+            all.extend(more);
+            all.retain(|(ticket, _)| Some(*ticket) != fresh);
+            joined(signal, all)
+        });
+        found.await.ok()?
     }
 
     /// What was sent from the disk is delivered, or given up.
-    pub(super) async fn settle(&mut self, ticket: Ticket) {
+    pub(super) async fn settle(&mut self, tickets: Vec<Ticket>) {
         if let Some(spool) = self.spool.clone() {
             // One that panicked settles nothing: it is sent again.
-            spawn_blocking(move || spool.settle(&ticket))
+            spawn_blocking(move || tickets.iter().for_each(|ticket| spool.settle(ticket)))
                 .await
                 .unwrap_or_default();
         }
@@ -168,17 +176,53 @@ impl Keeper {
         if self.stubborn < STUBBORN {
             return;
         }
-        let Some(ticket) = parcel.ticket else { return };
+        let tickets = parcel.tickets.clone();
         let (written, _) = self.write(vec![parcel]).await;
         if !written.is_empty() {
             self.stubborn = 0;
-            self.settle(ticket).await;
+            self.settle(tickets).await;
         }
     }
 
-    /// The oldest is over with.
-    pub(super) const fn moved_on(&mut self) {
+    /// What the receiver found too large goes on in parts, if it has some; whether it does.
+    pub(super) async fn in_parts(&mut self, parcel: &Parcel) -> bool {
+        let Some(packing) = parcel.packing.filter(|_| self.signal == Signal::Metrics) else {
+            return false;
+        };
+        if parcel.receipt.is_some() {
+            return false;
+        }
+        let body = parcel.body.clone();
+        let parts = spawn_blocking(move || apart(&packing.unpack(&body).ok()?)).await;
+        let Some(parts) = parts.ok().flatten() else {
+            return false;
+        };
+        let mut parts: Vec<_> = parts.into_iter().map(|part| parcel.part(part)).collect();
+        if parcel.is_spooled() {
+            parts = self.write(parts).await.1;
+            parts.iter_mut().for_each(|part| part.tickets.clear());
+            self.settle(parcel.tickets.clone()).await;
+        } else {
+            self.shared.queue().done(parcel);
+        }
+        let dropped = self.shared.queue().inherit(parts);
+        self.shared.overflowed(&dropped);
+        true
+    }
+
+    /// The oldest is over with. Where a newer batch came before it was, the receiver takes longer than an interval: then
+    /// more and more go with one request, or the backlog would never end.
+    pub(super) fn moved_on(&mut self, outpaced: bool) {
         self.stubborn = 0;
+        self.width = match outpaced {
+            true => (self.width * 2).min(TOGETHER),
+            false => 1,
+        };
+    }
+
+    /// From here on each goes alone again: of some that went together one may be to blame.
+    pub(super) const fn alone(&mut self) {
+        self.width = 1;
     }
 
     /// Writes parcels, oldest first; gives back those that are on the disk, and the others.
@@ -255,13 +299,55 @@ fn append(spool: &Spool, parcel: &mut Parcel, at: u64) -> std::io::Result<()> {
     };
     let record = Record {
         // One that goes behind others gets no younger.
-        at: parcel.ticket.map_or(at, |ticket| ticket.at),
+        at: parcel.tickets.first().map_or(at, |ticket| ticket.at),
         items: parcel.items,
         packing,
         body: parcel.body.clone(),
     };
-    parcel.ticket = Some(spool.append(&record)?);
+    parcel.tickets = vec![spool.append(&record)?];
     Ok(())
+}
+
+/// Batches from the disk as one: what is encoded of two messages is, one behind the other, the message that has what both
+/// have. Those that do not fit are left out.
+fn joined(signal: Signal, batches: Vec<(Ticket, Record)>) -> Option<Parcel> {
+    if batches.len() > 1 {
+        let (mut tickets, mut message, mut items) = (Vec::new(), Vec::new(), 0_u64);
+        for (ticket, record) in &batches {
+            let Ok(part) = record.packing.unpack(&record.body) else {
+                break;
+            };
+            if message.len() + part.len() > SPLIT_AT {
+                break;
+            }
+            message.extend_from_slice(&part);
+            items = items.saturating_add(record.items);
+            tickets.push(*ticket);
+        }
+        if tickets.len() > 1 {
+            return Some(Parcel::spooled(
+                signal,
+                tickets,
+                message.into(),
+                None,
+                items,
+            ));
+        }
+    }
+    let (ticket, record) = batches.into_iter().next()?;
+    let Record {
+        body,
+        packing,
+        items,
+        ..
+    } = record;
+    Some(Parcel::spooled(
+        signal,
+        vec![ticket],
+        body,
+        Some(packing),
+        items,
+    ))
 }
 
 /// Milliseconds since 1970.

@@ -3,7 +3,7 @@
 //! ```text
 //!             ┌──────────── nothing may be sent: wait for a parcel, the backoff, Retry-After
 //!             v                                                        │
-//!  ──> take: newest, never tried ─ or ─ oldest, when the backoff is over ──> carry
+//!  ──> take: newest, never tried ─ in turn with ─ oldest, when the backoff is over ──> carry
 //!             ^                                                        │
 //!             ├── taken: backoff over, the backlog follows at once <───┤
 //!             ├── later: back into the queue, backoff or Retry-After <─┤   away, or slow: onto the disk
@@ -12,10 +12,12 @@
 //!
 //! Owns when to send and what to log. The backoff (1 s to 60 s, with jitter) is the replay's alone:
 //! each new parcel is tried once, outside a `Retry-After`, so that a receiver that is back sees
-//! fresh points within two intervals. An answer that refuses a request for good proves that the
+//! fresh points within two intervals. Newest and backlog take turns, so that neither waits for ever for a receiver
+//! that takes longer than an interval. An answer that refuses a request for good proves that the
 //! receiver lives, and never holds up what stands behind it. What is to outlive the process goes to the
 //! [`keeper`](super::keeper): all that comes while the receiver is away, and what it has not answered for a second. The backlog
-//! on the disk is sent one request at a time, at most twenty a second. Lines are logged on changes only.
+//! on the disk is sent one request at a time, at most twenty a second, and several batches in one if new ones come faster than
+//! requests are answered. Lines are logged on changes only.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -63,6 +65,8 @@ pub(super) struct Lane<C> {
     quiet_until: Option<Instant>,
     /// The last request that was taken was not taken whole.
     partial: bool,
+    /// The newest was the last that the receiver answered: now it is the backlog's turn.
+    owed: bool,
 }
 
 /// How the receiver stands, for the log.
@@ -86,6 +90,7 @@ impl<C: Carry> Lane<C> {
             replay_at: None,
             quiet_until: None,
             partial: false,
+            owed: false,
         }
     }
 
@@ -124,17 +129,35 @@ impl<C: Carry> Lane<C> {
         self.keeper.is_on() && self.shared.queue().depth(self.signal).parcels > BEHIND
     }
 
-    /// The newest, else what waits in memory, else what waits on the disk; that is left for the next start at the end.
+    /// The newest in turn with the backlog.
     async fn next(&mut self, live: bool, replay: bool, closing: bool) -> Option<(Way, Parcel)> {
-        if live && let Some(fresh) = self.keeper.take_fresh() {
-            return Some((Way::Live, fresh));
+        if replay
+            && self.owed
+            && let Some(oldest) = self.oldest(closing).await
+        {
+            return Some((Way::Replay, oldest));
         }
-        let taken = self.shared.queue().take(self.signal, live, replay);
-        if taken.is_some() || !replay || closing {
-            return taken;
+        if live && let Some(newest) = self.newest() {
+            return Some((Way::Live, newest));
         }
-        let oldest = self.keeper.oldest().await;
+        if !replay {
+            return None;
+        }
+        let oldest = self.oldest(closing).await;
         oldest.map(|parcel| (Way::Replay, parcel))
+    }
+
+    fn newest(&mut self) -> Option<Parcel> {
+        let kept = self.keeper.take_fresh();
+        kept.or_else(|| self.shared.queue().take(self.signal, Way::Live))
+    }
+
+    /// What waits on the disk, else what waits in memory, which is younger. At the end the disk is left to the next start.
+    async fn oldest(&mut self, closing: bool) -> Option<Parcel> {
+        if !closing && let Some(kept) = self.keeper.oldest().await {
+            return Some(kept);
+        }
+        self.shared.queue().take(self.signal, Way::Replay)
     }
 
     /// Sends one parcel once; false if the receiver was not there for it.
@@ -154,14 +177,23 @@ impl<C: Carry> Lane<C> {
             span.record("otel.status_code", "ERROR");
         }
         drop(span);
+        let together = parcel.tickets.len() > 1;
+        let apart = together && matches!(answer, Answer::Never { .. });
         match answer {
             Answer::Taken { rejected, told } => self.taken(&parcel, rejected, &told).await,
+            // Which of them is to blame shows when each goes alone.
+            Answer::Never { reason, .. } if together => {
+                self.shared.counts.failed(self.signal, reason);
+                self.keeper.alone();
+            }
             Answer::Never { reason, told } => self.refused(&parcel, reason, &told).await,
             Answer::Later { reason, wait, told } => {
                 self.shared.counts.failed(self.signal, reason);
-                if parcel.ticket.is_none() {
+                if !parcel.is_spooled() {
                     let dropped = self.shared.queue().put_back(parcel);
                     self.shared.overflowed(&dropped);
+                } else if together {
+                    self.keeper.alone();
                 } else if way == Way::Replay && !away {
                     self.keeper.not_taken(parcel).await;
                 }
@@ -173,13 +205,16 @@ impl<C: Carry> Lane<C> {
                     self.replay_at = Some(now + self.backoff.pause());
                 }
                 self.away(&told);
+                self.owed = false;
                 return false;
             }
         }
-        let paced = way == Way::Replay && parcel.ticket.is_some();
-        if paced {
-            self.keeper.moved_on();
+        let paced = way == Way::Replay && parcel.is_spooled();
+        if paced && !apart {
+            let newer = self.keeper.has_fresh() || self.shared.queue().has_fresh(self.signal);
+            self.keeper.moved_on(newer);
         }
+        self.owed = way == Way::Live;
         self.backoff.reset();
         self.replay_at = paced.then(|| Instant::now() + PACE);
         self.quiet_until = None;
@@ -213,9 +248,9 @@ impl<C: Carry> Lane<C> {
 
     /// What a request was about is over.
     async fn settled(&mut self, parcel: &Parcel) {
-        match parcel.ticket {
-            Some(ticket) => self.keeper.settle(ticket).await,
-            None => self.shared.queue().done(parcel),
+        match parcel.is_spooled() {
+            true => self.keeper.settle(parcel.tickets.clone()).await,
+            false => self.shared.queue().done(parcel),
         }
     }
 
@@ -312,8 +347,11 @@ impl<C: Carry> Lane<C> {
     }
 
     async fn refused(&mut self, parcel: &Parcel, reason: Reason, told: &str) {
-        self.settled(parcel).await;
         self.shared.counts.failed(self.signal, reason);
+        if reason == Reason::TooLarge && self.keeper.in_parts(parcel).await {
+            return;
+        }
+        self.settled(parcel).await;
         let kept = parcel.answer(Delivered::Refused(reason));
         if !kept {
             self.shared.counts.lost(self.signal, reason, parcel.items);

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use hyper::body::Bytes;
 
+use super::batch::Payload;
 use super::receipt::{Delivered, Receipt};
 use super::signal::Signal;
 use super::spool::Ticket;
@@ -32,8 +33,8 @@ pub struct Parcel {
     pub items: u64,
     /// Who keeps the message and waits for what becomes of it.
     pub receipt: Option<Receipt>,
-    /// Where it lies in the spool; then the queue knows nothing of it.
-    pub ticket: Option<Ticket>,
+    /// Where it lies in the spool, each batch of it; then the queue knows nothing of it.
+    pub tickets: Vec<Ticket>,
     /// In the order of arrival, over all signals.
     number: u64,
     /// What it was counted with.
@@ -41,24 +42,39 @@ pub struct Parcel {
 }
 
 impl Parcel {
-    /// One that lies in the spool.
+    /// What lies in the spool.
     pub(super) const fn spooled(
         signal: Signal,
-        ticket: Ticket,
+        tickets: Vec<Ticket>,
         body: Bytes,
-        packing: Packing,
+        packing: Option<Packing>,
         items: u64,
     ) -> Self {
         Self {
             signal,
             body,
-            packing: Some(packing),
+            packing,
             items,
             receipt: None,
-            ticket: Some(ticket),
+            tickets,
             number: 0,
             cost: 0,
         }
+    }
+
+    /// A part of this one, of the same age.
+    pub(super) fn part(&self, Payload { body, items }: Payload) -> Self {
+        Self {
+            body: body.into(),
+            packing: None,
+            items,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it lies in the spool.
+    pub(super) const fn is_spooled(&self) -> bool {
+        !self.tickets.is_empty()
     }
 
     /// Answers who waits for what becomes of it; whether somebody did.
@@ -153,7 +169,7 @@ impl Queue {
             packing: None,
             items,
             receipt,
-            ticket: None,
+            tickets: Vec::new(),
             number,
             cost,
         };
@@ -168,20 +184,24 @@ impl Queue {
         self.shrink()
     }
 
-    /// Takes what to send next: the newest if it was never tried (unless `live` forbids it), else
-    /// the oldest, if `replay` allows it.
-    pub fn take(&mut self, signal: Signal, live: bool, replay: bool) -> Option<(Way, Parcel)> {
+    /// Takes the newest if it was never tried ([`Way::Live`]), or the oldest of the others ([`Way::Replay`]).
+    pub fn take(&mut self, signal: Signal, way: Way) -> Option<Parcel> {
         let waiting = self.of(signal)?;
-        let newest = waiting.parcels.back();
-        let taken = if live && newest.is_some_and(|newest| waiting.is_fresh(newest)) {
-            waiting.fresh = 0;
-            (Way::Live, waiting.parcels.pop_back()?)
-        } else if replay {
-            (Way::Replay, waiting.parcels.pop_front()?)
-        } else {
-            return None;
+        let fresh = waiting
+            .parcels
+            .back()
+            .is_some_and(|newest| waiting.is_fresh(newest));
+        let taken = match way {
+            Way::Live if fresh => {
+                waiting.fresh = 0;
+                waiting.parcels.pop_back()?
+            }
+            Way::Replay if waiting.parcels.len() > usize::from(fresh) => {
+                waiting.parcels.pop_front()?
+            }
+            Way::Live | Way::Replay => return None,
         };
-        waiting.flying = Some(taken.1.clone());
+        waiting.flying = Some(taken.clone());
         Some(taken)
     }
 
@@ -316,18 +336,25 @@ mod tests {
         parcels.iter().map(|parcel| parcel.number).collect()
     }
 
+    /// The newest if it was never tried, else the oldest.
+    fn next(queue: &mut Queue, signal: Signal) -> Option<(Way, Parcel)> {
+        [Way::Live, Way::Replay]
+            .into_iter()
+            .find_map(|way| Some((way, queue.take(signal, way)?)))
+    }
+
     #[test]
     fn the_newest_goes_first_once_and_the_rest_oldest_first() {
         let mut queue = Queue::new(10_000);
         for items in 1..=3 {
             assert!(queue.push(Metrics, body(200), items, None).is_empty());
         }
-        let (way, newest) = queue.take(Metrics, true, true).unwrap();
+        let (way, newest) = next(&mut queue, Metrics).unwrap();
         assert_eq!((way, newest.items), (Way::Live, 3));
         assert!(queue.put_back(newest).is_empty());
         let mut order = Vec::new();
         queue.push(Metrics, body(200), 4, None);
-        while let Some((way, parcel)) = queue.take(Metrics, true, true) {
+        while let Some((way, parcel)) = next(&mut queue, Metrics) {
             order.push((way, parcel.items));
             queue.done(&parcel);
         }
@@ -342,17 +369,20 @@ mod tests {
     }
 
     #[test]
-    fn takes_only_what_is_allowed() {
+    fn takes_the_newest_or_the_oldest_as_it_is_told() {
         let mut queue = Queue::new(10_000);
         queue.push(Metrics, body(200), 1, None);
-        assert!(queue.take(Traces, true, true).is_none());
-        assert!(queue.take(Metrics, false, false).is_none());
+        assert!(queue.take(Traces, Way::Live).is_none());
+        assert!(
+            queue.take(Metrics, Way::Replay).is_none(),
+            "it is the newest"
+        );
         assert!(queue.has_fresh(Metrics));
-        let (_, parcel) = queue.take(Metrics, true, false).unwrap();
+        let parcel = queue.take(Metrics, Way::Live).unwrap();
         queue.put_back(parcel);
         assert!(!queue.has_fresh(Metrics));
-        assert!(queue.take(Metrics, true, false).is_none());
-        assert!(queue.take(Metrics, true, true).is_some());
+        assert!(queue.take(Metrics, Way::Live).is_none());
+        assert!(queue.take(Metrics, Way::Replay).is_some());
     }
 
     #[test]
@@ -385,11 +415,11 @@ mod tests {
     fn what_is_being_sent_counts_and_may_be_dropped_when_it_comes_back() {
         let mut queue = Queue::new(1000);
         queue.push(Metrics, body(600), 1, None);
-        let (_, parcel) = queue.take(Metrics, true, true).unwrap();
+        let parcel = queue.take(Metrics, Way::Live).unwrap();
         queue.push(Metrics, body(400), 2, None);
         assert_eq!(numbers(&queue.push(Metrics, body(400), 3, None)), [2]);
         assert!(queue.put_back(parcel.clone()).is_empty());
-        let (_, again) = queue.take(Metrics, false, true).unwrap();
+        let again = queue.take(Metrics, Way::Replay).unwrap();
         assert_eq!(again.number, 1);
         queue.push(Metrics, body(300), 4, None);
         let smaller = Parcel {
@@ -416,7 +446,8 @@ mod tests {
                         ended.extend(numbers(&queue.push(signal, body(OVERHEAD + length), 1, None)));
                     }
                     1 if flying.iter().all(|parcel| parcel.signal != signal) => {
-                        flying.extend(queue.take(signal, length % 2 == 0, true).map(|taken| taken.1));
+                        let way = if length % 2 == 0 { Way::Live } else { Way::Replay };
+                        flying.extend(queue.take(signal, way));
                     }
                     2 => if let Some(parcel) = flying.pop() {
                         ended.extend(numbers(&queue.put_back(parcel)));

@@ -16,6 +16,7 @@ mod fault;
 mod place;
 mod record;
 mod segment;
+mod ticket;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -33,6 +34,7 @@ pub use fault::Fault;
 pub use record::{NoRecord, Record};
 pub use segment::Scan;
 use segment::Segment;
+pub use ticket::Ticket;
 
 /// A file holds a sixteenth of the bound, but at least this.
 const SEGMENT_LEAST: u64 = 256 << 10;
@@ -50,16 +52,6 @@ impl Bounds {
     fn segment(self) -> u64 {
         (self.size / 16).max(SEGMENT_LEAST)
     }
-}
-
-/// Where a record lies, to say what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
-    place: (u64, u64),
-    size: u64,
-    items: u64,
-    /// When the record was read, as it says itself.
-    pub at: u64,
 }
 
 /// What was not delivered of one signal.
@@ -155,13 +147,7 @@ impl Spool {
             state.writing = false;
         }
         self.told(&state);
-        let place = written?;
-        Ok(Ticket {
-            place,
-            size: record.size(),
-            items: record.items,
-            at: record.at,
-        })
+        Ok(Ticket::new(written?, record))
     }
 
     /// The oldest record that is not delivered and not too old. It stays until it is settled.
@@ -187,12 +173,7 @@ impl Spool {
                     continue;
                 }
             };
-            let ticket = Ticket {
-                place,
-                size: record.size(),
-                items: record.items,
-                at: record.at,
-            };
+            let ticket = Ticket::new(place, &record);
             let known = state.settled.remove(&place);
             let old = now.saturating_sub(record.at) > state.age();
             if !known && !old {
@@ -208,6 +189,41 @@ impl Spool {
             self.swept(&mut state);
         };
         self.told(&state);
+        found
+    }
+
+    /// What follows a record that [`Spool::oldest`] gave, of the same file: at most so many records and so many bytes.
+    pub fn following(
+        &self,
+        ticket: &Ticket,
+        now: u64,
+        most: usize,
+        bytes: u64,
+    ) -> Vec<(Ticket, Record)> {
+        let state = self.state();
+        let front = state.segments.front();
+        let Some(front) = front.filter(|front| (front.id, front.from) == ticket.place) else {
+            return Vec::new();
+        };
+        let Ok(mut left) = front.left() else {
+            return Vec::new();
+        };
+        let (mut found, mut room) = (Vec::new(), bytes);
+        let mut at = front.from;
+        while found.len() < most
+            && let Ok(record) = Record::decode(&mut left)
+        {
+            let (place, size) = ((front.id, at), record.size());
+            at += size;
+            if place == ticket.place || state.settled.contains(&place) {
+                continue;
+            }
+            room = match room.checked_sub(size) {
+                Some(room) if now.saturating_sub(record.at) <= state.age() => room,
+                _ => break,
+            };
+            found.push((Ticket::new(place, &record), record));
+        }
         found
     }
 

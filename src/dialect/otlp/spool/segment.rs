@@ -117,15 +117,19 @@ impl Segment {
 
     /// The first record that is not delivered.
     pub fn first(&self) -> Result<Record, NoRecord> {
-        if self.from >= self.end {
-            return Err(NoRecord::End);
-        }
+        Record::decode(&mut self.left()?)
+    }
+
+    /// The records from the first on that is not delivered.
+    pub fn left(&self) -> Result<impl Read + use<>, NoRecord> {
         let opened = File::open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.from))?;
             Ok(file)
         });
         let file = opened.map_err(NoRecord::Unread)?;
-        Record::decode(&mut BufReader::new(file.take(self.end - self.from)))
+        Ok(BufReader::new(
+            file.take(self.end.saturating_sub(self.from)),
+        ))
     }
 
     /// A record is delivered, or given up.

@@ -2,6 +2,7 @@
 
 mod closing;
 mod logged;
+mod parts;
 mod spooled;
 
 use std::collections::VecDeque;
@@ -24,6 +25,8 @@ struct Play {
     got: Vec<(u64, String)>,
     /// Not taken so many times, whatever becomes of others.
     unwanted: Option<(&'static str, u32)>,
+    /// Refused for good, and all that comes with it.
+    refused: Option<&'static str>,
 }
 
 impl Script {
@@ -38,6 +41,7 @@ impl Script {
             answers,
             got: Vec::new(),
             unwanted: None,
+            refused: None,
         };
         let packing = Packing {
             protocol: Protocol::HttpProtobuf,
@@ -74,11 +78,13 @@ impl Carry for Script {
         let (pause, answer) = {
             let mut play = self.0.lock().unwrap();
             let seconds = play.began.elapsed().as_secs();
-            play.got
-                .push((seconds, String::from_utf8(message.to_vec()).unwrap()));
+            let message = String::from_utf8(message.to_vec()).unwrap();
+            play.got.push((seconds, message.clone()));
             let now = (Duration::ZERO, taken());
+            let refused = play.refused.is_some_and(|body| message.contains(body));
             match &mut play.unwanted {
-                Some((body, times)) if *times > 0 && message == body.as_bytes() => {
+                _ if refused => (Duration::ZERO, never()),
+                Some((body, times)) if *times > 0 && message == *body => {
                     *times -= 1;
                     (Duration::ZERO, later(None))
                 }
@@ -210,6 +216,23 @@ async fn a_receiver_that_is_back_gets_the_backlog_at_once_after_the_live_point()
     let bodies: Vec<_> = got[12..].iter().map(|(_, body)| body.as_str()).collect();
     assert_eq!(bodies, ["d", "a", "b", "c"], "{got:?}");
     assert!(got[15].0 - got[12].0 <= 1, "{got:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_memory_too_newest_and_backlog_take_turns() {
+    let three = Duration::from_secs(3);
+    // Between two seconds, in each of which a new one comes.
+    let answers = std::iter::once((Duration::from_millis(400), later(Some(10))));
+    let slow = Script::slow(answers.chain(std::iter::repeat_n((three, taken()), 100)));
+    let (sender, _running) = metrics_over(&slow);
+    for number in 0..30 {
+        send(&sender, &number.to_string());
+        seconds(1).await;
+    }
+    let bodies = slow.bodies();
+    // Away for ten seconds; then every other request is of the backlog, which is sent oldest first.
+    let expected = ["0", "10", "0", "16", "1", "22", "2", "28"];
+    assert_eq!(bodies, expected, "{:?}", slow.got());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ const BOUNDS: Bounds = Bounds {
     age: Duration::from_secs(7 * 86_400),
 };
 
-fn spool_in(place: &tempfile::TempDir, counts: &Arc<Counts>) -> Arc<Spool> {
+pub(super) fn spool_in(place: &tempfile::TempDir, counts: &Arc<Counts>) -> Arc<Spool> {
     let directory = place.path().join("spool");
     let counts = Arc::clone(counts);
     Arc::new(Spool::new(directory, Metrics, BOUNDS, counts))
@@ -244,4 +244,121 @@ async fn a_successor_goes_on_with_the_same_disk() {
     seconds(1).await;
     assert_eq!(back.bodies(), ["a"], "packed anew");
     assert_eq!(on_disk(&next), 0);
+}
+
+/// A lane that starts with so many batches on the disk, each of them marked at its end.
+async fn behind(
+    place: &tempfile::TempDir,
+    batches: u64,
+    script: &Script,
+) -> (Sender, tokio::task::JoinHandle<()>) {
+    let away = Script::new([later(Some(3600))]);
+    let (sender, running) = started(place, &away);
+    for number in 0..batches {
+        send(&sender, &format!("old {number};"));
+        seconds(1).await;
+    }
+    assert_eq!(on_disk(&sender) as u64, batches);
+    killed(running).await;
+    drop(sender);
+    started(place, script)
+}
+
+/// The batches of each request.
+fn requests(script: &Script) -> Vec<Vec<String>> {
+    let parts = |body: String| body.split_terminator(';').map(str::to_owned).collect();
+    script.bodies().into_iter().map(parts).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_slower_than_the_interval_gets_the_newest_and_the_backlog() {
+    let place = tempfile::tempdir().unwrap();
+    let three = Duration::from_secs(3);
+    let slow = Script::slow(std::iter::repeat_n((three, taken()), 1000));
+    let (sender, _running) = behind(&place, 50, &slow).await;
+    for number in 0..120 {
+        send(&sender, &format!("new {number};"));
+        seconds(1).await;
+    }
+    let requests = requests(&slow);
+    let old: Vec<_> = requests.concat();
+    let old: Vec<_> = old.iter().filter(|body| body.starts_with("old")).collect();
+    let expected: Vec<_> = (0..50).map(|number| format!("old {number}")).collect();
+    assert_eq!(
+        old,
+        expected.iter().collect::<Vec<_>>(),
+        "each once, oldest first"
+    );
+    let news = requests.iter().map(|request| request.last().unwrap());
+    // The newest of its time: a request takes three intervals.
+    let tried: Vec<u64> = news
+        .filter_map(|body| body.strip_prefix("new ")?.parse().ok())
+        .collect();
+    assert!(tried.len() > 15, "{requests:?}");
+    let waits = |live: &u64| {
+        let at = requests
+            .iter()
+            .position(|request| request.contains(&format!("new {live}")));
+        (at.unwrap() as u64 * 3).abs_diff(*live)
+    };
+    let fresh: Vec<_> = tried.iter().filter(|live| waits(live) <= 4).collect();
+    assert!(
+        fresh.len() >= 18,
+        "every other request is of the newest: {requests:?}"
+    );
+    assert!(on_disk(&sender) <= 20, "{}", on_disk(&sender));
+    seconds(60).await;
+    assert_eq!(on_disk(&sender), 0);
+    assert_eq!(sender.counts().items(Metrics), 1700);
+    let mut all = requests_sorted(&slow);
+    all.dedup();
+    assert_eq!(all.len(), 170, "each arrives once");
+}
+
+fn requests_sorted(script: &Script) -> Vec<String> {
+    let mut all = requests(script).concat();
+    all.sort();
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_memory_does_not_keep_the_backlog_waiting() {
+    let place = tempfile::tempdir().unwrap();
+    // Longer than an interval, and not long enough for what waits to be written.
+    let half = Duration::from_millis(500);
+    let slow = Script::slow(std::iter::repeat_n((half, taken()), 1000));
+    let (sender, _running) = behind(&place, 20, &slow).await;
+    for number in 0..100 {
+        send(&sender, &format!("new {number};"));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let arrived = requests(&slow).concat();
+    let old = arrived.iter().filter(|body| body.starts_with("old"));
+    assert_eq!(old.count(), 20, "{arrived:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_together_and_was_refused_goes_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let three = Duration::from_secs(3);
+    let slow = Script::slow(std::iter::repeat_n((three, taken()), 1000));
+    slow.0.lock().unwrap().refused = Some("old 9;");
+    let (sender, _running) = behind(&place, 20, &slow).await;
+    for number in 0..60 {
+        send(&sender, &format!("new {number};"));
+        seconds(1).await;
+    }
+    seconds(300).await;
+    let requests = requests(&slow);
+    let alone = |request: &Vec<String>| *request == ["old 9"];
+    assert_eq!(requests.iter().filter(|request| alone(request)).count(), 1);
+    assert!(
+        requests
+            .iter()
+            .any(|request| request.len() > 1 && request.contains(&"old 9".into())),
+        "it went with others before: {requests:?}"
+    );
+    assert_eq!(on_disk(&sender), 0);
+    assert_eq!(sender.counts().dropped(Metrics, Reason::Rejected), 10);
+    assert_eq!(sender.counts().items(Metrics), 790);
 }

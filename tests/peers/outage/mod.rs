@@ -1,7 +1,7 @@
-//! An outage of the OTLP receiver, and a reload inside it: every point that was read arrives.
+//! An outage of the OTLP receiver, and a reload, a kill or a full disk inside it: every point that was read arrives.
 //!
 //! The receiver (`otlp-receiver.py`) is a decoder that shares nothing with nodeward. What it decoded is
-//! compared with what nodeward says it sent.
+//! compared with what nodeward says it sent, or with what it decoded itself while it took nothing.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +15,9 @@ use crate::programs::Peer;
 use crate::scratch::Scratch;
 use crate::{PeerTest, ours, web};
 
+mod full;
+mod killed;
+
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
         name: "outage::a_reload_while_the_receiver_is_away_loses_nothing_over_http",
@@ -25,6 +28,21 @@ pub const TESTS: &[PeerTest] = &[
         name: "outage::a_reload_while_the_receiver_is_away_loses_nothing_over_grpc",
         needs: &[Peer::OtlpPython],
         run: || nothing_is_lost("grpc", "grpc"),
+    },
+    PeerTest {
+        name: "outage::a_kill_while_the_receiver_is_away_loses_nothing_over_http",
+        needs: &[Peer::OtlpPython],
+        run: || killed::nothing_is_lost("http", "http/protobuf"),
+    },
+    PeerTest {
+        name: "outage::a_kill_while_the_receiver_is_away_loses_nothing_over_grpc",
+        needs: &[Peer::OtlpPython],
+        run: || killed::nothing_is_lost("grpc", "grpc"),
+    },
+    PeerTest {
+        name: "outage::what_a_full_disk_does_not_take_waits_in_memory",
+        needs: &[Peer::OtlpPython, Peer::Root, Peer::Unshare],
+        run: full::nothing_is_lost,
     },
 ];
 
@@ -64,24 +82,13 @@ otlp: {{endpoint: \"http://127.0.0.1:{port}\", protocol: {protocol}, interval: {
         nodeward.log().contains("config reloaded").then_some(())
     })?;
 
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/otlp-receiver.py");
-    let mut command = Command::new(Peer::OtlpPython.find()?);
-    command
-        .arg(program)
-        .arg(format!("--{flag}"))
-        .arg(port.to_string());
-    let receiver = Running::start("otlp-receiver", &mut command, &scratch)?;
+    let receiver = receiver("otlp-receiver", (flag, port), &[], &scratch)?;
     let went = until("the queue to be empty", || (queued() == 0.0).then_some(()));
     if went.is_err() {
         return Err(format!("{}\n{}", nodeward.log(), receiver.log()).into());
     }
 
-    let log = receiver.log();
-    let requests: Vec<Value> = log
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .skip(1)
-        .collect();
+    let requests = requests(&receiver);
     let points: f64 = requests.iter().map(points).sum();
     same(
         "requests",
@@ -98,6 +105,72 @@ otlp: {{endpoint: \"http://127.0.0.1:{port}\", protocol: {protocol}, interval: {
         return Err(format!("only {} requests", requests.len()).into());
     }
     Ok(())
+}
+
+/// A receiver on a port that answers as scripted, and then takes everything.
+fn receiver(
+    name: &str,
+    (flag, port): (&str, u16),
+    script: &[Value],
+    scratch: &Scratch,
+) -> Result<Running, Failed> {
+    let file = scratch.path().join(format!("{name}.json"));
+    std::fs::write(&file, serde_json::to_string(script)?)?;
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/otlp-receiver.py");
+    let mut command = Command::new(Peer::OtlpPython.find()?);
+    command
+        .arg(program)
+        .args([format!("--{flag}"), port.to_string()])
+        .arg("--script")
+        .arg(file);
+    Running::start(name, &mut command, scratch)
+}
+
+/// The requests that a receiver has told of.
+fn requests(receiver: &Running) -> Vec<Value> {
+    let log = receiver.log();
+    let lines = log.lines().skip(1);
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// A point as it was read: metric and attributes, and when.
+type Point = (String, u64);
+
+/// Every point of a decoded request.
+fn decoded(request: &Value) -> Vec<Point> {
+    let list = |value: &Value, key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let resources = request
+        .get("request")
+        .map(|request| list(request, "resource_metrics"));
+    let scopes = resources
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|r| list(&r, "scope_metrics"));
+    let metrics = scopes.flat_map(|scope| list(&scope, "metrics"));
+    metrics
+        .flat_map(|metric| {
+            let name = metric
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            let kinds = metric.as_object().into_iter().flat_map(|map| map.values());
+            let points: Vec<_> = kinds.flat_map(|kind| list(kind, "data_points")).collect();
+            points.into_iter().filter_map(move |point| {
+                let attributes = point.get("attributes").map(Value::to_string);
+                let at = point.get("time_unix_nano")?.as_str()?.parse().ok()?;
+                Some((format!("{name}{}", attributes.unwrap_or_default()), at))
+            })
+        })
+        .collect()
 }
 
 fn same(what: &str, decoded: f64, told: f64) -> Result<(), Failed> {
