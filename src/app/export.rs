@@ -1,14 +1,15 @@
 //! The export of metrics over OTLP, on its own interval.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::House;
 use crate::dialect::otlp::{Cumulative, Resource, SPLIT_AT, Sender, Settings, Signal};
+use crate::host::kept_boot_time;
 use crate::subject::Asker;
 use crate::telemetry::traces;
 
@@ -42,12 +43,13 @@ impl Export {
         let lanes = tokio::spawn(lanes.run());
         let exporting = sender.sends(Signal::Metrics).then(|| {
             let resource = house.resource(settings);
+            let state = state.map(Path::to_owned);
             tokio::spawn(export(
                 settings.interval,
                 sender.clone(),
                 house,
                 cumulative,
-                resource,
+                (resource, state),
             ))
         });
         Some(Self {
@@ -75,13 +77,25 @@ impl Export {
     }
 }
 
+/// Since when the machine's counters count, the same for all processes of a boot.
+async fn since(house: &House, state: Option<PathBuf>) -> Option<u64> {
+    let identity = house.identity.clone();
+    let read = identity.boot_time;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    let kept =
+        tokio::task::spawn_blocking(move || kept_boot_time(&identity, state.as_deref(), now));
+    kept.await.unwrap_or(read)
+}
+
 async fn export(
     interval: Duration,
     sender: Sender,
     house: Arc<House>,
     cumulative: Arc<Mutex<Cumulative>>,
-    resource: Resource,
+    (resource, state): (Resource, Option<PathBuf>),
 ) {
+    let boot = since(&house, state).await;
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut before = None;
@@ -104,10 +118,12 @@ async fn export(
             let (cumulative, before) = (Arc::clone(&cumulative), before.take());
             let encoded = tokio::task::spawn_blocking(move || {
                 let mut cumulative = cumulative.lock().unwrap_or_else(PoisonError::into_inner);
-                let payloads =
-                    house.batch(&snapshot, before.as_ref(), &mut cumulative, |metrics| {
-                        metrics.finish(&resource, SPLIT_AT)
-                    });
+                let payloads = house.batch(
+                    (&snapshot, before.as_ref()),
+                    boot,
+                    &mut cumulative,
+                    |metrics| metrics.finish(&resource, SPLIT_AT),
+                );
                 (payloads, snapshot)
             });
             let Ok((payloads, snapshot)) = encoded.await else {

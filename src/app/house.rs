@@ -185,15 +185,6 @@ impl House {
         &self.machine.identity.hostname
     }
 
-    /// Boot time in Unix nanoseconds; 0 if the machine does not tell.
-    #[must_use]
-    pub fn boot_nanos(&self) -> u64 {
-        self.identity
-            .boot_time
-            .unwrap_or(0)
-            .saturating_mul(1_000_000_000)
-    }
-
     /// The resource of everything sent about this machine.
     #[must_use]
     pub fn resource(&self, settings: &Otlp) -> Resource {
@@ -207,17 +198,21 @@ impl House {
     }
 
     /// Has `encode` make what it makes of a snapshot as a batch, with the series of nodeward itself; `before` is the
-    /// snapshot of the batch before.
+    /// snapshot of the batch before, `boot` the boot time in Unix seconds.
     pub fn batch<T>(
         &self,
-        snapshot: &Snapshot,
-        before: Option<&Snapshot>,
+        (snapshot, before): (&Snapshot, Option<&Snapshot>),
+        boot: Option<u64>,
         cumulative: &mut Cumulative,
         encode: impl FnOnce(Metrics<'_>) -> T,
     ) -> T {
         let now = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let mut metrics = Metrics::new(cumulative, self.boot_nanos(), now);
+        let mut metrics = Metrics::new(
+            cumulative,
+            boot.unwrap_or(0).saturating_mul(1_000_000_000),
+            now,
+        );
         snapshot.otlp(before, &mut metrics);
         metrics.own();
         for told in &self.view.told {
@@ -231,7 +226,8 @@ impl House {
     #[must_use]
     pub fn otlp_json(&self, snapshot: &Snapshot, settings: &Otlp) -> Vec<u8> {
         let resource = self.resource(settings);
-        let request = self.batch(snapshot, None, &mut Cumulative::default(), |metrics| {
+        let (boot, mut cumulative) = (self.identity.boot_time, Cumulative::default());
+        let request = self.batch((snapshot, None), boot, &mut cumulative, |metrics| {
             otlp::request(metrics.metrics().to_vec(), &resource)
         });
         let mut text = serde_json::to_vec_pretty(&request).unwrap_or_default();
