@@ -1,4 +1,4 @@
-//! An export over OTLP: ours and the Collector's hostmetrics, both to the same sink.
+//! An export over OTLP: ours and the Collector's hostmetrics, both to a sink; and ours scraped as often, for what telling alone costs.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 
+use crate::client::Http;
 use crate::meter::{cpu, float, median, memory, mib, time};
 use crate::process::{Running, until};
 use crate::programs::Peer;
-use crate::scrape::Set;
+use crate::scrape::{self, Set};
 use crate::scratch::Scratch;
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -75,6 +76,34 @@ fn serve(stream: TcpStream, requests: &AtomicU64, bytes: &AtomicU64) -> Option<(
     }
 }
 
+/// Scrapes, plain, as often as the others export.
+struct Scraping {
+    bytes: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
+}
+
+impl Scraping {
+    fn start(address: SocketAddr) -> Result<Self, Failed> {
+        let mut client = Http::connect(address, false)?;
+        let (bytes, requests) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let told = Self {
+            bytes: Arc::clone(&bytes),
+            requests: Arc::clone(&requests),
+        };
+        std::thread::spawn(move || {
+            let mut next = Instant::now();
+            // Ends with the program that is scraped.
+            while let Ok(size) = client.scrape() {
+                bytes.fetch_add(size as u64, Ordering::Relaxed);
+                requests.fetch_add(1, Ordering::Relaxed);
+                next += INTERVAL;
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            }
+        });
+        Ok(told)
+    }
+}
+
 fn ours(sink: &Sink, scratch: &Scratch) -> Result<Running, Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
     command
@@ -115,42 +144,58 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     writeln!(
         page,
-        "\n## An export over OTLP\n\nThe same subjects every {} ms over HTTP with gzip to a sink that takes them at once; {ROUNDS} rounds of {} s, alternating.\n\n\
+        "\n## An export over OTLP\n\nThe same subjects every {} ms over HTTP with gzip to a sink that takes them at once, and a plain scrape of them \
+         as often (with tcpstat, since an export tells the states of sockets too); {ROUNDS} rounds of {} s, side by side.\n\n\
          | who | CPU an interval | bytes an interval | resident | of it anonymous |\n| --- | ---: | ---: | ---: | ---: |",
         INTERVAL.as_millis(),
         ROUND.as_secs()
     )?;
     let sinks = [Sink::start()?, Sink::start()?];
+    let sockets = ["--collector.tcpstat".to_owned()];
+    let (scraped, address) = scrape::ours(&sockets, Set::Processes, &scratch)?;
+    let scraping = Scraping::start(address)?;
     let programs = [
-        ("nodeward", ours(&sinks[0], &scratch)?),
+        (
+            "nodeward",
+            ours(&sinks[0], &scratch)?,
+            &sinks[0].requests,
+            &sinks[0].bytes,
+        ),
         (
             "Collector with hostmetrics",
             collector(&sinks[1], &scratch)?,
+            &sinks[1].requests,
+            &sinks[1].bytes,
+        ),
+        (
+            "nodeward, scraped",
+            scraped,
+            &scraping.requests,
+            &scraping.bytes,
         ),
     ];
-    for ((name, _), sink) in programs.iter().zip(&sinks) {
+    for (name, _, requests, _) in &programs {
         until(&format!("an export of {name}"), || {
-            (sink.requests.load(Ordering::Relaxed) > 10).then_some(())
+            (requests.load(Ordering::Relaxed) > 10).then_some(())
         })?;
     }
-    let mut costs = [Vec::new(), Vec::new()];
-    let mut sizes = [Vec::new(), Vec::new()];
+    let mut costs = [Vec::new(), Vec::new(), Vec::new()];
+    let mut sizes = costs.clone();
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let before: Vec<_> = programs
-            .iter()
-            .zip(&sinks)
-            .map(|((_, p), s)| (cpu(p.id()), s.bytes.load(Ordering::Relaxed)))
-            .collect();
+        let so_far = || {
+            let each = programs.iter();
+            each.map(|(_, program, _, bytes)| (cpu(program.id()), bytes.load(Ordering::Relaxed)))
+        };
+        let before: Vec<_> = so_far().collect();
         std::thread::sleep(ROUND);
         let intervals = start.elapsed().as_secs_f64() / INTERVAL.as_secs_f64();
-        for (at, ((_, program), sink)) in programs.iter().zip(&sinks).enumerate() {
-            costs[at].push((cpu(program.id()) - before[at].0) / intervals);
-            let bytes = sink.bytes.load(Ordering::Relaxed) - before[at].1;
-            sizes[at].push(float(bytes) / intervals);
+        for (at, (seconds, bytes)) in so_far().enumerate() {
+            costs[at].push((seconds - before[at].0) / intervals);
+            sizes[at].push(float(bytes - before[at].1) / intervals);
         }
     }
-    for (at, (name, program)) in programs.iter().enumerate() {
+    for (at, (name, program, ..)) in programs.iter().enumerate() {
         let (rss, anon) = memory(program.id());
         writeln!(
             page,
@@ -161,5 +206,11 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
             mib(anon)
         )?;
     }
+    let [export, _, scrape] = costs.map(median);
+    writeln!(
+        page,
+        "\nAn export costs {:.2} of a plain scrape.",
+        export / scrape
+    )?;
     Ok(())
 }
