@@ -9,7 +9,8 @@ use crate::subject::{Entry, ItemDescriptor, TABLE};
 
 const HEAD: &str = "# Every name that is told\n\n\
 Made from the declarations in the source; `nodeward generate metrics` prints it. One chapter a subject, then nodeward's own series. The \
-names, labels, units and values of `node_*` are node_exporter's, those of `system.*` hostmetrics', the keys the Zabbix agent's.\n";
+names, labels, units and values of `node_*` are node_exporter's, those of `system.*` hostmetrics', the keys the Zabbix agent's. \
+An OTLP metric that is told only if `instruments` names it is asked for by `subjects: {NAME: {instruments: [...]}}`.\n";
 
 /// The page.
 #[must_use]
@@ -111,8 +112,12 @@ fn instrument(page: &mut String, instrument: &dyn Named) -> fmt::Result {
     };
     let attributes = instrument.attributes().join(", ");
     let (name, unit, what) = (named.name, named.unit, named.description);
+    let only = match named.optional {
+        true => "; only if `instruments` names it",
+        false => "",
+    };
     writeln!(
         page,
-        "| `{name}` | {kind}, {form} | {unit} | {attributes} | {what} |"
+        "| `{name}` | {kind}, {form} | {unit} | {attributes} | {what}{only} |"
     )
 }

@@ -10,6 +10,7 @@
 //!                                  reads      of subjects                            └─> Item::answer
 //! ```
 
+mod chosen;
 mod counters;
 mod devices;
 mod fields;
@@ -81,6 +82,7 @@ use crate::dialect::prometheus::{Declared, Page};
 use crate::host::parse::{cut, label};
 use crate::host::{Host, Pass, ReadError};
 
+pub use chosen::Chosen;
 pub use counters::SamplerCounters;
 pub use held::Held;
 pub use history::{History, Ring};

@@ -57,6 +57,37 @@ struct Batch {
     resource: BTreeMap<String, String>,
 }
 
+/// What hostmetrics has beyond its defaults, by scraper (cpu, memory, filesystem, paging), and the subject that tells it.
+const OPTIONAL: [(&str, &[&str]); 4] = [
+    (
+        "cpu",
+        &[
+            "system.cpu.utilization",
+            "system.cpu.physical.count",
+            "system.cpu.frequency",
+        ],
+    ),
+    (
+        "meminfo",
+        &[
+            "system.memory.utilization",
+            "system.memory.limit",
+            "system.memory.page_size",
+            "system.linux.memory.available",
+            "system.linux.memory.dirty",
+            "system.memory.linux.shared",
+            "system.memory.linux.hugepages.limit",
+            "system.memory.linux.hugepages.page_size",
+            "system.memory.linux.hugepages.reserved",
+            "system.memory.linux.hugepages.surplus",
+            "system.memory.linux.hugepages.usage",
+            "system.memory.linux.hugepages.utilization",
+        ],
+    ),
+    ("filesystem", &["system.filesystem.utilization"]),
+    ("meminfo", &["system.paging.utilization"]),
+];
+
 /// Batches of the Collector's own that must frame ours.
 const ENOUGH: usize = 3;
 
@@ -68,12 +99,19 @@ fn same_metrics(protocol: &str) -> Result<(), Failed> {
     let _other_half = listener.accept()?;
     half_closed.shutdown(Shutdown::Write)?;
     let (port, home) = (free_port()?, scratch.path().display().to_string());
+    let optional = |names: &[&str]| {
+        let each = names
+            .iter()
+            .map(|name| format!("{name}: {{enabled: true}}"));
+        format!("{{metrics: {{{}}}}}", each.collect::<Vec<_>>().join(", "))
+    };
+    let [cpu, memory, filesystem, paging] = OPTIONAL.map(|(_, names)| optional(names));
     let configuration = format!(
         "receivers:
   host_metrics:
     collection_interval: 1s
     initial_delay: 0s
-    scrapers: {{cpu: , memory: , disk: , filesystem: , network: , processes: , load: , system: , paging: }}
+    scrapers: {{cpu: {cpu}, memory: {memory}, disk: , filesystem: {filesystem}, network: , processes: , load: , system: , paging: {paging}}}
   otlp: {{protocols: {{{protocol}: {{endpoint: \"127.0.0.1:{port}\"}}}}}}
 exporters:
   file/theirs: {{path: {home}/theirs.json}}
@@ -97,8 +135,15 @@ service:
     } else {
         "http/protobuf"
     };
+    let asked = |subject| {
+        let of = OPTIONAL.iter().filter(|(owner, _)| *owner == subject);
+        let names: Vec<_> = of.flat_map(|(_, names)| *names).copied().collect();
+        format!("{subject}: {{instruments: [{}]}}", names.join(", "))
+    };
+    let asked = ["cpu", "meminfo", "filesystem"].map(asked).join(", ");
     let yaml = format!(
         "http: {{listen: [\"127.0.0.1:0\"]}}
+subjects: {{{asked}}}
 otlp: {{endpoint: \"http://127.0.0.1:{port}\", protocol: {protocol}, interval: 1s}}
 "
     );

@@ -44,6 +44,8 @@ pub struct InstrumentDescriptor {
     pub unit: &'static str,
     /// One line.
     pub description: &'static str,
+    /// Whether it is told only where the config names it.
+    pub optional: bool,
 }
 
 impl<S, const N: usize> Instrument<S, N> {
@@ -55,6 +57,12 @@ impl<S, const N: usize> Instrument<S, N> {
             attributes,
             owner: PhantomData,
         }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.descriptor.name
     }
 
     pub(super) const fn attributes(&self) -> &[&'static str; N] {
@@ -90,14 +98,15 @@ impl<S, const N: usize> Named for Instrument<S, N> {
 /// struct Cpu;
 /// instruments! { Cpu:
 ///     TIME counter double "system.cpu.time" "s" ["state"] "Seconds each state took";
+///     CORES updown int optional "system.cpu.physical.count" "{cpu}" [] "Cores there are";
 ///     SPELL histogram(BOUNDS) double "cpu.spell" "s" [] "How long it ran at a time";
 /// }
 /// const BOUNDS: [f64; 2] = [0.001, 0.01];
-/// assert_eq!(INSTRUMENTS.len(), 2);
+/// assert_eq!(INSTRUMENTS.len(), 3);
 /// ```
 #[macro_export]
 macro_rules! instruments {
-    ($owner:ty: $($name:ident $kind:ident $(($bounds:path))? $form:ident $text:literal $unit:literal [$($attribute:literal),*] $help:literal;)*) => {
+    ($owner:ty: $($name:ident $kind:ident $(($bounds:path))? $form:ident $($optional:ident)? $text:literal $unit:literal [$($attribute:literal),*] $help:literal;)*) => {
         $($crate::instruments! { @one $owner, $name
             {
                 $crate::dialect::otlp::InstrumentDescriptor {
@@ -106,6 +115,7 @@ macro_rules! instruments {
                     form: $crate::instruments!(@$form),
                     unit: $unit,
                     description: $help,
+                    optional: $crate::instruments!(@when $($optional)?),
                 }
             }
             $(($bounds))? [$($attribute),*]
@@ -124,6 +134,8 @@ macro_rules! instruments {
         static $name: $crate::dialect::otlp::Instrument<$owner, { <[&str]>::len(&[$($attribute),*]) }> =
             $crate::dialect::otlp::Instrument::new($descriptor, [$($attribute),*]);
     };
+    (@when) => { false };
+    (@when optional) => { true };
     (@histogram) => { $crate::dialect::otlp::InstrumentKind::Histogram };
     (@counter) => { $crate::dialect::otlp::InstrumentKind::Counter };
     (@updown) => { $crate::dialect::otlp::InstrumentKind::UpDown };

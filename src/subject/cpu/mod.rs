@@ -15,7 +15,7 @@ use crate::dialect::prometheus::{Declared, Page};
 use crate::host::{Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want,
+    Absent, Asker, Chosen, Flag, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want,
 };
 
 #[doc(hidden)]
@@ -49,8 +49,10 @@ pub struct Options {
     pub info_flags_include: Option<Pattern>,
     /// Which words of `bugs` in /proc/cpuinfo are told, an unanchored expression; default none. Implies `info`.
     pub info_bugs_include: Option<Pattern>,
-    /// Whether `system.cpu.time` is told of each CPU, with the attribute `cpu`, not of all together; default false.
+    /// Whether `system.cpu.time` and `system.cpu.utilization` are told of each CPU, with the attribute `cpu`, not of all together; default false.
     pub per_cpu: bool,
+    /// Instruments to tell over OTLP beside those that always are. Default: none.
+    pub instruments: Chosen<Cpu>,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             info_flags_include: None,
             info_bugs_include: None,
             per_cpu: false,
+            instruments: Chosen::default(),
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct Wanted {
     topology: bool,
     /// The lists of CPUs that are online and possible.
     lists: bool,
+    /// How many cores there are.
+    cores: bool,
 }
 
 impl Want for Wanted {
@@ -87,6 +92,7 @@ impl Want for Wanted {
         self.info |= other.info;
         self.topology |= other.topology;
         self.lists |= other.lists;
+        self.cores |= other.cores;
     }
     fn covers(&self, other: &Self) -> bool {
         let mut both = *self;
@@ -103,9 +109,19 @@ pub struct Reading {
     steady: Vec<Ticks>,
     info: Vec<Processor>,
     topology: Topology,
+    /// Cores, if they were asked for and could be told.
+    physical: Option<u64>,
     /// CPUs of the kernel's lists; none if the list is not there.
     online: Option<Vec<u32>>,
     possible: Option<Vec<u32>>,
+}
+
+impl Reading {
+    /// Number and ticks of each CPU.
+    fn each(&self) -> impl Iterator<Item = (i64, &Ticks)> {
+        let numbers = self.stat.cores.iter().map(|core| core.number);
+        numbers.zip(&self.steady)
+    }
 }
 
 fn pattern(into: &mut Option<Pattern>, value: &str) -> Result<(), String> {
@@ -163,9 +179,9 @@ impl Subject for Cpu {
             Asker::Prometheus => Wanted {
                 info: options.tells_info(),
                 topology: true,
-                lists: false,
+                ..Wanted::default()
             },
-            Asker::Otlp => Wanted::default(),
+            Asker::Otlp => otlp::want(options),
         }
     }
 
@@ -189,6 +205,9 @@ impl Subject for Cpu {
             reading.topology = self.sysfs.topology(pass, &mut errors);
         }
         let complete = errors.is_empty();
+        if want.cores {
+            reading.physical = self.sysfs.cores(pass);
+        }
         if want.lists {
             reading.online = sysfs::list(pass, "online", &mut errors);
             reading.possible = sysfs::list(pass, "possible", &mut errors);
@@ -205,7 +224,7 @@ impl Subject for Cpu {
     }
 
     fn otlp(options: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
-        otlp::tell(options, past.now, batch);
+        otlp::tell(options, &past, batch);
     }
 }
 

@@ -42,9 +42,30 @@ struct Place {
 pub(super) struct Sysfs {
     names: Vec<OsString>,
     places: Vec<Place>,
+    /// Cores of the CPUs of `names`, once they were asked for.
+    cores: Option<Option<u64>>,
 }
 
 impl Sysfs {
+    /// How many cores the CPUs are threads of; none where the kernel does not say so.
+    pub(super) fn cores(&mut self, pass: &mut Pass<'_>) -> Option<u64> {
+        self.find(pass);
+        let names = self.names.iter();
+        *self.cores.get_or_insert_with(|| {
+            let threads = names.filter_map(|name| {
+                let below = format!("{DIR}/{}/topology", name.to_string_lossy());
+                // The second is its name before Linux 5.1.
+                let files = ["core_cpus_list", "thread_siblings_list"];
+                files.iter().find_map(|file| {
+                    let text = pass.once(Root::Sys, &format!("{below}/{file}")).ok()?;
+                    Some(trim(text).to_owned())
+                })
+            });
+            let cores: BTreeSet<Vec<u8>> = threads.collect();
+            (!cores.is_empty()).then_some(cores.len() as u64)
+        })
+    }
+
     pub(super) fn topology(
         &mut self,
         pass: &mut Pass<'_>,
@@ -89,6 +110,7 @@ impl Sysfs {
             }
         };
         self.places = names.iter().map(place).collect();
+        self.cores = None;
         self.names = names;
     }
 

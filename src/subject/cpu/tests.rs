@@ -7,6 +7,7 @@ use crate::dialect::otlp::{Cumulative, Metrics};
 use crate::dialect::prometheus::{Format, Out};
 use crate::dialect::zabbix::key::Key;
 use crate::host::{Files, Host, Roots};
+use crate::subject::tests::captured::points;
 use crate::subject::{Answer, Ring};
 
 /// A tree of a test's own.
@@ -218,6 +219,71 @@ fn the_batch_sums_the_cpus_own_lines() {
         ..Options::default()
     });
     assert!(told.contains("(\"cpu1\")") && told.contains("AsDouble(2.5)"));
+}
+
+#[test]
+fn what_is_asked_for_by_name_is_told_too() {
+    let tree = Tree::new(&[
+        (
+            "proc/cpuinfo",
+            "processor : 0\ncpu MHz : 1500.5\n\nprocessor : 1\n",
+        ),
+        (
+            "sys/devices/system/cpu/cpu0/topology/core_cpus_list",
+            "0-1\n",
+        ),
+        (
+            "sys/devices/system/cpu/cpu1/topology/core_cpus_list",
+            "0-1\n",
+        ),
+        (
+            "sys/devices/system/cpu/cpu2/topology/thread_siblings_list",
+            "2\n",
+        ),
+    ]);
+    let options = Options {
+        instruments: Chosen::all(),
+        ..Options::default()
+    };
+    let mut cpu = Cpu::default();
+    let mut read = |stat: &str| {
+        tree.put("proc/stat", stat);
+        let want = Cpu::want(&options, Asker::Otlp);
+        tree.take(&mut cpu, want).reading
+    };
+    let before = read("cpu0 100 0 0 0 50\ncpu1 250 0 0 0 0\n");
+    let now = read("cpu0 130 0 0 60 60\ncpu1 350 0 0 0 0\n");
+    let told = |before, options: &Options| {
+        let mut cumulative = Cumulative::default();
+        let mut metrics = Metrics::new(&mut cumulative, 1, 2);
+        let past = Past { now: &now, before };
+        Cpu::otlp(options, past, &mut metrics.batch());
+        points(metrics.metrics())
+    };
+    let first = told(None, &options);
+    assert_eq!(first["system.cpu.physical.count"], 2.0);
+    assert_eq!(first["system.cpu.frequency cpu0"], 1_500_500_000.0);
+    assert!(
+        !first
+            .keys()
+            .any(|name| name.starts_with("system.cpu.frequency cpu1"))
+    );
+    let is_share = |name: &&String| name.starts_with("system.cpu.utilization");
+    assert_eq!(first.keys().filter(is_share).count(), 0, "there is no past");
+    let shares = told(Some(&before), &options);
+    assert_eq!(shares["system.cpu.utilization user"], 0.65);
+    assert_eq!(shares["system.cpu.utilization idle"], 0.3);
+    assert_eq!(shares["system.cpu.utilization wait"], 0.05);
+    assert_eq!(shares.keys().filter(is_share).count(), 8);
+    let options = Options {
+        per_cpu: true,
+        ..options.clone()
+    };
+    let shares = told(Some(&before), &options);
+    assert_eq!(shares["system.cpu.utilization user cpu0"], 0.3);
+    assert_eq!(shares["system.cpu.utilization user cpu1"], 1.0);
+    let none = told(Some(&before), &Options::default());
+    assert_eq!(none.len(), 9, "{none:?}");
 }
 
 fn key(text: &str) -> (&'static Item<Cpu>, Key<'_>) {

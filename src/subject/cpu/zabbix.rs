@@ -34,6 +34,7 @@ const STAT_ALONE: Wanted = Wanted {
     info: false,
     topology: false,
     lists: false,
+    cores: false,
 };
 const LISTS: Wanted = Wanted {
     lists: true,

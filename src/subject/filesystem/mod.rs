@@ -28,7 +28,7 @@ use crate::host::{CallKey, Called, Pass, ReadError, Root, Text, own_mounts};
 use crate::model::duration::Period;
 use crate::model::pattern::Pattern;
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
+    Absent, Asker, Chosen, Flag, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken,
     Want as Wanted,
 };
 
@@ -63,6 +63,8 @@ pub struct Options {
     /// How long a scrape waits for a mount that does not answer; later scrapes do not wait for it. Never longer than
     /// the scrape itself may take. Default: 5s.
     pub mount_timeout: Period,
+    /// Instruments to tell over OTLP beside those that always are. Default: none.
+    pub instruments: Chosen<Filesystem>,
 }
 
 impl Default for Options {
@@ -73,6 +75,7 @@ impl Default for Options {
             fs_types_include: None,
             fs_types_exclude: None,
             mount_timeout: Period::secs(5),
+            instruments: Chosen::default(),
         }
     }
 }
@@ -356,7 +359,7 @@ impl Subject for Filesystem {
         prometheus::tell(reading, page);
     }
 
-    fn otlp(_: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
-        otlp::tell(past.now, batch);
+    fn otlp(options: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
+        otlp::tell(options, past.now, batch);
     }
 }

@@ -1,15 +1,18 @@
 //! Mounts as hostmetrics names them.
 
 use super::space::Stat;
-use super::{Filesystem, Reading};
+use super::{Filesystem, Options, Reading};
+use crate::dialect::Number;
 use crate::dialect::otlp::Batch;
 
 crate::instruments! { Filesystem:
     USAGE updown int "system.filesystem.usage" "By" ["device", "mode", "mountpoint", "state", "type"] "Bytes by what they are used for";
     INODES updown int "system.filesystem.inodes.usage" "{inodes}" ["device", "mode", "mountpoint", "state", "type"] "Inodes used and free";
+    UTILIZATION gauge double optional "system.filesystem.utilization" "1" ["device", "mode", "mountpoint", "type"] "Share used of what those who are not root can use";
+    LIMIT updown int optional "system.filesystem.limit" "By" ["system.device", "system.filesystem.mode", "system.filesystem.mountpoint", "system.filesystem.type"] "Size of a file system";
 }
 
-pub(super) fn tell(reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
+pub(super) fn tell(options: &Options, reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
     let told = || {
         let devices = reading.mounts.devices.get().into_iter().flatten();
         devices.filter_map(|device| {
@@ -44,6 +47,29 @@ pub(super) fn tell(reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
             points.push(
                 [device, mount.mode, &mount.real_point, state, &mount.fstype],
                 value.cast_signed(),
+            );
+        }
+    }
+    drop(points);
+    if options.instruments.has(&UTILIZATION) {
+        let mut points = batch.instrument(&UTILIZATION);
+        for (device, mount, space) in told() {
+            let used = Number::from(space.blocks.wrapping_sub(space.free)).as_f64();
+            let whole = used + Number::from(space.available).as_f64();
+            let share = if whole > 0.0 { used / whole } else { 0.0 };
+            points.push(
+                [device, mount.mode, &mount.real_point, &mount.fstype],
+                share,
+            );
+        }
+    }
+    if options.instruments.has(&LIMIT) {
+        let mut points = batch.instrument(&LIMIT);
+        for (device, mount, space) in told() {
+            let size = space.blocks.wrapping_mul(space.block);
+            points.push(
+                [device, mount.mode, &mount.real_point, &mount.fstype],
+                size.cast_signed(),
             );
         }
     }

@@ -9,6 +9,7 @@ use crate::dialect::otlp::{Cumulative, Metrics};
 use crate::dialect::prometheus::{Format, Out};
 use crate::dialect::zabbix::key::Key;
 use crate::host::{Files, Host, Roots};
+use crate::subject::tests::captured::points;
 use crate::subject::{Answer, Said};
 
 struct Tree {
@@ -118,6 +119,49 @@ fn a_batch_has_the_devices_alone_each_once() {
     // Usage has three states and inodes have two, of two mounts.
     assert_eq!(text.matches("\"mountpoint\"").count(), 10, "{text}");
     assert!(text.contains("/with blank"), "{text}");
+}
+
+#[test]
+fn size_and_share_are_told_if_they_are_asked_for() {
+    let tree = Tree::new("1", MOUNTS, &["with blank"]);
+    let mut taken = tree.read(&Filesystem::want(&Options::default(), Asker::Otlp));
+    let space = space::Space {
+        block: 512,
+        fragment: 512,
+        blocks: 1000,
+        free: 700,
+        available: 600,
+        files: 0,
+        files_free: 0,
+    };
+    for stat in taken.reading.stats.iter_mut().flatten() {
+        *stat = Stat::Told(space);
+    }
+    let told = |options: &Options| {
+        let mut cumulative = Cumulative::default();
+        let mut metrics = Metrics::new(&mut cumulative, 1, 2);
+        let past = Past {
+            now: &taken.reading,
+            before: None,
+        };
+        Filesystem::otlp(options, past, &mut metrics.batch());
+        points(metrics.metrics())
+    };
+    let mut all = told(&Options {
+        instruments: Chosen::all(),
+        ..Options::default()
+    });
+    let plain = told(&Options::default());
+    all.retain(|name, _| !plain.contains_key(name));
+    assert!(!all.is_empty());
+    for (name, value) in all {
+        let expected = match name.split(' ').next() {
+            Some("system.filesystem.limit") => 512_000.0,
+            Some("system.filesystem.utilization") => 1.0 / 3.0,
+            _ => unreachable!("{name}"),
+        };
+        assert_eq!(value, expected, "{name}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Owns the kernel's lines: those the reference knows are told under its names, those it leaves out under one family of
 //! ours. Where one bad line costs the reference the whole file, here it costs that line.
 
+mod otlp;
 mod parse;
 mod zabbix;
 
@@ -10,7 +11,7 @@ use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::{Pass, Root};
 use crate::subject::{
-    Absent, Asker, Invalid, Item, ItemError, Machine, NoOptions, Past, Subject, Taken, Want,
+    Absent, Asker, Chosen, Invalid, Item, ItemError, Machine, Past, Subject, Taken, Want,
 };
 
 #[doc(hidden)]
@@ -18,6 +19,16 @@ pub use parse::{Line, Swap, Values, swaps, values};
 
 /// The subject.
 pub struct Meminfo;
+
+/// How memory is told.
+#[derive(
+    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Instruments to tell over OTLP beside those that always are. Default: none.
+    pub instruments: Chosen<Meminfo>,
+}
 
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,26 +126,21 @@ crate::families! { Meminfo:
 
 static DECLARED: [&dyn Declared; TOLD_ALONE + 1] = joined(&[&listed(&TOLD), FAMILIES]);
 
-crate::instruments! { Meminfo:
-    USAGE updown int "system.memory.usage" "By" ["state"] "Memory by what it is used for";
-    PAGING updown int "system.paging.usage" "By" ["device", "state"] "Swap by device";
-}
-
 impl Subject for Meminfo {
     const NAME: &'static str = "meminfo";
     const ON: bool = true;
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
-    const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;
+    const INSTRUMENTS: &'static [&'static dyn Named] = otlp::INSTRUMENTS;
     const KEYS: &'static [Item<Self>] = zabbix::KEYS;
-    type Options = NoOptions;
+    type Options = Options;
     type Want = Wanted;
     type Reading = Reading;
 
-    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &NoOptions, asker: Asker) -> Wanted {
+    fn want(_: &Options, asker: Asker) -> Wanted {
         Wanted {
             swaps: asker == Asker::Otlp,
         }
@@ -166,7 +172,7 @@ impl Subject for Meminfo {
         })
     }
 
-    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
         for (family, value) in TOLD.iter().zip(reading.values.all()) {
             if let Some(value) = value {
                 page.value(family, value);
@@ -180,41 +186,8 @@ impl Subject for Meminfo {
         }
     }
 
-    fn otlp(_: &NoOptions, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
-        let values = &past.now.values;
-        let get = |line| values.get(line);
-        let reclaimable = get(Line::SRECLAIMABLE);
-        // The reference counts reclaimable slab as cache, beside telling it alone.
-        let cached = get(Line::CACHED).map(|c| c.saturating_add(reclaimable.unwrap_or(0)));
-        let used = get(Line::TOTAL).and_then(|total| {
-            let rest = match get(Line::AVAILABLE) {
-                Some(available) => available,
-                // Kernels before 3.14 estimate nothing.
-                None => get(Line::FREE)?
-                    .saturating_add(get(Line::BUFFERS)?)
-                    .saturating_add(cached?),
-            };
-            Some(total.saturating_sub(rest))
-        });
-        let mut usage = batch.instrument(&USAGE);
-        for (state, value) in [
-            ("used", used),
-            ("free", get(Line::FREE)),
-            ("buffered", get(Line::BUFFERS)),
-            ("cached", cached),
-            ("slab_reclaimable", reclaimable),
-            ("slab_unreclaimable", get(Line::SUNRECLAIM)),
-        ] {
-            if let Some(value) = value {
-                usage.push([state], value);
-            }
-        }
-        drop(usage);
-        let mut paging = batch.instrument(&PAGING);
-        for swap in &past.now.swaps {
-            paging.push([&swap.device, "used"], swap.used);
-            paging.push([&swap.device, "free"], swap.total.saturating_sub(swap.used));
-        }
+    fn otlp(options: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
+        otlp::tell(options, past.now, batch);
     }
 }
 

@@ -35,6 +35,13 @@ lines_by_name! {
     SUNRECLAIM "SUnreclaim";
     SWAP_TOTAL "SwapTotal";
     SWAP_FREE "SwapFree";
+    DIRTY "Dirty";
+    SHMEM "Shmem";
+    HUGE_TOTAL "HugePages_Total";
+    HUGE_FREE "HugePages_Free";
+    HUGE_RESERVED "HugePages_Rsvd";
+    HUGE_SURPLUS "HugePages_Surp";
+    HUGE_SIZE "Hugepagesize";
 }
 
 impl Line {

@@ -2,6 +2,7 @@ use super::*;
 use crate::dialect::otlp::{Cumulative, Metrics};
 use crate::dialect::prometheus::{Format, Out};
 use crate::dialect::zabbix::key::Key;
+use crate::subject::tests::captured::Captured;
 use crate::subject::{Answer, Said};
 
 fn read(text: &str) -> (Reading, Vec<ItemError>) {
@@ -13,7 +14,7 @@ fn read(text: &str) -> (Reading, Vec<ItemError>) {
 
 fn page(reading: &Reading) -> String {
     let mut out = Out::new(Format::Text, 0);
-    Meminfo::prometheus(&NoOptions {}, reading, &mut out.page());
+    Meminfo::prometheus(&Options::default(), reading, &mut out.page());
     let page = String::from_utf8(out.finish()).unwrap();
     page.lines()
         .filter(|line| !line.starts_with('#'))
@@ -24,8 +25,8 @@ fn page(reading: &Reading) -> String {
 fn ask(reading: &Reading, key: &str) -> String {
     let key = Key::parse(key).unwrap();
     let item = zabbix::KEYS.iter().find(|i| i.name == key.name()).unwrap();
-    let said: Said = (item.want)(&NoOptions {}, &key).and_then(|_| match &item.answer {
-        Answer::Now(say) => say(&NoOptions {}, reading, &key),
+    let said: Said = (item.want)(&Options::default(), &key).and_then(|_| match &item.answer {
+        Answer::Now(say) => say(&Options::default(), reading, &key),
         Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
     });
     said.map_or_else(|why| why.to_string(), |value| value.to_string())
@@ -123,7 +124,7 @@ fn the_batch_tells_six_states_and_no_invented_zero() {
             now: &reading,
             before: None,
         };
-        Meminfo::otlp(&NoOptions {}, past, &mut metrics.batch());
+        Meminfo::otlp(&Options::default(), past, &mut metrics.batch());
         format!("{:?}", metrics.metrics())
     };
     let all = tell(text);
@@ -204,4 +205,64 @@ fn the_keys_answer_as_the_agents_do() {
     ] {
         assert_eq!(ask(&none, key), said, "{key}");
     }
+}
+
+#[test]
+fn what_is_asked_for_by_name_is_told_too() {
+    let machine = Captured::new(&[
+        (
+            "proc/meminfo",
+            "MemTotal: 400\nMemFree: 100\nMemAvailable: 300\nBuffers: 4\nCached: 16\nDirty: 5\nShmem: 6\n\
+             SReclaimable: 24\nSUnreclaim: 8\nHugePages_Total: 8\nHugePages_Free: 2\nHugePages_Rsvd: 1\n\
+             HugePages_Surp: 3\nHugepagesize: 2048 kB\n",
+        ),
+        (
+            "proc/swaps",
+            "Filename Type Size Used Priority\n/dev/sda2 partition 8 2 -2\n/dev/none partition 0 0 -3\n",
+        ),
+    ]);
+    let plain = machine.batch::<Meminfo>(&Options::default());
+    let all = Options {
+        instruments: Chosen::all(),
+    };
+    let mut told = machine.batch::<Meminfo>(&all);
+    told.retain(|name, _| !plain.contains_key(name));
+    let page = told.remove("system.memory.page_size");
+    assert!(page.is_some_and(|size| size >= 4096.0 && size % 4096.0 == 0.0));
+    let huge = "system.memory.linux.hugepages";
+    let expected = [
+        ("system.memory.utilization used".into(), 0.25),
+        ("system.memory.utilization free".into(), 0.25),
+        ("system.memory.utilization buffered".into(), 0.01),
+        ("system.memory.utilization cached".into(), 0.1),
+        ("system.memory.utilization slab_reclaimable".into(), 0.06),
+        ("system.memory.utilization slab_unreclaimable".into(), 0.02),
+        ("system.memory.limit".into(), 400.0),
+        ("system.linux.memory.available".into(), 300.0),
+        ("system.linux.memory.dirty".into(), 5.0),
+        ("system.memory.linux.shared".into(), 6.0),
+        ("system.memory.linux.slab.usage reclaimable".into(), 24.0),
+        ("system.memory.linux.slab.usage unreclaimable".into(), 8.0),
+        (format!("{huge}.limit"), 8.0),
+        (format!("{huge}.page_size"), 2_097_152.0),
+        (format!("{huge}.reserved"), 1.0),
+        (format!("{huge}.surplus"), 3.0),
+        (format!("{huge}.usage used"), 6.0),
+        (format!("{huge}.usage free"), 2.0),
+        (format!("{huge}.utilization used"), 0.75),
+        (format!("{huge}.utilization free"), 0.25),
+        ("system.paging.utilization /dev/sda2 used".into(), 0.25),
+        ("system.paging.utilization /dev/sda2 free".into(), 0.75),
+    ];
+    assert_eq!(told, expected.into());
+    machine.put(
+        "proc/meminfo",
+        "MemTotal: 0\nMemFree: 0\nHugePages_Total: 0\nHugePages_Free: 0\n",
+    );
+    let told = machine.batch::<Meminfo>(&all);
+    let shares = told
+        .keys()
+        .filter(|name| name.starts_with("system.memory") && name.contains("utilization"));
+    assert_eq!(shares.count(), 0, "nothing has no parts");
+    assert_eq!(told[&format!("{huge}.usage used")], 0.0);
 }

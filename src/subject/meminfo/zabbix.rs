@@ -1,8 +1,8 @@
 //! Zabbix keys of memory and swap.
 
-use super::{Line, Meminfo, Reading, Wanted};
+use super::{Line, Meminfo, Options, Reading, Wanted};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
-use crate::subject::{Answer, Args, Item, NoOptions, Said};
+use crate::subject::{Answer, Args, Item, Said};
 
 const NO_TOTAL: Unsupported =
     Unsupported::new("Cannot calculate percentage because total is zero.");
@@ -40,7 +40,7 @@ pub(super) static KEYS: &[Item<Meminfo>] = &[
     },
 ];
 
-fn memory(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
+fn memory(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
     let get = |line| reading.values.get(line).ok_or(NO_VALUE);
     let total = || get(Line::TOTAL);
     let used = || Ok(total()?.saturating_sub(get(Line::FREE)?));
@@ -81,7 +81,7 @@ fn share(part: u64, total: u64) -> f64 {
     part as f64 / total as f64 * 100.0
 }
 
-fn swap(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
+fn swap(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
     let (total, free) = match args.param(0) {
         "" | "all" => (
             reading.values.get(Line::SWAP_TOTAL).ok_or(NO_VALUE)?,

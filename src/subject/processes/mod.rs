@@ -16,7 +16,7 @@ use crate::dialect::prometheus::{Declared, Page, Samples};
 use crate::host::parse::{fields, lines, trim, unsigned};
 use crate::host::{Pass, PidBuffers, Root};
 use crate::subject::{
-    Absent, Asker, Invalid, Item, ItemError, Lane, Machine, NoOptions, Past, Subject, Taken, Want,
+    Absent, Asker, Chosen, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, Want,
 };
 
 pub use query::{Command, Query};
@@ -31,6 +31,16 @@ pub struct Processes {
     buffers: PidBuffers,
     /// For the threads of one process, while the process itself is in hand.
     below: PidBuffers,
+}
+
+/// How processes are told.
+#[derive(
+    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Instruments to tell over OTLP beside those that always are. Default: none.
+    pub instruments: Chosen<Processes>,
 }
 
 /// What to read.
@@ -150,6 +160,7 @@ crate::families! { Processes:
 crate::instruments! { Processes:
     COUNT updown int "system.processes.count" "{processes}" ["status"] "Processes in each status";
     CREATED counter int "system.processes.created" "{processes}" [] "Processes created since boot";
+    MOST updown int optional "system.process.limit" "{thread}" [] "Threads there may be: the lesser of kernel.threads-max and kernel.pid_max, since each has an id";
 }
 
 impl Subject for Processes {
@@ -159,20 +170,20 @@ impl Subject for Processes {
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;
     const KEYS: &'static [Item<Self>] = zabbix::KEYS;
-    type Options = NoOptions;
+    type Options = Options;
     type Want = Wanted;
     type Reading = Reading;
 
-    fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
+    fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self::default())
     }
 
-    fn want(_: &NoOptions, asker: Asker) -> Wanted {
+    fn want(options: &Options, asker: Asker) -> Wanted {
         let page = asker == Asker::Prometheus;
         Wanted {
             summary: true,
             threads: page,
-            limits: page,
+            limits: page || options.instruments.has(&MOST),
             kernel: !page,
             queries: Vec::new(),
         }
@@ -204,7 +215,7 @@ impl Subject for Processes {
         })
     }
 
-    fn prometheus(_: &NoOptions, reading: &Reading, page: &mut Page<'_, Self>) {
+    fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
         let Some(summary) = &reading.summary else {
             return;
         };
@@ -221,8 +232,14 @@ impl Subject for Processes {
         }
     }
 
-    fn otlp(_: &NoOptions, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
+    fn otlp(options: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
         let reading = past.now;
+        let limits = [reading.max_threads, reading.max_pids];
+        if options.instruments.has(&MOST)
+            && let Some(most) = limits.into_iter().flatten().min()
+        {
+            batch.value(&MOST, most);
+        }
         if let Some(created) = reading.kernel.created {
             batch.value(&CREATED, created);
         }

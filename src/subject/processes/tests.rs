@@ -8,6 +8,7 @@ use crate::dialect::prometheus::{Format, Out};
 use crate::dialect::zabbix::key::Key;
 use crate::host::{Files, Host, Roots};
 use crate::subject::Answer;
+use crate::subject::tests::captured::Captured;
 
 /// A tree of a test's own.
 struct Tree(PathBuf);
@@ -46,7 +47,7 @@ impl Tree {
 
     fn page(&self) -> (String, Taken<Reading>) {
         let taken = self
-            .take(&Processes::want(&NoOptions {}, Asker::Prometheus))
+            .take(&Processes::want(&Options::default(), Asker::Prometheus))
             .unwrap();
         (page(&taken.reading), taken)
     }
@@ -54,10 +55,10 @@ impl Tree {
     fn ask(&self, key: &str) -> String {
         let key = Key::parse(key).unwrap();
         let item = zabbix::KEYS.iter().find(|i| i.name == key.name()).unwrap();
-        let said = (item.want)(&NoOptions {}, &key).and_then(|want| {
+        let said = (item.want)(&Options::default(), &key).and_then(|want| {
             let reading = self.take(&want).unwrap().reading;
             match &item.answer {
-                Answer::Now(say) => say(&NoOptions {}, &reading, &key),
+                Answer::Now(say) => say(&Options::default(), &reading, &key),
                 Answer::Over { .. } | Answer::Either { .. } => unreachable!(),
             }
         });
@@ -77,7 +78,7 @@ fn line(id: i64, comm: &str, state: &str, threads: i64) -> String {
 
 fn page(reading: &Reading) -> String {
     let mut out = Out::new(Format::Text, 0);
-    Processes::prometheus(&NoOptions {}, reading, &mut out.page());
+    Processes::prometheus(&Options::default(), reading, &mut out.page());
     let page = String::from_utf8(out.finish()).unwrap();
     page.lines()
         .filter(|line| !line.starts_with('#'))
@@ -142,9 +143,27 @@ fn without_a_limit_the_rest_is_told_and_success_is_not() {
     let (page, taken) = tree.page();
     assert_eq!((page.as_str(), taken.complete), ("threads 0\n", false));
     std::fs::remove_dir_all(tree.0.join("proc")).unwrap();
-    let want = Processes::want(&NoOptions {}, Asker::Otlp);
+    let want = Processes::want(&Options::default(), Asker::Otlp);
     assert!(matches!(tree.take(&want), Err(Absent::NotHere(_))));
     tree.put("proc/sys/kernel/ostype", "");
+}
+
+#[test]
+fn the_lesser_of_two_limits_is_told_if_it_is_asked_for() {
+    let machine = Captured::new(&[
+        ("proc/stat", "processes 3\n"),
+        ("proc/sys/kernel/threads-max", "9000\n"),
+        ("proc/sys/kernel/pid_max", "4194304\n"),
+    ]);
+    let asked = Options {
+        instruments: Chosen::all(),
+    };
+    let limit = |options: &Options| {
+        let told = machine.batch::<Processes>(options);
+        told.get("system.process.limit").copied()
+    };
+    assert_eq!(limit(&asked), Some(9000.0));
+    assert_eq!(limit(&Options::default()), None);
 }
 
 #[test]
@@ -160,7 +179,7 @@ fn the_batch_takes_running_and_blocked_from_the_kernel_and_the_rest_is_unknown()
         "proc/stat",
         "cpu  1\nprocesses 99\nprocs_running 1\nprocs_blocked 0\n",
     );
-    let want = Processes::want(&NoOptions {}, Asker::Otlp);
+    let want = Processes::want(&Options::default(), Asker::Otlp);
     let reading = tree.take(&want).unwrap().reading;
     let mut cumulative = Cumulative::default();
     let mut metrics = Metrics::new(&mut cumulative, 1, 2);
@@ -168,7 +187,7 @@ fn the_batch_takes_running_and_blocked_from_the_kernel_and_the_rest_is_unknown()
         now: &reading,
         before: None,
     };
-    Processes::otlp(&NoOptions {}, past, &mut metrics.batch());
+    Processes::otlp(&Options::default(), past, &mut metrics.batch());
     let told = format!("{:?}", metrics.metrics());
     let value = |status: &str| {
         let at = told.find(&format!("(\"{status}\")"))?;
@@ -258,8 +277,8 @@ fn processes_are_counted_by_the_filters_of_the_agent() {
 
 #[test]
 fn a_want_covers_what_it_was_merged_with() {
-    let page = Processes::want(&NoOptions {}, Asker::Prometheus);
-    let batch = Processes::want(&NoOptions {}, Asker::Otlp);
+    let page = Processes::want(&Options::default(), Asker::Prometheus);
+    let batch = Processes::want(&Options::default(), Asker::Otlp);
     assert!(!page.covers(&batch) && !batch.covers(&page));
     let mut both = page.clone();
     both.merge(&batch);
@@ -272,7 +291,7 @@ fn the_live_machine_has_this_process_and_its_threads() {
     let mut files = Files::default();
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut pass = Pass::new(&host, &mut files, deadline);
-    let want = Processes::want(&NoOptions {}, Asker::Prometheus);
+    let want = Processes::want(&Options::default(), Asker::Prometheus);
     let taken = Processes::default().read(&mut pass, &want).unwrap();
     let summary = taken.reading.summary.unwrap();
     let threads: u64 = summary.thread_states.0.values().sum();

@@ -1,10 +1,10 @@
 //! Zabbix keys of the processes.
 
 use super::query::{Command, Query};
-use super::{Processes, Reading, Wanted};
+use super::{Options, Processes, Reading, Wanted};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::model::pattern::Pattern;
-use crate::subject::{Answer, Args, Item, NoOptions, Said};
+use crate::subject::{Answer, Args, Item, Said};
 
 pub(super) static KEYS: &[Item<Processes>] = &[
     Item {
@@ -54,13 +54,13 @@ fn query(args: &Args<'_>) -> Option<Query> {
     })
 }
 
-fn count(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
+fn count(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
     let query = query(args).ok_or(Unsupported::invalid_parameter(3))?;
     let count = reading.count(&query).ok_or(Unsupported::TIMED_OUT)?;
     Ok(count.into())
 }
 
-fn most(_: &NoOptions, reading: &Reading, _: &Args<'_>) -> Said {
+fn most(_: &Options, reading: &Reading, _: &Args<'_>) -> Said {
     const NONE: Unsupported = Unsupported::new("Cannot obtain data from /proc/sys/kernel/pid_max.");
     reading.max_pids.map(Value::from).ok_or(NONE)
 }

@@ -1,12 +1,20 @@
 //! A made-up machine for the tests of a room: a few files, and what a subject tells of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+
+use crate::dialect::Number;
+use crate::dialect::otlp::{Cumulative, Metrics};
 use crate::dialect::prometheus::{Format, Out};
 use crate::dialect::zabbix::key::Key;
 use crate::host::{Files, Host, Pass, Roots};
-use crate::subject::{Answer, Asker, Machine, Said, Subject, Taken};
+use crate::subject::{Answer, Asker, Machine, Past, Said, Subject, Taken};
 
 /// A machine of files below `proc`, `sys` and `udev`, and of links.
 pub(in crate::subject) struct Captured {
@@ -97,6 +105,22 @@ impl Captured {
         )
     }
 
+    /// The points of a subject's first batch, by metric and values of attributes.
+    pub(in crate::subject) fn batch<S: Subject>(
+        &self,
+        options: &S::Options,
+    ) -> BTreeMap<String, f64> {
+        let taken = self.read::<S>(options, &S::want(options, Asker::Otlp));
+        let mut cumulative = Cumulative::default();
+        let mut metrics = Metrics::new(&mut cumulative, 1, 2);
+        let past = Past {
+            now: &taken.reading,
+            before: None,
+        };
+        S::otlp(options, past, &mut metrics.batch());
+        points(metrics.metrics())
+    }
+
     /// What a key is answered with that needs no past.
     pub(in crate::subject) fn say<S: Subject>(&self, key: &str) -> Said {
         let key = Key::parse(key).unwrap();
@@ -119,4 +143,31 @@ impl Captured {
             Err(why) => why.to_string(),
         }
     }
+}
+
+/// Points by metric and values of attributes, with a blank between.
+pub(in crate::subject) fn points(metrics: &[Metric]) -> BTreeMap<String, f64> {
+    let of = |metric: &Metric| match &metric.data {
+        Some(Data::Gauge(gauge)) => gauge.data_points.clone(),
+        Some(Data::Sum(sum)) => sum.data_points.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut points = BTreeMap::new();
+    for metric in metrics {
+        for point in of(metric) {
+            let value = match point.value.unwrap() {
+                Value::AsInt(value) => Number::Signed(value).as_f64(),
+                Value::AsDouble(value) => value,
+            };
+            let texts = point.attributes.iter().map(|pair| {
+                match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
+                    any_value::Value::StringValue(text) => format!(" {text}"),
+                    other => panic!("{other:?}"),
+                }
+            });
+            let name = texts.fold(metric.name.clone(), |name, text| name + &text);
+            assert_eq!(points.insert(name, value), None);
+        }
+    }
+    points
 }

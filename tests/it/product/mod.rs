@@ -125,6 +125,7 @@ impl Told {
                 ("s", _) => "_seconds",
                 ("By", _) => "_bytes",
                 ("Cel", _) => "_celsius",
+                ("Hz", _) => "_hertz",
                 ("1", InstrumentKind::Gauge) => "_ratio",
                 (unit, _) => {
                     assert!(

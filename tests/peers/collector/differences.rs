@@ -58,6 +58,17 @@ const DECLARED: &[Difference] = &[
     },
 ];
 
+/// What stands still while the test runs: theirs and ours must be equal.
+const STEADY: [&str; 7] = [
+    "system.cpu.logical.count",
+    "system.cpu.physical.count",
+    "system.memory.limit",
+    "system.memory.page_size",
+    "system.memory.linux.hugepages.limit",
+    "system.memory.linux.hugepages.page_size",
+    "system.memory.linux.hugepages.surplus",
+];
+
 /// States that are told only while a process is in them, which is a moment.
 const COMING_AND_GOING: [&str; 3] = ["zombies", "stopped", "unknown"];
 
@@ -174,6 +185,9 @@ fn value(
         .shapes
         .get(&series.0)
         .is_some_and(|shape| shape.monotonic);
+    if STEADY.contains(&series.0.as_str()) && *told != low {
+        complaints.push(format!("{series:?}: {told} instead of {low}"));
+    }
     if !monotonic {
         return;
     }
