@@ -33,7 +33,7 @@ pub struct World {
     clock: Clock,
     /// Another one after each reload.
     reach: RwLock<Reach>,
-    gatherer: Arc<Gatherer>,
+    gatherer: Gatherer,
 }
 
 /// What the hands reach.
@@ -56,7 +56,7 @@ impl World {
         Self {
             clock,
             reach: RwLock::new(reach),
-            gatherer: Arc::default(),
+            gatherer: Gatherer::default(),
         }
     }
 
@@ -104,11 +104,8 @@ impl Hands for World {
     }
 
     fn gather(&self, job: Job, occasion: Occasion) -> Later<Option<Packet>> {
-        let (reach, gatherer) = (self.reach(), Arc::clone(&self.gatherer));
         let now = self.clock.now().wall;
-        // Whatever becomes of it: an action waits for its end.
-        let gathering = async move { gatherer.gather(reach, job, occasion, now).await };
-        Box::pin(async move { tokio::spawn(gathering).await.ok() })
+        self.gatherer.gather(self.reach(), job, occasion, now)
     }
 
     fn hold(&self, holds: &Holds) {

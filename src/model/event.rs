@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::alert::Labels;
 use super::moment::Timestamp;
-use super::notice::Notice;
+use super::notice::{Evidence, Notice};
 use super::severity::Severity;
 use super::trace::TraceContext;
 
@@ -44,6 +44,8 @@ pub struct Event {
     pub summary: String,
     /// Labels of the alert.
     pub labels: Labels,
+    /// Of a notice: packets of evidence.
+    pub evidence: Vec<Evidence>,
     /// The span that tells of the run.
     pub trace: Option<TraceContext>,
     /// Of a record: all of it, as the journal exports it.
@@ -67,6 +69,7 @@ impl From<Notice> for Event {
             cause: notice.cause,
             summary: notice.summary,
             labels: notice.labels,
+            evidence: notice.evidence,
             trace: notice.trace,
             ..Self::default()
         }

@@ -39,6 +39,19 @@ impl What {
     }
 }
 
+/// That there is a packet of evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Evidence {
+    /// Its number within the incident.
+    pub number: u32,
+    /// Of what: `before_action` or `escalated`.
+    pub occasion: String,
+    /// SHA-256 of it, in hex.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: usize,
+}
+
 /// One thing that people are told, the same for every notifier. Stored as JSON until it is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
@@ -71,6 +84,9 @@ pub struct Notice {
     pub cause: String,
     /// One line for people.
     pub summary: String,
+    /// What was gathered of this run so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// Labels of the alert that opened the incident; hostile input.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,

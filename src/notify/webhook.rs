@@ -12,6 +12,7 @@ use super::post::{self, Post};
 use super::{Delivery, Kind, Message, Sink};
 use crate::model::alert::Labels;
 use crate::model::duration::Period;
+use crate::model::notice::Evidence;
 use crate::model::secret::Secret;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
@@ -151,6 +152,9 @@ struct Body<'a> {
     summary: &'a str,
     /// Labels of the alert that opened the incident, as they came.
     labels: &'a Labels,
+    /// Where it is told how things were before its first action, and when people were told; left out where nothing was gathered yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Gathered<'a>>,
     /// Number of the journal's record that it tells of; 0 of a test.
     #[schemars(range(min = 0))]
     seq: i64,
@@ -160,6 +164,15 @@ struct Body<'a> {
     /// Of a record: all of it, as `nodeward journal export` writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Packets of evidence, by reference.
+#[derive(Serialize, JsonSchema)]
+struct Gathered<'a> {
+    /// Below the API of this machine: all packets of the incident, those too that came after this event.
+    path: String,
+    /// Those that were on record when it was made.
+    packets: &'a [Evidence],
 }
 
 impl<'a> Body<'a> {
@@ -183,6 +196,12 @@ impl<'a> Body<'a> {
             from: &event.from,
             summary: &event.summary,
             labels: &event.labels,
+            evidence: Some(&event.evidence)
+                .filter(|packets| !packets.is_empty())
+                .map(|packets| Gathered {
+                    path: format!("/api/v1/incidents/{}/evidence", event.incident),
+                    packets,
+                }),
             seq: message.seq,
             chain: message.chain.to_string(),
             record: record.and_then(|record| serde_json::from_str(record).ok()),
@@ -226,6 +245,13 @@ mod tests {
         let mut event = Event::from(notice("e1"));
         let other = "0b".repeat(32);
         event.labels.insert("hash".into(), other.clone());
+        event.incident = "01JD".into();
+        event.evidence = vec![Evidence {
+            number: 1,
+            occasion: "before_action".into(),
+            sha256: other.clone(),
+            bytes: 48_213,
+        }];
         event.record = Some(format!("{{\"seq\": 3, \"hash\": \"{other}\"}}"));
         let hash = Hash::of("it");
         let message = Message {
@@ -236,6 +262,10 @@ mod tests {
         let body = serde_json::to_string(&Body::of(&message)).unwrap();
         let seq = Some(7);
         assert_eq!(Anchor::read(&body), Some(Anchor { seq, hash }), "{body}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let evidence = serde_json::json!({"path": "/api/v1/incidents/01JD/evidence", "packets": [
+            {"number": 1, "occasion": "before_action", "sha256": other, "bytes": 48_213}]});
+        assert_eq!(body["evidence"], evidence);
     }
 
     #[test]

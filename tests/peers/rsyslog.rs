@@ -128,6 +128,7 @@ const HOSTILE: &str = "a \"b\" ]c\\\n<0>1 - evil evil - - - x\r\0\u{1b}[31m é \
 
 fn notice(id: &str, summary: &str) -> Notice {
     Notice {
+        evidence: Vec::new(),
         id: id.into(),
         time: Timestamp(1_795_647_071_198),
         what: What::Escalated,

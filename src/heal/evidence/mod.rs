@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::hands::Later;
 use super::job::Job;
 use super::world::Reach;
 use crate::host::apart;
@@ -42,8 +43,10 @@ use redact::Redactor;
 pub const MOST: usize = 256 << 10;
 /// How long all of it may take.
 pub const WITHIN: Duration = Duration::from_secs(3);
-/// Packets that are gathered at a time; more wait, within their time.
+/// Packets that are gathered at a time, and those that may wait for it beside them, within their time.
 const AT_ONCE: usize = 2;
+const WAITING: usize = 8;
+const BUSY: &str = "others were being gathered";
 
 /// What a packet is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -208,33 +211,31 @@ impl From<String> for Found {
 
 /// Gathers packets, a few at a time.
 #[derive(Debug)]
-pub(super) struct Gatherer(Semaphore);
+pub(super) struct Gatherer {
+    /// Of those that are gathered, or wait for that.
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
 
 impl Default for Gatherer {
     fn default() -> Self {
-        Self(Semaphore::new(AT_ONCE))
+        Self {
+            places: Arc::new(Semaphore::new(WAITING)),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 }
 
 impl Gatherer {
-    /// Gathers what there is about an incident, in a bounded time.
-    pub async fn gather(
+    /// Gathers what there is about an incident, in a bounded time. In a storm most are done without: nothing waits that would have no turn
+    /// in time.
+    pub fn gather(
         &self,
         reach: Reach,
         job: Job,
         occasion: Occasion,
         now: Timestamp,
-    ) -> Packet {
-        let until = Instant::now() + WITHIN;
-        let turn = tokio::time::timeout_at(until, self.0.acquire()).await;
-        let parts = match &turn {
-            Ok(Ok(_turn)) => parts(&reach, &job, until).await,
-            _ => {
-                let mut none = Part::new("all", "", 0);
-                none.found = Err(format!("{AT_ONCE} other packets were being gathered"));
-                vec![none]
-            }
-        };
+    ) -> Later<Option<Packet>> {
         let incident = &job.incident;
         let of = json!({
             "incident": incident.id,
@@ -243,16 +244,36 @@ impl Gatherer {
             "occasion": occasion,
             "time": now.to_string(),
         });
-        // Some hundred KiB are searched: not on the thread that serves.
-        let written = {
-            let of = of.clone();
-            apart("evidence", move |_| write(of, occasion, &parts)).await
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let packet = without(of, occasion, BUSY);
+            return Box::pin(std::future::ready(Some(packet)));
         };
-        written.unwrap_or_else(|why| {
-            let parts = json!([{"part": "all", "took_ms": 0, "missing": why}]);
-            packet(of, occasion, parts, vec!["all"])
-        })
+        let turns = Arc::clone(&self.turns);
+        let gathering = async move {
+            let _place = place;
+            let until = Instant::now() + WITHIN;
+            let turn = tokio::time::timeout_at(until, turns.acquire_owned()).await;
+            let Ok(Ok(_turn)) = turn else {
+                return without(of, occasion, BUSY);
+            };
+            // Large, and made only now.
+            let parts = Box::pin(parts(&reach, &job, until)).await;
+            // Some hundred KiB are searched: not on the thread that serves.
+            let written = {
+                let of = of.clone();
+                apart("evidence", move |_| write(of, occasion, &parts)).await
+            };
+            written.unwrap_or_else(|why| without(of, occasion, &why))
+        };
+        // Whatever becomes of it: an action waits for its end.
+        Box::pin(async move { tokio::spawn(gathering).await.ok() })
     }
+}
+
+/// A packet that says why there is nothing in it.
+fn without(of: Value, occasion: Occasion, why: &str) -> Packet {
+    let parts = json!([{"part": "all", "took_ms": 0, "missing": why}]);
+    packet(of, occasion, parts, vec!["all"])
 }
 
 /// Looks at everything at once.

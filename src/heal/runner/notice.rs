@@ -10,7 +10,7 @@ use crate::heal::machine::Record;
 use crate::journal::{Kind, Outgoing};
 use crate::model::counted::counted;
 use crate::model::moment::Moment;
-use crate::model::notice::{Notice, What};
+use crate::model::notice::{Evidence, Notice, What};
 use crate::model::severity::Severity;
 
 /// Characters of an action that a line shows.
@@ -56,6 +56,7 @@ impl Book {
             cause: cause.map_or("", Cause::as_str).to_owned(),
             summary: summary(incident, what, cause),
             labels: incident.labels.clone(),
+            evidence: gathered(incident),
         };
         let body = serde_json::to_string(&notice).unwrap_or_default();
         let sinks: Vec<String> = self
@@ -89,6 +90,21 @@ impl Book {
         }
         self.said.push(Said::notice(incident, what, notice.summary));
     }
+}
+
+/// What was gathered of the run that an incident is at.
+fn gathered(incident: &Incident) -> Vec<Evidence> {
+    let of_run = incident
+        .evidence
+        .iter()
+        .filter(|kept| kept.run == incident.run.number);
+    let evidence = of_run.map(|kept| Evidence {
+        number: kept.number,
+        occasion: kept.occasion.as_str().to_owned(),
+        sha256: kept.sha256.clone(),
+        bytes: kept.bytes,
+    });
+    evidence.collect()
 }
 
 /// One line for people.

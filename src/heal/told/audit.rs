@@ -32,6 +32,7 @@ pub fn event(stored: &Stored, node: &str) -> Option<Event> {
         state => state,
     };
     Some(Event {
+        evidence: Vec::new(),
         id: stored.hash.clone(),
         time: Timestamp::parse(&text("/time")).unwrap_or_default(),
         what: kind.as_str().into(),

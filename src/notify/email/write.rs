@@ -194,6 +194,23 @@ fn lines(message: &Message<'_>) -> Vec<String> {
             LINE,
         ));
     }
+    for packet in &event.evidence {
+        let (number, occasion) = (packet.number, &packet.occasion);
+        let what = format!("evidence {number} ({occasion}): {} bytes", packet.bytes);
+        lines.push(one_line(
+            &format!("{what}, SHA-256 {}", packet.sha256),
+            LINE,
+        ));
+    }
+    if !event.evidence.is_empty() {
+        lines.push(one_line(
+            &format!(
+                "read it: nodeward evidence {} on {}",
+                event.incident, event.node
+            ),
+            LINE,
+        ));
+    }
     let mut room = LABELS;
     if !event.labels.is_empty() {
         lines.push("labels of its alert:".into());
@@ -328,9 +345,23 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_mail() {
-        let event = Event::from(notice("e1"));
+    fn dates_are_those_of_mail_and_evidence_is_named() {
+        let mut event = Event::from(notice("e1"));
+        event.evidence = vec![crate::model::notice::Evidence {
+            number: 1,
+            occasion: "before_action".into(),
+            sha256: "ab".repeat(32),
+            bytes: 48_213,
+        }];
         let mail = written(&[event]);
+        assert!(
+            mail.contains("evidence 1 (before_action): 48213 bytes"),
+            "{mail}"
+        );
+        assert!(
+            mail.contains("read it: nodeward evidence 01JD on "),
+            "{mail}"
+        );
         assert!(
             mail.starts_with("Date: Wed, 25 Nov 2026 22:51:11 +0000\r\n"),
             "{mail}"

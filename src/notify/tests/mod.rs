@@ -24,6 +24,7 @@ use crate::net::resolve::Resolver;
 pub(super) fn notice(id: &str) -> Notice {
     let incident = IncidentId::new("01JD");
     Notice {
+        evidence: Vec::new(),
         id: id.into(),
         time: Timestamp(1_795_647_071_198),
         what: What::Escalated,
