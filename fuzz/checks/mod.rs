@@ -20,7 +20,6 @@ mod net_place;
 mod net_tcp;
 mod netlink;
 mod otlp_answer;
-mod otlp_spool;
 mod proc_counts;
 mod process_stat;
 mod reading_selector;
@@ -28,9 +27,13 @@ mod recorded_hashes;
 mod redaction;
 mod scraped_page;
 mod smtp_reply;
+mod spool;
 mod textfile;
 mod unit_words;
 mod web_config;
+mod zabbix_active;
+mod zabbix_conf;
+mod zabbix_delay;
 mod zabbix_key;
 mod zabbix_packet;
 mod zabbix_passive;
@@ -59,7 +62,6 @@ pub const ALL: &[(&str, Check)] = &[
     ("net_tcp", net_tcp::check),
     ("netlink", netlink::check),
     ("otlp_answer", otlp_answer::check),
-    ("otlp_spool", otlp_spool::check),
     ("proc_counts", proc_counts::check),
     ("process_stat", process_stat::check),
     ("reading_selector", reading_selector::check),
@@ -67,9 +69,13 @@ pub const ALL: &[(&str, Check)] = &[
     ("redaction", redaction::check),
     ("scraped_page", scraped_page::check),
     ("smtp_reply", smtp_reply::check),
+    ("spool", spool::check),
     ("textfile", textfile::check),
     ("unit_words", unit_words::check),
     ("web_config", web_config::check),
+    ("zabbix_active", zabbix_active::check),
+    ("zabbix_conf", zabbix_conf::check),
+    ("zabbix_delay", zabbix_delay::check),
     ("zabbix_key", zabbix_key::check),
     ("zabbix_packet", zabbix_packet::check),
     ("zabbix_passive", zabbix_passive::check),

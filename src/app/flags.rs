@@ -11,6 +11,8 @@ use crate::net::address::Address;
 pub struct Flags {
     /// `--config`.
     pub config: Option<PathBuf>,
+    /// `--zabbix-conf`.
+    pub zabbix_conf: Option<PathBuf>,
     /// `--socket`.
     pub socket: Option<PathBuf>,
     /// `--state-dir`.

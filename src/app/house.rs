@@ -1,5 +1,6 @@
 //! What stands between two reloads: the sampler, and who tells and answers from it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp};
 use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
+use crate::dialect::zabbix::options::is_hostname;
 use crate::dialect::zabbix::passive;
 use crate::gate;
 use crate::heal::intake::Ours;
@@ -156,6 +158,48 @@ impl House {
         }
     }
 
+    /// The options of Zabbix with what keys of their own say of this host filled in: its name and its metadata. One without a value is
+    /// left out, with a warning.
+    pub async fn named(self: &Arc<Self>, options: &passive::Options) -> passive::Options {
+        let mut named = options.clone();
+        if named.hostname.is_none()
+            && let Some(name) = self.said(options, options.hostname_item.as_deref()).await
+        {
+            match is_hostname(&name) {
+                true => named.hostname = Some(name),
+                false => tracing::warn!(
+                    "zabbix.hostname_item says {name:?}, which cannot be a host on a Zabbix server; the name of the node is taken"
+                ),
+            }
+        }
+        if let Some(metadata) = self
+            .said(options, options.host_metadata_item.as_deref())
+            .await
+        {
+            named.host_metadata = metadata;
+        }
+        named
+    }
+
+    async fn said(
+        self: &Arc<Self>,
+        options: &passive::Options,
+        key: Option<&str>,
+    ) -> Option<String> {
+        let key = Key::parse(key?).ok()?;
+        let deadline = Instant::now() + options.timeout.get();
+        let server = self.passive(options, Arc::default()).ok()?;
+        match server.value(&key, deadline).await {
+            Ok(value) => Some(value.trim_end().to_owned()),
+            Err(why) => {
+                tracing::warn!(
+                    "zabbix: {key} has no value, so that it says nothing of this host: {why}"
+                );
+                None
+            }
+        }
+    }
+
     /// Who answers Zabbix servers: the subjects, and for the keys of the agent itself the server.
     ///
     /// # Errors
@@ -239,5 +283,9 @@ impl House {
 impl Answers for House {
     fn answer<'a>(&'a self, key: &'a Key<'a>, deadline: Instant) -> Answering<'a> {
         Box::pin(Self::answer(self, key, deadline))
+    }
+
+    fn real_path(&self, path: &str) -> Option<String> {
+        self.machine.host.real_path(Path::new(path))
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::{Flags, House, Settings, control};
 use crate::dialect::zabbix::passive;
+use crate::dialect::zabbix::values::Values;
 use crate::gate::Pools;
 use crate::net::accept::{Counters, Drain, Serve, accept};
 use crate::net::address::Address;
@@ -128,6 +129,12 @@ impl Listeners {
         Arc::clone(&self.passive)
     }
 
+    /// Who knows the values of Zabbix keys.
+    pub(super) fn values(&self) -> Option<Arc<Values>> {
+        let server = self.zabbix.as_ref()?.borrow();
+        Some(Arc::clone(server.values()))
+    }
+
     /// How connections of the HTTP listeners went.
     pub(super) fn http(&self) -> Arc<Counters> {
         Arc::clone(&self.http)
@@ -161,7 +168,8 @@ impl Listeners {
         router: &Arc<Router>,
     ) -> Result<(), String> {
         let mut wanted = wanted(settings, self.passed_count)?;
-        let server = house.passive(&settings.config.zabbix, Arc::clone(&self.passive));
+        let options = house.named(&settings.config.zabbix).await;
+        let server = house.passive(&options, Arc::clone(&self.passive));
         let server = Arc::new(server?);
         let http_tls = place::tls("http", settings.config.http.tls.as_ref()).await?;
         let hooks_tls = place::tls("hooks", settings.config.hooks.tls.as_ref()).await?;

@@ -25,11 +25,12 @@ use super::healing::Heal;
 use super::listeners::Listeners;
 use super::status::Status;
 use super::tail::Aim;
-use super::told::{Hooked, Passive, Pushed, Recorded, Refused, Reload, Served};
+use super::told::{Brought, Hooked, Passive, Pushed, Recorded, Refused, Reload, Served};
 use super::{BadSettings, Flags, House, Settings};
 use crate::check::Checks;
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative};
+use crate::dialect::zabbix::active::Active;
 use crate::heal::intake::Desk;
 use crate::heal::told::Shown;
 use crate::model::counted::counted;
@@ -60,10 +61,12 @@ struct Running {
     router: Arc<Router>,
     listeners: Listeners,
     export: Option<Export>,
+    active: Option<Active>,
     ticking: Option<JoinHandle<()>>,
     checks: Arc<Checks>,
     healing: Heal,
     pushed: Arc<Pushed>,
+    brought: Arc<Brought>,
     /// Series of those that outlive a reload.
     told: Vec<Arc<dyn Told>>,
     /// Where alerts go.
@@ -218,6 +221,7 @@ impl Running {
             Arc::clone(&failed),
         );
         let pushed = Arc::<Pushed>::default();
+        let brought = Arc::<Brought>::default();
         let inbox = Inbox {
             desk: Some(Arc::clone(&healing.door) as Arc<dyn Desk>),
             failed,
@@ -241,6 +245,7 @@ impl Running {
             Arc::new(Refused(Arc::clone(&api))),
             Arc::new(Passive(listeners.passive())),
             Arc::clone(&pushed) as Arc<dyn Told>,
+            Arc::clone(&brought) as Arc<dyn Told>,
             Arc::clone(&checks) as Arc<dyn Told>,
             Arc::new(healing.pools.clone()),
             Arc::clone(&healing.door) as Arc<dyn Told>,
@@ -273,10 +278,12 @@ impl Running {
             router,
             listeners,
             export: None,
+            active: None,
             ticking: None,
             checks,
             healing,
             pushed,
+            brought,
             told,
             inbox,
             api,
@@ -295,6 +302,7 @@ impl Running {
                 .await,
         );
         running.push(None);
+        running.bring().await;
         running.router.set_ready(true);
         let said = running.tell();
         for line in &said {
@@ -314,6 +322,9 @@ impl Running {
             if let Some(route) = self.settings.otlp.route(signal).filter(|_| !idle) {
                 said.push(format!("sending {} to {}", signal.name(), route.endpoint));
             }
+        }
+        for server in &self.settings.config.zabbix.server_active {
+            said.push(format!("bringing Zabbix active checks to {server}"));
         }
         if let Some(directory) = self.healing.directory() {
             said.push(format!("journal in {}", directory.display()));
@@ -357,7 +368,9 @@ impl Running {
             }
             _ => self.telemetry.traces.turn_off(),
         }
-        self.ticking = (!self.settings.config.zabbix.listen.is_empty()).then(|| {
+        let zabbix = &self.settings.config.zabbix;
+        let asked = !zabbix.listen.is_empty() || zabbix.is_active();
+        self.ticking = asked.then(|| {
             let sampler = Arc::clone(&self.house.view.sampler);
             tokio::spawn(async move {
                 let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -368,6 +381,21 @@ impl Running {
                 }
             })
         });
+    }
+
+    /// Brings Zabbix servers what they want to know; what was not brought before goes on.
+    async fn bring(&mut self) {
+        let before = self.active.take();
+        let Some(values) = self.listeners.values() else {
+            return;
+        };
+        let variable = |name: &str| std::env::var(name).ok();
+        let state = state_directory(&self.flags, &self.settings.config, &variable);
+        let options = &self.settings.config.zabbix;
+        let resolver = &self.house.resolver;
+        self.active = Active::start(options, &values, resolver, state.as_deref(), before).await;
+        self.brought
+            .set(self.active.as_ref().map(Active::told).unwrap_or_default());
     }
 
     /// Sends the journal on to where telemetry goes.
@@ -463,6 +491,7 @@ impl Running {
         self.house = house;
         self.settings = settings;
         self.push(before.as_ref());
+        self.bring().await;
         if let Some(before) = before {
             // With a successor nothing is lost by ending soon; without one, what waits gets its chance.
             let patience = self.export.as_ref().map_or(DRAIN, |_| HANDOVER);
@@ -480,7 +509,13 @@ impl Running {
         self.checks.stop();
         tracing::info!("ending: no new connections, what is open may finish");
         let deadline = tokio::time::Instant::now() + DRAIN;
-        self.listeners.drain(deadline).await;
+        let active = self.active.take();
+        let bringing = async {
+            if let Some(active) = active {
+                active.stop(deadline).await;
+            }
+        };
+        tokio::join!(self.listeners.drain(deadline), bringing);
         self.healing.end(deadline, "it was told to").await;
         if let Some(export) = self.pull(deadline).await {
             export.stop(deadline).await;

@@ -1,5 +1,6 @@
 //! Config file, variables and flags joined: what is to run.
 
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,9 +75,21 @@ impl Settings {
         if !wrong.is_empty() {
             return Err(BadSettings::Flags(wrong.join("\n")));
         }
+        let mut files = loaded.files;
+        let mut agent_notes = Vec::new();
+        if let Some(path) = &flags.zabbix_conf {
+            let agentd = config::agentd::read(path);
+            let agentd = agentd.map_err(|errors| BadSettings::Config(errors.to_string()))?;
+            let laid = agentd.apply(&mut config.zabbix);
+            laid.map_err(|errors| BadSettings::Config(errors.to_string()))?;
+            let notes = agentd.ignored().into_iter().chain(agentd.lacking());
+            agent_notes.extend(notes.map(|note| format!("{}: {note}", path.display())));
+            files.extend(agentd.files);
+        }
         let (otlp, complaints) = otlp::resolve(&config.otlp, variable);
         let mut wrong: Vec<(&[&str], String)> = Vec::new();
         let mut warnings = loaded.warnings;
+        warnings.extend(agent_notes);
         let web = config.http.web_config.as_deref().map(config::web::read);
         let web = web
             .transpose()
@@ -103,7 +116,7 @@ impl Settings {
             }
         }
         if !tells_anybody(&config, &otlp) {
-            let why = "listen: nothing is served or sent: there is no http.listen, no zabbix.listen and no OTLP endpoint";
+            let why = "listen: nothing is served or sent: there is no http.listen, no zabbix.listen, no zabbix.server_active and no OTLP endpoint";
             match control::socket(flags, &config, variable) {
                 None => wrong.push((&["http"], format!("{why}, and not even a control socket"))),
                 Some(_) => warnings.push(format!("http: {why}")),
@@ -142,7 +155,12 @@ impl Settings {
         for flag in &flags.lacking {
             warnings.push(format!("--{flag}: nodeward has no such subject yet"));
         }
-        let (files, fingerprint) = (loaded.files, loaded.fingerprint);
+        // What the agent's file says is as much of the config as what ours does.
+        let fingerprint = match &flags.zabbix_conf {
+            Some(_) => std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
+                .hash_one((loaded.fingerprint, format!("{:?}", config.zabbix))),
+            None => loaded.fingerprint,
+        };
         Ok(Self {
             config,
             otlp,
@@ -273,7 +291,10 @@ fn checks_matched(config: &Config) -> Vec<String> {
 }
 
 fn tells_anybody(config: &Config, otlp: &Otlp) -> bool {
-    !config.http.listen.is_empty() || !config.zabbix.listen.is_empty() || otlp.is_on()
+    !config.http.listen.is_empty()
+        || !config.zabbix.listen.is_empty()
+        || config.zabbix.is_active()
+        || otlp.is_on()
 }
 
 #[cfg(test)]

@@ -113,6 +113,13 @@ pub(super) fn add(command: Command) -> Command {
                 .help("Control socket"),
         )
         .arg(path("state-dir", STATE_DIR))
+        .arg(
+            Arg::new("zabbix-conf")
+                .long("zabbix-conf")
+                .value_name("FILE")
+                .value_parser(value_parser!(std::path::PathBuf))
+                .help("Configuration file of the Zabbix agent in whose place nodeward is: it is laid over zabbix of the config"),
+        )
         .next_help_heading("Where the machine is read")
         .arg(path("path.procfs", "Where procfs is mounted [default: /proc]"))
         .arg(path("path.sysfs", "Where sysfs is mounted [default: /sys]"))
@@ -229,6 +236,7 @@ pub(super) fn read(matches: &ArgMatches) -> Flags {
     };
     let mut flags = Flags {
         config: dir("config"),
+        zabbix_conf: dir("zabbix-conf"),
         socket: dir("socket"),
         state_dir: dir("state-dir"),
         procfs: dir("path.procfs"),

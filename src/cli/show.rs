@@ -100,9 +100,11 @@ async fn show_page(settings: &Settings, format: &str) -> Exit {
 }
 
 /// Who would answer a Zabbix server.
-fn passive(settings: &Settings) -> Result<passive::Server, Exit> {
+async fn passive(settings: &Settings) -> Result<passive::Server, Exit> {
     let house = app::House::build(settings).map_err(|bad| super::bad_settings(&bad))?;
-    let server = Arc::new(house).passive(&settings.config.zabbix, Arc::default());
+    let house = Arc::new(house);
+    let options = house.named(&settings.config.zabbix).await;
+    let server = house.passive(&options, Arc::default());
     server.map_err(|why| super::bad_settings(&app::BadSettings::Config(why)))
 }
 
@@ -111,7 +113,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
         Ok(key) => key,
         Err(why) => return super::usage(&format!("--key {text}: {why}")),
     };
-    let server = match passive(settings) {
+    let server = match passive(settings).await {
         Ok(server) => server,
         Err(exit) => return exit,
     };
@@ -128,7 +130,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
 
 /// Every key, asked without parameters, as `zabbix_agentd -p` prints them; those of checks and healing by their names.
 async fn show_keys(settings: &Settings) -> Exit {
-    let server = match passive(settings) {
+    let server = match passive(settings).await {
         Ok(server) => server,
         Err(exit) => return exit,
     };

@@ -11,6 +11,8 @@
 //! socket and starts nothing. The surprising decision: the walk over the schema and the reading of
 //! the types both go on past a fault, by dropping the value that is wrong from the tree.
 
+pub mod agentd;
+pub mod bounded;
 pub mod cross;
 pub mod de;
 mod excerpt;

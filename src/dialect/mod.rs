@@ -3,6 +3,7 @@
 
 pub mod otlp;
 pub mod prometheus;
+pub mod spool;
 pub mod zabbix;
 
 mod distribution;

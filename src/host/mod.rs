@@ -137,6 +137,22 @@ impl Host {
         }
     }
 
+    /// The path below the root of the machine that another one leads to, links followed; none if it leads nowhere. It may hang
+    /// where a mount does.
+    #[must_use]
+    pub fn real_path(&self, path: &std::path::Path) -> Option<String> {
+        let root = self.roots.rootfs.canonicalize().ok()?;
+        let below = path.strip_prefix("/").unwrap_or(path);
+        let real = root.join(below).canonicalize().ok()?;
+        let below = real.strip_prefix(&root).unwrap_or(&real);
+        Some(
+            std::path::Path::new("/")
+                .join(below)
+                .to_string_lossy()
+                .into_owned(),
+        )
+    }
+
     /// Has the kernel forget the file pages in memory that are on disk as well (proc_sys_vm(5), `drop_caches`). Needs root;
     /// takes seconds on a large machine.
     ///

@@ -214,7 +214,7 @@ fn what_is_no_source_is_refused_in_words() {
         (
             &[other.to_str().unwrap()],
             1,
-            "it is neither a unit of systemd, nor a file of variables",
+            "it is neither a unit of systemd, nor a configuration file of a Zabbix agent, nor a file of variables",
         ),
         (&[large.to_str().unwrap()], 1, "larger than"),
         (&[bytes.to_str().unwrap()], 1, "not UTF-8"),
@@ -225,4 +225,71 @@ fn what_is_no_source_is_refused_in_words() {
         assert_eq!((found, yaml.as_str()), (code, ""), "{args:?}: {said}");
         assert!(said.contains(expected), "{said}");
     }
+}
+
+/// A Zabbix agent's file, with what it includes, becomes a config that says the same.
+#[test]
+fn a_zabbix_agents_file_is_imported_and_run() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path().join("d")).unwrap();
+    let file = scratch.write(
+        "zabbix_agentd.conf",
+        "PidFile=/run/zabbix/zabbix_agentd.pid\nServer=127.0.0.1,10.0.0.5\nServerActive=10.0.0.5\nHostname=web 1\n\
+         DenyKey=vfs.file.*[*]\nUserParameter=my.key,echo 1\nInclude=d/*.conf\n",
+    );
+    scratch.write(
+        "d/more.conf",
+        "ListenIP=127.0.0.1\nListenPort=20050\nTimeout=5\n",
+    );
+    let (yaml, said, code) = import(&scratch, &[file.to_str().unwrap()]);
+    assert_eq!(code, 1, "{said}");
+    let expected = [
+        "# Names without meaning here: PidFile.",
+        "# Not carried over: UserParameter: nodeward runs no commands for keys; items that use one are unsupported",
+        "http:",
+        "  listen: [\"127.0.0.1:9100\"]",
+        "zabbix:",
+        "  listen: [\"127.0.0.1:20050\"]",
+        "  server: [\"127.0.0.1\",\"10.0.0.5\"]",
+        "  timeout: \"5s\"",
+        "  server_active: [\"10.0.0.5\"]",
+        "  hostname: \"web 1\"",
+        "  rules: [{\"deny\":\"vfs.file.*[*]\"}]",
+    ];
+    let found: std::collections::BTreeSet<&str> = yaml.lines().skip(1).collect();
+    assert_eq!(found, expected.into_iter().collect(), "{yaml}");
+    let config = scratch.write("nodeward.yml", &yaml);
+    let valid = output(&scratch, &["validate", config.to_str().unwrap()]);
+    assert!(valid.status.success(), "{valid:?}");
+    let shown = output(
+        &scratch,
+        &[
+            "show",
+            "--zabbix-conf",
+            file.to_str().unwrap(),
+            "--key",
+            "agent.hostname",
+        ],
+    );
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), "web 1\n");
+    // What guards a host is never passed over: neither runs then.
+    let open = scratch.write(
+        "open.conf",
+        "Server=127.0.0.1\n DenyKeys=system.run[*]\nTLSAccept=psk\n",
+    );
+    for command in ["run", "show"] {
+        let refused = output(
+            &scratch,
+            &[command, "--zabbix-conf", open.to_str().unwrap()],
+        );
+        assert_eq!(refused.status.code(), Some(78));
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        for part in [
+            "open.conf:2:2: no Zabbix agent has a setting \"DenyKeys\"; did you mean DenyKey?",
+            "open.conf:3:1: TLSAccept=psk",
+        ] {
+            assert!(why.contains(part), "{why}");
+        }
+    }
+    assert_eq!(import(&scratch, &[open.to_str().unwrap()]).2, 1);
 }

@@ -198,7 +198,7 @@ fn only_the_host_layer_and_the_config_read_files_and_nobody_runs_a_shell() {
         "net/",
         "journal/",
         // Files of its own, as the journal's are.
-        "dialect/otlp/spool/",
+        "dialect/spool/",
         "cli/",
         "app/control.rs",
     ];

@@ -66,6 +66,7 @@ mod web_config;
 #[allow(clippy::indexing_slicing, reason = "what JSON has not reads as null")]
 mod webhook;
 mod zabbix;
+mod zabbix_conf;
 mod zabbix_server;
 mod zabbix_wire;
 
@@ -106,6 +107,7 @@ const TESTS: &[&[PeerTest]] = &[
     polkit::TESTS,
     zabbix::TESTS,
     zabbix_wire::TESTS,
+    zabbix_conf::TESTS,
     checks::TESTS,
     collector::TESTS,
     product::TESTS,

@@ -1,5 +1,6 @@
 //! nodeward's own series: what it is, what it costs, what it refused.
 
+mod brought;
 mod build;
 mod hooked;
 mod journal;
@@ -11,6 +12,7 @@ mod refused;
 mod reload;
 mod served;
 
+pub use brought::Brought;
 pub use build::Build;
 pub use hooked::Hooked;
 pub use journal::Recorded;
@@ -31,6 +33,7 @@ use crate::subject::ItemDescriptor;
 #[must_use]
 pub fn families() -> Vec<&'static [&'static dyn Declared]> {
     vec![
+        brought::FAMILIES,
         build::FAMILIES,
         crate::check::FAMILIES,
         crate::gate::FAMILIES,

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dialect::Told;
-use crate::dialect::otlp::spool::{Fault, Spool};
 use crate::dialect::otlp::{Metrics, Reason, Sender, Signal};
 use crate::dialect::prometheus::{Declared, Out, Samples};
+use crate::dialect::spool::{Fault, Spool};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
 use crate::subject::ItemDescriptor;
@@ -115,7 +115,7 @@ impl Told for Pushed {
             page.family(&SPOOL_BYTES)
                 .push([signal.name()], depth.bytes as u64);
             page.family(&SPOOL_BATCHES)
-                .push([signal.name()], depth.parcels as u64);
+                .push([signal.name()], depth.records as u64);
             let mut faults = page.family(&SPOOL_FAULTS);
             for fault in Fault::ALL {
                 faults.push([signal.name(), fault.name()], spool.faults(fault));
@@ -150,7 +150,7 @@ impl Told for Pushed {
             let depth = spool.depth();
             let of = [signal.name()];
             batch.instrument(&SPOOLED).push(of, depth.bytes as u64);
-            batch.instrument(&BATCHES).push(of, depth.parcels as u64);
+            batch.instrument(&BATCHES).push(of, depth.records as u64);
             let mut faulty = batch.instrument(&FAULTY);
             for fault in Fault::ALL {
                 faulty.push([signal.name(), fault.name()], spool.faults(fault));
@@ -169,7 +169,7 @@ impl Told for Pushed {
         let waits = || spools(&sender).map(|(_, spool)| spool.depth());
         Some(Ok(match item.name {
             "nodeward.otlp.spool.size" => waits().map(|depth| depth.bytes as u64).sum(),
-            "nodeward.otlp.spool.batches" => waits().map(|depth| depth.parcels as u64).sum(),
+            "nodeward.otlp.spool.batches" => waits().map(|depth| depth.records as u64).sum(),
             _ => {
                 let wanted = key.param(0);
                 let of = |signal: &Signal| wanted.is_empty() || signal.name() == wanted;

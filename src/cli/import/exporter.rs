@@ -13,7 +13,7 @@ use crate::config::Config;
 /// What node_exporter listens on, unless a flag says otherwise.
 const LISTENS: &str = ":9100";
 /// Flags of `run` that are nodeward's own, or no flags of anybody.
-const OURS: [&str; 4] = ["config", "socket", "state-dir", "foreign"];
+const OURS: [&str; 5] = ["config", "socket", "state-dir", "zabbix-conf", "foreign"];
 /// Flags that have no meaning here, and why.
 const MEANINGLESS: &[(&str, &str)] = &[("runtime.gomaxprocs", "nodeward has one runtime thread")];
 /// One flag as it was given: its words, and its name.

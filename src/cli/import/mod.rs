@@ -1,8 +1,9 @@
-//! `nodeward import`: the arguments of node_exporter as our YAML.
+//! `nodeward import`: the arguments of node_exporter, or the configuration file of a Zabbix agent, as our YAML.
 //!
 //! Owns the command line, the list of what can be read (each a room and a line in [`SOURCES`]), and the proof: what is printed was read
 //! back, came to the very same config, and its subjects take their options.
 
+mod agentd;
 #[doc(hidden)]
 pub mod environment;
 mod exporter;
@@ -11,21 +12,18 @@ mod unit;
 pub mod words;
 mod yaml;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::Exit;
 use crate::app::{Flags, House, Settings};
+use crate::config::bounded::text;
 use crate::config::fault::{Source as File, Sources};
 use crate::config::{self, Config};
 use crate::model::counted::counted;
 use crate::model::terminal;
 use words::Word;
-
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
 
 /// Something that can be read.
 struct Source {
@@ -43,6 +41,11 @@ const SOURCES: &[Source] = &[
         name: "a unit of systemd",
         takes: unit::takes,
         import: unit::import,
+    },
+    Source {
+        name: "a configuration file of a Zabbix agent",
+        takes: agentd::takes,
+        import: agentd::import,
     },
     Source {
         name: "a file of variables with flags",
@@ -64,24 +67,26 @@ struct Imported {
 }
 
 const LONG: &str = "Prints the config that makes nodeward tell what node_exporter tells with its arguments: given after --, or read from a \
-    systemd unit with its drop-ins and variables, or from a file of variables such as /etc/default/prometheus-node-exporter. What has no \
+    systemd unit with its drop-ins and variables, or from a file of variables such as /etc/default/prometheus-node-exporter; or in the place of \
+    a Zabbix agent, from its configuration file with what that includes. What has no \
     meaning here and what could not be carried over stands in comments. Exit code 0 if all was carried over, 1 if something was not.";
 
 const EXAMPLES: &str = "Examples:
   nodeward import /etc/systemd/system/node_exporter.service >nodeward.yml
   nodeward import /etc/default/prometheus-node-exporter
+  nodeward import /etc/zabbix/zabbix_agentd.conf
   nodeward import -- --web.listen-address=:9100 --collector.systemd";
 
 pub(super) fn command() -> Command {
     Command::new("import")
-        .about("Print the config that says the same as node_exporter's arguments")
+        .about("Print the config that says the same as node_exporter's arguments or a Zabbix agent's file")
         .long_about(LONG)
         .after_help(EXAMPLES)
         .arg(
             Arg::new("file")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("A unit of systemd, or a file of variables"),
+                .help("A unit of systemd, a file of variables, or a Zabbix agent's configuration file"),
         )
         .arg(
             Arg::new("arguments")
@@ -93,24 +98,8 @@ pub(super) fn command() -> Command {
         )
 }
 
-/// A file that others wrote.
-fn text_of(path: &Path) -> Result<String, String> {
-    let cannot = |why: &dyn std::fmt::Display| format!("read {}: {why}", path.display());
-    let file = std::fs::File::open(path).map_err(|why| cannot(&why))?;
-    if file.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(cannot(&"it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
-    read.map_err(|why| cannot(&why))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(cannot(&format!("larger than {LARGEST} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|_| cannot(&"it is not UTF-8"))
-}
-
 fn read(path: &Path) -> Result<Imported, String> {
-    let text = text_of(path)?;
+    let text = text(path)?;
     let source = SOURCES.iter().find(|source| (source.takes)(path, &text));
     let Some(source) = source else {
         let known: Vec<&str> = SOURCES.iter().map(|source| source.name).collect();

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use super::words::{Variables, Word, expand, specified, split};
-use super::{Imported, environment, exporter, text_of};
+use super::{Imported, environment, exporter};
+use crate::config::bounded;
 
 /// Where units and their drop-ins lie, the first before the others.
 const PLACES: [&str; 4] = [
@@ -144,7 +145,7 @@ pub(super) fn import(path: &Path, text: &str) -> Result<Imported, String> {
         if std::fs::canonicalize(&drop_in).is_ok_and(|to| to == Path::new("/dev/null")) {
             continue;
         }
-        service.read(&text_of(&drop_in)?);
+        service.read(&bounded::text(&drop_in)?);
         notes.push(format!("Drop-in {}.", drop_in.display()));
     }
     let root = root(path).unwrap_or_else(|| PathBuf::from("/"));
@@ -229,7 +230,7 @@ fn variables(
             continue;
         }
         let path = root.join(word.text.trim_start_matches('/'));
-        match text_of(&path) {
+        match bounded::text(&path) {
             Ok(text) => {
                 variables.extend(environment::variables(&text));
                 notes.push(format!("Variables of {}.", path.display()));
@@ -302,7 +303,7 @@ mod tests {
             "usr/lib/systemd/system/node_exporter.service.d/other",
             "[Service]\nExecStart=\n",
         );
-        let imported = import(&unit, &text_of(&unit).unwrap()).unwrap();
+        let imported = import(&unit, &bounded::text(&unit).unwrap()).unwrap();
         assert_eq!(imported.config.http.listen, [":9200"]);
         assert_eq!(imported.config.subjects.enable, ["interrupts"]);
         assert_eq!(imported.config.subjects.disable, ["hwmon"]);

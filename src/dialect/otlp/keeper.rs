@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use super::options::{Compression, Protocol};
 use super::queue::Parcel;
+use super::reason::Reason;
 use super::send::{SPLIT_AT, Shared};
 use super::signal::Signal;
 use super::split::apart;
-use super::spool::{Record, Spool, Ticket};
 use super::wire::Packing;
+use crate::dialect::spool::{Record, Spool, Ticket};
 
 /// A disk that failed is left alone for this long.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -74,7 +75,7 @@ impl Keeper {
     /// Whether something lies there to be sent.
     pub(super) fn has_backlog(&self) -> bool {
         let spool = self.spool.as_ref();
-        spool.is_some_and(|spool| spool.depth().parcels > 0) && self.is_on()
+        spool.is_some_and(|spool| spool.depth().records > 0) && self.is_on()
     }
 
     /// Whether the newest was never tried.
@@ -97,9 +98,9 @@ impl Keeper {
             (opened, spool.depth())
         });
         match opened.await {
-            Ok((Ok(()), depth)) if depth.parcels > 0 => tracing::info!(
+            Ok((Ok(()), depth)) if depth.records > 0 => tracing::info!(
                 "{} batches of {} that no receiver took wait in the otlp spool from an earlier run",
-                depth.parcels,
+                depth.records,
                 self.signal.name()
             ),
             Ok((Ok(()), _)) => {}
@@ -147,9 +148,18 @@ impl Keeper {
             .as_ref()
             .and_then(|fresh| fresh.tickets.first().copied());
         let (signal, most) = (self.signal, self.width);
+        let counts = Arc::clone(&self.shared.counts);
         let found = spawn_blocking(move || {
             let now = now();
-            let (ticket, record) = spool.oldest(now)?;
+            let (ticket, record) = loop {
+                let (ticket, record) = spool.oldest(now)?;
+                if unpack(record.kind).is_some() {
+                    break (ticket, record);
+                }
+                // Of a later version.
+                counts.lost(signal, Reason::Damaged, record.items);
+                spool.settle(&ticket);
+            };
             let room = (SPLIT_AT as u64).saturating_sub(record.size());
             let more = spool.following(&ticket, now, most.saturating_sub(1), room);
             let mut all = vec![(ticket, record)];
@@ -301,7 +311,7 @@ fn append(spool: &Spool, parcel: &mut Parcel, at: u64) -> std::io::Result<()> {
         // One that goes behind others gets no younger.
         at: parcel.tickets.first().map_or(at, |ticket| ticket.at),
         items: parcel.items,
-        packing,
+        kind: pack(packing),
         body: parcel.body.clone(),
     };
     parcel.tickets = vec![spool.append(&record)?];
@@ -314,7 +324,8 @@ fn joined(signal: Signal, batches: Vec<(Ticket, Record)>) -> Option<Parcel> {
     if batches.len() > 1 {
         let (mut tickets, mut message, mut items) = (Vec::new(), Vec::new(), 0_u64);
         for (ticket, record) in &batches {
-            let Ok(part) = record.packing.unpack(&record.body) else {
+            let Some(Ok(part)) = unpack(record.kind).map(|packing| packing.unpack(&record.body))
+            else {
                 break;
             };
             if message.len() + part.len() > SPLIT_AT {
@@ -335,19 +346,38 @@ fn joined(signal: Signal, batches: Vec<(Ticket, Record)>) -> Option<Parcel> {
         }
     }
     let (ticket, record) = batches.into_iter().next()?;
-    let Record {
-        body,
-        packing,
-        items,
-        ..
-    } = record;
-    Some(Parcel::spooled(
-        signal,
-        vec![ticket],
-        body,
-        Some(packing),
-        items,
-    ))
+    let packing = unpack(record.kind);
+    let Record { body, items, .. } = record;
+    Some(Parcel::spooled(signal, vec![ticket], body, packing, items))
+}
+
+const GRPC: u8 = 1;
+const GZIP: u8 = 2;
+
+/// The kind of a record whose body is packed so.
+pub(super) fn pack(packing: Packing) -> u8 {
+    let grpc = match packing.protocol {
+        Protocol::Grpc => GRPC,
+        Protocol::HttpProtobuf => 0,
+    };
+    let gzip = match packing.compression {
+        Compression::Gzip => GZIP,
+        Compression::None => 0,
+    };
+    grpc | gzip
+}
+
+fn unpack(kind: u8) -> Option<Packing> {
+    (kind & !(GRPC | GZIP) == 0).then_some(Packing {
+        protocol: match kind & GRPC {
+            0 => Protocol::HttpProtobuf,
+            _ => Protocol::Grpc,
+        },
+        compression: match kind & GZIP {
+            0 => Compression::None,
+            _ => Compression::Gzip,
+        },
+    })
 }
 
 /// Milliseconds since 1970.

@@ -32,7 +32,6 @@ mod send;
 mod settings;
 mod signal;
 mod split;
-pub mod spool;
 mod status;
 mod wire;
 

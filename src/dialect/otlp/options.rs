@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::spool::Bounds;
+use crate::dialect::spool;
 use crate::model::duration::Period;
 use crate::model::secret::Secret;
 use crate::model::size::Size;
@@ -53,8 +53,8 @@ pub struct Options {
     /// full, the oldest is dropped and counted. `64KiB` to `1GiB`. Default: `8MiB`.
     pub queue: Size,
     /// Metrics that the receiver has not taken yet, on the disk: the directory `spool` below the
-    /// state directory. Without a state directory they wait in memory (`queue`), as the other signals do.
-    pub spool: SpoolOptions,
+    /// state directory; 64 MiB are about four days at an interval of 15 s. Without a state directory they wait in memory (`queue`), as the other signals do.
+    pub spool: spool::Options,
     /// Whether metrics are sent. Default: unless `OTEL_SDK_DISABLED` or
     /// `OTEL_METRICS_EXPORTER=none` says no.
     pub metrics: Option<bool>,
@@ -82,52 +82,11 @@ impl Default for Options {
             interval: None,
             compression: None,
             queue: Size::mib(8),
-            spool: SpoolOptions::default(),
+            spool: spool::Options::default(),
             metrics: None,
             traces: None,
             logs: None,
             resource: BTreeMap::new(),
-        }
-    }
-}
-
-/// How much waits on the disk while the receiver is away, and how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SpoolOptions {
-    /// Bytes of all its files; when there is no more room, the oldest file is deleted and counted.
-    /// `8MiB` to `1TiB`; `0B` turns the spool off. Default: `64MiB`, about four days at an interval of 15 s.
-    pub max_size: Size,
-    /// What was read longer ago is dropped and counted. `1m` to `3650d`. Default: `7d`.
-    pub keep: Period,
-}
-
-impl SpoolOptions {
-    /// What is wrong with it: key and why.
-    pub(super) fn check(&self) -> Option<(&'static str, &'static str)> {
-        let sized = Size::mib(8)..=Size::mib(1 << 20);
-        let kept = Period::secs(60)..=Period::secs(3650 * 86_400);
-        if self.max_size != Size::new(0) && !sized.contains(&self.max_size) {
-            return Some(("max_size", "must be from 8MiB to 1TiB, or 0B for no spool"));
-        }
-        (!kept.contains(&self.keep)).then_some(("keep", "must be from 1m to 3650d"))
-    }
-
-    /// The bounds, if there is to be one.
-    pub(super) fn bounds(&self) -> Option<Bounds> {
-        let size = self.max_size.bytes();
-        (size > 0).then(|| Bounds {
-            size: size.max(8 << 20),
-            age: self.keep.into(),
-        })
-    }
-}
-
-impl Default for SpoolOptions {
-    fn default() -> Self {
-        Self {
-            max_size: Size::mib(64),
-            keep: Period::secs(7 * 86_400),
         }
     }
 }

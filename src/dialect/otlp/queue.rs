@@ -14,8 +14,8 @@ use hyper::body::Bytes;
 use super::batch::Payload;
 use super::receipt::{Delivered, Receipt};
 use super::signal::Signal;
-use super::spool::Ticket;
 use super::wire::Packing;
+use crate::dialect::spool::Ticket;
 
 /// What a parcel costs beyond its bytes: itself, its allocation, its share of the deque.
 const OVERHEAD: usize = 128;

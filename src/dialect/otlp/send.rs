@@ -30,8 +30,8 @@ use super::reason::Reason;
 use super::receipt::{Delivered, Receipt};
 use super::settings::Settings;
 use super::signal::Signal;
-use super::spool::Spool;
 use super::wire::{Carry, Wire};
+use crate::dialect::spool::{Loss, Losses, Spool};
 use crate::net::resolve::Resolver;
 use crate::telemetry::{Often, traces};
 
@@ -232,13 +232,22 @@ fn spool(
         same.bound(bounds);
         return Some(Arc::clone(same));
     }
-    let counts = Arc::clone(counts);
-    Some(Arc::new(Spool::new(
-        directory,
-        Signal::Metrics,
-        bounds,
-        counts,
-    )))
+    let losses = Arc::new(Lost(Arc::clone(counts)));
+    Some(Arc::new(Spool::new(directory, "otlp", bounds, losses)))
+}
+
+/// What its spool loses, as metrics that are lost.
+pub(super) struct Lost(pub(super) Arc<Counts>);
+
+impl Losses for Lost {
+    fn lost(&self, why: Loss, items: u64) {
+        let reason = match why {
+            Loss::Full => Reason::SpoolFull,
+            Loss::Expired => Reason::Expired,
+            Loss::Damaged => Reason::Damaged,
+        };
+        self.0.lost(Signal::Metrics, reason, items);
+    }
 }
 
 fn wires(settings: &Settings, resolver: &Resolver) -> [Option<Wire>; Signal::ALL.len()] {

@@ -16,7 +16,7 @@ use super::options::{Compression, Options, Protocol};
 use super::pairs;
 use super::resource::Overrides;
 use super::signal::Signal;
-use super::spool::Bounds;
+use crate::dialect::spool::Bounds;
 use crate::net::endpoint::Endpoint;
 use crate::net::tls;
 

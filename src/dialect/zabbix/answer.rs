@@ -136,6 +136,11 @@ pub trait Answers: Send + Sync + 'static {
     /// Answers one key. The caller drops the future once `deadline` has passed, so an answer that
     /// comes later is lost; it must never block the runtime thread.
     fn answer<'a>(&'a self, key: &'a Key<'a>, deadline: Instant) -> Answering<'a>;
+
+    /// The path on the machine that another one leads to, links followed; none if it leads nowhere or nobody can tell. It may block.
+    fn real_path(&self, _path: &str) -> Option<String> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -26,16 +26,17 @@ use super::agent::Agent;
 use super::answer::{Answers, Unsupported};
 use super::key::Key;
 use super::packet::{self, HEADER, Limits, NotRead};
+use super::rules::Rules;
+use super::values::Values;
 use crate::net::allow::AllowList;
 use crate::net::resolve::Resolver;
 
 mod listen;
-mod options;
 mod outcome;
 mod request;
 
+pub use super::options::{Invalid, Options};
 pub use listen::serve;
-pub use options::{Invalid, Options};
 pub use outcome::{Counters, Outcome};
 
 use request::{Request, Timeout};
@@ -45,11 +46,10 @@ const NOT_SUPPORTED: &[u8] = b"ZBX_NOTSUPPORTED\0";
 
 /// Everything needed to serve passive checks on any number of connections.
 pub struct Server {
-    agent: Agent,
+    values: Arc<Values>,
     allow: AllowList,
     timeout: Duration,
     connections: usize,
-    answers: Arc<dyn Answers>,
     counters: Arc<Counters>,
     resolver: Resolver,
 }
@@ -76,15 +76,16 @@ impl Server {
                 "zabbix.server lets everybody ask; list the addresses of your Zabbix servers"
             );
         }
+        let rules = Rules::new(&options.rules).map_err(|why| vec![Invalid::Rules(why)])?;
+        let agent = Agent {
+            hostname: options.hostname.clone().unwrap_or_else(|| node.to_owned()),
+            metadata: options.host_metadata.clone(),
+        };
         Ok(Self {
-            agent: Agent {
-                hostname: options.hostname.clone().unwrap_or_else(|| node.to_owned()),
-                metadata: options.host_metadata.clone(),
-            },
+            values: Arc::new(Values::new(agent, answers, rules)),
             allow,
             timeout: options.timeout.get(),
             connections: usize::from(options.connections),
-            answers,
             counters,
             resolver,
         })
@@ -203,14 +204,12 @@ impl Server {
         key: &Key<'_>,
         deadline: Instant,
     ) -> Result<Cow<'_, str>, Unsupported> {
-        if let Some(answer) = self.agent.answer(key) {
-            return answer.map(Cow::Borrowed);
-        }
-        let answer = self.answers.answer(key, deadline);
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(answer) => answer.map(|value| Cow::Owned(value.into_string())),
-            Err(_) => Err(Unsupported::TIMED_OUT),
-        }
+        self.values.value(key, deadline).await
+    }
+
+    /// Who knows values, to whoever asks otherwise.
+    pub fn values(&self) -> &Arc<Values> {
+        &self.values
     }
 }
 

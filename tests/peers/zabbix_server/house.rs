@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::Failed;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::process::{Running, free_port, patience, until};
@@ -27,7 +27,7 @@ const ACCOUNT: &str = "postgres";
 #[derive(Debug)]
 pub struct Zabbix {
     frontend: Running,
-    server: Orderly,
+    server: Option<Orderly>,
     _database: Orderly,
     api: SocketAddr,
     /// Where the server takes values.
@@ -42,12 +42,19 @@ struct Orderly {
     ends_by: Signal,
 }
 
+impl Orderly {
+    fn pid(&self) -> Option<Pid> {
+        let id = i32::try_from(self.program.id()).ok();
+        id.and_then(Pid::from_raw)
+    }
+}
+
 impl Drop for Orderly {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.program.id())
-            .ok()
-            .and_then(Pid::from_raw);
-        if pid.is_some_and(|pid| kill_process(pid, self.ends_by).is_ok()) {
+        if self
+            .pid()
+            .is_some_and(|pid| kill_process(pid, self.ends_by).is_ok())
+        {
             drop(self.program.ended());
         }
     }
@@ -62,7 +69,7 @@ impl Zabbix {
             // At once, whoever is connected.
             ends_by: Signal::QUIT,
         };
-        let (server, port) = start_server(scratch)?;
+        let (server, port) = start_server(scratch, free_port()?)?;
         let server = Orderly {
             program: server,
             ends_by: Signal::TERM,
@@ -70,7 +77,7 @@ impl Zabbix {
         let (frontend, api) = start_frontend(&home, scratch, port)?;
         let mut zabbix = Self {
             frontend,
-            server,
+            server: Some(server),
             _database: database,
             api,
             port,
@@ -98,7 +105,43 @@ impl Zabbix {
 
     /// What the server wrote.
     pub fn log(&self) -> String {
-        self.server.program.log()
+        let server = self.server.as_ref();
+        server
+            .map(|server| server.program.log())
+            .unwrap_or_default()
+    }
+
+    /// Ends the server in order: what it holds goes to the database.
+    pub fn stop_server(&mut self) {
+        self.server = None;
+    }
+
+    /// Ends the server at once, with whatever it holds.
+    pub fn kill_server(&mut self) {
+        if let Some(server) = self.server.take()
+            && let Some(pid) = server.pid()
+        {
+            kill_process_group(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+
+    /// Starts it again where it was.
+    pub fn start_server(&mut self, scratch: &Scratch) -> Result<(), Failed> {
+        let (program, _) = start_server(scratch, self.port)?;
+        self.server = Some(Orderly {
+            program,
+            ends_by: Signal::TERM,
+        });
+        Ok(())
+    }
+
+    /// The process that takes what agents bring.
+    pub fn trapper(&self) -> Result<Pid, Failed> {
+        let server = self.server.as_ref().ok_or("the server does not run")?;
+        let id = server.program.id();
+        until("the trapper", || {
+            super::active::process_of(id, "trapper #1")
+        })
     }
 }
 
@@ -155,8 +198,7 @@ fn start_database(home: &Path, scratch: &Scratch) -> Result<Running, Failed> {
     Ok(database)
 }
 
-fn start_server(scratch: &Scratch) -> Result<(Running, u16), Failed> {
-    let port = free_port()?;
+fn start_server(scratch: &Scratch, port: u16) -> Result<(Running, u16), Failed> {
     // As few processes as do the work: each costs a connection to the database and a moment.
     let config = format!(
         "ListenIP=127.0.0.1\nListenPort={port}\nLogType=console\nAllowRoot=1\nDBName=zabbix\n\

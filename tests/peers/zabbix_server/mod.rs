@@ -10,6 +10,7 @@
     reason = "what is missing is said where the tests are read"
 )]
 
+mod active;
 mod hook;
 mod house;
 
@@ -46,13 +47,34 @@ pub const TESTS: &[PeerTest] = &[
         needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php, Peer::Root],
         run: hook::heals,
     },
+    PeerTest {
+        name: "zabbix_server::a_host_registers_itself_and_brings_all_that_the_agent_brings_of_the_stock_template",
+        needs: &[
+            Peer::ZabbixServer,
+            Peer::Postgres,
+            Peer::Php,
+            Peer::Root,
+            Peer::ZabbixAgent,
+        ],
+        run: active::stock_template,
+    },
+    PeerTest {
+        name: "zabbix_server::every_value_is_in_the_history_once_after_the_server_was_stopped_and_killed",
+        needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php, Peer::Root],
+        run: active::once,
+    },
+    PeerTest {
+        name: "zabbix_server::what_nodeward_says_of_itself_is_in_the_history_of_trapper_items",
+        needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php, Peer::Root],
+        run: active::own_values,
+    },
 ];
 
 const OURS: &str = "nodeward by Zabbix agent";
 const UNITS: &str = "nodeward systemd units by Zabbix agent";
 const STOCK: &str = "Linux by Zabbix agent";
-/// Types of item that the server asks for by itself: agent, internal, calculated.
-const ASKED: &[&str] = &["0", "5", "15"];
+/// Types of item with an interval: agent, internal, active agent, calculated.
+const ASKED: &[&str] = &["0", "5", "7", "15"];
 /// The type of an item that is asked of the agent.
 const AGENT: &str = "0";
 
@@ -164,11 +186,14 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 /// Whether an item is asked of the agent by a key that nodeward has.
 fn is_answered(item: &Value) -> bool {
-    let key = text(item, "key_");
+    text(item, "type") == AGENT && is_known(text(item, "key_"))
+}
+
+/// Whether nodeward has a key of this name.
+fn is_known(key: &str) -> bool {
     let name = key.split('[').next().unwrap_or_default();
-    let known = || TABLE.iter().flat_map(|entry| (entry.items)());
-    text(item, "type") == AGENT
-        && (agent::KEYS.contains(&name) || known().any(|known| known.name == name))
+    let mut known = TABLE.iter().flat_map(|entry| (entry.items)());
+    agent::KEYS.contains(&name) || known.any(|known| known.name == name)
 }
 
 /// A host on the server, watched by one template.

@@ -1,7 +1,7 @@
 //! The lane of metrics with a disk to keep them on.
 
 use super::*;
-use crate::dialect::otlp::spool::{Bounds, Fault};
+use crate::dialect::spool::{Bounds, Fault};
 
 const BOUNDS: Bounds = Bounds {
     size: 8 << 20,
@@ -10,8 +10,8 @@ const BOUNDS: Bounds = Bounds {
 
 pub(super) fn spool_in(place: &tempfile::TempDir, counts: &Arc<Counts>) -> Arc<Spool> {
     let directory = place.path().join("spool");
-    let counts = Arc::clone(counts);
-    Arc::new(Spool::new(directory, Metrics, BOUNDS, counts))
+    let losses = Arc::new(Lost(Arc::clone(counts)));
+    Arc::new(Spool::new(directory, "otlp", BOUNDS, losses))
 }
 
 /// A sender with a disk, as a process that starts has it.
@@ -24,7 +24,7 @@ fn started(place: &tempfile::TempDir, script: &Script) -> (Sender, tokio::task::
 }
 
 fn on_disk(sender: &Sender) -> usize {
-    sender.spool(Metrics).unwrap().depth().parcels
+    sender.spool(Metrics).unwrap().depth().records
 }
 
 /// Nothing is closed, and nothing told: what a kill leaves.

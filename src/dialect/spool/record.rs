@@ -1,7 +1,7 @@
-//! One batch as it lies in a file of the spool.
+//! One record as it lies in a file of the spool.
 //!
 //! ```text
-//!  length u32 │ CRC-32 u32 │ at u64 │ items u64 │ packing u8 │ body
+//!  length u32 │ CRC-32 u32 │ at u64 │ items u64 │ kind u8 │ body
 //!  of body      of all that is behind it, and of the length
 //! ```
 //!
@@ -13,25 +13,21 @@ use std::io::{self, Read};
 use flate2::Crc;
 use hyper::body::Bytes;
 
-use super::super::options::{Compression, Protocol};
-use super::super::send::REQUEST_MOST;
-use super::super::wire::Packing;
-
 /// Bytes before the body.
 pub const HEAD: usize = 4 + 4 + 8 + 8 + 1;
 
-/// The most a body has: a message that compression made longer, with the frame of gRPC before it.
-pub const MOST: usize = REQUEST_MOST + (64 << 10);
+/// The most a body has: a message of 4 MiB that compression made longer, with a frame before it.
+pub const MOST: usize = (4 << 20) + (64 << 10);
 
-/// A batch that waits for its delivery.
+/// What waits for its delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// When it was read, in milliseconds since 1970.
     pub at: u64,
-    /// Data points, spans or log records inside.
+    /// What is counted of it: data points, values.
     pub items: u64,
-    /// How `body` is packed.
-    pub packing: Packing,
+    /// What `body` is, as its writer says.
+    pub kind: u8,
     /// The message.
     pub body: Bytes,
 }
@@ -72,7 +68,7 @@ impl Record {
         let mut head = [0; HEAD - 8];
         let numbers = self.at.to_le_bytes().into_iter();
         let numbers = numbers.chain(self.items.to_le_bytes());
-        let all = numbers.chain([pack(self.packing)]);
+        let all = numbers.chain([self.kind]);
         for (place, byte) in head.iter_mut().zip(all) {
             *place = byte;
         }
@@ -113,11 +109,10 @@ impl Record {
                 .and_then(|eight| eight.try_into().ok());
             eight.map_or(0, u64::from_le_bytes)
         };
-        let packing = head.last().copied().and_then(unpack);
         Ok(Self {
             at: number(0),
             items: number(8),
-            packing: packing.ok_or(NoRecord::Broken)?,
+            kind: head.last().copied().unwrap_or_default(),
             body: body.into(),
         })
     }
@@ -143,32 +138,4 @@ fn checksum(length: u32, head: &[u8], body: &[u8]) -> u32 {
     crc.update(head);
     crc.update(body);
     crc.sum()
-}
-
-const GRPC: u8 = 1;
-const GZIP: u8 = 2;
-
-fn pack(packing: Packing) -> u8 {
-    let grpc = match packing.protocol {
-        Protocol::Grpc => GRPC,
-        Protocol::HttpProtobuf => 0,
-    };
-    let gzip = match packing.compression {
-        Compression::Gzip => GZIP,
-        Compression::None => 0,
-    };
-    grpc | gzip
-}
-
-fn unpack(byte: u8) -> Option<Packing> {
-    (byte & !(GRPC | GZIP) == 0).then_some(Packing {
-        protocol: match byte & GRPC {
-            0 => Protocol::HttpProtobuf,
-            _ => Protocol::Grpc,
-        },
-        compression: match byte & GZIP {
-            0 => Compression::None,
-            _ => Compression::Gzip,
-        },
-    })
 }

@@ -8,8 +8,6 @@ use hyper::body::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::otlp::options::{Compression, Protocol};
-use crate::dialect::otlp::wire::Packing;
 
 const MIB: u64 = 1 << 20;
 const BOUNDS: Bounds = Bounds {
@@ -24,18 +22,37 @@ fn spool_in(directory: &Path) -> Spool {
 }
 
 fn spool_with(directory: &Path, bounds: Bounds) -> Spool {
-    let counts = Arc::default();
-    Spool::new(directory.join("spool"), Signal::Metrics, bounds, counts)
+    counted(directory, bounds).0
+}
+
+/// With what it lost, of each kind.
+#[derive(Default)]
+struct Lost([AtomicU64; 3]);
+
+impl Losses for Lost {
+    fn lost(&self, why: Loss, items: u64) {
+        self.0[why as usize].fetch_add(items, Relaxed);
+    }
+}
+
+impl Lost {
+    fn of(&self, why: Loss) -> u64 {
+        self.0[why as usize].load(Relaxed)
+    }
+}
+
+fn counted(directory: &Path, bounds: Bounds) -> (Spool, Arc<Lost>) {
+    let lost = Arc::<Lost>::default();
+    let losses = Arc::clone(&lost) as Arc<dyn Losses>;
+    let spool = Spool::new(directory.join("spool"), "test", bounds, losses);
+    (spool, lost)
 }
 
 fn record(items: u64, length: usize) -> Record {
     Record {
         at: NOW,
         items,
-        packing: Packing {
-            protocol: Protocol::Grpc,
-            compression: Compression::Gzip,
-        },
+        kind: 3,
         body: Bytes::from(vec![u8::try_from(items % 251).unwrap(); length]),
     }
 }
@@ -51,7 +68,7 @@ fn drained(spool: &Spool) -> Vec<u64> {
 }
 
 fn files_in(directory: &Path) -> Vec<PathBuf> {
-    let files = place::files(&directory.join("spool")).unwrap_or_default();
+    let files = place::files(&directory.join("spool"), "test").unwrap_or_default();
     files.into_iter().map(|(_, path)| path).collect()
 }
 
@@ -67,7 +84,7 @@ fn records_come_back_as_they_were_oldest_first_and_leave_no_file() {
     for items in 1..=3 {
         spool.append(&record(items, 100)).unwrap();
     }
-    assert_eq!(spool.depth().parcels, 3);
+    assert_eq!(spool.depth().records, 3);
     assert_eq!(spool.depth().items, 6);
     let (ticket, first) = spool.oldest(NOW).unwrap();
     assert_eq!(first, record(1, 100));
@@ -104,7 +121,7 @@ fn another_process_goes_on_behind_what_was_delivered() {
         "it writes a file of its own"
     );
     // What was delivered out of order comes again: at least once.
-    assert_eq!(after.depth().parcels, 4);
+    assert_eq!(after.depth().records, 4);
     assert_eq!(drained(&after), [2, 3, 4, 5]);
     assert_eq!(after.faults(Fault::Torn), 0);
 }
@@ -118,7 +135,7 @@ fn what_was_delivered_before_its_turn_does_not_come_again() {
         .collect();
     spool.settle(&tickets[1]);
     spool.settle(&tickets[3]);
-    assert_eq!(spool.depth().parcels, 2);
+    assert_eq!(spool.depth().records, 2);
     assert_eq!(drained(&spool), [1, 3]);
     assert_eq!(files_in(place.path()), Vec::<PathBuf>::new());
     assert!(spool.state().settled.is_empty());
@@ -140,7 +157,7 @@ fn a_file_cut_off_anywhere_gives_its_whole_records() {
         let spool = spool_in(place.path());
         spool.open().unwrap();
         let expected = (cut.saturating_sub(16)) / size;
-        assert_eq!(spool.depth().parcels, expected, "{cut}");
+        assert_eq!(spool.depth().records, expected, "{cut}");
         let clean = cut >= 16 && (cut - 16).is_multiple_of(size);
         assert_eq!(spool.faults(Fault::Torn), u64::from(!clean), "{cut}");
         let got = drained(&spool);
@@ -181,14 +198,14 @@ fn one_wrong_byte_ends_a_file_and_not_the_spool() {
 #[test]
 fn a_file_that_is_spoiled_while_it_is_in_use_is_given_up_and_counted() {
     let place = tempfile::tempdir().unwrap();
-    let spool = spool_in(place.path());
+    let (spool, lost) = counted(place.path(), BOUNDS);
     spool.append(&record(7, 50)).unwrap();
     let path = files_in(place.path()).remove(0);
     let mut bytes = std::fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert!(spool.oldest(NOW).is_none());
-    assert_eq!(spool.counts.dropped(Signal::Metrics, Reason::Damaged), 7);
+    assert_eq!(lost.of(Loss::Damaged), 7);
     spool.append(&record(8, 50)).unwrap();
     assert_eq!(drained(&spool), [8]);
 }
@@ -196,7 +213,7 @@ fn a_file_that_is_spoiled_while_it_is_in_use_is_given_up_and_counted() {
 #[test]
 fn the_oldest_file_goes_when_there_is_no_room() {
     let place = tempfile::tempdir().unwrap();
-    let spool = spool_in(place.path());
+    let (spool, lost) = counted(place.path(), BOUNDS);
     let each = 200 << 10;
     for items in 1..=100 {
         spool.append(&record(items, each)).unwrap();
@@ -214,7 +231,7 @@ fn the_oldest_file_goes_when_there_is_no_room() {
         "{}",
         left.len()
     );
-    let lost = spool.counts.dropped(Signal::Metrics, Reason::SpoolFull);
+    let lost = lost.of(Loss::Full);
     assert_eq!(lost, (1..first).sum::<u64>());
 }
 
@@ -239,7 +256,7 @@ fn a_smaller_bound_holds_from_the_start_on() {
 #[test]
 fn what_is_too_old_is_counted_and_not_sent() {
     let place = tempfile::tempdir().unwrap();
-    let spool = spool_in(place.path());
+    let (spool, lost) = counted(place.path(), BOUNDS);
     let hour = 3_600_000;
     for (items, at) in [(1, NOW - hour - 1), (2, NOW - hour), (3, NOW + 5 * hour)] {
         let record = Record {
@@ -249,7 +266,7 @@ fn what_is_too_old_is_counted_and_not_sent() {
         spool.append(&record).unwrap();
     }
     assert_eq!(drained(&spool), [2, 3]);
-    assert_eq!(spool.counts.dropped(Signal::Metrics, Reason::Expired), 1);
+    assert_eq!(lost.of(Loss::Expired), 1);
 }
 
 #[test]
@@ -318,7 +335,7 @@ fn nothing_written_is_lost_by_kill_9() {
     let mut said = Vec::new();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture"])
-        .arg("dialect::otlp::spool::tests::writes_until_killed")
+        .arg("dialect::spool::tests::writes_until_killed")
         .env(PLACE, place.path())
         .stdout(Stdio::piped())
         .spawn()

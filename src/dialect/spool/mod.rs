@@ -1,7 +1,7 @@
-//! Telemetry that the receiver has not taken yet, on the disk.
+//! What its receiver has not taken yet, on the disk.
 //!
 //! ```text
-//!  lane ── append ─> newest file    ...    oldest file ── oldest, settle ─> lane
+//!  sender ── append ─> newest file    ...    oldest file ── oldest, settle ─> sender
 //!                    (this process)        deleted whole: delivered, too old, no room
 //! ```
 //!
@@ -10,15 +10,19 @@
 //! ends, since the kernel has it; a power cut may cost the last seconds. Whatever a file holds, reading it is bounded, and its
 //! first record that is not whole ends it.
 //!
-//! Every call blocks; the lane makes it on a blocking thread. How much waits is known without waiting ([`Spool::depth`]).
+//! It knows nothing of what the records are: each sender has a spool of its own, in a directory of its own.
+//!
+//! Every call blocks; the sender makes it on a blocking thread. How much waits is known without waiting ([`Spool::depth`]).
 
 mod fault;
+mod options;
 mod place;
 mod record;
 mod segment;
 mod ticket;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,11 +30,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::counts::Counts;
-use super::queue::Depth;
-use super::reason::Reason;
-use super::signal::Signal;
 pub use fault::Fault;
+pub use options::Options;
 pub use record::{NoRecord, Record};
 pub use segment::Scan;
 use segment::Segment;
@@ -54,14 +55,42 @@ impl Bounds {
     }
 }
 
-/// What was not delivered of one signal.
-#[derive(Debug)]
+/// Why a record is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// There was no room; the oldest file went.
+    Full,
+    /// Older than the spool keeps.
+    Expired,
+    /// Its file cannot be read.
+    Damaged,
+}
+
+/// Who counts what is lost.
+pub trait Losses: Send + Sync + 'static {
+    /// So many items are lost.
+    fn lost(&self, why: Loss, items: u64);
+}
+
+/// What waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Records.
+    pub records: usize,
+    /// Bytes of the files.
+    pub bytes: usize,
+    /// What is counted of the records.
+    pub items: u64,
+}
+
+/// What was not delivered of one kind.
 pub struct Spool {
     directory: PathBuf,
-    signal: Signal,
-    counts: Arc<Counts>,
+    /// Whose it is, in messages; its files end so.
+    whose: &'static str,
+    losses: Arc<dyn Losses>,
     state: Mutex<State>,
-    batches: AtomicU64,
+    records: AtomicU64,
     bytes: AtomicU64,
     items: AtomicU64,
     faults: [AtomicU64; Fault::ALL.len()],
@@ -83,7 +112,12 @@ struct State {
 
 impl Spool {
     /// Opens nothing yet.
-    pub fn new(directory: PathBuf, signal: Signal, bounds: Bounds, counts: Arc<Counts>) -> Self {
+    pub fn new(
+        directory: PathBuf,
+        whose: &'static str,
+        bounds: Bounds,
+        losses: Arc<dyn Losses>,
+    ) -> Self {
         let state = State {
             bounds,
             lock: None,
@@ -94,10 +128,10 @@ impl Spool {
         };
         Self {
             directory,
-            signal,
-            counts,
+            whose,
+            losses,
             state: Mutex::new(state),
-            batches: AtomicU64::new(0),
+            records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             items: AtomicU64::new(0),
             faults: Default::default(),
@@ -164,12 +198,13 @@ impl Spool {
                     if !matches!(why, NoRecord::End) {
                         self.fault(Fault::Read);
                         tracing::warn!(
-                            "a file of the otlp spool in {} cannot be read and is deleted: {} items are lost",
+                            "a file of the {} spool in {} cannot be read and is deleted: {} items are lost",
+                            self.whose,
                             self.directory.display(),
                             front.items
                         );
                     }
-                    self.drop_first(&mut state, Reason::Damaged);
+                    self.drop_first(&mut state, Loss::Damaged);
                     continue;
                 }
             };
@@ -181,7 +216,7 @@ impl Spool {
             }
             if let Some(front) = state.segments.front_mut() {
                 if !known {
-                    self.counts.lost(self.signal, Reason::Expired, record.items);
+                    self.losses.lost(Loss::Expired, record.items);
                     front.settled(record.items);
                 }
                 self.passed(front, ticket.size);
@@ -252,7 +287,7 @@ impl Spool {
     pub fn depth(&self) -> Depth {
         let number = |of: &AtomicU64| usize::try_from(of.load(Relaxed)).unwrap_or(usize::MAX);
         Depth {
-            parcels: number(&self.batches),
+            records: number(&self.records),
             bytes: number(&self.bytes),
             items: self.items.load(Relaxed),
         }
@@ -273,7 +308,7 @@ impl Spool {
     /// Takes the directory, and finds what is in it.
     fn opened(&self, state: &mut State) -> io::Result<()> {
         let found = place::take(&self.directory)
-            .and_then(|lock| Ok((lock, place::files(&self.directory)?)));
+            .and_then(|lock| Ok((lock, place::files(&self.directory, self.whose)?)));
         let (lock, files) = found.inspect_err(|_| self.fault(Fault::Open))?;
         state.next = files.last().map_or(0, |(id, _)| id.saturating_add(1));
         for (id, path) in files {
@@ -295,7 +330,7 @@ impl Spool {
         state.lock = Some(lock);
         self.swept(state);
         while state.bytes() > state.bounds.size && !state.segments.is_empty() {
-            self.drop_first(state, Reason::SpoolFull);
+            self.drop_first(state, Loss::Full);
         }
         self.told(state);
         Ok(())
@@ -304,7 +339,7 @@ impl Spool {
     fn written(&self, state: &mut State, encoded: &[u8], items: u64) -> io::Result<(u64, u64)> {
         let size = encoded.len() as u64;
         while state.bytes().saturating_add(size) > state.bounds.size && !state.segments.is_empty() {
-            self.drop_first(state, Reason::SpoolFull);
+            self.drop_first(state, Loss::Full);
         }
         let most = state.bounds.segment();
         let fits = |segment: &&mut Segment| {
@@ -316,7 +351,7 @@ impl Spool {
             let place = last.append(encoded, items)?;
             return Ok((last.id, place));
         }
-        let mut segment = Segment::create(&self.directory, state.next)?;
+        let mut segment = Segment::create(&self.directory, state.next, self.whose)?;
         state.next = state.next.saturating_add(1);
         match segment.append(encoded, items) {
             Ok(place) => {
@@ -333,10 +368,10 @@ impl Spool {
     }
 
     /// Deletes the oldest file; what is still in it is lost.
-    fn drop_first(&self, state: &mut State, reason: Reason) {
+    fn drop_first(&self, state: &mut State, loss: Loss) {
         if let Some(first) = state.segments.pop_front() {
             if first.items > 0 {
-                self.counts.lost(self.signal, reason, first.items);
+                self.losses.lost(loss, first.items);
             }
             self.gone(state, &first);
         }
@@ -346,7 +381,7 @@ impl Spool {
     fn swept(&self, state: &mut State) {
         let (done, left) = std::mem::take(&mut state.segments)
             .into_iter()
-            .partition::<VecDeque<_>, _>(|segment| segment.batches == 0);
+            .partition::<VecDeque<_>, _>(|segment| segment.records == 0);
         state.segments = left;
         done.iter().for_each(|segment| self.gone(state, segment));
     }
@@ -370,13 +405,19 @@ impl Spool {
 
     fn told(&self, state: &State) {
         let sum = |of: fn(&Segment) -> u64| state.segments.iter().map(of).sum();
-        self.batches.store(sum(|segment| segment.batches), Relaxed);
+        self.records.store(sum(|segment| segment.records), Relaxed);
         self.items.store(sum(|segment| segment.items), Relaxed);
         self.bytes.store(state.bytes(), Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spool").field(&self.directory).finish()
     }
 }
 

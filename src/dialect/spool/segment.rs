@@ -18,7 +18,6 @@ use super::record::{NoRecord, Record};
 const MAGIC: &[u8; 8] = b"nwspool1";
 /// Where the first record begins.
 const BEGIN: u64 = 16;
-const SUFFIX: &str = "otlp";
 
 /// A file, and what of it is still to be delivered.
 #[derive(Debug)]
@@ -30,16 +29,16 @@ pub struct Segment {
     /// The first record that is not delivered.
     pub from: u64,
     /// Not delivered.
-    pub batches: u64,
+    pub records: u64,
     /// Not delivered.
     pub items: u64,
     path: PathBuf,
 }
 
 impl Segment {
-    /// The number in a file's name, if it is one of the spool's.
-    pub fn named(path: &Path) -> Option<u64> {
-        if path.extension()? != SUFFIX {
+    /// The number in a file's name, if it is one of the spool's, whose files end so.
+    pub fn named(path: &Path, suffix: &str) -> Option<u64> {
+        if path.extension()? != suffix {
             return None;
         }
         let stem = path.file_stem()?.to_str()?;
@@ -47,14 +46,14 @@ impl Segment {
     }
 
     /// Makes an empty one, for this user alone.
-    pub fn create(directory: &Path, id: u64) -> io::Result<Self> {
+    pub fn create(directory: &Path, id: u64, suffix: &str) -> io::Result<Self> {
         let segment = Self {
             id,
             end: BEGIN,
             from: BEGIN,
-            batches: 0,
+            records: 0,
             items: 0,
-            path: directory.join(format!("{id:016x}.{SUFFIX}")),
+            path: directory.join(format!("{id:016x}.{suffix}")),
         };
         let file = OpenOptions::new()
             .write(true)
@@ -83,7 +82,7 @@ impl Segment {
             id,
             end: scan.end,
             from: scan.from,
-            batches: scan.batches,
+            records: scan.records,
             items: scan.items,
             path,
         };
@@ -110,7 +109,7 @@ impl Segment {
             return Err(error);
         }
         self.end += encoded.len() as u64;
-        self.batches += 1;
+        self.records += 1;
         self.items = self.items.saturating_add(items);
         Ok(place)
     }
@@ -134,7 +133,7 @@ impl Segment {
 
     /// A record is delivered, or given up.
     pub const fn settled(&mut self, items: u64) {
-        self.batches = self.batches.saturating_sub(1);
+        self.records = self.records.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
     }
 
@@ -164,7 +163,7 @@ pub struct Scan {
     /// Whole records end here.
     pub end: u64,
     /// Records from there to the end.
-    pub batches: u64,
+    pub records: u64,
     /// What is in them.
     pub items: u64,
     /// Whether nothing stands behind the last whole record.
@@ -198,8 +197,8 @@ impl Scan {
             match Record::decode(file) {
                 Ok(record) => {
                     end += record.size();
-                    for (batches, items) in [Some(&mut all), left.as_mut()].into_iter().flatten() {
-                        *batches += 1;
+                    for (records, items) in [Some(&mut all), left.as_mut()].into_iter().flatten() {
+                        *records += 1;
                         *items = items.saturating_add(record.items);
                     }
                 }
@@ -208,11 +207,11 @@ impl Scan {
                 Err(error @ NoRecord::Unread(_)) => return Err(error),
             }
         };
-        let (from, (batches, items)) = left.map_or((BEGIN, all), |left| (noted, left));
+        let (from, (records, items)) = left.map_or((BEGIN, all), |left| (noted, left));
         Ok(Self {
             from,
             end,
-            batches,
+            records,
             items,
             whole,
         })

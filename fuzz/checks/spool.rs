@@ -1,6 +1,6 @@
 //! Files of the spool: reading is bounded, what is whole comes back as it was written, and nothing behind what is not whole is read.
 
-use nodeward::dialect::otlp::spool::{NoRecord, Record, Scan};
+use nodeward::dialect::spool::{NoRecord, Record, Scan};
 
 const BEGIN: usize = 16;
 
@@ -36,8 +36,8 @@ pub fn check(bytes: &[u8]) {
     };
     assert_eq!(scan.end, (BEGIN + whole) as u64);
     assert!(scan.from >= BEGIN as u64 && scan.from <= scan.end);
-    assert!(scan.batches <= records.len() as u64);
-    let last = records.len() - usize::try_from(scan.batches).expect("so many were read");
+    assert!(scan.records <= records.len() as u64);
+    let last = records.len() - usize::try_from(scan.records).expect("so many were read");
     let left = records[last..].iter();
     let items = left.fold(0_u64, |all, record| all.saturating_add(record.items));
     assert_eq!(scan.items, items);

@@ -33,11 +33,11 @@ pub fn take(directory: &Path) -> io::Result<File> {
 }
 
 /// The files of the spool, oldest first; others are left alone.
-pub fn files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub fn files(directory: &Path, suffix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if let Some(id) = Segment::named(&path) {
+        if let Some(id) = Segment::named(&path, suffix) {
             files.push((id, path));
         }
     }

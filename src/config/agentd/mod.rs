@@ -1,0 +1,288 @@
+//! The configuration file of a Zabbix agent (`zabbix_agentd.conf`, `zabbix_agent2.conf`) as our `zabbix` section.
+//!
+//! Owns what each of its names means here: most set a key of ours, some have no meaning for nodeward and are told once, and a name
+//! that neither agent has is an error, as it is for them: `DenyKeys=...` must not pass for a rule. What would make a host less guarded
+//! than its agent was (encryption that is not taken over, a rule that is none) refuses the start, with its line.
+
+mod lines;
+mod names;
+
+use std::path::Path;
+
+use super::fault::{Errors, Fault, Faults, Sources};
+use crate::dialect::zabbix::options::Options;
+use crate::dialect::zabbix::rules::{Rule, Rules};
+use crate::model::duration::Period;
+
+pub use lines::{Line, of_text};
+use names::{Meaning, NAMES, meaning, meant};
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub struct Agentd {
+    /// The files that it is made of.
+    pub files: Vec<std::path::PathBuf>,
+    /// What it sets, laid over other options by [`Agentd::apply`].
+    lines: Vec<Line>,
+    sources: Sources,
+}
+
+/// Reads a file with all that it includes.
+///
+/// # Errors
+/// What cannot be read, and every line that is none, has a name that no agent has, or cannot be taken over though it guards the host.
+pub fn read(path: &Path) -> Result<Agentd, Errors> {
+    let (mut sources, mut faults) = (Sources::default(), Faults::default());
+    let lines = lines::read(path, &mut sources, &mut faults);
+    let files = sources.0.iter().map(|source| source.path.clone()).collect();
+    let agentd = Agentd {
+        files,
+        lines,
+        sources,
+    };
+    for line in &agentd.lines {
+        if let Some(why) = fault(line) {
+            faults.push(Fault::at(line.place, why));
+        }
+    }
+    if faults.is_empty() {
+        // Laid over nothing, the whole shows what no single line does.
+        agentd.apply(&mut Options::default())?;
+        return Ok(agentd);
+    }
+    Err(faults.into_errors(agentd.sources))
+}
+
+/// What is wrong with a line, taken alone.
+fn fault(line: &Line) -> Option<String> {
+    let name = &line.name;
+    match meaning(name) {
+        None => Some(format!(
+            "no Zabbix agent has a setting {name:?}{}",
+            meant(name)
+        )),
+        Some(Meaning::Guards)
+            if matches!(name.as_str(), "TLSConnect" | "TLSAccept")
+                && line.value != "unencrypted" =>
+        {
+            Some(format!(
+                "{name}={} is not taken over, and nothing is sent in the clear that was encrypted: write the settings of encryption into a config of \
+             nodeward (zabbix) and leave the TLS lines out here",
+                line.value
+            ))
+        }
+        Some(_) => None,
+    }
+}
+
+impl Agentd {
+    /// Lays what the file says over the options; faults of values have their lines.
+    ///
+    /// # Errors
+    /// Every value that is none.
+    pub fn apply(&self, options: &mut Options) -> Result<(), Errors> {
+        let mut faults = Faults::default();
+        let mut listen = Listen::default();
+        let mut rules = Vec::new();
+        for line in &self.lines {
+            let mut over = options.clone();
+            match set(&mut over, &mut listen, &mut rules, line) {
+                Ok(()) => *options = over,
+                Err(why) => faults.push(Fault::at(line.place, format!("{}: {why}", line.name))),
+            }
+        }
+        options.rules = rules;
+        options.listen = listen.addresses(!options.server.is_empty());
+        if let Err(wrong) = options
+            .check()
+            .map_err(|wrong| self.placed(&wrong, &mut faults))
+        {
+            wrong
+                .into_iter()
+                .for_each(|why| faults.push(Fault::of_file(why)));
+        }
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(faults.into_errors(self.sources.clone())),
+        }
+    }
+
+    /// Notes faults of the options at the lines that set what they are about; the others are given back.
+    fn placed(
+        &self,
+        wrong: &[crate::dialect::zabbix::options::Invalid],
+        faults: &mut Faults,
+    ) -> Vec<String> {
+        let mut others = Vec::new();
+        for invalid in wrong {
+            let text = invalid.to_string();
+            let key = text.split([' ', '.', ':']).next().unwrap_or_default();
+            let name = NAMES
+                .iter()
+                .find(|(_, ours)| *ours == key)
+                .map(|(name, _)| *name);
+            let line = self
+                .lines
+                .iter()
+                .rev()
+                .find(|line| Some(line.name.as_str()) == name);
+            match line {
+                Some(line) => faults.push(Fault::at(line.place, format!("{}: {text}", line.name))),
+                None => others.push(text),
+            }
+        }
+        others
+    }
+
+    /// Names that say nothing here, each once, in one line; none if there is none.
+    #[must_use]
+    pub fn ignored(&self) -> Option<String> {
+        let mut names: Vec<&str> = Vec::new();
+        for line in &self.lines {
+            let inside = matches!(meaning(&line.name), Some(Meaning::Inside | Meaning::Guards));
+            if inside && !names.contains(&line.name.as_str()) {
+                names.push(&line.name);
+            }
+        }
+        (!names.is_empty()).then(|| format!("without meaning here: {}", names.join(", ")))
+    }
+
+    /// What the agent did and nodeward does not, each name once.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<String> {
+        let mut told: Vec<String> = Vec::new();
+        for line in &self.lines {
+            let why = match meaning(&line.name) {
+                Some(Meaning::Lacking(why)) if !line.value.is_empty() => why,
+                Some(Meaning::Taken)
+                    if line.name == "EnableRemoteCommands" && line.value == "1" =>
+                {
+                    "nodeward runs no commands for a server (system.run)"
+                }
+                _ => continue,
+            };
+            let said = format!("{}: {why}", line.name);
+            if !told.contains(&said) {
+                told.push(said);
+            }
+        }
+        told
+    }
+}
+
+/// Where the agent listens.
+struct Listen {
+    ips: Vec<String>,
+    port: u16,
+    /// How many processes answer; none, and nobody is answered.
+    agents: u64,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            ips: Vec::new(),
+            port: 10050,
+            agents: 1,
+        }
+    }
+}
+
+impl Listen {
+    fn addresses(self, asked: bool) -> Vec<String> {
+        if !asked || self.agents == 0 {
+            return Vec::new();
+        }
+        let port = self.port;
+        let any = |ip: &String| ip == "0.0.0.0" || ip == "::";
+        if self.ips.iter().all(any) {
+            return vec![format!(":{port}")];
+        }
+        let address = |ip: &String| match ip.contains(':') {
+            true => format!("[{ip}]:{port}"),
+            false => format!("{ip}:{port}"),
+        };
+        self.ips.iter().map(address).collect()
+    }
+}
+
+fn set(
+    options: &mut Options,
+    listen: &mut Listen,
+    rules: &mut Vec<Rule>,
+    line: &Line,
+) -> Result<(), String> {
+    let value = line.value.as_str();
+    let text = || value.to_owned();
+    let list = || -> Vec<String> {
+        let parts = value.split(',').map(str::trim);
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let given = || (!value.is_empty()).then(text);
+    match line.name.as_str() {
+        "Server" => options.server = list(),
+        "ServerActive" => options.server_active = list(),
+        "ListenIP" => listen.ips = list(),
+        "ListenPort" => listen.port = number(value, 1024, 32_767)?,
+        "StartAgents" => listen.agents = number(value, 0, 100)?,
+        "Hostname" if value.contains(',') => {
+            return Err("several names of one host are not taken over; keep one".to_owned());
+        }
+        "Hostname" => options.hostname = given(),
+        "HostnameItem" => options.hostname_item = given(),
+        "HostMetadata" => options.host_metadata = text(),
+        "HostMetadataItem" => options.host_metadata_item = given(),
+        "HostInterface" => options.host_interface = text(),
+        "HostInterfaceItem" => options.host_interface_item = given(),
+        "RefreshActiveChecks" => options.refresh_active_checks = Some(seconds(value, 1, 86_400)?),
+        "HeartbeatFrequency" => options.heartbeat = seconds(value, 0, 3600)?,
+        "BufferSend" => options.buffer_send = seconds(value, 1, 3600)?,
+        "BufferSize" => options.buffer_size = number(value, 2, 65_535)?,
+        "Timeout" => options.timeout = seconds(value, 1, 30)?,
+        "AllowKey" | "DenyKey" => {
+            let rule = match line.name.as_str() {
+                "AllowKey" => Rule {
+                    allow: Some(text()),
+                    deny: None,
+                },
+                _ => Rule {
+                    allow: None,
+                    deny: Some(text()),
+                },
+            };
+            Rules::new(std::slice::from_ref(&rule)).map_err(|why| why.to_string())?;
+            rules.push(rule);
+        }
+        "EnableRemoteCommands" => drop(number::<u8>(value, 0, 1)?),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn number<N: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<N, String> {
+    let wrong = || format!("{text:?} is no whole number from {least} to {most}");
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = digits
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(wrong)?;
+    let within = (least..=most).contains(&number);
+    within
+        .then_some(number)
+        .and_then(|number| N::try_from(number).ok())
+        .ok_or_else(wrong)
+}
+
+/// A number of seconds, with or without a suffix.
+fn seconds(text: &str, least: u64, most: u64) -> Result<Period, String> {
+    let seconds = crate::dialect::zabbix::active::delay::seconds(text);
+    let within = seconds.filter(|seconds| (least..=most).contains(seconds));
+    let wrong = || format!("{text:?} is no number of seconds from {least} to {most}");
+    within.map(Period::secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Files as agents have them, and files that nobody should have.
+
+use super::*;
+
+fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    directory
+}
+
+fn options(text: &str) -> Result<Options, String> {
+    let directory = written(&[("a.conf", text)]);
+    let agentd = read(&directory.path().join("a.conf")).map_err(|errors| errors.to_string())?;
+    let mut options = Options::default();
+    agentd
+        .apply(&mut options)
+        .map_err(|errors| errors.to_string())?;
+    Ok(options)
+}
+
+/// As Debian ships it, with what most people change.
+const USUAL: &str = "# This is a configuration file for Zabbix agent daemon (Unix)\n
+PidFile=/run/zabbix/zabbix_agentd.pid
+LogFile=/var/log/zabbix-agent/zabbix_agentd.log\nLogFileSize=0
+### Option: DenyKey
+  Server = 10.0.0.5, zabbix.example ,::1
+ListenIP=10.1.0.7,::1
+ServerActive=10.0.0.5,a.example:20051;b.example:20051
+Hostname=Web Server 1
+HostMetadataItem=system.uname
+RefreshActiveChecks=60
+BufferSize=200\nTimeout=10
+AllowKey=vfs.file.size[/var/log/*]
+DenyKey=vfs.file.*[*]
+Plugins.Uptime.Capacity=10
+UserParameter=my.key,echo 1
+Include=no/*.conf
+Include=d/*.conf
+";
+
+#[test]
+fn a_usual_file_becomes_our_options() {
+    let directory = written(&[
+        (
+            "zabbix_agentd.conf",
+            &USUAL.replace("Include=no/*.conf\n", ""),
+        ),
+        ("d/b.conf", "Hostname=web-1\nPidFile=/x\n"),
+        ("d/a.conf", "HeartbeatFrequency=30\nListenPort=20050\n"),
+        ("d/c.txt", "this is no setting\n"),
+    ]);
+    let agentd = read(&directory.path().join("zabbix_agentd.conf")).unwrap();
+    let mut found = Options::default();
+    agentd.apply(&mut found).unwrap();
+    let rule = |allow: Option<&str>, deny: Option<&str>| Rule {
+        allow: allow.map(str::to_owned),
+        deny: deny.map(str::to_owned),
+    };
+    let expected = Options {
+        listen: vec!["10.1.0.7:20050".into(), "[::1]:20050".into()],
+        server: vec!["10.0.0.5".into(), "zabbix.example".into(), "::1".into()],
+        server_active: vec!["10.0.0.5".into(), "a.example:20051;b.example:20051".into()],
+        hostname: Some("web-1".into()),
+        host_metadata_item: Some("system.uname".into()),
+        refresh_active_checks: Some(Period::secs(60)),
+        heartbeat: Period::secs(30),
+        buffer_size: 200,
+        timeout: Period::secs(10),
+        rules: vec![
+            rule(Some("vfs.file.size[/var/log/*]"), None),
+            rule(None, Some("vfs.file.*[*]")),
+        ],
+        ..Options::default()
+    };
+    assert_eq!(found, expected);
+    assert_eq!(agentd.files.len(), 3);
+    assert_eq!(
+        agentd.ignored().unwrap(),
+        "without meaning here: PidFile, LogFile, LogFileSize, Plugins.Uptime.Capacity"
+    );
+    let lacking = agentd.lacking();
+    assert!(
+        lacking.len() == 1 && lacking[0].starts_with("UserParameter: "),
+        "{lacking:?}"
+    );
+}
+
+#[test]
+fn who_is_answered_is_as_with_the_agent() {
+    let listens = |text: &str| options(text).unwrap().listen;
+    assert_eq!(listens("Server=10.0.0.5\n"), [":10050"]);
+    assert_eq!(listens("Server=10.0.0.5\nListenIP=0.0.0.0\n"), [":10050"]);
+    assert_eq!(
+        listens("Server=10.0.0.5\nStartAgents=0\nServerActive=a\n"),
+        [] as [&str; 0]
+    );
+    assert_eq!(listens("ServerActive=a\n"), [] as [&str; 0]);
+}
+
+/// Nothing that guards a host is passed over.
+#[test]
+fn what_cannot_be_taken_over_is_refused_with_its_line() {
+    for (text, said) in [
+        (
+            "DenyKeys=system.run[*]\n",
+            "a.conf:1:1: no Zabbix agent has a setting \"DenyKeys\"; did you mean DenyKey?",
+        ),
+        (
+            "\n DenyKey=a[\n",
+            "a.conf:2:2: DenyKey: \"a[\" is no pattern of keys",
+        ),
+        (
+            "AllowKey=\n",
+            "a.conf:1:1: AllowKey: \"\" is no pattern of keys",
+        ),
+        (
+            "TLSConnect=psk\nTLSPSKFile=/x\n",
+            "a.conf:1:1: TLSConnect=psk is not taken over",
+        ),
+        (
+            "TLSAccept=unencrypted,cert\n",
+            "TLSAccept=unencrypted,cert is not taken over",
+        ),
+        ("Server 10.0.0.5\n", "no setting: write Name=value"),
+        (
+            "Timeout=31\n",
+            "Timeout: \"31\" is no number of seconds from 1 to 30",
+        ),
+        (
+            "ListenPort=70000\n",
+            "is no whole number from 1024 to 32767",
+        ),
+        ("Hostname=a,b\n", "several names of one host"),
+        ("Hostname=a/b\n", "a.conf:1:1: Hostname: hostname \"a/b\""),
+        (
+            "ServerActive=http://a\n",
+            "a.conf:1:1: ServerActive: server_active",
+        ),
+        ("Server=10.0.0.5/99\n", "a.conf:1:1: Server: server"),
+        ("Include=gone.conf\n", "a.conf:1:1: Include: read "),
+        ("Include=gone/*.conf\n", "a.conf:1:1: Include: read "),
+        ("Include=a.conf\n", "includes itself"),
+    ] {
+        let why = options(text).unwrap_err();
+        assert!(why.contains(said), "{text}: {why}");
+    }
+    assert!(options("TLSConnect=unencrypted\nTLSAccept=unencrypted\nServer=a\n").is_ok());
+}
+
+#[test]
+fn files_that_include_one_another_without_end_are_bounded() {
+    let circle = written(&[
+        ("a.conf", "Include=b.conf\n"),
+        ("b.conf", "Include=d\n"),
+        ("d/c.conf", "Include=../a.conf\n"),
+    ]);
+    let why = read(&circle.path().join("a.conf")).unwrap_err().to_string();
+    assert!(why.contains("includes itself"), "{why}");
+    let deep: Vec<(String, String)> = (0..20)
+        .map(|n| (format!("{n}.conf"), format!("Include={}.conf\n", n + 1)))
+        .collect();
+    let deep: Vec<(&str, &str)> = deep
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    let why = read(&written(&deep).path().join("0.conf"))
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("more than 10 files"), "{why}");
+    let many: Vec<(String, String)> = (0..300)
+        .map(|n| (format!("d/{n}.conf"), "PidFile=x\n".to_owned()))
+        .collect();
+    let mut many: Vec<(&str, &str)> = many
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    many.push(("a.conf", "Include=d\n"));
+    let why = read(&written(&many).path().join("a.conf"))
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("more than 256 files"), "{why}");
+    let large = "#\n".repeat(1 << 20);
+    let why = read(&written(&[("a.conf", &large)]).path().join("a.conf"))
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("larger than"), "{why}");
+}
+
+#[test]
+fn a_text_alone_includes_nothing() {
+    assert_eq!(of_text("A=b\n#c\n C = d = e \n").unwrap().len(), 2);
+    assert!(
+        of_text("Include=/etc/passwd\n")
+            .unwrap_err()
+            .to_string()
+            .contains("only a file")
+    );
+}

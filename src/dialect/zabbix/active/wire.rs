@@ -1,0 +1,123 @@
+//! One request to a server, and its answer.
+//!
+//! Owns the connection: one for each request, closed after the answer, within one deadline for all of it. It knows nothing of
+//! what is asked. Whatever comes back is bounded by the packet's limits before it is believed.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::dialect::zabbix::packet::{self, Limits, NotRead};
+use crate::net::connect::connect;
+use crate::net::endpoint::Place;
+use crate::net::resolve::Resolver;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    /// Not all of it in time.
+    #[error("no answer in time")]
+    Late,
+    /// The connection broke or was closed before the answer was whole.
+    #[error("{0}")]
+    Broken(String),
+    /// What came is no answer.
+    #[error("{0}")]
+    Malformed(String),
+    /// The server said no, in these words.
+    #[error("the server says: {0}")]
+    Refused(String),
+}
+
+impl Failure {
+    /// The words for labels, in the order of declaration.
+    pub const KINDS: [&'static str; 5] = ["connect", "timeout", "broken", "malformed", "refused"];
+
+    /// The place of its word.
+    pub(super) const fn kind(&self) -> usize {
+        match self {
+            Self::Connect(_) => 0,
+            Self::Late => 1,
+            Self::Broken(_) => 2,
+            Self::Malformed(_) => 3,
+            Self::Refused(_) => 4,
+        }
+    }
+}
+
+/// How servers are reached.
+#[derive(Clone)]
+pub struct Wire {
+    resolver: Resolver,
+    timeout: Duration,
+}
+
+impl Wire {
+    /// A wire that gives each request this long.
+    pub const fn new(resolver: Resolver, timeout: Duration) -> Self {
+        Self { resolver, timeout }
+    }
+
+    /// Sends a body and gives the body of the answer; compressed, and the answer is then as well.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn ask(&self, place: &Place, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut stream = self
+            .told(place, &packet::encode_compressed(body), deadline)
+            .await?;
+        let answer = packet::read(&mut stream, Limits::ACTIVE, deadline.into_std()).await;
+        answer.map_err(|error| match error {
+            NotRead::Late => Failure::Late,
+            NotRead::Malformed(_) => Failure::Malformed(error.to_string()),
+            NotRead::Cut(_) | NotRead::Io(_) => Failure::Broken(told(&error)),
+        })
+    }
+
+    /// Sends a body that is not answered.
+    ///
+    /// # Errors
+    /// It could not be sent.
+    pub async fn tell(&self, place: &Place, body: &[u8]) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut stream = self.told(place, &packet::encode(body), deadline).await?;
+        match timeout_at(deadline, stream.shutdown()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::Broken(error.to_string())),
+            Err(_) => Err(Failure::Late),
+        }
+    }
+
+    async fn told(
+        &self,
+        place: &Place,
+        packet: &[u8],
+        deadline: Instant,
+    ) -> Result<crate::net::stream::Stream, Failure> {
+        let connected = connect(place, deadline, &self.resolver).await;
+        let mut stream = connected.map_err(Failure::Connect)?;
+        let sent = async {
+            stream.write_all(packet).await?;
+            stream.flush().await
+        };
+        match timeout_at(deadline, sent).await {
+            Ok(Ok(())) => Ok(stream),
+            Ok(Err(error)) => Err(Failure::Broken(error.to_string())),
+            Err(_) => Err(Failure::Late),
+        }
+    }
+}
+
+/// An error with its cause.
+fn told(error: &NotRead) -> String {
+    match error {
+        NotRead::Io(cause) => format!("{error}: {cause}"),
+        _ => error.to_string(),
+    }
+}
