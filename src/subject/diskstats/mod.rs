@@ -18,7 +18,7 @@ use crate::host::{Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::filter::{Filter, pattern};
 use crate::subject::{
-    Absent, Asker, Flag, Invalid, Item, Machine, Past, Subject, Taken, Want as Wanted,
+    Absent, Asker, Chosen, Flag, Invalid, Item, Machine, Past, Subject, Taken, Want as Wanted,
 };
 
 use parse::COLUMNS;
@@ -46,6 +46,8 @@ pub struct Options {
     /// Devices not to tell Prometheus; an empty text excludes none. Default:
     /// `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`, and none if `device_include` is set.
     pub device_exclude: Option<Pattern>,
+    /// Instruments to tell over OTLP beside those that always are. Default: none.
+    pub instruments: Chosen<Diskstats>,
 }
 
 /// What was read.
@@ -213,9 +215,10 @@ impl Subject for Diskstats {
         Ok(Self { filter })
     }
 
-    fn want(_: &Options, asker: Asker) -> Want {
+    fn want(options: &Options, asker: Asker) -> Want {
         Want {
             udev: asker == Asker::Prometheus,
+            sizes: asker == Asker::Otlp && options.instruments.has(&LIMIT),
             ..Want::default()
         }
     }
@@ -252,7 +255,7 @@ impl Subject for Diskstats {
         prometheus::tell(reading, page);
     }
 
-    fn otlp(_: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
+    fn otlp(options: &Options, past: Past<'_, Reading>, batch: &mut Batch<'_, '_, Self>) {
         let devices = || {
             let busy = |d: &&Device| d.columns.iter().take(BUSY).any(|value| *value > 0);
             past.now.0.iter().filter(busy)
@@ -278,6 +281,14 @@ impl Subject for Diskstats {
             let mut points = batch.instrument(instrument);
             for device in devices() {
                 points.push([&device.name], scale.of(device.column(at)));
+            }
+        }
+        if options.instruments.has(&LIMIT) {
+            let mut points = batch.instrument(&LIMIT);
+            for device in devices() {
+                if let [Some(sectors), ..] = device.sizes {
+                    points.push([&device.name], sectors.saturating_mul(SECTOR));
+                }
             }
         }
     }
@@ -314,4 +325,5 @@ crate::instruments! { Diskstats:
     PENDING updown int "system.disk.pending_operations" "{operations}" ["device"] "Operations in progress";
     IO_TIME counter double "system.disk.io_time" "s" ["device"] "Time in which an operation was in progress";
     WEIGHTED counter double "system.disk.weighted_io_time" "s" ["device"] "Time that all operations took, those in progress included";
+    LIMIT updown int optional "system.disk.limit" "By" ["system.device"] "Size of a device";
 }

@@ -53,6 +53,26 @@ fn the_patterns_choose_devices_for_pages_alone() {
 }
 
 #[test]
+fn sizes_are_told_if_they_are_asked_for() {
+    let machine = machine();
+    let limits = |options: &Options| {
+        let mut told = machine.batch::<Diskstats>(options);
+        told.retain(|name, _| name.starts_with("system.disk.limit"));
+        told
+    };
+    let asked = Options {
+        instruments: Chosen::all(),
+        ..Options::default()
+    };
+    let expected = [
+        ("system.disk.limit sda".to_owned(), 512_000.0),
+        ("system.disk.limit sda1".to_owned(), 460_800.0),
+    ];
+    assert_eq!(limits(&asked), expected.into());
+    assert_eq!(limits(&Options::default()).len(), 0);
+}
+
+#[test]
 fn keys_answer_with_counts_and_the_texts_of_the_agents() {
     let machine = machine();
     for (key, expected) in [

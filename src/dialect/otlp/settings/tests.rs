@@ -111,6 +111,11 @@ fn grpc_goes_without_a_scheme_and_knows_insecure() {
     let route = route_of(&variables, Signal::Metrics);
     assert_eq!(at(&route), format!("http://collector:4317{path}"));
     assert_eq!(route.protocol, Protocol::Grpc);
+    variables.push(("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "false"));
+    let route = route_of(&variables, Signal::Metrics);
+    assert_eq!(at(&route), format!("https://collector:4317{path}"));
+    let logs = at(&route_of(&variables, Signal::Logs));
+    assert!(logs.starts_with("http://collector:4317"), "{logs}");
 }
 
 #[test]

@@ -265,6 +265,12 @@ async fn no_answer_is_no_verdict_on_the_telemetry() {
             .ok();
     })
     .await;
+    let half_closed = raw(async |mut stream| {
+        hear(&mut stream).await;
+        stream.shutdown().await.ok();
+        while hear(&mut stream).await > 0 {}
+    })
+    .await;
     let other = raw(async |mut stream| {
         hear(&mut stream).await;
         stream.write_all(b"220 mail ESMTP\r\n").await.ok();
@@ -278,6 +284,8 @@ async fn no_answer_is_no_verdict_on_the_telemetry() {
         (&reset, http, Reason::Broken),
         (&reset, Protocol::Grpc, Reason::Broken),
         (&half, http, Reason::Broken),
+        (&half_closed, http, Reason::Broken),
+        (&half_closed, Protocol::Grpc, Reason::Broken),
         (&other, http, Reason::Malformed),
     ] {
         let answer = exchange(&route(address, protocol, Compression::None)).await;
