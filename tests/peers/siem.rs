@@ -35,7 +35,7 @@ const ROUNDS: [Option<Mood>; 8] = [
     Some(Mood::Resetting),
 ];
 /// Alerts each time.
-const ALERTS: usize = 8;
+const ALERTS: usize = 250;
 
 /// An alert with a text that forges lines where it is not quoted.
 fn alert(number: usize) -> Value {
