@@ -1,8 +1,10 @@
 //! Directories of numbers: /proc, and the threads of a process below it.
 //!
 //! Files in them are opened relative to the directory's handle and read into one small buffer: with ten thousand
-//! processes a path walk and an allocation for each would cost as much as the reading itself.
+//! processes a path walk and an allocation for each would cost as much as the reading itself. The file `stat` of the
+//! first few hundred processes stays open, since opening it costs more than reading it.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -17,12 +19,15 @@ const LARGEST: usize = 1 << 20;
 /// What a file of a process nearly always fits in.
 const FIRST: usize = 4096;
 const ENTRIES: usize = 32 << 10;
+/// Files held open at most: each takes a descriptor here, and 4 KiB in the kernel.
+const HELD: usize = 256;
 
 /// A directory whose entries are ids.
 #[derive(Debug)]
 pub struct Pids {
     dir: OwnedFd,
     ids: Vec<i64>,
+    live: bool,
 }
 
 /// What reading [`Pids`] works with; reused from read to read.
@@ -31,16 +36,23 @@ pub struct PidBuffers {
     entries: Vec<u8>,
     text: Vec<u8>,
     name: String,
+    /// The files `stat` of live processes, by id, and whether each was read since the last listing.
+    held: HashMap<i64, (OwnedFd, bool)>,
 }
 
 impl Pids {
     /// Lists a directory: every name that reads as a number, whatever it is.
     pub(super) fn open(path: &Path, buffers: &mut PidBuffers) -> Result<Self, ReadError> {
         let listed = open_dir(CWD, path).and_then(|dir| Self::list(dir, buffers));
-        listed.map_err(|source| ReadError {
+        let mut pids = listed.map_err(|source| ReadError {
             path: path.to_owned(),
             source,
-        })
+        })?;
+        pids.live =
+            rustix::fs::fstatfs(&pids.dir).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC);
+        // Whoever was not read last time has ended, or is of no interest any more.
+        buffers.held.retain(|_, (_, read)| std::mem::take(read));
+        Ok(pids)
     }
 
     fn list(dir: OwnedFd, buffers: &mut PidBuffers) -> io::Result<Self> {
@@ -51,7 +63,11 @@ impl Pids {
         while let Some(entry) = entries.next() {
             ids.extend(signed(entry?.file_name().to_bytes()));
         }
-        Ok(Self { dir, ids })
+        Ok(Self {
+            dir,
+            ids,
+            live: false,
+        })
     }
 
     /// The ids, in the order of the directory.
@@ -62,8 +78,8 @@ impl Pids {
 
     /// Whether the kernel makes up this directory, so that a process is whole or not there at all.
     #[must_use]
-    pub fn are_live(&self) -> bool {
-        rustix::fs::fstatfs(&self.dir).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC)
+    pub const fn are_live(&self) -> bool {
+        self.live
     }
 
     /// The text of a file of one id, at most 1 MiB of it; valid until the next call with these buffers.
@@ -73,34 +89,38 @@ impl Pids {
         file: &str,
         buffers: &'b mut PidBuffers,
     ) -> io::Result<&'b [u8]> {
+        let file = self.open_file(id, file, buffers)?;
+        let len = fill(&file, &mut buffers.text)?;
+        Ok(buffers.text.get(..len).unwrap_or_default())
+    }
+
+    /// As [`Pids::read`] of the file `stat`, which is held open until the next listing that it is not read after.
+    pub fn stat<'b>(&self, id: i64, buffers: &'b mut PidBuffers) -> io::Result<&'b [u8]> {
+        if let Some((file, read)) = buffers.held.get_mut(&id) {
+            // The file of a process that has ended has nothing to tell, and the id may be another's by now.
+            if let Ok(len) = fill(&*file, &mut buffers.text) {
+                *read = true;
+                return Ok(buffers.text.get(..len).unwrap_or_default());
+            }
+            buffers.held.remove(&id);
+        }
+        let file = self.open_file(id, "stat", buffers)?;
+        let len = fill(&file, &mut buffers.text)?;
+        if self.live && buffers.held.len() < HELD {
+            buffers.held.insert(id, (file, true));
+        }
+        Ok(buffers.text.get(..len).unwrap_or_default())
+    }
+
+    fn open_file(&self, id: i64, file: &str, buffers: &mut PidBuffers) -> io::Result<OwnedFd> {
         buffers.name_of(id, file);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.dir, buffers.name.as_str(), flags, Mode::empty())?;
-        let text = &mut buffers.text;
-        if text.is_empty() {
-            text.resize(FIRST, 0);
-        }
-        let mut end = 0;
-        loop {
-            let most = LARGEST.min(text.len());
-            let Some(free) = text.get_mut(end..most).filter(|free| !free.is_empty()) else {
-                break;
-            };
-            let room = free.len();
-            match rustix::io::read(&file, free) {
-                Ok(read) => {
-                    end += read;
-                    // A file of a process comes whole in one read that has room for it.
-                    if read < room {
-                        break;
-                    }
-                    text.resize((end * 2).max(text.len()), 0);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(text.get(..end).unwrap_or_default())
+        Ok(rustix::fs::openat(
+            &self.dir,
+            buffers.name.as_str(),
+            flags,
+            Mode::empty(),
+        )?)
     }
 
     /// Whether one id has a file or directory of that name; an error if that cannot be told.
@@ -127,6 +147,33 @@ impl PidBuffers {
         self.name.push_str(itoa::Buffer::new().format(id));
         self.name.push('/');
         self.name.push_str(file);
+    }
+}
+
+/// Reads a file from its start, at most 1 MiB of it; how long it was.
+fn fill(file: &OwnedFd, text: &mut Vec<u8>) -> io::Result<usize> {
+    if text.is_empty() {
+        text.resize(FIRST, 0);
+    }
+    let mut end = 0;
+    loop {
+        let most = LARGEST.min(text.len());
+        let Some(free) = text.get_mut(end..most).filter(|free| !free.is_empty()) else {
+            return Ok(end);
+        };
+        let room = free.len();
+        match rustix::io::pread(file, free, end as u64) {
+            Ok(read) => {
+                end += read;
+                // A file of a process comes whole in one read that has room for it.
+                if read < room {
+                    return Ok(end);
+                }
+                text.resize((end * 2).max(text.len()), 0);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -183,6 +230,37 @@ mod tests {
         let no_process = pids.read(9, "stat", &mut buffers).unwrap_err();
         assert!(!has_ended(&no_process));
         assert!(Pids::open(&dir.join("none"), &mut buffers).is_err());
+        assert!(buffers.held.is_empty());
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_stat_of_live_processes_is_held_and_let_go_once_they_end() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        let id = i64::from(child.id());
+        let proc = Path::new("/proc");
+        let mut buffers = PidBuffers::default();
+        let pids = Pids::open(proc, &mut buffers).unwrap();
+        assert!(pids.are_live() && pids.ids().contains(&id));
+        for _ in 0..2 {
+            let text = pids.stat(id, &mut buffers).unwrap();
+            assert!(text.starts_with(format!("{id} (").as_bytes()));
+        }
+        assert_eq!(buffers.held.len(), 1);
+        // Read since the last listing: it is held over the next, and over no other.
+        Pids::open(proc, &mut buffers).unwrap();
+        assert_eq!(buffers.held.len(), 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(has_ended(&pids.stat(id, &mut buffers).unwrap_err()));
+        assert!(buffers.held.is_empty());
+        let own = i64::from(std::process::id());
+        pids.stat(own, &mut buffers).unwrap();
+        Pids::open(proc, &mut buffers).unwrap();
+        Pids::open(proc, &mut buffers).unwrap();
+        assert!(buffers.held.is_empty());
     }
 }

@@ -183,7 +183,7 @@ impl<'a> Candidate<'a> {
     fn stat(&mut self, buffers: &mut PidBuffers) -> Option<&Known> {
         let (pids, id) = (self.pids, self.id);
         let read = || {
-            let text = pids.read(id, "stat", buffers).ok()?;
+            let text = pids.stat(id, buffers).ok()?;
             Some(Known::of(&process_stat(text)?))
         };
         self.stat.get_or_insert_with(read).as_ref()

@@ -37,7 +37,7 @@ impl Processes {
         for id in pids.ids() {
             let mut candidate = Candidate::new(pids, *id, live);
             if let Some(summary) = &mut summary {
-                let text = match pids.read(*id, "stat", &mut self.buffers) {
+                let text = match pids.stat(*id, &mut self.buffers) {
                     Ok(text) => text,
                     Err(why) if has_ended(&why) => continue,
                     Err(why) => {
