@@ -150,13 +150,14 @@ impl Client {
                 Err(Failure::Final(cause)) => return Err(cause.told_of(self.peer())),
             }
         }
-        let mut connection = connection::open(
+        // Rare and large: the many requests on a kept connection need not carry its room.
+        let mut connection = Box::pin(connection::open(
             &self.endpoint,
             self.protocol,
             // What is waited for when both end says more than that it took too long.
             deadline.min(Instant::now() + self.limits.connect),
             (&self.resolver, &self.tls),
-        )
+        ))
         .await?;
         match connection.send(request, self.limits.response).await {
             Ok(response) => Ok(self.keep(connection, response)),

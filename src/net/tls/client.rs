@@ -182,7 +182,8 @@ impl Connector {
             .map_err(|why| refused(Refusal::Other(why)))?;
         let connector = TlsConnector::from(config);
         let protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
-        let connecting = connector.with_alpn(protocols).connect(name, stream);
+        // Large, and nobody who might speak TLS but does not need carry its room.
+        let connecting = Box::pin(connector.with_alpn(protocols).connect(name, stream));
         match connecting.await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream.into()))),
             Err(error) => Err(Refusal::of(&error).map_or(error, refused)),
