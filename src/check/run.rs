@@ -4,6 +4,7 @@
 //! its state; of one that is gone or another, a standing alert is ended.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -237,8 +238,17 @@ async fn run(entries: Vec<Arc<Entry>>, changes: broadcast::Sender<Change>) {
     let every = entries.iter().map(|entry| entry.planned.check.every.get());
     let mut schedule = Schedule::new(every, Instant::now());
     let mut probes: JoinSet<(usize, Probed)> = JoinSet::new();
+    // The runtime wakes itself, by a write, for each timer that is sooner than all it knew when it last awoke. Where it
+    // knows of this one, which never comes due while there is something to probe, no deadline of a probe is.
+    let timeouts = entries
+        .iter()
+        .map(|entry| entry.planned.check.timeout.get());
+    let shortest = timeouts.min().unwrap_or_default();
+    let mut known = pin!(sleep_until(Instant::now() + shortest));
     loop {
         tokio::select! {
+            biased;
+            () = &mut known, if !known.is_elapsed() => {}
             Some(ended) = probes.join_next() => {
                 // A probe neither panics nor is cancelled before this task is.
                 let Ok((at, probed)) = ended else { continue };
@@ -257,6 +267,9 @@ async fn run(entries: Vec<Arc<Entry>>, changes: broadcast::Sender<Change>) {
                         let (deadline, age) = (now + timeout.get(), (every.get() / 2).min(AGE));
                         (at, planned.probe(deadline, age).await)
                     });
+                }
+                if let Some(next) = schedule.next() {
+                    known.as_mut().reset(next + shortest);
                 }
             }
         }
