@@ -138,10 +138,15 @@ impl Stage {
     }
 
     fn property(&self, name: &str) -> Result<String, Failed> {
+        self.property_of(WEB, name)
+    }
+
+    fn property_of(&self, unit: &str, name: &str) -> Result<String, Failed> {
+        let path = unit.replace('-', "_2d").replace('.', "_2e");
         let out = Command::new("busctl")
             .arg(format!("--address={}", self.booted.bus))
             .args(["get-property", "org.freedesktop.systemd1"])
-            .arg("/org/freedesktop/systemd1/unit/nodeward_2dt_2dweb_2eservice")
+            .arg(format!("/org/freedesktop/systemd1/unit/{path}"))
             .arg(match name {
                 "ActiveState" | "InvocationID" => "org.freedesktop.systemd1.Unit",
                 _ => "org.freedesktop.systemd1.Service",
