@@ -60,6 +60,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             super::say(&format!("{name} ({kind}): taken"));
             Exit::Fine
         }
+        Ok(Delivery::InPart(why)) => super::fail(&format!("{name} ({kind}): taken in part: {why}")),
         Ok(Delivery::Refused(why)) => super::fail(&format!("{name} ({kind}): refused: {why}")),
         Ok(Delivery::Failed { why, .. }) => {
             super::fail(&format!("{name} ({kind}): not taken: {why}"))

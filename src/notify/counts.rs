@@ -12,6 +12,8 @@ pub(super) struct Counts {
     pub delivered: AtomicU64,
     /// Tries that failed.
     pub failed: Tally,
+    /// Notices it took, but not for all who should get them.
+    pub in_part: Tally,
     /// Notices given up.
     pub dropped: Tally,
     /// Says that records were.
@@ -24,9 +26,10 @@ pub(super) struct Counts {
 
 impl Counts {
     /// The outcomes, by the words of the label `outcome`.
-    pub fn outcomes(&self) -> [(&'static str, u64); 3] {
+    pub fn outcomes(&self) -> [(&'static str, u64); 4] {
         [
             ("delivered", self.delivered.load(Ordering::Relaxed)),
+            ("in_part", self.in_part.get()),
             ("failed", self.failed.get()),
             ("dropped", self.dropped.get()),
         ]

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::counts::Counts;
+use super::fate::Fate;
 use super::marks::Marks;
 use super::page::Waiting;
 use super::records::{Cursor, Record, Telling};
@@ -85,7 +86,8 @@ pub(super) struct Deliverer {
 
 /// How the tries of one event ended.
 pub(super) enum Tried {
-    Taken,
+    /// And for whom not, and why.
+    Taken(Option<String>),
     /// And whether only for its age.
     Dropped(String, bool),
     Turned(Went),
@@ -218,7 +220,7 @@ impl Deliverer {
             for row in &page {
                 let notice = serde_json::from_str(&row.body).ok();
                 let why = "its notifier is no longer in the config".to_owned();
-                self.settle(row, notice.as_ref(), row.tries, Sent::Dropped(why))
+                self.settle(row, notice.as_ref(), row.tries, Fate::Dropped(why))
                     .await;
             }
             if page.is_empty() {
@@ -277,7 +279,7 @@ impl Deliverer {
             Ok(notice) => notice,
             Err(error) => {
                 let why = format!("what the outbox holds of it cannot be read: {error}");
-                self.settle(row, None, row.tries, Sent::Dropped(why)).await;
+                self.settle(row, None, row.tries, Fate::Dropped(why)).await;
                 return Went::On;
             }
         };
@@ -297,12 +299,12 @@ impl Deliverer {
                 &mut tries,
             )
             .await;
-        let (sent, rest) = match tried {
-            Tried::Taken => (Sent::Delivered, false),
-            Tried::Dropped(why, rest) => (Sent::Dropped(why), rest),
+        let (fate, rest) = match tried {
+            Tried::Taken(but) => (Fate::taken(but), false),
+            Tried::Dropped(why, rest) => (Fate::Dropped(why), rest),
             Tried::Turned(went) => return went,
         };
-        self.settle(row, Some(&notice), tries, sent).await;
+        self.settle(row, Some(&notice), tries, fate).await;
         self.rest(rest).await
     }
 
@@ -315,7 +317,8 @@ impl Deliverer {
         };
         let made = (record.event.time, &[][..]);
         let rest = match self.attempt(sink, notifier, &[message], made, &mut 0).await {
-            Tried::Taken => {
+            // Records are for no mail, which alone has several who should get it.
+            Tried::Taken(_) => {
                 self.counts.delivered.fetch_add(1, Ordering::Relaxed);
                 false
             }
@@ -346,7 +349,11 @@ impl Deliverer {
             let (why, wait) = match delivered {
                 Delivery::Taken => {
                     self.backoff.reset();
-                    return Tried::Taken;
+                    return Tried::Taken(None);
+                }
+                Delivery::InPart(why) => {
+                    self.backoff.reset();
+                    return Tried::Taken(Some(why));
                 }
                 Delivery::Refused(why) => {
                     self.backoff.reset();
@@ -418,43 +425,32 @@ impl Deliverer {
         }
     }
 
+    /// What was taken within the last while may be lost: it is told again.
+    fn rewind(&mut self) {
+        self.cursor.rewind(self.unsure);
+        if let Some(row) = self.marks.rewind(self.unsure) {
+            self.after = row - 1;
+        }
+    }
+
     /// A row is dealt with.
     pub(super) async fn settle(
         &mut self,
         row: &Undelivered,
         notice: Option<&Notice>,
         tries: u32,
-        sent: Sent,
+        fate: Fate,
     ) {
         self.after = row.row;
         self.counts.one_less();
         self.counts.oldest.store(0, Ordering::Relaxed);
         let mut data = json!({"notifier": self.name, "id": row.id, "failed": tries});
-        let (outcome, why) = match &sent {
-            Sent::Dropped(why) => ("dropped", Some(why)),
-            Sent::Delivered | Sent::Failed(..) => ("delivered", None),
-        };
+        let (outcome, why) = fate.told();
         if let Some(data) = data.as_object_mut() {
             data.insert("outcome".into(), outcome.into());
             data.extend(why.map(|why| ("why".to_owned(), why.as_str().into())));
         }
-        match why {
-            Some(why) => {
-                let (notifier, id) = (&self.name, &row.id);
-                self.counts.dropped.note(|left_out| {
-                    tracing::error!(
-                        notifier,
-                        id,
-                        why,
-                        left_out,
-                        "a notification is dropped undelivered"
-                    );
-                });
-            }
-            None => {
-                self.counts.delivered.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        fate.count(&self.counts, &self.name, &row.id);
         let mut entry = Entry::new(Kind::Notify).data(data);
         if let Some(notice) = notice {
             entry = entry
@@ -464,21 +460,13 @@ impl Deliverer {
             entry.attempt.clone_from(&notice.attempt);
             entry.trace = notice.trace;
         }
-        self.marks.add(row.row, sent, entry);
+        self.marks.add(row.row, fate.mark(), entry);
         self.flush(self.unsure).await;
         while self.marks.are_full() && !*self.end.borrow() {
             self.flush(Duration::ZERO).await;
             if self.marks.are_full() {
                 sleep(self.shared.pace.longest).await;
             }
-        }
-    }
-
-    /// What was taken within the last while may be lost: it is told again.
-    fn rewind(&mut self) {
-        self.cursor.rewind(self.unsure);
-        if let Some(row) = self.marks.rewind(self.unsure) {
-            self.after = row - 1;
         }
     }
 

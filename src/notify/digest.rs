@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::deliver::{Deliverer, Tried, Went, turned};
+use super::fate::Fate;
 use super::page::Waiting;
 use super::{Message, Notifier, Sink};
-use crate::journal::{Sent, Undelivered};
+use crate::journal::Undelivered;
 use crate::model::event::Event;
 use crate::model::notice::Notice;
 
@@ -56,7 +57,7 @@ impl Deliverer {
                 }),
                 Err(error) => {
                     let why = format!("what the outbox holds of it cannot be read: {error}");
-                    self.settle(row, None, row.tries, Sent::Dropped(why)).await;
+                    self.settle(row, None, row.tries, Fate::Dropped(why)).await;
                 }
             }
         }
@@ -97,15 +98,16 @@ impl Deliverer {
             Tried::Dropped(why, rest) => {
                 for told in all {
                     let (row, notice) = (told.row, Some(&told.notice));
-                    let sent = Sent::Dropped(why.clone());
-                    self.settle(row, notice, row.tries + tries, sent).await;
+                    let fate = Fate::Dropped(why.clone());
+                    self.settle(row, notice, row.tries + tries, fate).await;
                 }
                 return self.rest(rest).await;
             }
-            Tried::Taken => {
+            Tried::Taken(but) => {
+                let fate = Fate::taken(but);
                 for told in all {
                     let (row, notice) = (told.row, Some(&told.notice));
-                    self.settle(row, notice, row.tries + tries, Sent::Delivered)
+                    self.settle(row, notice, row.tries + tries, fate.clone())
                         .await;
                 }
             }

@@ -21,6 +21,7 @@ mod counts;
 mod deliver;
 mod digest;
 pub mod email;
+mod fate;
 mod list;
 mod marks;
 mod options;
@@ -122,6 +123,8 @@ pub struct Message<'a> {
 pub enum Delivery {
     /// The receiver has it, as far as its protocol can tell.
     Taken,
+    /// It has it, but not for all who should get it: for whom not, and why.
+    InPart(String),
     /// It will never take this one, and why.
     Refused(String),
     /// Not this time.

@@ -126,22 +126,51 @@ async fn list_show_export_and_verify_read_it_while_it_is_held() {
 }
 
 #[tokio::test]
-async fn a_broken_chain_is_told_with_exit_code_1() {
-    let scratch = Scratch::new();
-    filled(&scratch).await.close().await;
-    let file = scratch.path().join("journal.db");
-    let bytes = std::fs::read(&file).unwrap();
-    // Of the same length, so that the file stays a database.
-    let at = bytes.windows(9).position(|w| w == b"\"waiting\"").unwrap();
-    let mut forged = bytes;
-    forged[at..at + 9].copy_from_slice(b"\"nothing\"");
-    std::fs::write(&file, forged).unwrap();
-    let (code, out, said) = run(&scratch, &["verify"]);
-    assert_eq!((code, out.as_str()), (1, ""));
-    assert!(
-        said.starts_with("nodeward: the journal is broken: record "),
-        "{said}"
-    );
+async fn each_way_to_tamper_is_found_and_the_first_record_that_it_concerns_is_named() {
+    let there = Scratch::new();
+    filled(&there).await.close().await;
+    let (_, exported, _) = run(&there, &["export"]);
+    let anchors = there.write("anchors.jsonl", &exported);
+    let anchors = anchors.to_str().unwrap();
+    let ways = [
+        (
+            "edit",
+            "UPDATE entries SET line = replace(line, 'waiting', 'nothing') WHERE seq = 3",
+            "record 3",
+        ),
+        ("delete", "DELETE FROM entries WHERE seq = 4", "records 4 to 4 are missing"),
+        (
+            "insert",
+            "UPDATE entries SET seq = -seq WHERE seq >= 5; UPDATE entries SET seq = 1 - seq WHERE seq < 0;
+             INSERT INTO entries SELECT 5, time, kind, incident, line, hash FROM entries WHERE seq = 1",
+            "record 5",
+        ),
+        (
+            "reorder",
+            "UPDATE entries SET seq = -1 WHERE seq = 2; UPDATE entries SET seq = 2 WHERE seq = 5;
+             UPDATE entries SET seq = 5 WHERE seq = -1",
+            "record 2",
+        ),
+        (
+            "cut the tail",
+            "DELETE FROM entries WHERE seq >= 5",
+            "record 5 of line 5 of the anchor file is not there, the last one is 4",
+        ),
+    ];
+    for (way, sql, named) in ways {
+        let scratch = Scratch::new();
+        let file = scratch.path().join("journal.db");
+        std::fs::copy(there.path().join("journal.db"), &file).unwrap();
+        let (code, _, said) = run(&scratch, &["verify", "--anchor", anchors]);
+        assert_eq!(code, 0, "{way}: {said}");
+        let database = rusqlite::Connection::open(&file).unwrap();
+        database.execute_batch(sql).unwrap();
+        drop(database);
+        let (code, out, said) = run(&scratch, &["verify", "--anchor", anchors]);
+        assert_eq!((code, out.as_str()), (1, ""), "{way}: {said}");
+        let broken = format!("nodeward: the journal is broken: {named}");
+        assert!(said.starts_with(&broken), "{way}: {said}");
+    }
 }
 
 #[tokio::test]

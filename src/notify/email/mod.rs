@@ -196,6 +196,15 @@ impl Kind for Email {
     }
 }
 
+/// A mail that some have.
+struct UnderWay {
+    id: write::MessageId,
+    /// Who of the others are still to get it.
+    left: Vec<usize>,
+    /// Who never will, and why.
+    given_up: Vec<String>,
+}
+
 struct Mailer {
     server: Server,
     /// As it stands in the config.
@@ -204,8 +213,7 @@ struct Mailer {
     to: Vec<Mailbox>,
     digest: Duration,
     timeout: Duration,
-    /// A mail that some have, and who of the others are still to get it.
-    under_way: Option<(write::MessageId, Vec<usize>)>,
+    under_way: Option<UnderWay>,
     /// Whom the server puts off, and how often in a row.
     put_off: BTreeMap<usize, u32>,
 }
@@ -213,9 +221,10 @@ struct Mailer {
 impl Mailer {
     async fn send(&mut self, messages: &[Message<'_>]) -> Delivery {
         let mail = write::mail(messages, &self.from, &self.to);
-        let (places, begun) = match self.under_way.take() {
-            Some((id, left)) if id == mail.id => (left, true),
-            _ => ((0..self.to.len()).collect(), false),
+        let begun = self.under_way.take().filter(|begun| begun.id == mail.id);
+        let places = match &begun {
+            Some(begun) => begun.left.clone(),
+            None => (0..self.to.len()).collect(),
         };
         let to: Vec<&Mailbox> = places
             .iter()
@@ -230,11 +239,14 @@ impl Mailer {
         };
         let sent = self.server.send(&sent, Instant::now() + self.timeout).await;
         match sent {
-            Ok(outcome) => self.judge(mail.id, &places, begun, &outcome),
+            Ok(outcome) => {
+                let given_up = begun.map(|begun| begun.given_up);
+                self.judge(mail.id, &places, given_up, &outcome)
+            }
             Err(error) => {
                 let why = format!("send to {}: {error}", self.told);
-                if begun {
-                    self.under_way = Some((mail.id, places));
+                if begun.is_some() {
+                    self.under_way = begun;
                 } else if error.is_for_ever() {
                     return Delivery::Refused(why);
                 }
@@ -243,19 +255,20 @@ impl Mailer {
         }
     }
 
-    /// What follows from who has it and who has not.
+    /// What follows from who has it and who has not. `begun`: some have it already, and who never will.
     fn judge(
         &mut self,
         id: write::MessageId,
         places: &[usize],
-        begun: bool,
+        begun: Option<Vec<String>>,
         outcome: &Outcome,
     ) -> Delivery {
         let place = |nth: &usize| places.get(*nth).copied();
         for taken in outcome.taken.iter().filter_map(place) {
             self.put_off.remove(&taken);
         }
-        let (mut left, mut given_up) = (Vec::new(), Vec::new());
+        let has = begun.is_some() || !outcome.taken.is_empty();
+        let (mut left, mut given_up) = (Vec::new(), begun.unwrap_or_default());
         let mut last = None;
         for (nth, reply) in &outcome.left {
             let Some(place) = place(nth) else { continue };
@@ -272,26 +285,18 @@ impl Mailer {
             }
             last = Some((why, is_put_off(reply)));
         }
-        let has = begun || !outcome.taken.is_empty();
         match (last, left.is_empty()) {
             (Some((why, _)), false) => {
                 if has {
-                    self.under_way = Some((id, left));
+                    self.under_way = Some(UnderWay { id, left, given_up });
                 }
                 Delivery::failed(format!("not taken for {why}"))
             }
             // Nobody has it: whoever is put off for long is still waited for.
             (Some((why, true)), true) if !has => Delivery::failed(format!("not taken for {why}")),
             (Some((why, false)), true) if !has => Delivery::Refused(format!("not taken for {why}")),
-            _ => {
-                for why in given_up {
-                    tracing::error!(
-                        why,
-                        "a mail is not taken for one of those who should get it"
-                    );
-                }
-                Delivery::Taken
-            }
+            _ if given_up.is_empty() => Delivery::Taken,
+            _ => Delivery::InPart(format!("not taken for {}", given_up.join("; for "))),
         }
     }
 }

@@ -24,7 +24,7 @@ fn counts(notifiers: &Notifiers, sink: &str) -> (u64, u64, u64, u64) {
     let mut found = (0, 0, 0, 0);
     notifiers.look(|name, counts| {
         if name == sink {
-            let [(_, delivered), (_, failed), (_, dropped)] = counts.outcomes();
+            let [(_, delivered), _, (_, failed), (_, dropped)] = counts.outcomes();
             found = (delivered, failed, dropped, counts.waiting());
         }
     });
