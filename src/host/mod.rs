@@ -41,7 +41,7 @@ pub use pids::{PidBuffers, Pids, has_ended};
 pub use regular::{Found, Hashed, Regular, Stamp, open_regular};
 pub use roots::{Root, Roots};
 pub use sockets::{End, Socket, Sockets, listed, told};
-pub use summary::{Process, Summary};
+pub use summary::{Process, Summary, command_line};
 pub use sweep::{Sweep, Swept, sweep};
 // What the kernel says of itself, whatever the roots are.
 pub use rustix::param::page_size;

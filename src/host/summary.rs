@@ -91,13 +91,8 @@ fn look() -> Summary {
     let Ok(mut system) = System::new() else {
         return Summary::default();
     };
-    let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
     system.refresh_memory();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    std::thread::sleep(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL);
-    let kind = kind.with_cmd(UpdateKind::OnlyIfNotSet);
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let all: Vec<Process> = system.processes().values().map(process).collect();
+    let all = processes(&mut system);
     Summary {
         memory: system.total_memory(),
         memory_used: system.used_memory(),
@@ -110,15 +105,30 @@ fn look() -> Summary {
     }
 }
 
+fn processes(system: &mut System) -> Vec<Process> {
+    // Threads are processes of their own here unless one says so.
+    let kind = ProcessRefreshKind::nothing()
+        .without_tasks()
+        .with_cpu()
+        .with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    std::thread::sleep(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL);
+    let kind = kind.with_cmd(UpdateKind::OnlyIfNotSet);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    system.processes().values().map(process).collect()
+}
+
 fn process(seen: &sysinfo::Process) -> Process {
     let words: Vec<_> = seen
         .cmd()
         .iter()
         .map(|word| word.to_string_lossy())
+        // Whoever writes its title over them leaves many.
+        .filter(|word| !word.is_empty())
         .collect();
     let mut command = match words.is_empty() {
         true => format!("[{}]", seen.name().to_string_lossy()),
-        false => words.join(" "),
+        false => command_line(words),
     };
     if command.len() > COMMAND {
         command.truncate(command.floor_char_boundary(COMMAND));
@@ -131,6 +141,27 @@ fn process(seen: &sysinfo::Process) -> Process {
         cpu: seen.cpu_usage(),
         descriptors: seen.open_files(),
     }
+}
+
+/// The words of a command as one line: those that hold blanks or quotes are quoted, of `name=value` the value alone.
+pub fn command_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
+    let bare = |text: &str| {
+        let parts = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\');
+        !text.is_empty() && !text.contains(parts)
+    };
+    let quoted = |text: &str| {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{}\"", text.replace('\n', "\\n").replace('\r', "\\r"))
+    };
+    let words = words.into_iter().map(|word| {
+        let word = word.as_ref();
+        match word.split_once('=') {
+            _ if bare(word) => word.to_owned(),
+            Some((name, value)) if bare(name) => format!("{name}={}", quoted(value)),
+            _ => quoted(word),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Those that have most of something, the first first; of equals the older one.
@@ -166,6 +197,45 @@ mod tests {
                 .any(|setting| setting.starts_with("PATH=")),
             "{}",
             environment.len()
+        );
+    }
+
+    #[test]
+    fn processes_are_listed_and_their_threads_are_not() {
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv());
+        let own = std::process::id();
+        let threads = || -> Vec<u32> {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            let names = tasks.map(|task| task.unwrap().file_name());
+            names
+                .map(|name| name.to_str().unwrap().parse().unwrap())
+                .collect()
+        };
+        let before = threads();
+        assert!(before.len() > 1, "{before:?}");
+        let all = processes(&mut System::new().unwrap());
+        let seen = all.iter().filter(|process| before.contains(&process.pid));
+        let seen: Vec<u32> = seen.map(|process| process.pid).collect();
+        assert_eq!(seen, [own]);
+        drop(end);
+        assert!(thread.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn words_of_a_command_can_be_told_apart() {
+        let words = [
+            "run",
+            "--password",
+            "correct horse",
+            "A=b c",
+            "x=1",
+            "",
+            "it\"s\\\nme",
+        ];
+        assert_eq!(
+            command_line(words),
+            r#"run --password "correct horse" A="b c" x=1 "" "it\"s\\\nme""#
         );
     }
 

@@ -8,7 +8,7 @@ use super::redact::{setting, value_of};
 use super::{Found, Part};
 use crate::heal::world::Reach;
 use crate::host::program::{Ended, Ran, Run};
-use crate::host::{Host, Root, apart};
+use crate::host::{Host, Root, apart, command_line};
 use crate::model::moment::Timestamp;
 use crate::peer::systemd::{Property, Systemd, Value, unit_path};
 
@@ -169,7 +169,10 @@ fn text(value: &Value) -> String {
         Value::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
         // A program is its path, its words, and times of its last run, which are told elsewhere.
         Value::Struct(fields) => match fields.as_slice() {
-            [Value::Str(_), words @ Value::Array(_), ..] => text(words),
+            [Value::Str(_), words @ Value::Array(_), ..] => match words.as_strs() {
+                Some(words) => command_line(words),
+                None => text(words),
+            },
             fields => all(fields),
         },
         Value::Array(values) => all(values),
@@ -279,10 +282,13 @@ mod tests {
         assert_eq!(of("InvocationID", Value::Bytes(vec![1, 0xab])), "01ab");
         let program = Value::Struct(vec![
             Value::Str("/bin/a".into()),
-            strings(&["/bin/a", "-x"]),
+            strings(&["/bin/a", "-x", "--password", "correct horse"]),
             Value::Bool(false),
         ]);
-        assert_eq!(of("ExecStart", Value::Array(vec![program])), "/bin/a -x");
+        assert_eq!(
+            of("ExecStart", Value::Array(vec![program])),
+            "/bin/a -x --password \"correct horse\""
+        );
     }
 
     #[test]
