@@ -20,6 +20,8 @@ const REVISIONS: i64 = 60 * 60 * 1000;
 const ROOMY: u64 = 512 << 20;
 /// Packets of evidence at most.
 const EVIDENCE: u64 = 2_000;
+/// Those of fewer bytes only say why there is nothing in them. They are counted apart: a storm of them takes no others' places.
+const SAYS_NOTHING: u64 = 2_048;
 /// They hold so many at least.
 const LEAST: i64 = 1_000;
 
@@ -171,7 +173,10 @@ pub(super) fn rest(
         delete("outbox", "row", "done <> 0", "made", horizon, 20_000)?;
         // How long one is tried is for its notifier to say, which puts it on record when it gives up.
         let undelivered = delete("outbox", "row", "done = 0", "made", i64::MIN, 100_000)?;
-        delete("evidence", "row", "1", "made", horizon, EVIDENCE)?;
+        for size in ["bytes < ", "bytes >= "] {
+            let of = format!("{size}{SAYS_NOTHING}");
+            delete("evidence", "row", &of, "made", horizon, EVIDENCE)?;
+        }
         deleted = deleted.max(evidence(connection, options)?);
         connection.execute(
             "DELETE FROM playbooks WHERE seen < ?1 AND hash NOT IN (SELECT revision FROM incidents WHERE revision IS NOT NULL)",

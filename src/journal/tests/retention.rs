@@ -61,6 +61,26 @@ async fn the_oldest_evidence_goes_for_want_of_room_and_with_its_time_and_its_rec
 }
 
 #[tokio::test]
+async fn packets_with_nothing_in_them_take_no_places_of_others() {
+    let bench = Bench::new();
+    let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
+    let full = "x".repeat(4 << 10);
+    journal.commit(packet(1, &full)).await.unwrap();
+    bench.now.fetch_add(HOUR, Ordering::Relaxed);
+    let mut storm = Commit::default();
+    for number in 2..=1_600 {
+        let one = packet(number, "others were being gathered");
+        storm.entries.extend(one.entries);
+        storm.evidence.extend(one.evidence);
+    }
+    journal.commit(storm).await.unwrap();
+    // A journal of this size keeps 1,000 of each.
+    until(&bench, |_| packets(&bench).len() <= 1_001).await;
+    let left = packets(&bench);
+    assert_eq!((left.len(), left.first()), (1_001, Some(&1)));
+}
+
+#[tokio::test]
 async fn evidence_that_was_changed_is_named_and_what_is_gone_is_no_fault() {
     let bench = Bench::new();
     let (journal, _) = bench.try_open(&options(Size::mib(64))).unwrap();
