@@ -12,10 +12,72 @@ pub(super) struct Clipped {
     pub left_out: usize,
 }
 
-/// Without what would act on a terminal or break a line; a line that is very long is cut.
+/// Without what would act on a terminal or break a line. Colours and their like are dropped, not spelled out: they stand in the middle of
+/// words.
 pub(super) fn plain(text: &str) -> String {
-    let shown = terminal::shown(text);
-    let lines = shown.split('\n').map(|line| {
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\u{1b}', '\u{9b}', '\\']) {
+        let (before, from) = rest.split_at(at);
+        left.push_str(before);
+        rest = match behind_sequence(from) {
+            Some(rest) => rest,
+            None => {
+                let mut letters = from.chars();
+                left.extend(letters.next());
+                letters.as_str()
+            }
+        };
+    }
+    left.push_str(rest);
+    terminal::shown(&left).into_owned()
+}
+
+/// ESC, as it is and as JSON and others write it.
+const ESCAPES: [&str; 6] = ["\u{1b}", r"\u001b", r"\u001B", r"\x1b", r"\x1B", r"\033"];
+
+/// What follows a control sequence (ECMA-48) at the beginning of a text, if there is one. It ends with its line.
+fn behind_sequence(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix('\u{9b}') {
+        return behind_parameters(rest);
+    }
+    let rest = ESCAPES.iter().find_map(|esc| text.strip_prefix(esc))?;
+    if let Some(rest) = rest.strip_prefix('[') {
+        return behind_parameters(rest);
+    }
+    if !text.starts_with('\u{1b}') {
+        return None;
+    }
+    if let Some(rest) = rest.strip_prefix(']') {
+        let end = rest.find(['\u{7}', '\u{1b}', '\u{9c}', '\n'])?;
+        let end = rest.get(end..)?;
+        return ["\u{7}", "\u{9c}", "\u{1b}\\"]
+            .iter()
+            .find_map(|terminator| end.strip_prefix(terminator));
+    }
+    // `ESC ( B` chooses letters.
+    let mut letters = rest.strip_prefix(['(', ')', '*', '+'])?.chars();
+    letters
+        .next()
+        .filter(|letter| ('0'..='~').contains(letter))
+        .map(|_| letters.as_str())
+}
+
+fn behind_parameters(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches(|c| ('0'..='?').contains(&c));
+    let mut letters = rest.chars();
+    let last = letters.next()?;
+    // Without parameters a small letter is rather the first of a word than the end of a sequence that is hardly ever seen.
+    let ends = match rest.len() == text.len() {
+        true => last == 'm' || last.is_ascii_uppercase(),
+        false => last.is_ascii_alphabetic(),
+    };
+    ends.then_some(letters.as_str())
+}
+
+/// With lines that are not very long.
+pub(super) fn lines(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
         if line.len() <= LINE {
             return line.to_owned();
         }
@@ -107,10 +169,18 @@ mod tests {
     #[test]
     fn nothing_in_a_text_acts_and_no_line_is_endless() {
         assert_eq!(
-            plain("a\u{1b}[31m\tb\r\nc\u{202e}"),
-            "a\\u{1b}[31m\tb\\u{d}\nc\\u{202e}"
+            plain("a\u{1b}[31m\tb\r\nc\u{202e}\u{1b}7\u{1b}[q"),
+            "a\tb\\u{d}\nc\\u{202e}\\u{1b}7\\u{1b}[q"
         );
-        let long = plain(&format!("{}\nb", "é".repeat(5_000)));
+        assert_eq!(
+            plain(
+                "\u{1b}]8;;http://x\u{1b}\\a\u{1b}]8;;\u{7}b\u{1b}(B\u{9b}0mc\\u001b[1;31md\\033[Ke"
+            ),
+            "abcde"
+        );
+        // What never ends is not dropped.
+        assert_eq!(plain("\u{1b}]0;a\nb\u{7}"), "\\u{1b}]0;a\nb\\u{7}");
+        let long = lines(&format!("{}\nb", "é".repeat(5_000)));
         assert!(
             long.ends_with(
                 "[5904 bytes left out]

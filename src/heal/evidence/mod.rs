@@ -12,8 +12,8 @@
 //!
 //! Owns what is gathered, in which order and size, and what is taken out of it ([`redact`]). It changes nothing in the world, decides nothing
 //! and fails nothing: a part that cannot be had says why, and what takes longer than [`WITHIN`] is done without. The surprising decision: it
-//! is gathered while the guards look and not after they have passed, so that an action waits for it no longer than that, and the guards are
-//! as fresh as ever; what was gathered for a look that led to nothing is dropped.
+//! is gathered while the guards look and not after they have passed, so that an action waits for it no longer than that. What the guards saw is
+//! up to [`WITHIN`] older for it; what was gathered for a look that led to nothing is dropped.
 
 mod clip;
 mod container;
@@ -43,9 +43,10 @@ use redact::Redactor;
 pub const MOST: usize = 256 << 10;
 /// How long all of it may take.
 pub const WITHIN: Duration = Duration::from_secs(3);
-/// Packets that are gathered at a time, and those that may wait for it beside them, within their time.
+/// Packets that are gathered at a time.
 const AT_ONCE: usize = 2;
-const WAITING: usize = 8;
+/// Those together with the ones that wait for it, within their time.
+const PLACES: usize = 8;
 const BUSY: &str = "others were being gathered";
 
 /// What a packet is of.
@@ -165,10 +166,11 @@ impl Part {
         let mut shown = json!({"part": self.name, "took_ms": took});
         let safe = |text: &str| {
             let text = clip::plain(text);
-            match self.commands {
+            // Half of a secret has neither its name nor its shape any more: cut later.
+            clip::lines(&match self.commands {
                 true => redactor.commands(&text),
                 false => redactor.text(&text),
-            }
+            })
         };
         let more = match &self.found {
             Ok(text) => {
@@ -220,7 +222,7 @@ pub(super) struct Gatherer {
 impl Default for Gatherer {
     fn default() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(WAITING)),
+            places: Arc::new(Semaphore::new(PLACES)),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }

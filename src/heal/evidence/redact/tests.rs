@@ -1,4 +1,5 @@
 use super::*;
+use crate::heal::evidence::clip;
 
 fn plain(text: &str) -> String {
     Redactor::default().text(text)
@@ -55,9 +56,33 @@ fn headers_addresses_and_tokens_are_known_by_where_they_stand_or_how_they_look()
     for (text, left) in [
         (
             "Authorization: Digest username=\"a\", x",
-            "Authorization: [redacted]\"a\", x",
+            "Authorization: [redacted]",
         ),
         ("> Cookie: a=b; c=d", "> Cookie: [redacted]"),
+        (
+            "Cookie: theme=\"dark\"; session=abc123",
+            "Cookie: [redacted]",
+        ),
+        (
+            r#"{"Cookie":"theme=\"dark\"; s=abc","n":3}"#,
+            r#"{"Cookie":"[redacted]","n":3}"#,
+        ),
+        (
+            r#"msg="got Cookie: s=abc" level=info"#,
+            r#"msg="got Cookie: [redacted]" level=info"#,
+        ),
+        (
+            r#"Digest username="a", response="6629fae4""#,
+            "Digest [redacted]",
+        ),
+        (
+            "GET https://x/y?sv=1&sig=a%2Fb&n=1 sig=11",
+            "GET https://x/y?sv=1&sig=[redacted]&n=1 sig=11",
+        ),
+        (
+            "https://hooks.slack.com/services/T/B/x https://api.telegram.org/bot1:x/send",
+            "https://hooks.slack.com/services/[redacted] https://api.telegram.org/bot[redacted]",
+        ),
         (
             "-H 'Authorization: Bearer abc.def' -v",
             "-H 'Authorization: [redacted]' -v",
@@ -130,13 +155,118 @@ fn values_of_an_environment_are_taken_wherever_they_stand() {
     );
 }
 
+#[test]
+fn what_programs_take_as_a_secret_is_one() {
+    for (text, left) in [
+        (
+            "redis --requirepass pw --port 1",
+            "redis --requirepass [redacted] --port 1",
+        ),
+        ("masterauth pw", "masterauth [redacted]"),
+        (
+            "-storepass pw dbpass=pw",
+            "-storepass [redacted] dbpass=[redacted]",
+        ),
+        (
+            "curl -u ann:pw -v -u 1000:1000 -u ann",
+            "curl -u ann:[redacted] -v -u 1000:1000 -u ann",
+        ),
+        (
+            r#"["curl","--user","ann:p w","-v"]"#,
+            r#"["curl","--user","ann:[redacted]","-v"]"#,
+        ),
+        ("sshpass -p pw ssh a", "sshpass -p [redacted] ssh a"),
+        (
+            r#"["sshpass","-p","p w","ssh"]"#,
+            r#"["sshpass","-p","[redacted]","ssh"]"#,
+        ),
+        (
+            "ALTER USER a PASSWORD 'p w' for key 'PRIMARY'",
+            "ALTER USER a PASSWORD '[redacted]' for key 'PRIMARY'",
+        ),
+        (
+            r#"{"name":"DB_PASSWORD","value":"pw"} {"name": "a", "value": "b"}"#,
+            r#"{"name":"DB_PASSWORD","value":"[redacted]"} {"name": "a", "value": "b"}"#,
+        ),
+        (
+            r#"{\"name\":\"DB_PASSWORD\",\"value\":\"pw\"}"#,
+            r#"{\"name\":\"DB_PASSWORD\",\"value\":\"[redacted]\"}"#,
+        ),
+    ] {
+        assert_eq!(plain(text), left);
+    }
+    let redactor = Redactor::default();
+    for (text, left) in [
+        (
+            "run --password=S3cr&tW0rd -v",
+            "run --password=[redacted] -v",
+        ),
+        ("AB=b;c}d \"B2=e|f\"", "AB=[redacted] \"B2=[redacted]\""),
+        (
+            r#"run --password "correct horse" PASSPHRASE="correct horse" -v"#,
+            r#"run --password "[redacted]" PASSPHRASE="[redacted]" -v"#,
+        ),
+    ] {
+        assert_eq!(redactor.commands(text), left);
+    }
+    assert_eq!(
+        Redactor::knowing([" s3cr3t-value\n".to_owned()]).text("a s3cr3t-value"),
+        "a [redacted]"
+    );
+}
+
+#[test]
+fn colours_and_escapes_hide_no_secret() {
+    let shown = |text: &str| plain(&clip::plain(text));
+    for (text, left) in [
+        ("\u{1b}[36mpassword=\u{1b}[0mhunter2", "password=[redacted]"),
+        ("\u{1b}[36mtoken\u{1b}[0m=abc", "token=[redacted]"),
+        ("\u{1b}[36mkey\u{1b}(B\u{1b}[m=abc", "key=[redacted]"),
+        ("\u{1b}[32mghp_0123456789abcdefghij", "[redacted]"),
+        ("\u{1b}[0mBearer abcdefgh", "Bearer [redacted]"),
+        (
+            "Authorization: \u{1b}[32mBearer abcdefgh",
+            "Authorization: [redacted]",
+        ),
+        (
+            r#"{"msg":"\u001b[36mkey=\u001b[0mabc"}"#,
+            r#"{"msg":"key=[redacted]"}"#,
+        ),
+        ("password=\u{0}hunter2", r"password=\u{0}[redacted]"),
+        (
+            "--password\u{0}hunter2\u{0}-v",
+            r"--password\u{0}[redacted]\u{0}-v",
+        ),
+        (r"a\nkey=abc", r"a\nkey=[redacted]"),
+        (
+            r"\u000akey=abc \x0akey=abc \012key=abc",
+            r"\u000akey=[redacted] \x0akey=[redacted] \012key=[redacted]",
+        ),
+        (r"\nauth: abc", r"\nauth: [redacted]"),
+        (r"\nghp_0123456789abcdefghij", r"\n[redacted]"),
+        (
+            r"\neyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+            r"\n[redacted]",
+        ),
+        (r"\nBearer abcdefgh", r"\nBearer [redacted]"),
+        (r"DOMAIN\token=abc", r"DOMAIN\token=[redacted]"),
+    ] {
+        assert_eq!(shown(text), left);
+    }
+}
+
 proptest::proptest! {
     /// What is taken stays taken, and a secret behind its name is never left, whatever stands around it.
     #[test]
-    fn no_text_around_it_saves_a_secret(before in ".{0,40}", after in ".{0,40}", quote in "[\"' ]?") {
+    fn no_text_around_it_saves_a_secret(
+        before in "(.|\\\\|\u{1b}\\[[0-9;]{0,4}[mK]|\u{1b}){0,40}",
+        after in "(.|\u{1b}\\[[0-9;]{0,4}m|\u{1b}){0,40}",
+        colour in "(\u{1b}\\[[0-9;]{0,4}m|\\\\u001b\\[1m)?",
+        quote in "[\"' ]?",
+    ) {
         let line = |text: &str| text.replace('\n', " ");
-        let text = format!("{} password={quote}q7Xk9zzT {quote}{}", line(&before), line(&after));
-        let once = plain(&text);
+        let text = format!("{} {colour}password{colour}={colour}{quote}q7Xk9zzT {quote}{}", line(&before), line(&after));
+        let once = plain(&clip::plain(&text));
         proptest::prop_assert!(!once.contains("q7Xk9zzT"), "{once}");
         proptest::prop_assert_eq!(plain(&once), once);
     }
