@@ -152,7 +152,9 @@ impl Keeper {
         let found = spawn_blocking(move || {
             let now = now();
             let (ticket, record) = loop {
-                let (ticket, record) = spool.oldest(now)?;
+                let Some((ticket, record)) = spool.oldest(now) else {
+                    return (None, spool.depth().records > 0);
+                };
                 if unpack(record.kind).is_some() {
                     break (ticket, record);
                 }
@@ -165,9 +167,13 @@ impl Keeper {
             let mut all = vec![(ticket, record)];
             all.extend(more);
             all.retain(|(ticket, _)| Some(*ticket) != fresh);
-            joined(signal, all)
+            (joined(signal, all), false)
         });
-        found.await.ok()?
+        let (found, unread) = found.await.ok()?;
+        if unread {
+            self.again = Some(Instant::now() + AGAIN);
+        }
+        found
     }
 
     /// What was sent from the disk is delivered, or given up.

@@ -28,7 +28,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use fault::Fault;
 pub use options::Options;
@@ -36,6 +36,8 @@ pub use record::{NoRecord, Record};
 pub use segment::Scan;
 use segment::Segment;
 pub use ticket::Ticket;
+
+use crate::telemetry::Often;
 
 /// A file holds a sixteenth of the bound, but at least this.
 const SEGMENT_LEAST: u64 = 256 << 10;
@@ -94,6 +96,7 @@ pub struct Spool {
     bytes: AtomicU64,
     items: AtomicU64,
     faults: [AtomicU64; Fault::ALL.len()],
+    unread: Often,
 }
 
 #[derive(Debug)]
@@ -135,6 +138,7 @@ impl Spool {
             bytes: AtomicU64::new(0),
             items: AtomicU64::new(0),
             faults: Default::default(),
+            unread: Often::default(),
         }
     }
 
@@ -184,7 +188,8 @@ impl Spool {
         Ok(Ticket::new(written?, record))
     }
 
-    /// The oldest record that is not delivered and not too old. It stays until it is settled.
+    /// The oldest record that is not delivered and not too old. It stays until it is settled. None where there is none, and where its
+    /// file cannot be read now: that one stays, and is asked again another time.
     pub fn oldest(&self, now: u64) -> Option<(Ticket, Record)> {
         let mut state = self.state();
         let found = loop {
@@ -194,11 +199,23 @@ impl Spool {
             let place = (front.id, front.from);
             let record = match front.first() {
                 Ok(record) => record,
+                // No file to open, no memory, a sick disk: what lies there may be good.
+                Err(NoRecord::Unread(error)) if error.kind() != io::ErrorKind::NotFound => {
+                    self.fault(Fault::Read);
+                    if self.unread.say(Instant::now()).is_some() {
+                        tracing::warn!(
+                            "the oldest file of the {} spool in {} cannot be read now and is tried again: {error}",
+                            self.whose,
+                            self.directory.display()
+                        );
+                    }
+                    break None;
+                }
                 Err(why) => {
                     if !matches!(why, NoRecord::End) {
                         self.fault(Fault::Read);
                         tracing::warn!(
-                            "a file of the {} spool in {} cannot be read and is deleted: {} items are lost",
+                            "a file of the {} spool in {} is damaged or gone and is given up: {} items are lost",
                             self.whose,
                             self.directory.display(),
                             front.items

@@ -313,6 +313,29 @@ fn a_place_that_is_none_is_tried_again() {
     assert!(blocked.join("notes.txt").exists());
 }
 
+#[test]
+fn a_file_that_cannot_be_read_now_stays_and_comes_later() {
+    let place = tempfile::tempdir().unwrap();
+    let (spool, lost) = counted(place.path(), BOUNDS);
+    spool.append(&record(1, 10)).unwrap();
+    spool.append(&record(2, 10)).unwrap();
+    let file = files_in(place.path()).remove(0);
+    let aside = place.path().join("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    // A directory opens and cannot be read, whoever asks.
+    std::fs::create_dir(&file).unwrap();
+    assert!(spool.oldest(NOW).is_none());
+    assert_eq!((spool.depth().records, lost.of(Loss::Damaged)), (2, 0));
+    assert_eq!(spool.faults(Fault::Read), 1);
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    assert_eq!(drained(&spool), [1, 2]);
+    spool.append(&record(3, 10)).unwrap();
+    std::fs::remove_file(files_in(place.path()).remove(0)).unwrap();
+    assert!(spool.oldest(NOW).is_none());
+    assert_eq!((spool.depth().records, lost.of(Loss::Damaged)), (0, 3));
+}
+
 const PLACE: &str = "NODEWARD_TEST_SPOOL";
 
 /// No test: what the killed process runs. It says each number once it is written.

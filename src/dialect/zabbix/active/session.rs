@@ -202,9 +202,9 @@ impl Session {
         self.modern && !self.face.heartbeat.is_zero()
     }
 
-    /// Whether memory is to go to the disk: the server takes nothing now.
     fn spills(&self) -> bool {
-        (self.held || self.send > Instant::now()) && self.shared.waiting.is_filling()
+        let away = self.held || self.send > Instant::now();
+        self.shared.waiting.spills(away)
     }
 
     /// One request, the one that is due.
@@ -279,8 +279,7 @@ impl Session {
 
     fn follow(&mut self, redirect: Redirect) -> Result<(), Failure> {
         let Redirect::To { address, revision } = redirect else {
-            self.redirected = None;
-            self.revision_of_redirect = 0;
+            self.unredirect();
             return Ok(());
         };
         if revision <= self.revision_of_redirect {
@@ -301,6 +300,14 @@ impl Session {
         self.revision = 0;
         self.redirected = Some((revision, place));
         Ok(())
+    }
+
+    /// The configured servers are in charge, and may redirect by the same decision again.
+    fn unredirect(&mut self) {
+        self.revision_of_redirect = 0;
+        if self.redirected.take().is_some() {
+            self.revision = 0;
+        }
     }
 
     fn take(&mut self, list: List) {
@@ -354,6 +361,8 @@ impl Session {
             false => self.shared.waiting.batch().await,
         };
         if batch.is_none() && self.unanswered.is_empty() {
+            // What is due lies in a spool that cannot be read now.
+            self.send = Instant::now() + self.sending.pause();
             return false;
         }
         let session = batch.as_ref().map(|batch| Arc::clone(&batch.session));
@@ -448,7 +457,7 @@ impl Session {
         }
         // What answered and said no is the right node.
         if !matches!(failure, Failure::Refused(_)) {
-            self.redirected = None;
+            self.unredirect();
             self.node = (self.node + 1) % self.shared.target.nodes().len().max(1);
         }
     }

@@ -186,16 +186,20 @@ impl Waiting {
         }
     }
 
-    /// The oldest values, which stay until [`settle`](Self::settle).
+    /// The oldest values, which stay until [`settle`](Self::settle); none too while those in the spool cannot be read.
     pub async fn batch(&self) -> Option<Batch> {
         if let Some(flying) = self.state().flying.clone() {
             return Some(flying);
         }
-        if self.depth() > 0
-            && let Some(spooled) = self.spooled().await
-        {
-            self.state().flying = Some(spooled.clone());
-            return Some(spooled);
+        if self.depth() > 0 {
+            if let Some(spooled) = self.spooled().await {
+                self.state().flying = Some(spooled.clone());
+                return Some(spooled);
+            }
+            // It cannot be read now. What is younger would have the server take none of it any more.
+            if self.depth() > 0 {
+                return None;
+            }
         }
         let mut state = self.state();
         let taken = state.take();
@@ -239,6 +243,11 @@ impl Waiting {
         let state = self.state();
         let on = self.spool.is_some() && state.again.is_none_or(|at| at <= Instant::now());
         on && state.is_filling()
+    }
+
+    /// Whether memory is to go to the disk now: the server is `away`, or what lies there already goes first.
+    pub fn spills(&self, away: bool) -> bool {
+        (away || self.depth() > 0) && self.is_filling()
     }
 
     /// Writes all of memory to the spool, oldest first, what was sent and not taken included. What cannot be written stays.

@@ -204,6 +204,26 @@ async fn a_redirect_is_followed_to_a_server_that_the_config_lists_and_back() {
 }
 
 #[tokio::test]
+async fn a_server_that_failed_is_redirected_to_again_by_the_same_decision() {
+    let mut servers = [
+        Server::new().await,
+        Server::new().await,
+        Server::new().await,
+    ];
+    let mut options = options(&[]);
+    let names = servers.each_ref().map(|server| server.address.to_string());
+    options.server_active = vec![names.join(";")];
+    let active = start(&options, None, None).await;
+    let to = json!({"response": "failed", "redirect": {"revision": 2, "address": &names[2]}});
+    let [one, two, three] = &mut servers;
+    one.hears("active checks").await.answer(&to).await;
+    drop(three.hears("active checks").await);
+    two.hears("active checks").await.answer(&to).await;
+    three.hears("active checks").await.answer(&list(&[])).await;
+    until(|| told(&active).counts.answered(counts::Request::Checks) == 1).await;
+}
+
+#[tokio::test]
 async fn the_next_node_of_a_cluster_is_asked_where_one_is_away() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let away = gone.local_addr().unwrap();

@@ -150,6 +150,43 @@ async fn a_spool_that_cannot_be_written_leaves_all_in_memory() {
 }
 
 #[tokio::test]
+async fn while_the_spool_is_sent_memory_goes_behind_it_and_nothing_before_it() {
+    let place = tempfile::tempdir().unwrap();
+    let counts = Arc::<Counts>::default();
+    let bounds = crate::dialect::spool::Options::default().bounds().unwrap();
+    let waiting = Waiting::new(4, Some(spool(place.path(), bounds, &counts)), counts);
+    (0..2).for_each(|_| waiting.push(|id| id.to_string()));
+    assert!(waiting.spills(true) && !waiting.spills(false));
+    waiting.spill().await;
+    assert!(!waiting.spills(true));
+    (0..2).for_each(|_| waiting.push(|id| id.to_string()));
+    assert!(
+        waiting.spills(false),
+        "the server is back, its backlog is not sent"
+    );
+    waiting.spill().await;
+    waiting.push(|id| id.to_string());
+    // Where the disk cannot be read now, what is younger waits too.
+    let directory = waiting.spool().unwrap().directory().to_owned();
+    let files: Vec<_> = std::fs::read_dir(&directory).unwrap().flatten().collect();
+    let file = files
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .find(|path| std::fs::metadata(path).unwrap().len() > 16)
+        .unwrap();
+    let aside = place.path().join("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    assert_eq!(waiting.batch().await, None);
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    for values in ["1,2", "3,4", "5"] {
+        assert_eq!(&*waiting.batch().await.unwrap().values, values);
+        waiting.settle(0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_reload_goes_on_with_the_session_and_what_was_on_its_way() {
     let mut server = Server::new().await;
     let options = options(&[server.address]);
