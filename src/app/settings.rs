@@ -78,10 +78,11 @@ impl Settings {
         let mut files = loaded.files;
         let mut agent_notes = Vec::new();
         if let Some(path) = &flags.zabbix_conf {
+            // Its lines may hold secrets.
             let agentd = config::agentd::read(path);
-            let agentd = agentd.map_err(|errors| BadSettings::Config(errors.to_string()))?;
+            let agentd = agentd.map_err(|errors| BadSettings::Config(errors.without_lines()))?;
             let laid = agentd.apply(&mut config.zabbix);
-            laid.map_err(|errors| BadSettings::Config(errors.to_string()))?;
+            laid.map_err(|errors| BadSettings::Config(errors.without_lines()))?;
             let notes = agentd.ignored().into_iter().chain(agentd.lacking());
             agent_notes.extend(notes.map(|note| format!("{}: {note}", path.display())));
             files.extend(agentd.files);
@@ -309,6 +310,34 @@ mod tests {
             "OTEL_EXPORTER_OTLP_ENDPOINT" => endpoint.map(str::to_owned),
             _ => None,
         })
+    }
+
+    #[test]
+    fn the_agents_file_lies_over_the_config_and_its_secrets_are_not_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.conf");
+        let flags = Flags {
+            zabbix_conf: Some(file.clone()),
+            ..Flags::default()
+        };
+        let text = "zabbix:\n  listen: [\"127.0.0.1:10050\"]\n  server: [127.0.0.1]\n  rules: [{deny: \"*\"}]\n";
+        let over = |said: &str| {
+            std::fs::write(&file, said).unwrap();
+            resolve(text, &flags, None)
+        };
+        let zabbix = over("Hostname=x\nAllowKey=agent.ping\n")
+            .unwrap()
+            .config
+            .zabbix;
+        let rules: Vec<String> = zabbix.rules.iter().map(ToString::to_string).collect();
+        assert_eq!(rules, ["deny *", "allow agent.ping"]);
+        assert_eq!(zabbix.listen, ["127.0.0.1:10050"]);
+        assert_eq!(zabbix.hostname.as_deref(), Some("x"));
+        let said = over("Plugin.X.Password=s3cret\n").unwrap_err().to_string();
+        assert!(
+            said.contains("a.conf:1:1: ") && !said.contains("s3cret"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -18,10 +18,11 @@ pub(super) fn takes(_: &Path, text: &str) -> bool {
 
 /// Reads it, with what it includes.
 pub(super) fn import(path: &Path, _: &str) -> Result<Imported, String> {
-    let agentd = agentd::read(path).map_err(|errors| errors.to_string())?;
+    // Its lines may hold secrets.
+    let agentd = agentd::read(path).map_err(|errors| errors.without_lines())?;
     let mut imported = Imported::default();
     let laid = agentd.apply(&mut imported.config.zabbix);
-    laid.map_err(|errors| errors.to_string())?;
+    laid.map_err(|errors| errors.without_lines())?;
     imported
         .notes
         .extend(agentd.ignored().map(|ignored| format!("Names {ignored}.")));

@@ -165,8 +165,11 @@ impl Reading<'_> {
             _ => return self.file(&path),
         };
         let entries = std::fs::read_dir(&directory);
-        let entries = entries.map_err(|why| format!("read {}: {why}", directory.display()))?;
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let entries = entries.and_then(|entries| {
+            let paths = entries.map(|entry| Ok(entry?.path()));
+            paths.collect::<std::io::Result<Vec<PathBuf>>>()
+        });
+        let mut files = entries.map_err(|why| format!("read {}: {why}", directory.display()))?;
         files.sort();
         let named = |file: &PathBuf| {
             let name = file.file_name().and_then(OsStr::to_str);
@@ -174,8 +177,13 @@ impl Reading<'_> {
                 !name.starts_with('.') && crate::dialect::zabbix::rules::fits(&pattern, name)
             })
         };
-        for file in files.iter().filter(|file| named(file) && file.is_file()) {
-            self.file(file)?;
+        for file in files.iter().filter(|file| named(file)) {
+            // One that cannot be looked at may hold rules, and is not passed over.
+            let found = file.metadata();
+            let found = found.map_err(|why| format!("read {}: {why}", file.display()))?;
+            if found.is_file() {
+                self.file(file)?;
+            }
         }
         Ok(())
     }

@@ -66,8 +66,8 @@ fn fault(line: &Line) -> Option<String> {
                 && line.value != "unencrypted" =>
         {
             Some(format!(
-                "{name}={} is not taken over, and nothing is sent in the clear that was encrypted: write the settings of encryption into a config of \
-             nodeward (zabbix) and leave the TLS lines out here",
+                "{name}={} is not taken over, and nothing is sent in the clear that was encrypted: active and passive checks are plain only for now; \
+                 where that will do, leave the TLS lines out here, else keep the agent for them",
                 line.value
             ))
         }
@@ -76,7 +76,8 @@ fn fault(line: &Line) -> Option<String> {
 }
 
 impl Agentd {
-    /// Lays what the file says over the options; faults of values have their lines.
+    /// Lays what the file says over the options: what it does not name stays, and its rules go behind those there are. Faults of values
+    /// have their lines.
     ///
     /// # Errors
     /// Every value that is none.
@@ -91,8 +92,9 @@ impl Agentd {
                 Err(why) => faults.push(Fault::at(line.place, format!("{}: {why}", line.name))),
             }
         }
-        options.rules = rules;
-        options.listen = listen.addresses(!options.server.is_empty());
+        // What guards the host already stays in front.
+        options.rules.extend(rules);
+        listen.over(options, self.lines.iter().any(|line| line.name == "Server"));
         if let Err(wrong) = options
             .check()
             .map_err(|wrong| self.placed(&wrong, &mut faults))
@@ -171,38 +173,46 @@ impl Agentd {
 }
 
 /// Where the agent listens.
+#[derive(Default)]
 struct Listen {
-    ips: Vec<String>,
-    port: u16,
+    ips: Option<Vec<String>>,
+    port: Option<u16>,
     /// How many processes answer; none, and nobody is answered.
-    agents: u64,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            ips: Vec::new(),
-            port: 10050,
-            agents: 1,
-        }
-    }
+    agents: Option<u64>,
 }
 
 impl Listen {
-    fn addresses(self, asked: bool) -> Vec<String> {
-        if !asked || self.agents == 0 {
-            return Vec::new();
+    /// Lays it over the options, where the file says who may ask (`served`) or not.
+    fn over(self, options: &mut Options, served: bool) {
+        if self.agents == Some(0) || (served && options.server.is_empty()) {
+            options.listen.clear();
+        } else if let (None, Some(port), false) = (&self.ips, self.port, options.listen.is_empty())
+        {
+            for address in &mut options.listen {
+                if let Some((ip, _)) = address.rsplit_once(':') {
+                    *address = format!("{ip}:{port}");
+                }
+            }
+        } else if !options.server.is_empty()
+            && (self.ips.is_some()
+                || (options.listen.is_empty() && (served || self.port.is_some())))
+        {
+            options.listen = self.addresses();
         }
-        let port = self.port;
+    }
+
+    fn addresses(self) -> Vec<String> {
+        let port = self.port.unwrap_or(10050);
         let any = |ip: &String| ip == "0.0.0.0" || ip == "::";
-        if self.ips.iter().all(any) {
+        let ips = self.ips.unwrap_or_default();
+        if ips.iter().all(any) {
             return vec![format!(":{port}")];
         }
         let address = |ip: &String| match ip.contains(':') {
             true => format!("[{ip}]:{port}"),
             false => format!("{ip}:{port}"),
         };
-        self.ips.iter().map(address).collect()
+        ips.iter().map(address).collect()
     }
 }
 
@@ -225,9 +235,9 @@ fn set(
     match line.name.as_str() {
         "Server" => options.server = list(),
         "ServerActive" => options.server_active = list(),
-        "ListenIP" => listen.ips = list(),
-        "ListenPort" => listen.port = number(value, 1024, 32_767)?,
-        "StartAgents" => listen.agents = number(value, 0, 100)?,
+        "ListenIP" => listen.ips = Some(list()),
+        "ListenPort" => listen.port = Some(number(value, 1024, 32_767)?),
+        "StartAgents" => listen.agents = Some(number(value, 0, 100)?),
         "Hostname" if value.contains(',') => {
             return Err("several names of one host are not taken over; keep one".to_owned());
         }

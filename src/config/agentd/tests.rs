@@ -191,6 +191,54 @@ fn files_that_include_one_another_without_end_are_bounded() {
 }
 
 #[test]
+fn an_include_that_cannot_be_looked_at_is_not_passed_over() {
+    let place = written(&[("a.conf", "Include=d/*.conf\n"), ("d/a.conf/x", "")]);
+    assert!(read(&place.path().join("a.conf")).is_ok(), "a directory");
+    std::os::unix::fs::symlink("gone", place.path().join("d/b.conf")).unwrap();
+    let why = read(&place.path().join("a.conf")).unwrap_err().to_string();
+    assert!(why.contains("d/b.conf: No such file"), "{why}");
+}
+
+/// What the file does not name stays, and no rule goes.
+#[test]
+fn only_what_the_file_names_is_replaced() {
+    let before = Options {
+        listen: vec!["127.0.0.1:10050".into(), "[::1]:10050".into()],
+        server: vec!["10.0.0.5".into()],
+        rules: vec![Rule {
+            allow: None,
+            deny: Some("*".into()),
+        }],
+        ..Options::default()
+    };
+    let over = |text: &str| {
+        let directory = written(&[("a.conf", text)]);
+        let mut options = before.clone();
+        let agentd = read(&directory.path().join("a.conf")).unwrap();
+        agentd.apply(&mut options).unwrap();
+        options
+    };
+    let named = over("Hostname=x\n");
+    assert_eq!(
+        (&named.listen, &named.rules),
+        (&before.listen, &before.rules)
+    );
+    let ruled = over("AllowKey=agent.ping\n").rules;
+    let ruled: Vec<String> = ruled.iter().map(ToString::to_string).collect();
+    assert_eq!(ruled, ["deny *", "allow agent.ping"]);
+    assert_eq!(over("Server=10.0.0.6\n").listen, before.listen);
+    assert_eq!(
+        over("ListenPort=20050\n").listen,
+        ["127.0.0.1:20050", "[::1]:20050"]
+    );
+    assert_eq!(over("ListenIP=10.1.0.7\n").listen, ["10.1.0.7:10050"]);
+    assert_eq!(over("ListenIP=0.0.0.0\n").listen, [":10050"]);
+    assert_eq!(over("StartAgents=0\n").listen, [] as [&str; 0]);
+    assert_eq!(over("StartAgents=3\n").listen, before.listen);
+    assert_eq!(over("Server=\n").listen, [] as [&str; 0]);
+}
+
+#[test]
 fn a_text_alone_includes_nothing() {
     assert_eq!(of_text("A=b\n#c\n C = d = e \n").unwrap().len(), 2);
     assert!(
