@@ -8,13 +8,13 @@ use super::{BadSettings, Settings, told};
 use crate::check::{Plan, World};
 use crate::dialect::Told;
 use crate::dialect::otlp::{self, Cumulative, Metrics, Resource, Settings as Otlp};
-use crate::dialect::zabbix::answer::{Answering, Answers, Unsupported, Value};
+use crate::dialect::zabbix::answer::{Answering, Answers, Looking, Unsupported, Value};
 use crate::dialect::zabbix::key::Key;
 use crate::dialect::zabbix::options::is_hostname;
 use crate::dialect::zabbix::passive;
 use crate::gate;
 use crate::heal::intake::Ours;
-use crate::host::{Host, Identity, Own};
+use crate::host::{CallKey, Called, Host, Identity, Own, apart};
 use crate::net::resolve::Resolver;
 use crate::peer::container::Engine;
 use crate::serve::hooks::{Hooks, Inbox};
@@ -280,12 +280,35 @@ impl House {
     }
 }
 
+/// A path on a mount that hangs parks itself, and no other.
+async fn real_paths(
+    host: Arc<Host>,
+    paths: Vec<String>,
+    deadline: Instant,
+) -> Option<Vec<Option<String>>> {
+    let keys = paths
+        .iter()
+        .map(|path| CallKey::from(Path::new(path).as_os_str()));
+    let keys: Vec<CallKey> = keys.collect();
+    let looked = apart("links", move |_| {
+        let calls = host.link_calls().clone();
+        let real = move |path: &std::ffi::OsStr| host.real_path(Path::new(path));
+        calls.each("realpath", keys, deadline, real)
+    });
+    let looked = looked.await.ok()?.into_iter();
+    let known = looked.map(|called| match called {
+        Called::Done(real) => Some(real),
+        Called::Parked | Called::Busy => None,
+    });
+    known.collect()
+}
+
 impl Answers for House {
     fn answer<'a>(&'a self, key: &'a Key<'a>, deadline: Instant) -> Answering<'a> {
         Box::pin(Self::answer(self, key, deadline))
     }
 
-    fn real_path(&self, path: &str) -> Option<String> {
-        self.machine.host.real_path(Path::new(path))
+    fn real_paths(&self, paths: Vec<String>, deadline: Instant) -> Looking<'_> {
+        Box::pin(real_paths(Arc::clone(&self.machine.host), paths, deadline))
     }
 }

@@ -50,23 +50,27 @@ pub use trust::{Trust, root_alone_can_change};
 
 /// Threads for calls that take long by nature, at most.
 const LONG: usize = 2;
+/// Threads that follow links, at most.
+const LINKS: usize = 4;
 
 /// One machine, live or captured.
 pub struct Host {
     roots: Roots,
     calls: Calls,
     long: Calls,
+    links: Calls,
     trust: Trust,
 }
 
 impl Default for Host {
     fn default() -> Self {
         let calls = Calls::default();
-        let long = calls.beside(LONG);
+        let (long, links) = (calls.beside(LONG), calls.beside(LINKS));
         Self {
             roots: Roots::default(),
             calls,
             long,
+            links,
             trust: Trust::default(),
         }
     }
@@ -123,6 +127,12 @@ impl Host {
     #[must_use]
     pub fn long_calls(&self) -> &Calls {
         &self.long
+    }
+
+    /// The threads that follow the links of paths that others ask for: however many of those hang, readings have their own.
+    #[must_use]
+    pub fn link_calls(&self) -> &Calls {
+        &self.links
     }
 
     /// Whether a path names something, a link included.

@@ -131,15 +131,19 @@ impl From<NotAKey> for Unsupported {
 /// A value on its way.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Value, Unsupported>> + Send + 'a>>;
 
+/// Real paths on their way.
+pub type Looking<'a> = Pin<Box<dyn Future<Output = Option<Vec<Option<String>>>> + Send + 'a>>;
+
 /// Whoever knows values. Declared here and implemented above, because a dialect knows no subject.
 pub trait Answers: Send + Sync + 'static {
     /// Answers one key. The caller drops the future once `deadline` has passed, so an answer that
     /// comes later is lost; it must never block the runtime thread.
     fn answer<'a>(&'a self, key: &'a Key<'a>, deadline: Instant) -> Answering<'a>;
 
-    /// The path on the machine that another one leads to, links followed; none if it leads nowhere or nobody can tell. It may block.
-    fn real_path(&self, _path: &str) -> Option<String> {
-        None
+    /// The paths on the machine that others lead to, links followed, each none if it leads nowhere; none at all if that is not known by
+    /// the deadline. As [`answer`](Self::answer), it never blocks the runtime thread.
+    fn real_paths(&self, paths: Vec<String>, _deadline: Instant) -> Looking<'_> {
+        Box::pin(async move { Some(vec![None; paths.len()]) })
     }
 }
 

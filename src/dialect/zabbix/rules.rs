@@ -3,7 +3,8 @@
 //! Owns the rules of `zabbix.rules`, which the `AllowKey` and `DenyKey` lines of an agent's file become. They are at least as strict
 //! as those: a rule is held against a key that has been taken apart, and a parameter that is a path against every spelling of it,
 //! with `..` and links resolved. A deny fits when any spelling does and whatever parameters come behind, so that neither a comma more
-//! nor a way around leads past it; an allow fits only when every spelling does and no parameter is over.
+//! nor a way around leads past it; an allow fits only when every spelling does and no parameter is over. Whoever answers may take any
+//! text for a path below the root: so does a deny, while an allow means the text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -75,16 +76,29 @@ impl Rules {
         rules.iter().map(one).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a key has parameters whose real paths decide.
-    pub fn asks_paths(&self, key: &Key<'_>) -> bool {
-        let named = |one: &One| one.params.is_some() && fits(&one.name, key.name());
-        key.params().any(|param| param.starts_with('/')) && self.0.iter().any(named)
+    /// The paths of which it decides where they lead: of those parameters that a rule says more about than a star.
+    pub fn paths(&self, key: &Key<'_>) -> Vec<String> {
+        let named = self.0.iter().filter(|one| fits(&one.name, key.name()));
+        let named: Vec<&Vec<String>> = named.filter_map(|one| one.params.as_ref()).collect();
+        let told = |at: usize| {
+            let mut patterns = named.iter().filter_map(|params| params.get(at));
+            patterns.any(|pattern| pattern != "*")
+        };
+        let last = named.iter().map(|params| params.len()).max().unwrap_or(0);
+        let asked = key.params().take(last).enumerate();
+        asked
+            .filter(|(at, _)| told(*at))
+            .flat_map(|(_, param)| paths(param))
+            .collect()
     }
 
     /// Whether a key may be asked; `real` tells the path that another leads to, if it leads anywhere.
     pub fn allow(&self, key: &Key<'_>, real: &dyn Fn(&str) -> Option<String>) -> bool {
-        let spellings: Vec<Vec<Cow<'_, str>>> =
-            key.params().map(|param| spellings(param, real)).collect();
+        let params = self.0.iter().filter_map(|one| one.params.as_ref());
+        let last = params.map(Vec::len).max().unwrap_or(0);
+        let spellings = key.params().take(last);
+        let spellings: Vec<Spellings<'_>> =
+            spellings.map(|param| Spellings::new(param, real)).collect();
         let decides = self.0.iter().find(|one| one.fits(key, &spellings));
         decides.is_none_or(|one| one.allows)
     }
@@ -114,7 +128,7 @@ impl One {
         })
     }
 
-    fn fits(&self, key: &Key<'_>, spellings: &[Vec<Cow<'_, str>>]) -> bool {
+    fn fits(&self, key: &Key<'_>, spellings: &[Spellings<'_>]) -> bool {
         if !fits(&self.name, key.name()) {
             return false;
         }
@@ -128,16 +142,18 @@ impl One {
                 true => key.count() >= params.len(),
                 false => key.count() == params.len(),
             };
-            let all = |(pattern, spelled): (&String, &Vec<Cow<'_, str>>)| {
-                spelled.iter().all(|one| fits(pattern, one))
+            let all = |(pattern, spelled): (&String, &Spellings<'_>)| {
+                spelled.sure.iter().all(|one| fits(pattern, one))
             };
             return enough && params.iter().zip(spellings).all(all);
         }
-        let none = vec![Cow::Borrowed("")];
-        let mut given = spellings.iter().chain(std::iter::repeat(&none));
-        params.iter().all(|pattern| {
-            let spelled = given.next().unwrap_or(&none);
-            spelled.iter().any(|one| fits(pattern, one))
+        let mut given = spellings.iter();
+        params.iter().all(|pattern| match given.next() {
+            Some(spelled) => {
+                let mut all = spelled.sure.iter().chain(&spelled.maybe);
+                all.any(|one| fits(pattern, one))
+            }
+            None => fits(pattern, ""),
         })
     }
 }
@@ -175,15 +191,49 @@ pub fn fits(pattern: &str, text: &str) -> bool {
         .all(|byte| *byte == b'*')
 }
 
-/// A parameter as it is, and if it is a path, without `..` and where it leads.
-fn spellings<'a>(param: &'a str, real: &dyn Fn(&str) -> Option<String>) -> Vec<Cow<'a, str>> {
-    let mut all = vec![Cow::Borrowed(param)];
-    if param.starts_with('/') {
-        let plain = plain(param);
-        all.push(Cow::Owned(plain));
-        all.extend(real(param).map(Cow::Owned));
+/// How else a parameter could be written.
+struct Spellings<'a> {
+    /// As it is, and if it is a path, without `..` and where it leads.
+    sure: Vec<Cow<'a, str>>,
+    /// What it is if whoever answers takes it for a path, and paths from the root without their slash.
+    maybe: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Spellings<'a> {
+    fn new(param: &'a str, real: &dyn Fn(&str) -> Option<String>) -> Self {
+        let paths = paths(param);
+        let led: Vec<String> = paths.iter().filter_map(|path| real(path)).collect();
+        let paths: Vec<String> = paths.into_iter().chain(led).collect();
+        let bare = |path: &String| path.trim_start_matches('/').to_owned();
+        let mut maybe: Vec<_> = paths.iter().map(bare).map(Cow::Owned).collect();
+        let mut sure = vec![Cow::Borrowed(param)];
+        let paths = paths.into_iter().map(Cow::Owned);
+        if param.starts_with('/') {
+            sure.extend(paths);
+        } else {
+            if param.split('/').any(|part| part == "..") {
+                sure.extend(maybe.clone());
+            }
+            maybe.extend(paths);
+        }
+        Self { sure, maybe }
     }
-    all
+}
+
+/// A text as a path from the root: as written, and by its text without `..`; none of no text.
+fn paths(param: &str) -> Vec<String> {
+    if param.is_empty() {
+        return Vec::new();
+    }
+    let written = match param.starts_with('/') {
+        true => param.to_owned(),
+        false => format!("/{param}"),
+    };
+    let plain = plain(&written);
+    match plain == written {
+        true => vec![plain],
+        false => vec![written, plain],
+    }
 }
 
 /// A path without doubled slashes, `.` and `..`, by its text alone.
@@ -210,151 +260,4 @@ impl fmt::Display for Rule {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn rules(texts: &[&str]) -> Rules {
-        let rule = |text: &&str| {
-            let (kind, pattern) = text.split_once(' ').unwrap();
-            let pattern = Some(pattern.to_owned());
-            match kind {
-                "allow" => Rule {
-                    allow: pattern,
-                    deny: None,
-                },
-                _ => Rule {
-                    allow: None,
-                    deny: pattern,
-                },
-            }
-        };
-        Rules::new(&texts.iter().map(rule).collect::<Vec<_>>()).unwrap()
-    }
-
-    /// A machine on which /tmp/link leads to /etc/shadow, and what lies below /tmp/dir to below /etc.
-    fn real(path: &str) -> Option<String> {
-        let path = plain(path);
-        match path.as_str() {
-            "/tmp/link" => Some("/etc/shadow".to_owned()),
-            _ => Some(path.replace("/tmp/dir", "/etc")),
-        }
-    }
-
-    fn asks(rules: &Rules, key: &str) -> bool {
-        rules.allow(&Key::parse(key).unwrap(), &real)
-    }
-
-    #[test]
-    fn the_first_rule_that_fits_decides() {
-        let rules = rules(&[
-            "allow vfs.file.size[/var/log/*]",
-            "deny vfs.file.*[*]",
-            "allow *",
-        ]);
-        for (key, may) in [
-            ("vfs.file.size[/var/log/syslog]", true),
-            ("vfs.file.size[\"/var/log/syslog\"]", true),
-            ("vfs.file.size[/var/log/../../etc/passwd]", false),
-            ("vfs.file.size[/var/log/syslog,lines]", false),
-            ("vfs.file.contents[/var/log/syslog]", false),
-            ("vfs.file.contents", false),
-            ("agent.ping", true),
-        ] {
-            assert_eq!(asks(&rules, key), may, "{key}");
-        }
-        assert!(asks(&Rules::default(), "anything[at,all]"));
-    }
-
-    /// Each of these is answered by an agent with the same lines: a comma more, a way around, a link.
-    #[test]
-    fn what_leads_past_a_deny_of_the_agent_leads_past_none_of_ours() {
-        let rules = rules(&[
-            "deny vfs.file.contents[/etc/*]",
-            "deny vm.memory.size",
-            "deny net.tcp.port[,22]",
-        ]);
-        for key in [
-            "vfs.file.contents[/etc/debian_version]",
-            "vfs.file.contents[/etc/debian_version,]",
-            "vfs.file.contents[/etc/debian_version,utf8,,]",
-            "vfs.file.contents[/tmp/../etc/debian_version]",
-            "vfs.file.contents[//etc//debian_version]",
-            "vfs.file.contents[/./etc/debian_version]",
-            "vfs.file.contents[ \"/etc/debian_version\"]",
-            "vfs.file.contents[[/etc/debian_version]]",
-            "vfs.file.contents[/../etc/shadow]",
-            "vfs.file.contents[/tmp/link]",
-            "vfs.file.contents[/tmp/dir/shadow]",
-            "vm.memory.size[total]",
-            "net.tcp.port[,22]",
-            "net.tcp.port[,22,]",
-        ] {
-            assert!(!asks(&rules, key), "{key}");
-        }
-        assert!(asks(&rules, "vfs.file.contents[/var/log/syslog]"));
-        assert!(asks(&rules, "net.tcp.port[,2222]"));
-    }
-
-    #[test]
-    fn an_allow_reaches_no_further_than_the_agents() {
-        let rules = rules(&[
-            "allow vfs.file.size[/tmp/*]",
-            "allow system.cpu.load",
-            "allow system.sw.os[*]",
-            "deny *",
-        ]);
-        for (key, may) in [
-            ("vfs.file.size[/tmp/a]", true),
-            ("vfs.file.size[/tmp/link]", false),
-            ("vfs.file.size[/tmp/../etc/shadow]", false),
-            ("system.cpu.load", true),
-            ("system.cpu.load[all]", false),
-            ("system.sw.os[name]", true),
-            ("system.sw.os[name,x]", true),
-            ("system.sw.os", false),
-            ("agent.ping", false),
-        ] {
-            assert_eq!(asks(&rules, key), may, "{key}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_rule_is_told() {
-        for pattern in ["", "a b", "a[", "a[b", "a[b]c", "[*]", "a;b"] {
-            let rule = Rule {
-                allow: None,
-                deny: Some(pattern.to_owned()),
-            };
-            assert_eq!(
-                Rules::new(&[rule]),
-                Err(NotARule::Pattern(pattern.to_owned()))
-            );
-        }
-        assert_eq!(Rules::new(&[Rule::default()]), Err(NotARule::Both));
-        assert!(matches!(
-            Rules::new(&vec![Rule::default(); 1001]),
-            Err(NotARule::Many(1001))
-        ));
-    }
-
-    proptest! {
-        #[test]
-        fn a_deny_without_parameters_and_one_with_a_star_leave_nothing(key in "[a-z.]{1,8}(\\[[a-z/.,\"]{0,12}\\])?") {
-            if let Ok(parsed) = Key::parse(&key) {
-                for pattern in [parsed.name().to_owned(), format!("{}[*]", parsed.name()), "*".to_owned()] {
-                    let rules = rules(&[&format!("deny {pattern}")]);
-                    prop_assert!(!rules.allow(&parsed, &real), "{} {}", pattern, key);
-                }
-            }
-        }
-
-        #[test]
-        fn stars_stand_for_any_text(a in "[ab]{0,6}", b in "[ab]{0,6}", c in "[ab]{0,6}") {
-            let (text, ends, middle) = (format!("{a}{b}{c}"), format!("{a}*{c}"), format!("*{b}*"));
-            prop_assert!(fits(&ends, &text) && fits(&middle, &text));
-            prop_assert_eq!(fits(&a, &b), a == b);
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! Owns what passive and active checks have in common. Nothing is counted here.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,13 +11,12 @@ use super::agent::Agent;
 use super::answer::{Answers, Unsupported};
 use super::key::Key;
 use super::rules::Rules;
-use tokio::task::spawn_blocking;
 
 /// Who is asked for values.
 pub struct Values {
     agent: Agent,
     answers: Arc<dyn Answers>,
-    rules: Arc<Rules>,
+    rules: Rules,
 }
 
 impl Values {
@@ -25,7 +25,7 @@ impl Values {
         Self {
             agent,
             answers,
-            rules: Arc::new(rules),
+            rules,
         }
     }
 
@@ -57,14 +57,18 @@ impl Values {
     }
 
     async fn allowed(&self, key: &Key<'_>, deadline: Instant) -> bool {
-        if !self.rules.asks_paths(key) {
+        let paths = self.rules.paths(key);
+        if paths.is_empty() {
             return self.rules.allow(key, &|_| None);
         }
-        let (rules, key) = (Arc::clone(&self.rules), key.clone().into_owned());
-        let answers = Arc::clone(&self.answers);
         // Links are the disk's to follow. What is not known in time is not allowed.
-        let looked = spawn_blocking(move || rules.allow(&key, &|path| answers.real_path(path)));
-        let looked = tokio::time::timeout_at(deadline.into(), looked).await;
-        matches!(looked, Ok(Ok(true)))
+        let looking = self.answers.real_paths(paths.clone(), deadline);
+        let looked = tokio::time::timeout_at(deadline.into(), looking).await;
+        let Ok(Some(real)) = looked else {
+            return false;
+        };
+        let real: HashMap<String, Option<String>> = paths.into_iter().zip(real).collect();
+        self.rules
+            .allow(key, &|path| real.get(path).cloned().flatten())
     }
 }
