@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::active::target::{NotATarget, Target};
+use super::active::target::{self, Unusable};
 use super::active::trapper;
 use super::key::Key;
 use super::rules::{NotARule, Rule, Rules};
@@ -11,7 +11,6 @@ use crate::dialect::spool;
 use crate::model::duration::Period;
 use crate::net::address::{Address, AddressError};
 use crate::net::allow::{AllowList, BadEntry};
-use crate::net::endpoint::Place;
 
 /// In the place of a Zabbix agent: passive checks (`listen`: a Zabbix server or proxy asks) and active checks (`server_active`:
 /// nodeward asks what to collect, and brings it).
@@ -122,12 +121,9 @@ pub enum Invalid {
     /// `host_metadata` too long.
     #[error("host_metadata has {0} bytes; at most 2034 are allowed")]
     Metadata(usize),
-    /// An entry of `server_active` is no server.
+    /// An entry of `server_active` cannot be used.
     #[error("server_active {0}")]
-    Active(NotATarget),
-    /// One server twice: each would take the other's numbers for its own.
-    #[error("server_active {0:?} stands there twice; keep one")]
-    Twice(String),
+    Active(Unusable),
     /// A text where a key belongs.
     #[error("{0} {1:?}: {2}")]
     Item(&'static str, String, super::key::NotAKey),
@@ -203,16 +199,8 @@ impl Options {
 
 impl Options {
     fn check_active(&self, invalid: &mut Vec<Invalid>) {
-        let mut known: Vec<Place> = Vec::new();
-        for text in &self.server_active {
-            match Target::parse(text) {
-                Ok(target) if target.nodes().iter().any(|node| known.contains(node)) => {
-                    invalid.push(Invalid::Twice(text.clone()));
-                }
-                Ok(target) => known.extend(target.nodes().iter().cloned()),
-                Err(error) => invalid.push(Invalid::Active(error)),
-            }
-        }
+        let servers = target::check(&self.server_active);
+        invalid.extend(servers.into_iter().map(Invalid::Active));
         for (name, item) in [
             ("hostname_item", &self.hostname_item),
             ("host_metadata_item", &self.host_metadata_item),
@@ -287,7 +275,7 @@ mod tests {
             r#"{"listen":["10050","unix:/run/x"],"server":["127.0.0.1/33","a b"],"timeout":"11m",
                 "hostname":"a/b","connections":0,"server_active":["a","http://b","c;a:10051"],"hostname_item":"a b",
                 "refresh_active_checks":"2d","heartbeat":"2h","buffer_send":"0s","buffer_size":1,"spool":{"keep":"1s"},
-                "trapper":{"servers":["http://c"],"keys":["system.uptime","nodeward.x["],"interval":"0s"}}"#,
+                "trapper":{"servers":["http://c","d","d:10051"],"keys":["system.uptime","nodeward.x["],"interval":"0s"}}"#,
         )
         .unwrap();
         let texts: Vec<_> = options
@@ -312,6 +300,7 @@ mod tests {
             "buffer_send",
             "buffer_size",
             "http://c",
+            "trapper.servers: \"d:10051\" stands there twice",
             "system.uptime",
             "nodeward.x[",
             "trapper.interval",

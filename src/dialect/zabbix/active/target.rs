@@ -23,6 +23,32 @@ pub struct Target {
 )]
 pub struct NotATarget(String);
 
+/// Why an entry of a list of servers cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It is no server.
+    #[error(transparent)]
+    NotATarget(#[from] NotATarget),
+    /// One server twice: each would take the other's numbers for its own.
+    #[error("{0:?} stands there twice; keep one")]
+    Twice(String),
+}
+
+/// What is wrong with a list of servers, in its order.
+pub fn check(texts: &[String]) -> Vec<Unusable> {
+    let (mut known, mut wrong) = (Vec::<Place>::new(), Vec::new());
+    for text in texts {
+        match Target::parse(text) {
+            Ok(target) if target.nodes.iter().any(|node| known.contains(node)) => {
+                wrong.push(Unusable::Twice(text.clone()));
+            }
+            Ok(target) => known.extend(target.nodes),
+            Err(error) => wrong.push(error.into()),
+        }
+    }
+    wrong
+}
+
 impl Target {
     /// Reads an entry.
     ///

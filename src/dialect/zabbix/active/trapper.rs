@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::counts::{Counts, Fate, Request};
 use super::reply;
-use super::target::Target;
+use super::target::{self, Target};
 use super::waiting::Waiting;
 use super::wire::Wire;
 use super::{Face, quoted};
@@ -67,14 +67,8 @@ impl Default for Options {
 impl Options {
     /// What is wrong with it, where it is brought to `active` unless it says otherwise: key and why.
     pub fn check(&self, active: &[String]) -> Vec<(&'static str, String)> {
-        let mut wrong = Vec::new();
-        for text in &self.servers {
-            wrong.extend(
-                Target::parse(text)
-                    .err()
-                    .map(|why| ("servers", why.to_string())),
-            );
-        }
+        let servers = target::check(&self.servers).into_iter();
+        let mut wrong: Vec<_> = servers.map(|why| ("servers", why.to_string())).collect();
         if self.servers.is_empty() && active.is_empty() {
             wrong.push((
                 "servers",
