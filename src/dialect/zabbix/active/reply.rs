@@ -37,7 +37,7 @@ pub struct Item {
 pub struct List {
     /// The items; none if they are as they were.
     pub items: Option<Vec<Item>>,
-    /// How many more there were than are kept.
+    /// How many more there were than are kept, or can be read.
     pub left_out: usize,
     /// The state of the server's config that this is of (7.0).
     pub revision: Option<u64>,
@@ -113,7 +113,15 @@ struct RawCommand {
     id: u64,
 }
 
-/// The first so many of a list, and how many more there were.
+/// One of a list; what is none is passed over, since the others are good.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Element<T> {
+    Good(T),
+    Bad(IgnoredAny),
+}
+
+/// The first so many good ones of a list, and how many others there were.
 struct Bounded<T, const MOST: usize> {
     all: Vec<T>,
     left_out: usize,
@@ -133,7 +141,8 @@ impl<'de, T: DeserializeOwned, const MOST: usize> Deserialize<'de> for Bounded<T
                 let (mut all, mut left_out) = (Vec::new(), 0);
                 while all.len() < MOST {
                     match list.next_element()? {
-                        Some(one) => all.push(one),
+                        Some(Element::Good(one)) => all.push(one),
+                        Some(Element::Bad(_)) => left_out += 1,
                         None => return Ok(Bounded { all, left_out }),
                     }
                 }
@@ -365,7 +374,6 @@ mod tests {
             r#"{"response":1}"#,
             r#"{"response":"maybe"}"#,
             r#"{"response":"success","data":{}}"#,
-            r#"{"response":"success","data":[{}]}"#,
         ] {
             assert!(
                 matches!(checks(body.as_bytes()), Err(Failure::Malformed(_))),
@@ -374,6 +382,24 @@ mod tests {
         }
         let deep = format!(r#"{{"response":"success","data":{}"#, "[".repeat(100_000));
         assert!(checks(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_bad_element_leaves_the_others() {
+        let list = list(
+            r#"{"response":"success","data":[{"key":"a","itemid":1},{"key":"b","itemid":2,"delay":1.5},{"key":"c","itemid":3,"delay":"1m"},
+               {},7,null,{"key":"d","itemid":"x","delay":1}],"commands":[{"command":"x"},{"id":5}]}"#,
+        );
+        let keys: Vec<String> = list
+            .items
+            .unwrap()
+            .into_iter()
+            .map(|item| item.key)
+            .collect();
+        assert_eq!(
+            (keys, list.left_out, list.commands),
+            (vec!["c".to_owned()], 6, vec![5])
+        );
     }
 
     #[test]
