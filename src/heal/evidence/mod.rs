@@ -5,15 +5,14 @@
 //! most [`MOST`] bytes, kept in the journal's database under a hash that stands in a record of the chain.
 //!
 //! ```text
-//!  machine ── Look, gathering ──> hands: confirm, action, pool ┐
-//!                                 parts, each by a deadline ───┴──> Looked(look with packet) ─> evidence, decision, intent: one commit
+//!  machine ── Look, gathering ──> parts, each by a deadline ──> confirm, action, pool ──> Looked(look with packet) ─> evidence, decision, intent: one commit
 //!          ── Gather (escalated) ─> parts, each by a deadline ────> Gathered(packet) ─────────> evidence
 //! ```
 //!
 //! Owns what is gathered, in which order and size, and what is taken out of it ([`redact`]). It changes nothing in the world, decides nothing
 //! and fails nothing: a part that cannot be had says why, and what takes longer than [`WITHIN`] is done without. The surprising decision: it
-//! is gathered while the guards look and not after they have passed, so that an action waits for it no longer than that. What the guards saw is
-//! up to [`WITHIN`] older for it; what was gathered for a look that led to nothing is dropped.
+//! is gathered before the guards look and not after they have passed, so that what they saw is not older for it. What was gathered for a look
+//! that led to nothing is dropped.
 
 mod clip;
 mod container;

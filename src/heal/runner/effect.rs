@@ -22,7 +22,9 @@ pub(super) fn carry_out(
             };
             let look = hands.look(job);
             Box::pin(async move {
-                let (mut look, gathered) = tokio::join!(look, gathered);
+                // First, so that what the guards see is not older for it.
+                let gathered = gathered.await;
+                let mut look = look.await;
                 look.evidence = gathered.map(Box::new);
                 answer(Event::Looked(asked, look));
             })
