@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -10,6 +10,7 @@ use tracing::Instrument;
 use super::House;
 use crate::dialect::otlp::{Cumulative, Resource, SPLIT_AT, Sender, Settings, Signal};
 use crate::host::kept_boot_time;
+use crate::model::moment::Timestamp;
 use crate::subject::Asker;
 use crate::telemetry::traces;
 
@@ -81,8 +82,7 @@ impl Export {
 async fn since(house: &House, state: Option<PathBuf>) -> Option<u64> {
     let identity = house.identity.clone();
     let read = identity.boot_time;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_secs();
+    let now = Timestamp::now().seconds();
     let kept =
         tokio::task::spawn_blocking(move || kept_boot_time(&identity, state.as_deref(), now));
     kept.await.unwrap_or(read)

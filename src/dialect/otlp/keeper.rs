@@ -5,7 +5,6 @@
 //! tried again. A lane without a spool has an empty keeper.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -17,10 +16,8 @@ use super::send::{SPLIT_AT, Shared};
 use super::signal::Signal;
 use super::split::apart;
 use super::wire::Packing;
-use crate::dialect::spool::{Record, Spool, Ticket};
+use crate::dialect::spool::{AGAIN, Record, Spool, Ticket};
 
-/// A disk that failed is left alone for this long.
-const AGAIN: Duration = Duration::from_secs(10);
 /// A batch that was not taken so often while others were, goes behind the others.
 const STUBBORN: u32 = 3;
 /// The most batches that go with one request; their messages take no more than [`SPLIT_AT`] together.
@@ -150,7 +147,7 @@ impl Keeper {
         let (signal, most) = (self.signal, self.width);
         let counts = Arc::clone(&self.shared.counts);
         let found = spawn_blocking(move || {
-            let now = now();
+            let now = Record::now();
             let (ticket, record) = loop {
                 let Some((ticket, record)) = spool.oldest(now) else {
                     return (None, spool.depth().records > 0);
@@ -287,7 +284,7 @@ type Written = (Vec<Parcel>, Vec<Parcel>, Option<std::io::Error>);
 
 /// Writes parcels until one cannot be written.
 pub(super) fn write(spool: &Spool, parcels: Vec<Parcel>) -> Written {
-    let (at, mut written, mut left, mut failed) = (now(), Vec::new(), Vec::new(), None);
+    let (at, mut written, mut left, mut failed) = (Record::now(), Vec::new(), Vec::new(), None);
     for mut parcel in parcels {
         if failed.is_some() {
             left.push(parcel);
@@ -384,10 +381,4 @@ fn unpack(kind: u8) -> Option<Packing> {
             _ => Compression::Gzip,
         },
     })
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

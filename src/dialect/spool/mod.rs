@@ -39,6 +39,9 @@ pub use ticket::Ticket;
 
 use crate::telemetry::Often;
 
+/// A disk that failed is left alone for this long by its sender.
+pub const AGAIN: Duration = Duration::from_secs(10);
+
 /// A file holds a sixteenth of the bound, but at least this.
 const SEGMENT_LEAST: u64 = 256 << 10;
 

@@ -9,6 +9,7 @@
 //! whole one. The reader allocates what a record holds and never more than [`MOST`], whatever its length says.
 
 use std::io::{self, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Crc;
 use hyper::body::Bytes;
@@ -44,6 +45,13 @@ pub enum NoRecord {
 }
 
 impl Record {
+    /// The wall clock as [`at`](Self::at) has it.
+    #[must_use]
+    pub fn now() -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Bytes it takes in a file.
     pub fn size(&self) -> u64 {
         (HEAD + self.body.len()) as u64

@@ -5,16 +5,16 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Face;
 use super::plan::Number;
 use super::reply::Item;
-use super::session::{Shared, seconds};
+use super::session::Shared;
+use super::{Face, clock};
 use crate::dialect::zabbix::answer::Unsupported;
 use crate::dialect::zabbix::key::Key;
 
@@ -32,7 +32,7 @@ pub(super) async fn collect(shared: Arc<Shared>, face: Arc<Face>, zone: TimeZone
     let mut asked: JoinSet<Said> = JoinSet::new();
     loop {
         let room = AT_ONCE.saturating_sub(asked.len());
-        let due = shared.plan().take(seconds(), room, &zone);
+        let due = shared.plan().take(clock::seconds(), room, &zone);
         for (number, item) in due {
             let face = Arc::clone(&face);
             asked.spawn(async move {
@@ -46,7 +46,7 @@ pub(super) async fn collect(shared: Arc<Shared>, face: Arc<Face>, zone: TimeZone
             Some(Ok((number, item, said))) = asked.join_next() => {
                 note(&shared, &face, &item, &said);
                 let mut plan = shared.plan();
-                plan.answered(number, &item, said.is_ok(), seconds(), &zone);
+                plan.answered(number, &item, said.is_ok(), clock::seconds(), &zone);
                 shared.counts.set_items(plan.count());
             }
             () = tokio::time::sleep(wait), if asked.len() < AT_ONCE => {}
@@ -58,13 +58,7 @@ pub(super) async fn collect(shared: Arc<Shared>, face: Arc<Face>, zone: TimeZone
 /// How long it is until a second of the wall clock begins.
 fn wait(at: i64) -> Duration {
     let at = Duration::from_secs(u64::try_from(at).unwrap_or_default());
-    at.saturating_sub(since())
-}
-
-fn since() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    at.saturating_sub(clock::since())
 }
 
 async fn ask(face: &Face, item: &Item) -> Result<String, Unsupported> {
@@ -82,7 +76,7 @@ async fn ask(face: &Face, item: &Item) -> Result<String, Unsupported> {
 
 /// Puts a value, or why there is none, where it waits for the server.
 fn note(shared: &Shared, face: &Face, item: &Item, said: &Result<String, Unsupported>) {
-    let at = since();
+    let at = clock::members();
     let (state, text) = match said {
         Ok(value) => ("", value.as_str()),
         Err(why) => ("\"state\":1,", why.as_str()),
@@ -99,10 +93,8 @@ fn note(shared: &Shared, face: &Face, item: &Item, said: &Result<String, Unsuppo
         };
         let written = write!(
             value,
-            "{{\"id\":{id},{which},{state}\"value\":{},\"clock\":{},\"ns\":{}}}",
-            super::quoted(text),
-            at.as_secs(),
-            at.subsec_nanos()
+            "{{\"id\":{id},{which},{state}\"value\":{},{at}}}",
+            super::quoted(text)
         );
         debug_assert!(written.is_ok());
         value

@@ -1,7 +1,6 @@
 //! What is counted of active checks, for each target.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::wire::Failure;
 use crate::net::tally::Tally;
@@ -126,8 +125,7 @@ impl Counts {
         if let Some(count) = self.taken.get(request as usize) {
             count.fetch_add(1, Relaxed);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        self.heard.store(now.unwrap_or_default().as_secs(), Relaxed);
+        self.heard.store(super::clock::since().as_secs(), Relaxed);
     }
 
     pub(super) fn tally(&self, request: Request, kind: usize) -> Option<&Tally> {

@@ -12,10 +12,12 @@
 //! | [`collect`] | collecting what is due |
 //! | [`trapper`] | values of nodeward's own |
 //! | [`counts`] | what is counted of it |
+//! | [`clock`] | the wall clock, as values have it |
 //!
 //! Owns the tasks, two for each server: one talks and one collects, so that a key that hangs delays no heartbeat and a server that
 //! is away delays no value. Servers share nothing: each has a session with numbers, a plan and a spool of its own. Knows no subject.
 
+mod clock;
 mod collect;
 pub mod counts;
 pub mod delay;
@@ -57,6 +59,8 @@ use super::options::Options;
 const SPOOL: &str = "zabbix-spool";
 /// Bytes of a directory's name, at most.
 const LONGEST_NAME: usize = 200;
+/// How soon a server that did not answer is tried again, first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What this agent says of itself, and how it goes about its work.
 pub(super) struct Face {
@@ -316,7 +320,7 @@ impl Means<'_> {
         if active {
             let (waiting, plan) = match shared_before {
                 Some(before) => {
-                    let plan = std::mem::take(&mut *before.plan()).resumed(session::seconds());
+                    let plan = std::mem::take(&mut *before.plan()).resumed(clock::seconds());
                     (Arc::clone(&before.waiting), plan)
                 }
                 None => (self.waits(target, "", &link.counts), Plan::default()),

@@ -10,26 +10,24 @@
 //! asked only if the config lists it too, since nothing is connected to that the config did not name.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::Face;
 use super::counts::{Counts, Request};
 use super::plan::Plan;
 use super::reply::{self, Answer, List, Redirect};
 use super::target::{self, Target};
 use super::waiting::Waiting;
 use super::wire::{Failure, Wire};
+use super::{Face, RETRY, clock};
 use crate::dialect::zabbix::agent::{PROTOCOL, VARIANT};
 use crate::net::backoff::Backoff;
 use crate::net::endpoint::Place;
 
-/// How soon a server that did not answer is asked again, first and at most.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often the list is asked for, where the config does not say so: of a server that says whether it changed (7.0), and of another.
 const REFRESH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
 /// Numbers of commands that are remembered.
@@ -326,7 +324,7 @@ impl Session {
         self.commands.drain(..old);
         if let Some(items) = list.items {
             let mut plan = self.shared.plan();
-            plan.set(items, seconds(), &self.zone);
+            plan.set(items, clock::seconds(), &self.zone);
             self.shared.counts.set_items(plan.count());
             drop(plan);
             self.shared.counts.set_left_out(list.left_out);
@@ -402,9 +400,6 @@ impl Session {
     }
 
     fn data(&self, session: &str, values: &str) -> String {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let host = super::quoted(&self.face.hostname);
         let mut commands = String::new();
         if !self.unanswered.is_empty() {
@@ -417,9 +412,8 @@ impl Session {
         }
         format!(
             "{{\"request\":\"agent data\",\"session\":\"{session}\",\"host\":{host},\"version\":\"{PROTOCOL}\",\"variant\":{VARIANT},\
-             \"data\":[{values}],{commands}\"clock\":{},\"ns\":{}}}",
-            since.as_secs(),
-            since.subsec_nanos()
+             \"data\":[{values}],{commands}{}}}",
+            clock::members()
         )
     }
 
@@ -475,11 +469,4 @@ fn hint(failure: &Failure, hostname: &str) -> String {
         }
         _ => String::new(),
     }
-}
-
-pub(super) fn seconds() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

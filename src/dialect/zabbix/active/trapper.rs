@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::reply;
 use super::target::{self, Target};
 use super::waiting::Waiting;
 use super::wire::Wire;
-use super::{Face, quoted};
+use super::{Face, RETRY, clock, quoted};
 use crate::dialect::zabbix::key::Key;
 use crate::model::duration::Period;
 use crate::net::backoff::Backoff;
@@ -29,8 +29,6 @@ const OWN: &str = "nodeward.";
 const MOST_KEYS: usize = 1000;
 /// How often values are looked at, for changes.
 const LOOK: Duration = Duration::from_secs(1);
-/// How soon a server that did not answer is tried again, first and at most.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Values of nodeward's own, brought to trapper items of this host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -193,17 +191,10 @@ impl Trapper {
         if told.get(text).is_some_and(known) {
             return;
         }
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let at = clock::members();
         let (host, name, said) = (quoted(&self.face.hostname), quoted(text), quoted(&value));
-        self.waiting.push(|_| {
-            format!(
-                "{{\"host\":{host},\"key\":{name},\"value\":{said},\"clock\":{},\"ns\":{}}}",
-                since.as_secs(),
-                since.subsec_nanos()
-            )
-        });
+        self.waiting
+            .push(|_| format!("{{\"host\":{host},\"key\":{name},\"value\":{said},{at}}}"));
         told.insert(text, (value.into_owned(), now));
     }
 
@@ -214,14 +205,10 @@ impl Trapper {
         else {
             return false;
         };
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let request = format!(
-            "{{\"request\":\"sender data\",\"data\":[{}],\"clock\":{},\"ns\":{}}}",
+            "{{\"request\":\"sender data\",\"data\":[{}],{}}}",
             batch.values,
-            since.as_secs(),
-            since.subsec_nanos()
+            clock::members()
         );
         let answer = self.wire.ask(place, request.as_bytes()).await;
         match answer.and_then(|answer| reply::taken(&answer)) {

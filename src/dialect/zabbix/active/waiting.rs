@@ -14,14 +14,14 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::counts::{Counts, Fate};
-use crate::dialect::spool::{Record, Spool, Ticket};
+use crate::dialect::spool::{AGAIN, Record, Spool, Ticket};
 use crate::telemetry::Often;
 
 /// Values of one request.
@@ -34,8 +34,6 @@ const MEMORY: usize = 4 << 20;
 const KIND: u8 = 1;
 /// Hexadecimal digits of a session.
 const SESSION: usize = 32;
-/// A disk that failed is left alone for this long.
-const AGAIN: Duration = Duration::from_secs(10);
 
 /// Values that go together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +209,9 @@ impl Waiting {
         let spool = self.spool.clone()?;
         loop {
             let from = Arc::clone(&spool);
-            let (ticket, record) = spawn_blocking(move || from.oldest(now())).await.ok()??;
+            let (ticket, record) = spawn_blocking(move || from.oldest(Record::now()))
+                .await
+                .ok()??;
             if let Some((session, values)) = read(&record) {
                 return Some(Batch {
                     session,
@@ -370,7 +370,7 @@ fn written(batch: &Batch) -> Record {
     body.push(b'\n');
     body.extend(batch.values.as_bytes());
     Record {
-        at: now(),
+        at: Record::now(),
         items: batch.count,
         kind: KIND,
         body: body.into(),
@@ -382,10 +382,4 @@ fn read(record: &Record) -> Option<(Arc<str>, Arc<str>)> {
     let (session, values) = text.split_once('\n')?;
     let good = session.len() == SESSION && session.bytes().all(|b| b.is_ascii_hexdigit());
     (record.kind == KIND && good && !values.is_empty()).then(|| (session.into(), values.into()))
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

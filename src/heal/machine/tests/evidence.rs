@@ -15,6 +15,12 @@ pub(super) fn packet(occasion: Occasion) -> Packet {
     }
 }
 
+/// Numbers of the packets that the incident remembers.
+fn numbers(case: &Case) -> Vec<u32> {
+    let kept = case.incident.evidence.iter();
+    kept.map(|kept| kept.number).collect()
+}
+
 /// A case in which evidence is gathered, and what its first look is to gather.
 fn gathering(plan: Plan) -> (Case, Option<Occasion>) {
     let now = at(0);
@@ -138,13 +144,7 @@ fn people_are_told_at_once_and_what_there_is_to_see_comes_behind() {
     case.at(61, Event::Cancel("ann".into(), false));
     let step = case.at(62, Event::Gathered(packet(Occasion::Escalated)));
     assert_eq!((case.state(), &step.evidence[0].0), ("cancelled", &2));
-    let numbers: Vec<u32> = case
-        .incident
-        .evidence
-        .iter()
-        .map(|kept| kept.number)
-        .collect();
-    assert_eq!(numbers, [1, 2]);
+    assert_eq!(numbers(&case), [1, 2]);
 }
 
 #[test]
@@ -155,11 +155,5 @@ fn without_it_everything_goes_on_and_an_incident_remembers_the_last_ones() {
     for second in 1..20 {
         case.at(second, Event::Gathered(packet(Occasion::Escalated)));
     }
-    let numbers: Vec<u32> = case
-        .incident
-        .evidence
-        .iter()
-        .map(|kept| kept.number)
-        .collect();
-    assert_eq!(numbers, (12..20).collect::<Vec<_>>());
+    assert_eq!(numbers(&case), (12..20).collect::<Vec<_>>());
 }
