@@ -151,6 +151,9 @@ impl Settings {
             let found = tls.iter().flat_map(tls::ServerOptions::warnings);
             warnings.extend(found.map(|found| format!("{section}.tls.{found}")));
         }
+        let found = config.zabbix.tls.iter();
+        let found = found.flat_map(tls::mutual::Options::warnings);
+        warnings.extend(found.map(|found| format!("zabbix.tls.{found}")));
         warnings.extend(programs(&config));
         warnings.extend(checks_matched(&config));
         for flag in &flags.lacking {

@@ -80,6 +80,10 @@ fn certificates(config: &Config, cross: &mut Cross<'_>) {
             cross.fault(&Path::of(&[section, "tls", fault.key]), fault.why);
         }
     }
+    let zabbix = config.zabbix.tls.iter();
+    for fault in zabbix.flat_map(tls::mutual::Options::faults) {
+        cross.fault(&Path::of(&["zabbix", "tls", fault.key]), fault.why);
+    }
 }
 
 fn notifiers(config: &Config, cross: &mut Cross<'_>) {

@@ -85,6 +85,17 @@ impl Stream {
         }
     }
 
+    /// Looks at the first bytes that come, and leaves them where they are; 0 if none will come any more.
+    ///
+    /// # Errors
+    /// What recv(2) says.
+    pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.early(|stream| stream.peek(buffer)) {
+            Some(done) => done,
+            None => self.watched()?.peek(buffer).await,
+        }
+    }
+
     fn watched(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         if let State::Early(_) = self.0
             && let State::Early(stream) = std::mem::replace(&mut self.0, State::Lost)

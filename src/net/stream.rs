@@ -26,6 +26,9 @@ pub enum Stream {
     Unix(UnixStream),
     /// TLS over one of the others. What is written may stay here until it is flushed.
     Tls(Box<tls::Stream>),
+    /// TLS by a pre-shared key, which is another library's.
+    #[cfg(feature = "psk")]
+    Psk(Box<tls::mutual::Stream>),
 }
 
 impl Stream {
@@ -34,7 +37,7 @@ impl Stream {
     pub fn certificate(&self) -> Option<tls::Certificate> {
         match self {
             Self::Tls(stream) => tls::peer_certificate(stream),
-            Self::Tcp(_) | Self::Early(_) | Self::Unix(_) => None,
+            _ => None,
         }
     }
 
@@ -43,13 +46,25 @@ impl Stream {
     pub fn chain(&self) -> Option<tls::Chain> {
         match self {
             Self::Tls(stream) => tls::peer_chain(stream),
-            Self::Tcp(_) | Self::Early(_) | Self::Unix(_) => None,
+            _ => None,
         }
     }
 
     /// Whether closing it says less than ending it: TLS has a word for its end, without which the rest may have been cut off.
-    pub(super) fn has_farewell(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    pub fn has_farewell(&self) -> bool {
+        !matches!(self, Self::Tcp(_) | Self::Early(_) | Self::Unix(_))
+    }
+
+    /// Looks at the first bytes that come, and leaves them where they are; 0 if none will come any more.
+    ///
+    /// # Errors
+    /// What recv(2) says; `Unsupported` of what is no TCP connection.
+    pub(super) async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer).await,
+            Self::Early(stream) => stream.peek(buffer).await,
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }
 
@@ -109,6 +124,11 @@ macro_rules! either {
                 $call
             }
             Stream::Tls($io) => {
+                let $io = Pin::new(&mut **$io);
+                $call
+            }
+            #[cfg(feature = "psk")]
+            Stream::Psk($io) => {
                 let $io = Pin::new(&mut **$io);
                 $call
             }

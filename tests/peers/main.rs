@@ -68,6 +68,7 @@ mod webhook;
 mod zabbix;
 mod zabbix_conf;
 mod zabbix_server;
+mod zabbix_tls;
 mod zabbix_wire;
 
 use std::process::ExitCode;
@@ -108,6 +109,7 @@ const TESTS: &[&[PeerTest]] = &[
     zabbix::TESTS,
     zabbix_wire::TESTS,
     zabbix_conf::TESTS,
+    zabbix_tls::TESTS,
     checks::TESTS,
     collector::TESTS,
     product::TESTS,

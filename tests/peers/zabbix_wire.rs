@@ -208,8 +208,8 @@ fn answer(address: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>, Failed> {
 }
 
 /// Our passive server on a thread of its own, without a subject.
-struct Ours {
-    address: SocketAddr,
+pub struct Ours {
+    pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -230,11 +230,16 @@ impl Ours {
             host_metadata: "linux".to_owned(),
             ..Options::default()
         };
+        Self::by(&options, Arc::default())
+    }
+
+    /// By these options, and counted there.
+    pub fn by(options: &Options, counters: Arc<passive::Counters>) -> Result<Self, Failed> {
         let server = Server::new(
-            &options,
+            options,
             "peer",
             Arc::new(Nothing),
-            Arc::default(),
+            counters,
             Resolver::default(),
         )
         .map_err(|wrong| format!("{wrong:?}"))?;

@@ -15,7 +15,7 @@ pub struct Brought(Mutex<Vec<active::Told>>);
 
 crate::families! { Brought:
     REQUESTS counter "nodeward_zabbix_active_requests_total" ["server", "request"] "Requests to Zabbix servers that were answered as they should: checks (the list of items), data, heartbeat, sender";
-    FAILURES counter "nodeward_zabbix_active_failures_total" ["server", "request", "reason"] "Requests to Zabbix servers that failed, by why: connect, timeout, broken, malformed (no answer of a server), refused (the server said no)";
+    FAILURES counter "nodeward_zabbix_active_failures_total" ["server", "request", "reason"] "Requests to Zabbix servers that failed, by why: connect, timeout, broken, malformed (no answer of a server), refused (the server said no), tls (no protected connection)";
     VALUES counter "nodeward_zabbix_active_values_total" ["server", "outcome"] "Values by what became of them: taken, rejected by the server, or lost (memory_full, spool_full, expired, damaged, shutdown)";
     ITEMS gauge "nodeward_zabbix_active_items" ["server", "state"] "Items that a Zabbix server asks for: supported, unsupported (no value the last time), left_out (beyond 20000)";
     WAITING gauge "nodeward_zabbix_active_waiting_values" ["server", "place"] "Values that wait for a Zabbix server, in memory or in the spool";

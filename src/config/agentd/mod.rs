@@ -2,8 +2,9 @@
 //!
 //! Owns what each of its names means here: most set a key of ours, some have no meaning for nodeward and are told once, and a name
 //! that neither agent has is an error, as it is for them: `DenyKeys=...` must not pass for a rule. What would make a host less guarded
-//! than its agent was (encryption that is not taken over, a rule that is none) refuses the start, with its line.
+//! than its agent was (encryption that cannot be had, a rule that is none) refuses the start, with its line.
 
+mod encryption;
 mod lines;
 mod names;
 
@@ -56,23 +57,8 @@ pub fn read(path: &Path) -> Result<Agentd, Errors> {
 /// What is wrong with a line, taken alone.
 fn fault(line: &Line) -> Option<String> {
     let name = &line.name;
-    match meaning(name) {
-        None => Some(format!(
-            "no Zabbix agent has a setting {name:?}{}",
-            meant(name)
-        )),
-        Some(Meaning::Guards)
-            if matches!(name.as_str(), "TLSConnect" | "TLSAccept")
-                && line.value != "unencrypted" =>
-        {
-            Some(format!(
-                "{name}={} is not taken over, and nothing is sent in the clear that was encrypted: active and passive checks are plain only for now; \
-                 where that will do, leave the TLS lines out here, else keep the agent for them",
-                line.value
-            ))
-        }
-        Some(_) => None,
-    }
+    let known = meaning(name).is_some();
+    (!known).then(|| format!("no Zabbix agent has a setting {name:?}{}", meant(name)))
 }
 
 impl Agentd {
@@ -86,6 +72,9 @@ impl Agentd {
         let mut listen = Listen::default();
         let mut rules = Vec::new();
         for line in &self.lines {
+            if encryption::is_idle(&line.name, &self.lines) {
+                continue;
+            }
             let mut over = options.clone();
             match set(&mut over, &mut listen, &mut rules, line) {
                 Ok(()) => *options = over,
@@ -95,13 +84,15 @@ impl Agentd {
         // What guards the host already stays in front.
         options.rules.extend(rules);
         listen.over(options, self.lines.iter().any(|line| line.name == "Server"));
-        if let Err(wrong) = options
-            .check()
-            .map_err(|wrong| self.placed(&wrong, &mut faults))
-        {
-            wrong
-                .into_iter()
-                .for_each(|why| faults.push(Fault::of_file(why)));
+        let mut wrong: Vec<String> = Vec::new();
+        for invalid in options.check().err().into_iter().flatten() {
+            wrong.push(invalid.to_string());
+        }
+        for fault in options.tls.iter().flat_map(|tls| tls.faults()) {
+            wrong.push(format!("tls.{fault}"));
+        }
+        for why in self.placed(wrong, &mut faults) {
+            faults.push(Fault::of_file(why));
         }
         match faults.is_empty() {
             true => Ok(()),
@@ -110,15 +101,10 @@ impl Agentd {
     }
 
     /// Notes faults of the options at the lines that set what they are about; the others are given back.
-    fn placed(
-        &self,
-        wrong: &[crate::dialect::zabbix::options::Invalid],
-        faults: &mut Faults,
-    ) -> Vec<String> {
+    fn placed(&self, wrong: Vec<String>, faults: &mut Faults) -> Vec<String> {
         let mut others = Vec::new();
-        for invalid in wrong {
-            let text = invalid.to_string();
-            let key = text.split([' ', '.', ':']).next().unwrap_or_default();
+        for text in wrong {
+            let key = text.split([' ', ':']).next().unwrap_or_default();
             let name = NAMES
                 .iter()
                 .find(|(_, ours)| *ours == key)
@@ -141,7 +127,8 @@ impl Agentd {
     pub fn ignored(&self) -> Option<String> {
         let mut names: Vec<&str> = Vec::new();
         for line in &self.lines {
-            let inside = matches!(meaning(&line.name), Some(Meaning::Inside | Meaning::Guards));
+            let inside = meaning(&line.name) == Some(Meaning::Inside)
+                || encryption::is_idle(&line.name, &self.lines);
             if inside && !names.contains(&line.name.as_str()) {
                 names.push(&line.name);
             }
@@ -266,6 +253,7 @@ fn set(
             Rules::new(std::slice::from_ref(&rule)).map_err(|why| why.to_string())?;
             rules.push(rule);
         }
+        name if name.starts_with("TLS") => encryption::set(options, name, value)?,
         "EnableRemoteCommands" => drop(number::<u8>(value, 0, 1)?),
         _ => {}
     }

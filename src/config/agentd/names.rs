@@ -11,11 +11,9 @@ pub enum Meaning {
     Inside,
     /// nodeward has nothing like it; why.
     Lacking(&'static str),
-    /// It would guard the host, and is not taken over.
-    Guards,
 }
 
-const TAKEN: [&str; 19] = [
+const TAKEN: [&str; 29] = [
     "AllowKey",
     "BufferSend",
     "BufferSize",
@@ -33,11 +31,21 @@ const TAKEN: [&str; 19] = [
     "Server",
     "ServerActive",
     "StartAgents",
+    "TLSAccept",
+    "TLSCAFile",
+    "TLSCRLFile",
+    "TLSCertFile",
+    "TLSConnect",
+    "TLSKeyFile",
+    "TLSPSKFile",
+    "TLSPSKIdentity",
+    "TLSServerCertIssuer",
+    "TLSServerCertSubject",
     "Timeout",
     "EnableRemoteCommands",
 ];
 
-const INSIDE: [&str; 23] = [
+const INSIDE: [&str; 25] = [
     "AllowRoot",
     "ControlSocket",
     "DebugLevel",
@@ -59,6 +67,8 @@ const INSIDE: [&str; 23] = [
     "TLSCipherAll13",
     "TLSCipherCert",
     "TLSCipherCert13",
+    "TLSCipherPSK",
+    "TLSCipherPSK13",
     "UnsafeUserParameters",
     "User",
 ];
@@ -85,22 +95,6 @@ const LACKING: [(&str, &str); 7] = [
     ("Include", ""),
 ];
 
-/// Names about encryption; `TLSConnect` and `TLSAccept` say whether they mean anything.
-const GUARDS: [&str; 12] = [
-    "TLSAccept",
-    "TLSCAFile",
-    "TLSCRLFile",
-    "TLSCertFile",
-    "TLSCipherPSK",
-    "TLSCipherPSK13",
-    "TLSConnect",
-    "TLSKeyFile",
-    "TLSPSKFile",
-    "TLSPSKIdentity",
-    "TLSServerCertIssuer",
-    "TLSServerCertSubject",
-];
-
 pub fn meaning(name: &str) -> Option<Meaning> {
     if TAKEN.contains(&name) {
         return Some(Meaning::Taken);
@@ -108,15 +102,12 @@ pub fn meaning(name: &str) -> Option<Meaning> {
     if INSIDE.contains(&name) || name.starts_with("Plugins.") {
         return Some(Meaning::Inside);
     }
-    if GUARDS.contains(&name) {
-        return Some(Meaning::Guards);
-    }
     let lacking = LACKING.iter().find(|(known, _)| *known == name);
     lacking.map(|(_, why)| Meaning::Lacking(why))
 }
 
 /// Names that set one key of ours, and which.
-pub const NAMES: [(&str, &str); 14] = [
+pub const NAMES: [(&str, &str); 24] = [
     ("BufferSend", "buffer_send"),
     ("BufferSize", "buffer_size"),
     ("HeartbeatFrequency", "heartbeat"),
@@ -130,12 +121,22 @@ pub const NAMES: [(&str, &str); 14] = [
     ("RefreshActiveChecks", "refresh_active_checks"),
     ("Server", "server"),
     ("ServerActive", "server_active"),
+    ("TLSAccept", "tls.accept"),
+    ("TLSCAFile", "tls.ca_file"),
+    ("TLSCRLFile", "tls.crl_file"),
+    ("TLSCertFile", "tls.cert_file"),
+    ("TLSConnect", "tls.connect"),
+    ("TLSKeyFile", "tls.key_file"),
+    ("TLSPSKFile", "tls.psk_file"),
+    ("TLSPSKIdentity", "tls.psk_identity"),
+    ("TLSServerCertIssuer", "tls.server_cert_issuer"),
+    ("TLSServerCertSubject", "tls.server_cert_subject"),
     ("Timeout", "timeout"),
 ];
 
 /// Which name was meant, if one is near.
 pub fn meant(name: &str) -> String {
-    let all = TAKEN.iter().chain(&INSIDE).chain(&GUARDS).copied();
+    let all = TAKEN.iter().chain(&INSIDE).copied();
     let all = all.chain(LACKING.iter().map(|(name, _)| *name));
     let meant = nearest(name, all).map(|meant| format!("; did you mean {meant}?"));
     meant.unwrap_or_default()

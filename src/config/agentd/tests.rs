@@ -118,13 +118,18 @@ fn what_cannot_be_taken_over_is_refused_with_its_line() {
             "a.conf:1:1: AllowKey: \"\" is no pattern of keys",
         ),
         (
-            "TLSConnect=psk\nTLSPSKFile=/x\n",
-            "a.conf:1:1: TLSConnect=psk is not taken over",
+            "TLSConnect=cert\nTLSCAFile=/x\nTLSCertFile=/x\nTLSKeyFile=/x\n",
+            "a.conf:2:1: TLSCAFile: tls.ca_file: cannot read /x",
+        ),
+        (
+            "TLSAccept=unencrypted,tls\n",
+            "a.conf:1:1: TLSAccept: \"tls\" is not one of unencrypted, psk, cert",
         ),
         (
             "TLSAccept=unencrypted,cert\n",
-            "TLSAccept=unencrypted,cert is not taken over",
+            "tls.ca_file: is missing, and cert needs it",
         ),
+        ("TLSPSKIdentity=web 1\nServer=a\n", "tls.accept: is missing"),
         ("Server 10.0.0.5\n", "no setting: write Name=value"),
         (
             "Timeout=31\n",
@@ -148,7 +153,40 @@ fn what_cannot_be_taken_over_is_refused_with_its_line() {
         let why = options(text).unwrap_err();
         assert!(why.contains(said), "{text}: {why}");
     }
-    assert!(options("TLSConnect=unencrypted\nTLSAccept=unencrypted\nServer=a\n").is_ok());
+    assert!(
+        options("TLSConnect=unencrypted\nTLSAccept=unencrypted\nServer=a\nTLSPSKFile=/x\n").is_ok()
+    );
+}
+
+/// A build that cannot keep the secret that its agent kept says so, and starts nothing in plain.
+#[test]
+fn encryption_is_taken_over_or_refused() {
+    use crate::net::tls::mutual::Kind;
+    let directory = written(&[("a.psk", "0123456789abcdef0123456789abcdef\n")]);
+    let file = directory.path().join("a.psk");
+    let text = format!(
+        "Server=10.0.0.5\nServerActive=10.0.0.5\nTLSAccept=unencrypted, psk\nTLSConnect=psk\nTLSPSKIdentity=web 1\nTLSPSKFile={}\nTLSCAFile=/x\n",
+        file.display()
+    );
+    let taken = options(&text);
+    if !cfg!(feature = "psk") {
+        let why = taken.unwrap_err();
+        assert!(
+            why.contains("a.conf:3:1: TLSAccept: tls.accept: asks for psk"),
+            "{why}"
+        );
+        assert!(
+            why.contains("a.conf:4:1: TLSConnect: tls.connect: asks for psk"),
+            "{why}"
+        );
+        return;
+    }
+    let tls = taken.unwrap().tls.unwrap();
+    assert_eq!(tls.accept, [Kind::Unencrypted, Kind::Psk]);
+    assert_eq!(tls.connect, Some(Kind::Psk));
+    assert_eq!(tls.psk_identity.as_deref(), Some("web 1"));
+    assert_eq!(tls.psk_file, Some(file));
+    assert_eq!(tls.ca_file, None, "no line asks for cert");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::dialect::spool;
 use crate::model::duration::Period;
 use crate::net::address::{Address, AddressError};
 use crate::net::allow::{AllowList, BadEntry};
+use crate::net::tls::{Fault, mutual};
 
 /// In the place of a Zabbix agent: passive checks (`listen`: a Zabbix server or proxy asks) and active checks (`server_active`:
 /// nodeward asks what to collect, and brings it).
@@ -23,6 +24,8 @@ pub struct Options {
     /// Who may ask: IP addresses, networks (`10.0.0.0/8`) and host names of Zabbix servers and
     /// proxies. `0.0.0.0/0` is any IPv4 address, `::/0` any address. Needed when `listen` is given.
     pub server: Vec<String>,
+    /// Encryption of both: of who asks, and of connections to servers. Default: none, all is plain.
+    pub tls: Option<mutual::Options>,
     /// How long a request may take to arrive, a value to be gathered and an answer to be sent; a
     /// 7.0 server gives its own time for gathering with each check. From 1s to 10m; default 3s.
     pub timeout: Period,
@@ -74,6 +77,7 @@ impl Default for Options {
         Self {
             listen: Vec::new(),
             server: Vec::new(),
+            tls: None,
             timeout: Period::secs(3),
             server_active: Vec::new(),
             hostname: None,
@@ -109,6 +113,9 @@ pub enum Invalid {
     /// A bad entry of `server`.
     #[error("server {0}")]
     Server(#[from] BadEntry),
+    /// A fault of `tls`.
+    #[error("tls.{0}")]
+    Tls(Fault),
     /// `timeout` out of range.
     #[error("timeout {0} is out of range; it may be from 1s to 10m")]
     Timeout(Period),
@@ -176,6 +183,9 @@ impl Options {
         if let Err(bad) = AllowList::parse(&self.server) {
             invalid.extend(bad.into_iter().map(Invalid::Server));
         }
+        let tls = self.tls.iter();
+        let tls = tls.flat_map(|tls| tls.check(!self.listen.is_empty(), self.is_active()));
+        invalid.extend(tls.map(Invalid::Tls));
         if !(Period::secs(1)..=Period::secs(600)).contains(&self.timeout) {
             invalid.push(Invalid::Timeout(self.timeout));
         }
@@ -237,6 +247,16 @@ impl Options {
                 .check()
                 .map(|(key, why)| Invalid::Spool(key, why)),
         );
+    }
+
+    /// How connections to servers are protected, if they are.
+    pub fn client(&self) -> Option<mutual::Client> {
+        let tls = self.tls.clone();
+        tls.filter(|tls| {
+            tls.connect
+                .is_some_and(|kind| kind != mutual::Kind::Unencrypted)
+        })
+        .map(mutual::Client::new)
     }
 
     /// Whether any server is brought values.

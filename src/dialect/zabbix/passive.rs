@@ -5,8 +5,8 @@
 //! and the keys about the agent itself from [`Agent`], before anything else.
 //!
 //! ```text
-//! accept -> allowed? -> one packet -> "{...": JSON, every check answered in turn -> one packet -> close
-//!             no: close    bad: close  else: a plain key
+//! accept -> allowed? -> TLS, if it is asked for -> one packet -> "{...": JSON, every check answered in turn -> one packet -> close
+//!             no: close    not as accepted: close    bad: close  else: a plain key
 //! ```
 //!
 //! The surprising decisions. A body that starts with `{` and is no JSON is a bad key, as for the
@@ -30,6 +30,8 @@ use super::rules::Rules;
 use super::values::Values;
 use crate::net::allow::AllowList;
 use crate::net::resolve::Resolver;
+use crate::net::stream::Stream;
+use crate::net::tls::mutual;
 
 mod listen;
 mod outcome;
@@ -48,6 +50,8 @@ const NOT_SUPPORTED: &[u8] = b"ZBX_NOTSUPPORTED\0";
 pub struct Server {
     values: Arc<Values>,
     allow: AllowList,
+    /// Nothing: everybody speaks in plain.
+    tls: Option<mutual::Server>,
     timeout: Duration,
     connections: usize,
     counters: Arc<Counters>,
@@ -84,6 +88,7 @@ impl Server {
         Ok(Self {
             values: Arc::new(Values::new(agent, answers, rules)),
             allow,
+            tls: options.tls.clone().map(mutual::Server::new),
             timeout: options.timeout.get(),
             connections: usize::from(options.connections),
             counters,
@@ -96,20 +101,76 @@ impl Server {
         &self.counters
     }
 
-    /// Serves one connection from accept to close; dropping the stream closes it. It ends by itself
-    /// within three timeouts and whatever timeout a JSON request asks for.
+    /// Serves one connection from accept to close, protected as the options ask.
+    pub async fn take(&self, stream: Stream, peer: IpAddr) {
+        match &self.tls {
+            None => self.serve_connection(stream, peer).await,
+            // Large, and nobody who speaks in plain needs carry its room.
+            Some(tls) => Box::pin(self.protect(tls, stream, peer)).await,
+        }
+    }
+
+    /// Serves one connection in plain; dropping the stream closes it. It ends by itself within three timeouts and whatever
+    /// timeout a JSON request asks for.
     pub async fn serve_connection<S>(&self, mut stream: S, peer: IpAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let deadline = now() + self.timeout;
-        if !self.allow.allows(peer, &self.resolver, deadline).await {
+        if self.admits(peer, deadline).await {
+            self.converse(&mut stream, peer, deadline).await;
+        }
+    }
+
+    /// Whether who is at this address may ask.
+    async fn admits(&self, peer: IpAddr, deadline: Instant) -> bool {
+        let allowed = self.allow.allows(peer, &self.resolver, deadline).await;
+        if !allowed {
             self.counters.of(Outcome::Refused).note(|left_out| {
                 tracing::warn!(%peer, left_out, "refused a Zabbix peer: it is not in zabbix.server");
             });
+        }
+        allowed
+    }
+
+    /// The same behind the first byte, which says whether TLS is spoken.
+    async fn protect(&self, tls: &mutual::Server, stream: Stream, peer: IpAddr) {
+        let deadline = now() + self.timeout;
+        if !self.admits(peer, deadline).await {
             return;
         }
-        let reply = match packet::read(&mut stream, Limits::PASSIVE, deadline).await {
+        let met = tokio::time::timeout_at(deadline.into(), tls.meet(stream)).await;
+        let mut stream = match met {
+            Ok(Ok(Some(stream))) => stream,
+            // Somebody looked whether the port is open.
+            Ok(Ok(None)) => return self.counters.of(Outcome::Malformed).add(),
+            Ok(Err(why)) => {
+                self.counters.of(Outcome::Tls).note(|left_out| {
+                    tracing::warn!(%peer, %why, left_out, "closed a Zabbix connection that is not as zabbix.tls asks");
+                });
+                return;
+            }
+            Err(_) => {
+                self.counters.of(Outcome::TimedOut).note(|left_out| {
+                    let timeout = self.timeout;
+                    tracing::warn!(%peer, ?timeout, left_out, "closed a Zabbix connection: no TLS handshake within zabbix.timeout");
+                });
+                return;
+            }
+        };
+        self.converse(&mut stream, peer, deadline).await;
+        if stream.has_farewell() {
+            // Whoever is gone by then has what it asked for.
+            drop(tokio::time::timeout(self.timeout, stream.shutdown()).await);
+        }
+    }
+
+    /// One request and its reply.
+    async fn converse<S>(&self, stream: &mut S, peer: IpAddr, deadline: Instant)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let reply = match packet::read(stream, Limits::PASSIVE, deadline).await {
             Ok(body) => self.reply(&body).await,
             Err(NotRead::Cut(0)) => {
                 // Somebody looked whether the port is open. The classic agent answers even that.
@@ -127,7 +188,11 @@ impl Server {
                 return;
             }
         };
-        let sent = tokio::time::timeout(self.timeout, stream.write_all(&reply)).await;
+        let sending = async {
+            stream.write_all(&reply).await?;
+            stream.flush().await
+        };
+        let sent = tokio::time::timeout(self.timeout, sending).await;
         if !matches!(sent, Ok(Ok(()))) {
             self.counters.of(Outcome::Unsent).add();
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{certificate, provider};
@@ -147,16 +147,37 @@ pub(super) fn warnings(cert: Pem<'_>, key: Pem<'_>, now: u64) -> Vec<Fault> {
         let why = format!("the certificate in {cert} expired on {end}; clients refuse it");
         warnings.push(Fault::new(cert.setting("cert_file"), why));
     }
-    let open = |path| std::fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o007 != 0);
-    if matches!(key, Pem::File(path) if open(path)) {
-        let why =
-            format!("everybody on this machine may read or change the key in {key}: chmod o= it");
-        warnings.push(Fault::new("key_file", why));
+    if let Pem::File(path) = key {
+        warnings.extend(open_to_all("key_file", path));
     }
     warnings
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// A warning about a key that everybody may read, by the setting that names its file.
+pub(super) fn open_to_all(setting: &'static str, path: &Path) -> Option<Fault> {
+    let open = std::fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o007 != 0);
+    let shown = path.display();
+    let why =
+        format!("everybody on this machine may read or change the key in {shown}: chmod o= it");
+    open.then(|| Fault::new(setting, why))
+}
+
+/// Lists of certificates that were taken back, at least one.
+pub(super) fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let shown = path.display();
+    let text = read(path)?;
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
+    let lists = lists.map_err(|error| format!("{shown} is no PEM: {}", pem(&error)))?;
+    match lists.is_empty() {
+        true => Err(format!(
+            "no list in {shown}: PEM is needed (-----BEGIN X509 CRL-----)"
+        )),
+        false => Ok(lists),
+    }
+}
+
+/// The content of a file, within bounds.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
     let mut text = Vec::new();
     let file = File::open(path).map_err(cannot)?;

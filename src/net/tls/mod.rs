@@ -12,6 +12,9 @@
 //! | `roots` | the authorities that the system trusts |
 //! | `certificate` | who the other end says it is, and the names that are allowed |
 //! | `files` | PEM files and whether they changed |
+//! | `wanted` | what is wanted of a certificate beyond its authority |
+//! | `distinguished` | issuers and subjects as texts |
+//! | `mutual` | two that know each other, by certificate or by a pre-shared key |
 //! | `refusal` | what went wrong, in words that name a setting |
 //!
 //! The surprising decision: no session is ever resumed, on either side. A certificate that was taken away is asked for again
@@ -20,11 +23,14 @@
 mod algorithms;
 mod certificate;
 mod client;
+mod distinguished;
 mod files;
 mod handshake;
+pub mod mutual;
 mod refusal;
 mod roots;
 mod server;
+mod wanted;
 
 use std::sync::Arc;
 

@@ -4,6 +4,8 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
+use super::wanted::Stranger;
+
 /// Why a handshake, or a connection soon after it, came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -138,6 +140,8 @@ fn certificate(wrong: &CertificateError) -> String {
         CertificateError::InvalidPurposeContext { .. } => {
             format!("its certificate is for another purpose: {wrong}")
         }
+        CertificateError::Other(other) if other.0.is::<Stranger>() => other.0.to_string(),
+        CertificateError::Revoked => "its certificate was revoked by its authority".into(),
         // A self-signed certificate as `openssl req -x509` makes it.
         CertificateError::Other(other)
             if other.to_string().contains("CaUsedAsEndEntity") =>

@@ -6,22 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion, version,
-};
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::algorithms::{self, Curve, Suite};
 use super::certificate::{self, Name};
 use super::files::{self, Fault, Pem};
+use super::wanted::{Clients, Wanted};
 use crate::model::secret::Secret;
 use crate::net::kept::{Kept, Source, State};
 
@@ -201,9 +197,9 @@ impl Options {
         let verifier = builder.build().map_err(|error| fault(error.to_string()))?;
         Ok(match self.client_allowed_sans.is_empty() {
             true => verifier,
-            false => Arc::new(Named {
+            false => Arc::new(Clients {
                 verifier,
-                allowed: self.client_allowed_sans.clone(),
+                wanted: Wanted::Names(self.client_allowed_sans.clone()),
             }),
         })
     }
@@ -308,59 +304,5 @@ impl Server {
     pub(super) async fn config(&self) -> Arc<ServerConfig> {
         let now = self.kept.get().await;
         now.unwrap_or_else(|_| self.first.clone()).config
-    }
-}
-
-/// Takes only certificates with one of the allowed names.
-#[derive(Debug)]
-struct Named {
-    verifier: Arc<dyn ClientCertVerifier>,
-    allowed: Vec<Name>,
-}
-
-impl ClientCertVerifier for Named {
-    fn client_auth_mandatory(&self) -> bool {
-        self.verifier.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.verifier.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let verified = self
-            .verifier
-            .verify_client_cert(end_entity, intermediates, now)?;
-        match certificate::is_one_of(end_entity, &self.allowed) {
-            true => Ok(verified),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
     }
 }

@@ -63,6 +63,12 @@ impl Drop for Orderly {
 impl Zabbix {
     /// Starts it all and signs in.
     pub fn start(scratch: &Scratch) -> Result<Self, Failed> {
+        Self::start_with(scratch, "")
+    }
+
+    /// The same, with more lines in the configuration of the server.
+    pub fn start_with(scratch: &Scratch, more: &str) -> Result<Self, Failed> {
+        fs::write(scratch.path().join("zabbix_server.more"), more)?;
         let home = home()?;
         let database = Orderly {
             program: start_database(&home, scratch)?,
@@ -205,10 +211,11 @@ fn start_server(scratch: &Scratch, port: u16) -> Result<(Running, u16), Failed> 
          DBUser=zabbix\nDBHost={}\nPidFile={}\nSocketDir={}\nCacheUpdateFrequency=1\n\
          StartPollers=4\nStartPreprocessors=1\nStartDBSyncers=1\nStartLLDProcessors=1\n\
          StartHTTPPollers=0\nStartPingers=0\nStartDiscoverers=0\nStartTrappers=1\n\
-         StartEscalators=1\nStartAlerters=1\n",
+         StartEscalators=1\nStartAlerters=1\n{}",
         sockets(scratch).display(),
         scratch.path().join("server.pid").display(),
         scratch.path().display(),
+        fs::read_to_string(scratch.path().join("zabbix_server.more"))?,
     );
     let file = scratch.path().join("zabbix_server.conf");
     fs::write(&file, config)?;

@@ -11,6 +11,7 @@
 )]
 
 mod active;
+mod encrypted;
 mod hook;
 mod house;
 
@@ -67,6 +68,17 @@ pub const TESTS: &[PeerTest] = &[
         name: "zabbix_server::what_nodeward_says_of_itself_is_in_the_history_of_trapper_items",
         needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php, Peer::Root],
         run: active::own_values,
+    },
+    PeerTest {
+        name: "zabbix_server::hosts_with_a_key_and_with_certificates_are_asked_and_heard",
+        needs: &[
+            Peer::ZabbixServer,
+            Peer::Postgres,
+            Peer::Php,
+            Peer::Root,
+            Peer::Openssl,
+        ],
+        run: encrypted::both_ways,
     },
 ];
 

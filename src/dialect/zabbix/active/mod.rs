@@ -219,7 +219,7 @@ impl Active {
         let own = trapper.map_or_else(Vec::new, |own| read(own.targets(&options.server_active)));
         let face = Arc::new(Face::new(options, &active, Arc::clone(values)));
         let means = Means {
-            wire: Wire::new(resolver.clone(), face.timeout),
+            wire: Wire::new(resolver.clone(), face.timeout, options.client()),
             face,
             options,
             zone: TimeZone::system(),

@@ -13,6 +13,8 @@ use crate::dialect::zabbix::packet::{self, Limits, NotRead};
 use crate::net::connect::connect;
 use crate::net::endpoint::Place;
 use crate::net::resolve::Resolver;
+use crate::net::stream::Stream;
+use crate::net::tls::{Refusal, mutual};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -32,16 +34,27 @@ pub enum Failure {
     /// The server said no, in these words.
     #[error("the server says: {0}")]
     Refused(String),
+    /// The connection is not protected as `tls` asks.
+    #[error("no TLS: {0}")]
+    Tls(Refusal),
 }
 
 impl Failure {
     /// The words for labels, in the order of declaration.
-    pub const KINDS: [&'static str; 5] = ["connect", "timeout", "broken", "malformed", "refused"];
+    pub const KINDS: [&'static str; 6] = [
+        "connect",
+        "timeout",
+        "broken",
+        "malformed",
+        "refused",
+        "tls",
+    ];
 
     /// The place of its word.
     pub(super) const fn kind(&self) -> usize {
         match self {
             Self::Connect(_) => 0,
+            Self::Tls(_) => 5,
             Self::Late => 1,
             Self::Broken(_) => 2,
             Self::Malformed(_) => 3,
@@ -55,12 +68,17 @@ impl Failure {
 pub struct Wire {
     resolver: Resolver,
     timeout: Duration,
+    tls: Option<mutual::Client>,
 }
 
 impl Wire {
-    /// A wire that gives each request this long.
-    pub const fn new(resolver: Resolver, timeout: Duration) -> Self {
-        Self { resolver, timeout }
+    /// A wire that gives each request this long; without `tls` all is sent in plain.
+    pub const fn new(resolver: Resolver, timeout: Duration, tls: Option<mutual::Client>) -> Self {
+        Self {
+            resolver,
+            timeout,
+            tls,
+        }
     }
 
     /// Sends a body and gives the body of the answer; compressed, and the answer is then as well.
@@ -76,6 +94,10 @@ impl Wire {
         answer.map_err(|error| match error {
             NotRead::Late => Failure::Late,
             NotRead::Malformed(_) => Failure::Malformed(error.to_string()),
+            // Under TLS 1.3 it is heard only now that the other end did not take a certificate.
+            NotRead::Io(ref cause) if let Some(refusal) = Refusal::of(cause) => {
+                Failure::Tls(refusal)
+            }
             NotRead::Cut(_) | NotRead::Io(_) => Failure::Broken(told(&error)),
         })
     }
@@ -99,9 +121,15 @@ impl Wire {
         place: &Place,
         packet: &[u8],
         deadline: Instant,
-    ) -> Result<crate::net::stream::Stream, Failure> {
+    ) -> Result<Stream, Failure> {
         let connected = connect(place, deadline, &self.resolver).await;
         let mut stream = connected.map_err(Failure::Connect)?;
+        if let Some(tls) = &self.tls {
+            // Large, and nobody who speaks in plain needs carry its room.
+            let protected = timeout_at(deadline, Box::pin(tls.connect(stream))).await;
+            let protected = protected.map_err(|_| Failure::Late)?;
+            stream = protected.map_err(Failure::Tls)?;
+        }
         let sent = async {
             stream.write_all(packet).await?;
             stream.flush().await

@@ -49,7 +49,7 @@ impl accept::Serve for Current {
             if server.counters().connections().open() > server.connections {
                 server.turn_away(peer);
             } else {
-                server.serve_connection(stream, peer).await;
+                server.take(stream, peer).await;
             }
         }
     }

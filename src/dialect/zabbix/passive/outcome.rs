@@ -21,19 +21,22 @@ pub enum Outcome {
     Refused,
     /// Closed at once, because too many connections were open.
     TooMany,
+    /// TLS did not come about as `tls` asks, or a connection was in plain where that is not accepted.
+    Tls,
     /// The answer could not be sent: the peer had gone or did not read.
     Unsent,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Answered,
         Self::Unsupported,
         Self::TimedOut,
         Self::Malformed,
         Self::Refused,
         Self::TooMany,
+        Self::Tls,
         Self::Unsent,
     ];
 
@@ -46,6 +49,7 @@ impl Outcome {
             Self::Malformed => "malformed",
             Self::Refused => "refused",
             Self::TooMany => "too_many",
+            Self::Tls => "tls",
             Self::Unsent => "unsent",
         }
     }
@@ -60,6 +64,7 @@ pub struct Counters {
     malformed: Tally,
     refused: Tally,
     too_many: Tally,
+    tls: Tally,
     unsent: Tally,
     connections: Arc<accept::Counters>,
 }
@@ -83,6 +88,7 @@ impl Counters {
             Outcome::Malformed => &self.malformed,
             Outcome::Refused => &self.refused,
             Outcome::TooMany => &self.too_many,
+            Outcome::Tls => &self.tls,
             Outcome::Unsent => &self.unsent,
         }
     }
@@ -99,6 +105,6 @@ mod tests {
             (0..times).for_each(|_| counters.of(outcome).add());
         }
         let counts = Outcome::ALL.map(|outcome| counters.get(outcome));
-        assert_eq!(counts, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(counts, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -263,6 +263,7 @@ async fn every_outcome_is_counted_once() {
         ("malformed", 1),
         ("refused", 0),
         ("too_many", 1),
+        ("tls", 0),
         ("unsent", 0),
     ];
     assert_eq!(counts, expected);
