@@ -2,7 +2,7 @@
 //!
 //! Files in them are opened relative to the directory's handle and read into one small buffer: with ten thousand
 //! processes a path walk and an allocation for each would cost as much as the reading itself. The file `stat` of the
-//! first few hundred processes stays open, since opening it costs more than reading it.
+//! first few hundred processes, and of as many threads, stays open, since opening it costs more than reading it.
 
 use std::collections::HashMap;
 use std::io;
@@ -36,7 +36,7 @@ pub struct PidBuffers {
     entries: Vec<u8>,
     text: Vec<u8>,
     name: String,
-    /// The files `stat` of live processes, by id, and whether each was read since the last listing.
+    /// The files `stat` of live processes or threads, by id, and whether each was read since [`PidBuffers::let_go`].
     held: HashMap<i64, (OwnedFd, bool)>,
 }
 
@@ -50,8 +50,6 @@ impl Pids {
         })?;
         pids.live =
             rustix::fs::fstatfs(&pids.dir).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC);
-        // Whoever was not read last time has ended, or is of no interest any more.
-        buffers.held.retain(|_, (_, read)| std::mem::take(read));
         Ok(pids)
     }
 
@@ -94,7 +92,7 @@ impl Pids {
         Ok(buffers.text.get(..len).unwrap_or_default())
     }
 
-    /// As [`Pids::read`] of the file `stat`, which is held open until the next listing that it is not read after.
+    /// As [`Pids::read`] of the file `stat`, which is held open until it is let go of.
     pub fn stat<'b>(&self, id: i64, buffers: &'b mut PidBuffers) -> io::Result<&'b [u8]> {
         if let Some((file, read)) = buffers.held.get_mut(&id) {
             // The file of a process that has ended has nothing to tell, and the id may be another's by now.
@@ -137,11 +135,18 @@ impl Pids {
     pub fn below(&self, id: i64, name: &str, buffers: &mut PidBuffers) -> io::Result<Self> {
         buffers.name_of(id, name);
         let dir = open_dir(self.dir.as_fd(), buffers.name.as_str())?;
-        Self::list(dir, buffers)
+        let mut pids = Self::list(dir, buffers)?;
+        pids.live = self.live;
+        Ok(pids)
     }
 }
 
 impl PidBuffers {
+    /// Closes what was not read since the last time: it has ended, or is of no interest any more.
+    pub fn let_go(&mut self) {
+        self.held.retain(|_, (_, read)| std::mem::take(read));
+    }
+
     fn name_of(&mut self, id: i64, file: &str) {
         self.name.clear();
         self.name.push_str(itoa::Buffer::new().format(id));
@@ -250,8 +255,8 @@ mod tests {
             assert!(text.starts_with(format!("{id} (").as_bytes()));
         }
         assert_eq!(buffers.held.len(), 1);
-        // Read since the last listing: it is held over the next, and over no other.
-        Pids::open(proc, &mut buffers).unwrap();
+        // Read since the last time: it is held over the next, and over no other.
+        buffers.let_go();
         assert_eq!(buffers.held.len(), 1);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -259,8 +264,38 @@ mod tests {
         assert!(buffers.held.is_empty());
         let own = i64::from(std::process::id());
         pids.stat(own, &mut buffers).unwrap();
-        Pids::open(proc, &mut buffers).unwrap();
-        Pids::open(proc, &mut buffers).unwrap();
+        buffers.let_go();
+        buffers.let_go();
+        assert!(buffers.held.is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_is_held_is_gone_once_it_has_ended() {
+        let own = i64::from(std::process::id());
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let me = std::fs::read_link("/proc/thread-self").unwrap();
+            tell.send(me.file_name().unwrap().to_str().unwrap().parse::<i64>())
+                .unwrap();
+            ended.recv().ok();
+        });
+        let id = told.recv().unwrap().unwrap();
+        let mut buffers = PidBuffers::default();
+        let pids = Pids::open(Path::new("/proc"), &mut buffers).unwrap();
+        let threads = pids.below(own, "task", &mut buffers).unwrap();
+        assert!(threads.are_live() && threads.ids().contains(&id));
+        for _ in 0..2 {
+            let text = threads.stat(id, &mut buffers).unwrap();
+            assert!(text.starts_with(format!("{id} (").as_bytes()));
+        }
+        assert_eq!(buffers.held.len(), 1);
+        drop(end);
+        thread.join().unwrap();
+        // The kernel takes a thread out of its lists a moment after whoever waits for it has been told.
+        while threads.stat(id, &mut buffers).is_ok() {
+            std::thread::yield_now();
+        }
         assert!(buffers.held.is_empty());
     }
 }

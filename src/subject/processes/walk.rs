@@ -18,6 +18,10 @@ impl Processes {
         errors: &mut Vec<ItemError>,
     ) -> (Option<Summary>, Vec<(Query, u64)>) {
         let live = pids.are_live();
+        if want.summary {
+            self.buffers.let_go();
+            self.below.let_go();
+        }
         let mut summary = want.summary.then(Summary::default);
         let mut counts: Vec<(Query, u64)> = Vec::with_capacity(want.queries.len());
         let mut open: Vec<(usize, Owner)> = Vec::new();
@@ -105,7 +109,7 @@ fn threads(
             summary.thread_states.add(process.state);
             continue;
         }
-        match threads.read(*thread, "stat", buffers) {
+        match threads.stat(*thread, buffers) {
             Ok(text) => match process_stat(text) {
                 Some(stat) => summary.thread_states.add(stat.state),
                 None => errors.push(error("thread", &format!("{id}/{thread}"), &NO_STAT)),
