@@ -45,7 +45,8 @@ const STATES: [&str; 7] = [
 #[derive(Debug)]
 pub struct Link<'a> {
     hardware: u16,
-    index: i32,
+    /// The number of the interface, which no other has had in this network.
+    pub index: i32,
     flags: u32,
     attributes: [Option<&'a [u8]>; KNOWN],
 }

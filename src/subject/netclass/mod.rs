@@ -3,8 +3,11 @@
 //! It counts no traffic: that is `netdev`. Drivers answer many of these attributes, and an interface that is down refuses some:
 //! what cannot be read is left out, of that interface alone. Most of them rtnetlink tells too, of all interfaces at once: where it speaks
 //! of the same interfaces only the rest is read, since each file costs a walk and many of them the kernel's one lock of all interfaces.
+//! The files of the first few interfaces stay open.
 
 pub mod link;
+
+use std::collections::HashMap;
 
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, joined, listed};
 use crate::host::parse::{label, signed_of_any_base};
@@ -17,6 +20,8 @@ use link::Link;
 const CLASS: &str = "class/net";
 /// The bit of `flags` that says that an interface is wanted up (netdevice(7)).
 const IFF_UP: i64 = 1;
+/// Interfaces whose files are held open at most: each takes seven descriptors.
+const HELD: usize = 16;
 
 /// The subject.
 pub struct Netclass {
@@ -25,6 +30,8 @@ pub struct Netclass {
     own_network: bool,
     /// Whether it was seen to speak of the interfaces of sysfs.
     agreed: bool,
+    /// Interfaces whose files are open, by name and number: a name may pass to another.
+    held: HashMap<(String, i32), Device>,
 }
 
 /// Options of the set-up of interfaces.
@@ -93,21 +100,24 @@ struct Interface {
 }
 
 impl Interface {
-    fn read(name: String, device: &Device, link: Option<&Link<'_>>) -> Self {
-        let number = |file: &str| match link.and_then(|link| link.number(file)) {
-            Some(known) => known,
-            None => signed_of_any_base(&device.attribute(file).ok()?),
+    /// Reads what the link does not tell; where there is one, the files stay open.
+    fn read(name: String, device: &mut Device, link: Option<&Link<'_>>) -> Self {
+        let mut attribute = |file: &'static str| match link {
+            Some(_) => device.held(file),
+            None => device.attribute(file),
         };
-        let text = |file: &str| match link.and_then(|link| link.text(file)) {
+        let numbers = FILES.map(|file| match link.and_then(|link| link.number(file)) {
             Some(known) => known,
-            None => device
-                .attribute(file)
-                .map_or_else(|_| String::new(), |t| label(&t).into_owned()),
-        };
+            None => signed_of_any_base(&attribute(file).ok()?),
+        });
+        let texts = TEXTS.map(|file| match link.and_then(|link| link.text(file)) {
+            Some(known) => known,
+            None => attribute(file).map_or_else(|_| String::new(), |t| label(&t).into_owned()),
+        });
         Self {
-            numbers: FILES.map(number),
-            texts: TEXTS.map(text),
             name,
+            numbers,
+            texts,
         }
     }
 }
@@ -147,6 +157,7 @@ impl Subject for Netclass {
             ignored: options.ignored_devices.as_ref().filter(given).cloned(),
             own_network: machine.host.shares_network(),
             agreed: false,
+            held: HashMap::new(),
         })
     }
 
@@ -159,18 +170,33 @@ impl Subject for Netclass {
         let dump = dump.flatten().unwrap_or_default();
         let links = link::links(&dump);
         let mut interfaces = Vec::new();
+        let mut held = HashMap::new();
         let mut agree = true;
         for name in names.into_iter().filter(|name| !ignores(name)) {
-            // Beside the interfaces lies a file of the bonding driver.
-            let path = pass.path(Root::Sys, &format!("{CLASS}/{name}"));
-            let Ok(device) = Device::find(&path) else {
-                continue;
-            };
             let link = links.get(name.as_bytes());
+            let known = link.map(|link| (name.clone(), link.index));
+            let mut device = match known.as_ref().and_then(|known| self.held.remove(known)) {
+                Some(device) => device,
+                None => {
+                    // Beside the interfaces lies a file of the bonding driver.
+                    let path = pass.path(Root::Sys, &format!("{CLASS}/{name}"));
+                    let Ok(device) = Device::find(&path) else {
+                        continue;
+                    };
+                    device
+                }
+            };
             agree = agree && (self.agreed || link.is_some_and(|link| link.is(&device)));
             let link = link.filter(|_| self.agreed);
-            interfaces.push(Interface::read(name, &device, link));
+            interfaces.push(Interface::read(name, &mut device, link));
+            if let Some(known) = known
+                && link.is_some()
+                && held.len() < HELD
+            {
+                held.insert(known, device);
+            }
         }
+        self.held = held;
         // Sysfs shows the network of who mounted it, which need not be ours: the first reading is of files, and finds out.
         self.agreed = agree && !interfaces.is_empty();
         Ok(Reading(interfaces).into())
@@ -242,10 +268,11 @@ mod tests {
                 let mut pass = Pass::new(&machine.host, &mut files, deadline);
                 (subject.read(&mut pass, &()).unwrap().reading.0, before)
             };
-            let ((files, asked), (linked, agreed)) = (read(), read());
+            let ((files, asked), (linked, agreed), (again, _)) = (read(), read(), read());
             subject.agreed = false;
             assert!(!asked && files.iter().any(|i| i.name == "lo"));
-            agreed && files == linked
+            assert!(!subject.held.is_empty());
+            agreed && files == linked && files == again
         });
         assert!(same);
     }
