@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod control;
 mod demo;
+mod doctor;
 mod evidence;
 mod exit;
 mod flags;
@@ -58,6 +59,7 @@ fn command() -> Command {
             .subcommand(show::command())
             .subcommand(check::command())
             .subcommand(compare::command())
+            .subcommand(doctor::command())
             .subcommand(import::command())
             .subcommand(status::command())
             .subcommand(control::reload_command())
@@ -99,6 +101,7 @@ pub fn main() -> Exit {
         Some(("show", matches)) => show::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("compare", matches)) => compare::run(matches),
+        Some(("doctor", matches)) => doctor::run(matches),
         Some(("import", matches)) => import::run(matches),
         Some(("status", matches)) => status::run(matches),
         Some(("reload", matches)) => control::reload(matches),

@@ -43,6 +43,11 @@ pub const TESTS: &[PeerTest] = &[
         needs: NEEDS,
         run: guarded,
     },
+    PeerTest {
+        name: "compare::what_a_zabbix_agent_says_otherwise_is_told_key_by_key",
+        needs: &[Peer::ZabbixAgent],
+        run: agent,
+    },
 ];
 
 /// Machines over which the reference lives.
@@ -287,4 +292,72 @@ fn guarded() -> Result<(), Failed> {
         format!("--password-file={}", password.display()),
     ];
     well(&url, &flags, &scratch)
+}
+
+/// Keys that nodeward answers as the agent does, of every kind of value.
+const SAME: [&str; 9] = [
+    "agent.ping",
+    "agent.hostname",
+    "system.uname",
+    "system.uptime",
+    "system.cpu.load[all,avg1]",
+    "vm.memory.size[total]",
+    "net.if.discovery",
+    "net.if.in[lo]",
+    "vfs.fs.get",
+];
+
+/// zabbix_agentd as it is, and one that says more, less and something else.
+fn agent() -> Result<(), Failed> {
+    let scratch = Scratch::new()?;
+    let more = "AllowRoot=1\nUserParameter=my.own,echo 1\nDenyKey=system.sw.arch\n";
+    let (agent, port) = crate::zabbix::agent(Peer::ZabbixAgent, more, &scratch)?;
+    let url = format!("zabbix://127.0.0.1:{port}");
+    let file = scratch.path().join("ours.yml");
+    let as_host = |name: &str| -> Result<Vec<String>, Failed> {
+        std::fs::write(&file, format!("zabbix: {{hostname: {name}}}\n"))?;
+        Ok(vec![format!("--config={}", file.display())])
+    };
+    let mut flags = as_host("peer")?;
+    flags.extend(SAME.iter().map(|key| format!("--key={key}")));
+    let (text, code) = compare(&url, &flags, &scratch)?;
+    if code != 0 || !text.contains("\nnothing missing: 9 keys with 9 values") {
+        return Err(format!("{code}:\n{text}").into());
+    }
+    let mut flags = as_host("other")?;
+    let keys = [
+        "agent.hostname",
+        "my.own",
+        "system.sw.arch",
+        "kernel.maxproc",
+    ];
+    flags.extend(keys.iter().map(|key| format!("--key={key}")));
+    let (text, code) = compare(&url, &flags, &scratch)?;
+    for part in [
+        "missing  my.own is 1 there, not supported (Unsupported item key.) here",
+        "differs  agent.hostname is peer there, other here",
+        "extra    system.sw.arch is not supported (Unsupported item key.) there, ",
+        "nodeward has no key my.own",
+        "\nthe same: processes\n",
+        "not the same: missing: 1 key; different: 1 key; told here only: 1 key",
+    ] {
+        if code != 1 || !text.contains(part) {
+            return Err(format!("{code}, without {part:?}:\n{text}").into());
+        }
+    }
+    // The keys of templates: whatever is missing is a key that nodeward has not.
+    let (text, _) = compare(&url, &as_host("peer")?, &scratch)?;
+    let unknown = |line: &&str| !line.contains("Unsupported item key");
+    let wrong = text
+        .lines()
+        .filter(|line| line.starts_with("missing  ") || line.starts_with("differs  "));
+    let wrong: Vec<&str> = wrong.filter(unknown).collect();
+    if !wrong.is_empty() || !text.contains("there  Zabbix agent ") {
+        return Err(format!("{wrong:?}:\n{text}").into());
+    }
+    drop(agent);
+    match compare(&url, &as_host("peer")?, &scratch)? {
+        (text, 69) if text.contains("cannot connect") => Ok(()),
+        (text, code) => Err(format!("nobody there, {code}:\n{text}").into()),
+    }
 }

@@ -2,10 +2,12 @@
 //!
 //! Owns the command line, and the list of the programs that can be compared: each is a room and a line in [`SCHEMES`].
 
+mod agent;
 mod collectors;
 mod differ;
 mod exporter;
 mod report;
+mod said;
 
 use std::path::PathBuf;
 
@@ -24,7 +26,10 @@ use report::Report;
 type Compare = fn(&Runtime, &Asked, &Settings) -> Result<Report, Failed>;
 
 /// Schemes of URLs, and how what answers there is compared.
-const SCHEMES: &[(&[&str], Compare)] = &[(&["http", "https"], exporter::compare)];
+const SCHEMES: &[(&[&str], Compare)] = &[
+    (&["http", "https"], exporter::compare),
+    (&["zabbix"], agent::compare),
+];
 
 /// What is asked for.
 struct Asked {
@@ -34,6 +39,8 @@ struct Asked {
     with: Option<String>,
     /// Whom to trust.
     tls: tls::ClientOptions,
+    /// Keys that a Zabbix agent is asked; none: those of usual templates.
+    keys: Vec<String>,
     /// What proves to the other who asks.
     authorization: Option<String>,
 }
@@ -59,17 +66,20 @@ impl From<BadSettings> for Failed {
     }
 }
 
-const LONG: &str = "Scrapes the exporter that runs today and nodeward's own page, and tells what is missing, differs or is told here \
+const LONG: &str = "Asks the program that runs today, a node_exporter or a Zabbix agent, and nodeward in this process. Scrapes the exporter that runs today and nodeward's own page, and tells what is missing, differs or is told here \
     only, by collector: families, types, labels, series and values. Values that move are held between two readings of the exporter; \
     what was wrong in one look only is not told. nodeward reads the machine in this process, by the config and by node_exporter's \
-    flags as given here: give those that the exporter was started with. Exit code 0 if nothing is missing or different, 1 if \
+    flags as given here: give those that the exporter was started with. \
+    A Zabbix agent (zabbix://HOST:10050) is asked the keys of usual templates, or those of --key, before and after nodeward: what is missing, is of \
+    another type, or is not between its two answers is told; it is spoken to as zabbix.tls.accept says, or its own file (--zabbix-conf). Exit code 0 if nothing is missing or different, 1 if \
     something is, 69 if they could not be compared.";
 
 const EXAMPLES: &str = "Examples:
   nodeward compare http://127.0.0.1:9100/metrics
   nodeward compare http://127.0.0.1:9100/metrics --collector.systemd --no-collector.wifi
   nodeward compare https://127.0.0.1:9100/metrics --ca-file ca.pem --username prometheus --password-file password
-  nodeward compare http://web-1:9100/metrics --with http://web-1:9101/metrics";
+  nodeward compare http://web-1:9100/metrics --with http://web-1:9101/metrics
+  nodeward compare zabbix://127.0.0.1:10050 --zabbix-conf /etc/zabbix/zabbix_agentd.conf";
 
 pub(super) fn command() -> Command {
     let file = |name: &'static str, help: &'static str| {
@@ -81,20 +91,27 @@ pub(super) fn command() -> Command {
     };
     flags::add(
         Command::new("compare")
-            .about("Say what would be missing or different with nodeward in the place of the exporter that runs today")
+            .about("Say what would be missing or different with nodeward in the place of the exporter or agent that runs today")
             .long_about(LONG)
             .after_help(EXAMPLES)
             .arg(
                 Arg::new("url")
                     .value_name("URL")
                     .required(true)
-                    .help("The exporter's page: http://HOST:9100/metrics"),
+                    .help("The exporter's page, http://HOST:9100/metrics, or the Zabbix agent, zabbix://HOST:10050"),
             )
             .arg(
                 Arg::new("with")
                     .long("with")
                     .value_name("URL")
                     .help("Compare the page of this running nodeward, instead of reading the machine here"),
+            )
+            .arg(
+                Arg::new("key")
+                    .long("key")
+                    .value_name("KEY")
+                    .action(clap::ArgAction::Append)
+                    .help("Key that a Zabbix agent is asked, instead of those of usual templates; may be repeated"),
             )
             .arg(
                 Arg::new("format")
@@ -134,6 +151,15 @@ fn asked(matches: &ArgMatches) -> Result<(Compare, Asked), String> {
             known.join(" or ")
         ));
     };
+    let keys: Vec<String> = matches
+        .get_many::<String>("key")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    if !keys.is_empty() && scheme != "zabbix" {
+        return Err("--key: only Zabbix agents are asked keys".into());
+    }
     let ca_file = matches.get_one::<PathBuf>("ca-file").cloned();
     let tls = tls::ClientOptions {
         ca_file,
@@ -179,6 +205,7 @@ fn asked(matches: &ArgMatches) -> Result<(Compare, Asked), String> {
         url,
         with: text("with"),
         tls,
+        keys,
         authorization: authorization.map(|secret| secret.reveal().to_owned()),
     };
     Ok((*compare, asked))

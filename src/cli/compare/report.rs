@@ -13,6 +13,47 @@ const SHOWN: usize = 20;
 /// The most characters of a finding's line in the table.
 const WIDTH: usize = 200;
 
+/// What things are called that are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Things {
+    one: &'static str,
+    many: &'static str,
+    /// What they have.
+    parts: &'static str,
+    /// What they are grouped by.
+    group: &'static str,
+}
+
+impl Things {
+    /// Of exporters.
+    pub(super) const FAMILIES: Self = Self {
+        one: "family",
+        many: "families",
+        parts: "series",
+        group: "collector",
+    };
+    /// Of Zabbix agents.
+    pub(super) const KEYS: Self = Self {
+        one: "key",
+        many: "keys",
+        parts: "values",
+        group: "subject",
+    };
+
+    fn count(self, number: usize) -> String {
+        match number {
+            1 => format!("1 {}", self.one),
+            _ => format!("{number} {}", self.many),
+        }
+    }
+}
+
+impl Default for Things {
+    fn default() -> Self {
+        Self::FAMILIES
+    }
+}
+
 /// One of the two that are compared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Side {
@@ -77,6 +118,8 @@ pub(super) struct Example {
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// What is compared.
+    pub things: Things,
     /// The program that runs today.
     pub there: Side,
     /// nodeward.
@@ -103,20 +146,28 @@ impl Report {
     pub(super) fn verdict(&self) -> String {
         let many = |class, word: &str| match self.findings(class).count() {
             0 => None,
-            some => Some(format!("{word}: {}", families(some))),
+            some => Some(format!("{word}: {}", self.things.count(some))),
+        };
+        let [missing, extra] = match self.things.parts {
+            "series" => [
+                "missing, or with series that are",
+                "told here only, or with series that are",
+            ],
+            _ => ["missing", "told here only"],
         };
         let parts = [
-            many(Class::Missing, "missing, or with series that are"),
+            many(Class::Missing, missing),
             many(Class::Differs, "different"),
-            many(Class::Extra, "told here only, or with series that are"),
+            many(Class::Extra, extra),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let parts = parts.join("; ");
         match self.is_same() {
             true => format!(
-                "nothing missing: {} with {} series told there are told here, and the same{}{parts}",
-                families(self.there.families),
+                "nothing missing: {} with {} {} told there are told here, and the same{}{parts}",
+                self.things.count(self.there.families),
                 self.there.series,
+                self.things.parts,
                 if parts.is_empty() { "" } else { "; " }
             ),
             false => format!("not the same: {parts}"),
@@ -128,8 +179,9 @@ impl Report {
         let mut text = String::new();
         for (side, word) in [(&self.there, "there"), (&self.here, "here")] {
             let (name, series) = (&side.name, side.series);
-            let families = families(side.families);
-            text.push_str(&format!("{word:<6} {name}: {families}, {series} series\n"));
+            let families = self.things.count(side.families);
+            let parts = self.things.parts;
+            text.push_str(&format!("{word:<6} {name}: {families}, {series} {parts}\n"));
         }
         let lines = self.notes.iter().map(|note| format!("{note}\n"));
         text.extend(lines);
@@ -145,7 +197,7 @@ impl Report {
                 let word = class.word();
                 text.push_str(&format!(
                     "{word:<8} {} more, shown by --format json\n",
-                    families(left)
+                    self.things.count(left)
                 ));
             }
         }
@@ -159,11 +211,11 @@ impl Report {
         let told = |group: &Group| !group.findings.is_empty() || group.note.is_some();
         let shown: Vec<_> = self.groups.iter().filter(|(_, g)| told(g)).collect();
         let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        let width = width.max("collector".len());
+        let Things { many, group, .. } = self.things;
+        let width = width.max(group.len());
         if !shown.is_empty() {
             text.push_str(&format!(
-                "{:<width$}  families  missing  differs  extra\n",
-                "collector"
+                "{group:<width$}  {many:>8}  missing  differs  extra\n"
             ));
         }
         for (name, group) in shown {
@@ -253,12 +305,5 @@ impl Finding {
         let cut: String = line.chars().take(WIDTH).collect();
         let dots = if cut.len() < line.len() { "..." } else { "" };
         format!("{cut}{dots}\n")
-    }
-}
-
-fn families(number: usize) -> String {
-    match number {
-        1 => "1 family".to_owned(),
-        _ => format!("{number} families"),
     }
 }

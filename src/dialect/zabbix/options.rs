@@ -259,6 +259,16 @@ impl Options {
         .map(mutual::Client::new)
     }
 
+    /// How an agent is asked that takes what is taken here, if that is protected.
+    pub fn asking(&self) -> Option<mutual::Client> {
+        let mut tls = self.tls.clone()?;
+        if tls.accepts(mutual::Kind::Unencrypted) {
+            return None;
+        }
+        tls.connect = tls.accept.first().copied();
+        Some(mutual::Client::new(tls))
+    }
+
     /// Whether any server is brought values.
     pub const fn is_active(&self) -> bool {
         !self.server_active.is_empty() || self.trapper.is_some()

@@ -53,6 +53,9 @@ pub fn both_ways() -> Result<(), Failed> {
         nodeward.listens(port)?;
         running.push((host, nodeward, own));
     }
+    for (_, _, own) in &running {
+        examined(&zabbix, own)?;
+    }
     for (host, nodeward, _) in &running {
         let mut last = Value::Null;
         let settled = until("both items to have a value", || {
@@ -64,6 +67,86 @@ pub fn both_ways() -> Result<(), Failed> {
         });
         if settled.is_err() {
             return Err(format!("{last:#}\n{}\n{}", nodeward.log(), zabbix.log()).into());
+        }
+    }
+    Ok(())
+}
+
+/// The doctor of a nodeward that runs: all is well, and each fault is told with what to change.
+fn examined(zabbix: &Zabbix, own: &Scratch) -> Result<(), Failed> {
+    let good = std::fs::read_to_string(own.path().join("nodeward.yml"))?;
+    let server = format!("127.0.0.1:{}", zabbix.port);
+    let mut cases: Vec<(String, i32, Vec<&str>)> = vec![
+        (
+            good.clone(),
+            0,
+            vec![
+                "TLS is agreed",
+                "it knows the host",
+                "it may ask passively",
+                "an agent answers there as",
+            ],
+        ),
+        (
+            good.replace("hostname: by", "hostname: not by"),
+            1,
+            vec![
+                "not found\"",
+                "change: make a host there whose",
+                "another agent answers there",
+            ],
+        ),
+        (
+            good.replace(&server, &format!("127.0.0.1:{}", free_port()?)),
+            1,
+            vec![
+                "cannot connect: ",
+                "change: the port in zabbix.server_active",
+            ],
+        ),
+        (
+            good.replace("server: [127.0.0.1]", "server: [127.0.0.2]"),
+            1,
+            vec![
+                "zabbix.server does not list 127.0.0.1",
+                "change: add the address",
+            ],
+        ),
+        (
+            good.replace("connect: cert", "connect: unencrypted")
+                .replace("connect: psk", "connect: unencrypted"),
+            1,
+            vec![
+                "not allowed for host",
+                "change: look at the host on the server (Encryption",
+            ],
+        ),
+        (
+            good.replace(&server, "nowhere.invalid"),
+            1,
+            vec![
+                "its name is not found",
+                "change: the name in zabbix.server_active",
+            ],
+        ),
+    ];
+    if good.contains("good.psk") {
+        let wrong = good.replace("good.psk", "bad.psk");
+        cases.push((
+            wrong,
+            1,
+            vec!["TLS is not agreed", "psk_identity and the key"],
+        ));
+    }
+    let file = own.path().join("examined.yml");
+    for (config, expected, parts) in cases {
+        std::fs::write(&file, config)?;
+        let mut doctor = ours::command("doctor", own);
+        let out = doctor.arg("--config").arg(&file).output()?;
+        let text = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        let lost = parts.iter().find(|part| !text.contains(**part));
+        if out.status.code() != Some(expected) || lost.is_some() {
+            return Err(format!("{}, without {lost:?}:\n{text}", out.status).into());
         }
     }
     Ok(())

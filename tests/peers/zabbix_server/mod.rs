@@ -70,7 +70,7 @@ pub const TESTS: &[PeerTest] = &[
         run: active::own_values,
     },
     PeerTest {
-        name: "zabbix_server::hosts_with_a_key_and_with_certificates_are_asked_and_heard",
+        name: "zabbix_server::hosts_with_a_key_and_with_certificates_are_asked_and_heard_and_the_doctor_knows_why_others_are_not",
         needs: &[
             Peer::ZabbixServer,
             Peer::Postgres,

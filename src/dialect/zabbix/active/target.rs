@@ -105,7 +105,7 @@ pub(super) fn place(text: &str) -> Option<Place> {
 }
 
 /// A place as it is written.
-pub(super) fn shown(place: &Place) -> String {
+pub fn shown(place: &Place) -> String {
     match place {
         Place::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Place::Tcp { host, port } => format!("{host}:{port}"),

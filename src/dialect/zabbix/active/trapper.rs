@@ -104,7 +104,7 @@ impl Options {
     }
 
     /// The servers that values are brought to.
-    pub(super) fn targets<'a>(&'a self, active: &'a [String]) -> &'a [String] {
+    pub fn targets<'a>(&'a self, active: &'a [String]) -> &'a [String] {
         match self.servers.is_empty() {
             true => active,
             false => &self.servers,
