@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Effect, Stepping};
 use crate::heal::evidence::{Kept, Occasion, Packet};
 use crate::heal::guards::{self, Guard, Look, Unseen};
+use crate::heal::incident::State;
 use crate::heal::plan::Mode;
 use crate::journal::Kind;
 
@@ -16,15 +17,35 @@ const SOON: u64 = 10_000;
 impl Stepping<'_> {
     /// What evidence is gathered of with the look that is made now: of the first action of a run, if it may come to one.
     pub(super) fn before_action(&self) -> Option<Occasion> {
-        let incident = &*self.incident;
-        let of_run = |kept: &Kept| kept.run == incident.run.number && kept.occasion.is_of_action();
-        if !self.standing.gathers || incident.evidence.iter().any(of_run) {
+        if !self.standing.gathers || self.has_of_action() || self.was_seen_not_to() {
             return None;
         }
         self.may_act().then_some(match self.plan.mode {
             Mode::Observe => Occasion::WouldAct,
             Mode::Off | Mode::Approve | Mode::Auto => Occasion::BeforeAction,
         })
+    }
+
+    /// Whether the last look showed something that speaks against acting, as a check that is well. What is gathered then would be dropped
+    /// again, each time that it is looked while an alert fires on: it waits for a look in which nothing does, and is gathered with another one.
+    fn was_seen_not_to(&self) -> bool {
+        let State::Waiting { verdicts, .. } = &self.incident.state else {
+            return false;
+        };
+        verdicts.iter().any(|v| !v.passes && v.guard.looks())
+    }
+
+    /// Whether a look that may lead to the first action of a run was made without gathering, since the one before it showed that it would not.
+    pub(super) fn held_back(&self, look: &Look) -> bool {
+        let gathered = look.evidence.is_some();
+        self.standing.gathers && !gathered && self.was_seen_not_to() && !self.has_of_action()
+    }
+
+    /// Whether there is a packet of this run's first action.
+    fn has_of_action(&self) -> bool {
+        let run = self.incident.run.number;
+        let mut kept = self.incident.evidence.iter();
+        kept.any(|kept| kept.run == run && kept.occasion.is_of_action())
     }
 
     /// Whether nothing that is known without a look at the world speaks against acting.
@@ -45,7 +66,7 @@ impl Stepping<'_> {
         verdicts.iter().all(|verdict| {
             let open = match verdict.guard {
                 Guard::Approval => said_yes,
-                Guard::Action | Guard::Witness | Guard::MinHealthy => true,
+                guard if guard.looks() => true,
                 guard if !guard.bounds_attempts() => false,
                 // It may be over by the time that the look is.
                 _ => leaves || verdict.again.is_some_and(|again| again < SOON),

@@ -46,6 +46,13 @@ impl Stepping<'_> {
         let leaves = leave.is_some_and(|leave| !leave.rung);
         let minds = |guard: Guard| !leaves || !guard.bounds_attempts();
         let refusing = verdicts.iter().find(|v| !v.passes && minds(v.guard));
+        if refusing.is_none() && self.held_back(&look) {
+            if let State::Waiting { verdicts: last, .. } = &mut self.incident.state {
+                last.clone_from(&verdicts);
+            }
+            self.ask_again();
+            return;
+        }
         if let (None, Some(packet)) = (refusing, &look.evidence) {
             self.keep(packet);
         }

@@ -83,6 +83,7 @@ fn what_was_gathered_for_a_look_that_leads_to_nothing_is_dropped() {
     };
     let step = case.at(0, case.look_with(refused));
     assert_eq!((step.evidence.len(), case.incident.evidence.len()), (0, 0));
+    let (mut case, _) = gathering(plan(Mode::Auto));
     // What would be gathered for nothing is not.
     case.standing.paused = Some("ann".into());
     let step = case.at(1, Event::Changed);
@@ -96,6 +97,52 @@ fn what_was_gathered_for_a_look_that_leads_to_nothing_is_dropped() {
         matches!(step.effects[..], [Effect::Look(_, Some(_))]),
         "{step:?}"
     );
+}
+
+#[test]
+fn nothing_is_gathered_again_while_a_check_is_well_and_all_the_same_before_the_action() {
+    let well = || Look {
+        confirm: vec![("web".into(), Sight::Well, "200".into())],
+        ..fine()
+    };
+    let (mut case, gathers) = gathering(plan(Mode::Auto));
+    assert_eq!(gathers, Some(Occasion::BeforeAction));
+    for second in 1..20 {
+        let refused = case.at(second, case.look_with(well()));
+        assert_eq!(refused.effects, [], "second {second}");
+        let again = case.at(second, Event::Changed);
+        assert!(
+            matches!(again.effects[..], [Effect::Look(_, None)]),
+            "second {second}: {again:?}"
+        );
+    }
+    // It is ill: what there is to see is gathered, and the guards look again.
+    let ill = case.at(20, case.look_with(fine()));
+    assert!(
+        matches!(
+            ill.effects[..],
+            [Effect::Look(_, Some(Occasion::BeforeAction))]
+        ),
+        "{ill:?}"
+    );
+    assert_eq!(ill.records, []);
+    let step = case.at(21, case.look_with(with(Occasion::BeforeAction)));
+    assert_eq!(step.effects, [Effect::Act]);
+    assert_eq!(numbers(&case), [1]);
+}
+
+#[test]
+fn what_could_not_be_gathered_keeps_nobody_from_acting() {
+    let (mut case, _) = gathering(plan(Mode::Auto));
+    let well = Look {
+        confirm: vec![("web".into(), Sight::Well, "200".into())],
+        ..fine()
+    };
+    case.at(0, case.look_with(well));
+    case.at(1, Event::Changed);
+    case.at(2, case.look_with(fine()));
+    let step = case.at(3, case.look_with(fine()));
+    assert_eq!(step.effects, [Effect::Act]);
 }
 
 #[test]
