@@ -52,6 +52,8 @@ pub use trust::{Trust, root_alone_can_change};
 const LONG: usize = 2;
 /// Threads that follow links, at most.
 const LINKS: usize = 4;
+/// Threads that gather evidence, at most: two packets at a time have four things each to look at.
+const EVIDENCE: usize = 8;
 
 /// One machine, live or captured.
 pub struct Host {
@@ -59,6 +61,7 @@ pub struct Host {
     calls: Calls,
     long: Calls,
     links: Calls,
+    evidence: Calls,
     trust: Trust,
 }
 
@@ -66,11 +69,13 @@ impl Default for Host {
     fn default() -> Self {
         let calls = Calls::default();
         let (long, links) = (calls.beside(LONG), calls.beside(LINKS));
+        let evidence = calls.beside(EVIDENCE);
         Self {
             roots: Roots::default(),
             calls,
             long,
             links,
+            evidence,
             trust: Trust::default(),
         }
     }
@@ -133,6 +138,12 @@ impl Host {
     #[must_use]
     pub fn link_calls(&self) -> &Calls {
         &self.links
+    }
+
+    /// The threads that gather evidence: however long that takes, and whatever of it hangs, readings have their own.
+    #[must_use]
+    pub fn evidence_calls(&self) -> &Calls {
+        &self.evidence
     }
 
     /// Whether a path names something, a link included.

@@ -2,8 +2,8 @@
 
 use crate::model::terminal;
 
-/// Most bytes of a line; what is longer is cut in its middle.
-const LINE: usize = 4 << 10;
+/// Most bytes of a line.
+pub(super) const LINE: usize = 4 << 10;
 
 /// What is left of a text.
 pub(super) struct Clipped {
@@ -76,13 +76,13 @@ fn behind_parameters(text: &str) -> Option<&str> {
 }
 
 /// With lines that are not very long.
-pub(super) fn lines(text: &str) -> String {
+pub(super) fn lines(text: &str, most: usize) -> String {
     let lines = text.split('\n').map(|line| {
-        if line.len() <= LINE {
+        if line.len() <= most {
             return line.to_owned();
         }
         let begin = line
-            .get(..line.floor_char_boundary(LINE))
+            .get(..line.floor_char_boundary(most))
             .unwrap_or_default();
         format!("{begin}[{} bytes left out]", line.len() - begin.len())
     });
@@ -180,7 +180,7 @@ mod tests {
         );
         // What never ends is not dropped.
         assert_eq!(plain("\u{1b}]0;a\nb\u{7}"), "\\u{1b}]0;a\nb\\u{7}");
-        let long = lines(&format!("{}\nb", "é".repeat(5_000)));
+        let long = lines(&format!("{}\nb", "é".repeat(5_000)), LINE);
         assert!(
             long.ends_with(
                 "[5904 bytes left out]

@@ -17,6 +17,8 @@ use crate::host::{Called, Files, Host, Pass, Root, Socket, Summary};
 use crate::subject::tcpstat::NAMES as STATES;
 
 const PROCESSES: usize = 40 << 10;
+/// Most bytes of a process's line.
+const COMMAND: usize = 560;
 const PRESSURE: usize = 4 << 10;
 const SOCKETS: usize = 24 << 10;
 /// Sockets that are shown one by one, of those that listen and of the others each.
@@ -30,7 +32,7 @@ const FILES: [&str; 5] = [
     "pressure/irq",
 ];
 
-/// Has the machine read on a thread that may hang; it is not asked a second time while it does.
+/// Has the machine read on a thread that may hang, and that no scrape needs; it is not asked a second time while it does.
 async fn apart(
     reach: &Reach,
     what: &'static str,
@@ -39,38 +41,50 @@ async fn apart(
 ) -> Result<Found, String> {
     let host = Arc::clone(&reach.action.host);
     let by = until.into_std();
-    let calls = host.calls().clone();
+    let calls = host.evidence_calls().clone();
     let called = calls
         .one("evidence", Path::new(what), by, move |_| read(&host, by))
         .await;
     match called {
         Called::Done(read) => read.map(Found::from),
         Called::Parked => Err("the kernel has not answered in time".into()),
-        Called::Busy => Err("every thread for what may hang is held by something that does".into()),
+        Called::Busy => {
+            Err("every thread that gathers evidence is held by something that hangs".into())
+        }
     }
 }
 
 /// The processes that take most.
 pub(super) async fn processes(reach: &Reach, until: Instant) -> Part {
-    let mut part = Part::new("processes", "", PROCESSES);
-    part.commands = true;
+    let part = processes_part();
     let found = apart(reach, "processes", until, |host, _| {
         Ok(table(&host.summary()?))
     });
     part.by(until, found).await
 }
 
+fn processes_part() -> Part {
+    let mut part = Part::new("processes", "", PROCESSES);
+    part.commands = true;
+    part.line = COMMAND;
+    part
+}
+
 fn table(summary: &Summary) -> String {
-    let mut text = format!(
-        "memory {} of {} bytes used, swap {} of {}, {} processes\n",
-        summary.memory_used, summary.memory, summary.swap_used, summary.swap, summary.processes
-    );
+    let mut text = match summary.memory {
+        Some(memory) => format!(
+            "memory {} of {} bytes used, swap {} of {}",
+            memory.used, memory.total, memory.swap_used, memory.swap
+        ),
+        None => "memory and swap: /proc/meminfo could not be read".to_owned(),
+    };
+    // Writing to a String does not fail.
+    _ = writeln!(text, ", {} processes", summary.processes);
     for (by, processes) in [
         ("memory", &summary.by_memory),
         ("CPU", &summary.by_cpu),
         ("descriptors", &summary.by_descriptors),
     ] {
-        // Writing to a String does not fail.
         _ = writeln!(
             text,
             "\nby {by}: pid, resident bytes, CPU %, descriptors, command"
@@ -245,6 +259,33 @@ mod tests {
             received: 3,
             sent: 128,
         }
+    }
+
+    #[test]
+    fn secrets_are_taken_before_a_command_is_cut_and_what_was_not_read_says_so() {
+        use super::super::redact::Redactor;
+        let path = "x".repeat(470);
+        let process = crate::host::Process {
+            pid: 1,
+            command: format!("{path} --password \"correct horse battery staple\" {path}"),
+            ..Default::default()
+        };
+        let summary = Summary {
+            processes: 1,
+            by_memory: vec![process],
+            ..Summary::default()
+        };
+        let mut part = processes_part();
+        part.found = Ok(table(&summary));
+        let shown = part.shown(&Redactor::default());
+        let text = shown["text"].as_str().unwrap();
+        let line = text.lines().nth(3).unwrap();
+        assert!(!text.contains("correct") && line.len() < 620, "{text}");
+        assert!(line.contains("--password \"[redacted]\"") && line.ends_with(" left out]"));
+        assert!(
+            text.starts_with("memory and swap: /proc/meminfo could not be read, 1 processes\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -123,6 +123,8 @@ struct Part {
     newest_last: bool,
     /// Bytes that it may take.
     most: usize,
+    /// Bytes that a line of it may take.
+    line: usize,
     took: Duration,
 }
 
@@ -136,6 +138,7 @@ impl Part {
             commands: false,
             newest_last: false,
             most,
+            line: clip::LINE,
             took: Duration::ZERO,
         }
     }
@@ -166,10 +169,11 @@ impl Part {
         let safe = |text: &str| {
             let text = clip::plain(text);
             // Half of a secret has neither its name nor its shape any more: cut later.
-            clip::lines(&match self.commands {
+            let text = match self.commands {
                 true => redactor.commands(&text),
                 false => redactor.text(&text),
-            })
+            };
+            clip::lines(&text, self.line)
         };
         let more = match &self.found {
             Ok(text) => {

@@ -13,7 +13,7 @@ use std::ops::Range;
 use addresses::addresses;
 use bytes::{byte, is_name, run};
 use names::issued;
-use value::Word;
+use value::{Line, Word};
 
 /// Stands where a secret was.
 pub const MARK: &str = "[redacted]";
@@ -78,6 +78,7 @@ impl Redactor {
             found.extend(places.map(|(at, known)| at..at + known.len()));
         }
         let bytes = text.as_bytes();
+        let before = Line::of(text);
         addresses(bytes, &mut found);
         let mut at = 0;
         while at < bytes.len() {
@@ -95,6 +96,7 @@ impl Redactor {
                     bytes,
                     text,
                     end,
+                    line: before,
                     commands,
                 };
                 word.value()

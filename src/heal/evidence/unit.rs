@@ -125,10 +125,15 @@ fn shown(
                 let text = property(name, &value, &mut found.secrets);
                 found.text.push_str(&format!("{name}={text}\n"));
                 if let ("MainPID", Some(pid @ 1..)) = (*name, value.as_u64()) {
-                    let settings = host.environment(pid);
-                    found
-                        .secrets
-                        .extend(settings.iter().filter_map(|s| value_of(s)));
+                    match host.environment(pid, by) {
+                        Ok(settings) => found
+                            .secrets
+                            .extend(settings.iter().filter_map(|s| value_of(s))),
+                        // What is not known is not taken out of its log either: whoever reads it should know.
+                        Err(why) => found
+                            .text
+                            .push_str(&format!("its environment is not known: {why}\n")),
+                    }
                 }
             }
         }

@@ -192,6 +192,40 @@ fn what_programs_take_as_a_secret_is_one() {
             r#"{\"name\":\"DB_PASSWORD\",\"value\":\"pw\"}"#,
             r#"{\"name\":\"DB_PASSWORD\",\"value\":\"[redacted]\"}"#,
         ),
+        (
+            "/usr/bin/mysqldump -uroot -ppw -p -P3306 --all db",
+            "/usr/bin/mysqldump -uroot -p[redacted] -p -P3306 --all db",
+        ),
+        (
+            r#"["mysql","-p","-pp w","-h"] ["mariadb", "-p'x y'"]"#,
+            r#"["mysql","-p","-p[redacted]","-h"] ["mariadb", "-p[redacted]"]"#,
+        ),
+        ("mysql -p'p w' -h db", "mysql -p'[redacted]' -h db"),
+        ("ssh -p22 mkdir -p/a/b mysql", "ssh -p22 mkdir -p/a/b mysql"),
+        (
+            "curl -uann:pw x -Uproxy:p@w! y -u1000:1000 -uann@x.org:pw -url://x",
+            "curl -uann:[redacted] x -Uproxy:[redacted] y -u1000:1000 -uann@x.org:[redacted] -url://x",
+        ),
+        (
+            r#"["curl","-uann:p w","-v"] "-u'ann:p w'""#,
+            r#"["curl","-uann:[redacted]","-v"] "-u'ann:[redacted]'""#,
+        ),
+        (
+            "CREATE USER 'a'@'%' IDENTIFIED BY 'p w' REQUIRE SSL",
+            "CREATE USER 'a'@'%' IDENTIFIED BY '[redacted]' REQUIRE SSL",
+        ),
+        (
+            r#"alter user a identified with caching_sha2_password as "$A$x" x"#,
+            r#"alter user a identified with caching_sha2_password as "[redacted]" x"#,
+        ),
+        (
+            "CREATE USER a IDENTIFIED BY pw; GRANT x TO a IDENTIFIED BY PASSWORD '*AB'",
+            "CREATE USER a IDENTIFIED BY [redacted]; GRANT x TO a IDENTIFIED BY PASSWORD '[redacted]'",
+        ),
+        (
+            "device identified by its serial, SET PASSWORD FOR a = PASSWORD('p w')",
+            "device identified by its serial, SET PASSWORD FOR a = PASSWORD('[redacted]')",
+        ),
     ] {
         assert_eq!(plain(text), left);
     }

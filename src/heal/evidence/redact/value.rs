@@ -17,8 +17,36 @@ pub(super) struct Word<'a> {
     pub text: &'a str,
     /// Where it ends.
     pub end: usize,
+    /// What stands before it in its line.
+    pub line: Line,
     /// It is in a command line.
     pub commands: bool,
+}
+
+/// What of a line tells how a word behind it is meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    /// Where a client of MySQL or MariaDB is named first.
+    mysql: usize,
+    /// Where `IDENTIFIED` stands first.
+    identified: usize,
+    /// Where SQL names users first.
+    users: usize,
+}
+
+impl Line {
+    pub fn of(text: &str) -> Self {
+        let lower = text.to_ascii_lowercase();
+        let first = |words: &[&str]| {
+            let places = words.iter().filter_map(|word| lower.find(word));
+            places.min().unwrap_or(usize::MAX)
+        };
+        Self {
+            mysql: first(&["mysql", "mariadb"]),
+            identified: first(&["identified"]),
+            users: first(&["user ", "role ", "grant "]),
+        }
+    }
 }
 
 impl Word<'_> {
@@ -28,6 +56,8 @@ impl Word<'_> {
             .or_else(|| self.token())
             .or_else(|| self.named())
             .or_else(|| self.login())
+            .or_else(|| self.attached())
+            .or_else(|| self.identified())
             .or_else(|| hook(self.bytes, self.text, self.end))
     }
 
@@ -91,6 +121,8 @@ impl Word<'_> {
             next if (option || SPACED.contains(&lower.as_str())) && spaced > at && next != b'-' => {
                 spaced
             }
+            // `PASSWORD('x')`
+            b'(' if lower.contains("password") && is_quote(byte(bytes, spaced + 1)) => spaced + 1,
             // `PASSWORD 'x'`
             quote if is_quote(quote) && spaced > at && lower.contains("password") => spaced,
             _ => return None,
@@ -121,13 +153,53 @@ impl Word<'_> {
         if next == end || !LOGINS.contains(&self.text) {
             return None;
         }
-        let login = self.inner(next);
-        let text = bytes.get(login.clone())?;
+        self.password(self.inner(next))
+    }
+
+    /// The password of a login without a blank before it: `mysql -ppassword`, `curl -uname:password`.
+    fn attached(&self) -> Option<Range<usize>> {
+        let begin = self.end.checked_sub(self.text.len())?;
+        let option = self.text.get(..2)?;
+        let from = begin + 2;
+        let quoted = begin.checked_sub(1).map(|at| byte(self.bytes, at));
+        let value = match quoted.is_some_and(is_quote) {
+            true => from..self.inner(begin).end,
+            false => self.inner(past_quote(self.bytes, from)),
+        };
+        match option {
+            "-p" if self.line.mysql < begin => (!value.is_empty()).then_some(value),
+            "-u" | "-U" => self.password(value),
+            _ => None,
+        }
+    }
+
+    /// What follows the name in `name:password`.
+    fn password(&self, login: Range<usize>) -> Option<Range<usize>> {
+        let text = self.bytes.get(login.clone())?;
         let from = text.iter().position(|b| *b == b':')? + 1;
         let password = text.get(from..)?;
         // Numbers are of a user and a group, and two slashes of an address.
         let is = !password.starts_with(b"//") && !password.iter().all(u8::is_ascii_digit);
         is.then_some(login.start + from..login.end)
+    }
+
+    /// `IDENTIFIED BY 'x'`, `IDENTIFIED WITH plugin AS 'x'`.
+    fn identified(&self) -> Option<Range<usize>> {
+        let Self { bytes, end, .. } = *self;
+        let word = |is: &str| self.text.eq_ignore_ascii_case(is);
+        if self.line.identified >= end || !(word("by") || word("as") || word("using")) {
+            return None;
+        }
+        let from = gap(bytes, end);
+        let inner = past_quote(bytes, from);
+        if inner > from {
+            return Some(self.inner(inner));
+        }
+        // Oracle's has no quotes; a sentence has none either.
+        let value = from..ended(bytes, from, self.commands);
+        let text = bytes.get(value.clone()).unwrap_or_default();
+        let is = word("by") && from > end && self.line.users < end;
+        (is && !text.eq_ignore_ascii_case(b"password")).then_some(value)
     }
 
     /// What begins at `from`, behind its quote if it has one.
