@@ -1,5 +1,7 @@
 //! `nodeward evidence INCIDENT`: how things were before its first action, and when people were told of it.
 
+use std::ops::ControlFlow;
+
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
@@ -36,30 +38,42 @@ fn show(matches: &ArgMatches) -> Result<(), Exit> {
     let start = matches.get_one::<String>("id").map_or("", String::as_str);
     let id = journal::whole_id(&reader, start)?;
     let number = matches.get_one::<u32>("number").copied();
-    let kept = reader.evidence(&id, number).map_err(failed)?;
-    if kept.is_empty() {
+    let on_record = on_record(&reader, &id)?;
+    let (mut count, mut changed, mut told) = (0_usize, None, Ok(()));
+    let mut each = |packet: Evidence| {
+        count += 1;
+        let hash = (packet.number, Hash::of(&packet.text).to_string());
+        if changed.is_none() && !on_record.contains(&hash) {
+            changed = Some(packet.number);
+        }
+        told = match number {
+            Some(_) => super::print(packet.text.as_bytes()),
+            None => super::tell(&shown(&packet)),
+        };
+        match told {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    };
+    match number {
+        Some(number) => {
+            let packet = reader.evidence(&id, number).map_err(failed)?;
+            _ = packet.map(&mut each);
+        }
+        None => reader.packets(&id, 0, &mut each).map_err(failed)?,
+    }
+    told?;
+    if count == 0 {
         return Err(super::fail(&format!(
             "there is no such evidence of incident {id}: none was gathered, or it was deleted by age or size (journal.keep, journal.evidence)"
         )));
     }
-    let on_record = on_record(&reader, &id)?;
-    for packet in &kept {
-        match number {
-            Some(_) => super::print(packet.text.as_bytes())?,
-            None => super::tell(&told(packet))?,
-        }
-    }
-    let hash = |packet: &&Evidence| (packet.number, Hash::of(&packet.text).to_string());
-    let changed = kept
-        .iter()
-        .find(|packet| !on_record.contains(&hash(packet)));
     match changed {
-        Some(packet) => Err(super::fail(&format!(
-            "packet {} of incident {id} is not what is on record: it was changed, or its record was deleted by age",
-            packet.number
+        Some(number) => Err(super::fail(&format!(
+            "packet {number} of incident {id} is not what is on record: it was changed, or its record was deleted by age"
         ))),
         None => {
-            let count = counted(kept.len(), "packet");
+            let count = counted(count, "packet");
             super::say(&format!("incident {id}: {count}, as on record"));
             Ok(())
         }
@@ -92,7 +106,7 @@ fn on_record(reader: &Reader, id: &str) -> Result<Vec<(u32, String)>, Exit> {
 }
 
 /// A packet for people.
-fn told(packet: &Evidence) -> String {
+fn shown(packet: &Evidence) -> String {
     let whole: Value = serde_json::from_str(&packet.text).unwrap_or_default();
     let text = |value: &Value, name: &str| {
         let text = value.get(name).and_then(Value::as_str);

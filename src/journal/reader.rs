@@ -309,24 +309,52 @@ impl Reader {
         Ok(with("substr(id, -length(?1))")?)
     }
 
-    /// The packets of evidence of an incident that are there, by number; of all of them or of one.
+    /// A packet of evidence of an incident, if it is there.
     ///
     /// # Errors
     /// The query failed.
-    pub fn evidence(&self, id: &str, number: Option<u32>) -> Result<Vec<Evidence>, ReadError> {
+    pub fn evidence(&self, id: &str, number: u32) -> Result<Option<Evidence>, ReadError> {
+        let mut found = None;
+        let Some(before) = number.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.packets(id, before, &mut |packet| {
+            found = Some(packet).filter(|packet| packet.number == number);
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hands over the packets of evidence of an incident that are there, by their numbers behind one, until `each` has enough: one may
+    /// have a quarter of a MiB.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn packets(
+        &self,
+        id: &str,
+        after: u32,
+        each: &mut dyn FnMut(Evidence) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
         if !restore::keeps_evidence(&self.connection)? {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let sql = "SELECT incident, number, text FROM evidence WHERE incident = ?1 AND (?2 IS NULL OR number = ?2) ORDER BY number";
-        Ok(restore::list(&self.connection, sql, (id, number), |row| {
-            let id: String = row.get(0)?;
-            let text: String = row.get(2)?;
-            Ok(Evidence {
-                incident: IncidentId::new(&id),
-                number: row.get(1)?,
+        let sql =
+            "SELECT number, text FROM evidence WHERE incident = ?1 AND number > ?2 ORDER BY number";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query((id, after))?;
+        while let Some(row) = rows.next()? {
+            let text: String = row.get(1)?;
+            let packet = Evidence {
+                incident: IncidentId::new(id),
+                number: row.get(0)?,
                 text: text.into(),
-            })
-        })?)
+            };
+            if each(packet).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A revision of a playbook, as JSON text.

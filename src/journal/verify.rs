@@ -266,7 +266,7 @@ fn packet(reader: &Reader, record: &Record) -> Result<Result<(), Broken>, ReadEr
     let hash = line
         .pointer("/data/sha256")
         .and_then(serde_json::Value::as_str);
-    let kept = reader.evidence(incident, Some(number))?;
+    let kept = reader.evidence(incident, number)?;
     let fits = |packet: &Evidence| Some(Hash::of(&packet.text).to_string()).as_deref() == hash;
     Ok(match kept.iter().all(fits) {
         true => Ok(()),

@@ -196,6 +196,7 @@ impl Api {
         let known: &[&str] = match thing {
             Thing::Incidents => &["state", "limit"],
             Thing::Events => &["after", "limit"],
+            Thing::Evidence(_, None) => &["after"],
             _ => &[],
         };
         let query = Query::parse(query, known).map_err(|why| bad(&why))?;
@@ -230,8 +231,14 @@ impl Api {
             }
             Thing::Evidence(id, number) => {
                 let id = id.to_ascii_uppercase();
-                self.read(move |reader| journal::evidence(reader, &id, number))
-                    .await
+                let after = query.number("after", 0, 0..=u32::MAX.into());
+                let after = after.map_err(|why| bad(&why))?.unsigned_abs();
+                let after = u32::try_from(after).unwrap_or(u32::MAX);
+                let read = move |reader: &_| match number {
+                    Some(number) => journal::packet(reader, &id, number),
+                    None => journal::evidence(reader, &id, after),
+                };
+                self.read(read).await
             }
             Thing::Events => {
                 let after = query.number("after", 0, 0..=i64::MAX);

@@ -31,8 +31,14 @@ fn packet(number: u32, text: &str) -> Commit {
 
 fn packets(bench: &Bench) -> Vec<u32> {
     let reader = Reader::open(&bench.path()).unwrap();
-    let kept = reader.evidence("01J", None).unwrap();
-    kept.iter().map(|packet| packet.number).collect()
+    let mut kept = Vec::new();
+    reader
+        .packets("01J", 0, &mut |packet| {
+            kept.push(packet.number);
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    kept
 }
 
 #[tokio::test]

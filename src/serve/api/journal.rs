@@ -195,18 +195,36 @@ pub(super) fn incident(reader: &Reader, id: &str) -> Result<Option<String>, Read
     )))
 }
 
-/// The packets of evidence of an incident, each byte for byte, or one of them alone; none where there is no trace of it.
-pub(super) fn evidence(
-    reader: &Reader,
-    id: &str,
-    number: Option<u32>,
-) -> Result<Option<String>, ReadError> {
-    let kept = reader.evidence(id, number)?;
-    let whole = |packet: &Evidence| packet.text.trim_end_matches('\n').to_owned();
-    if number.is_some() {
-        return Ok(kept.first().map(whole));
-    }
-    if kept.is_empty()
+/// A packet of evidence of an incident, byte for byte; none where it is not there.
+pub(super) fn packet(reader: &Reader, id: &str, number: u32) -> Result<Option<String>, ReadError> {
+    Ok(reader.evidence(id, number)?.as_ref().map(whole))
+}
+
+fn whole(packet: &Evidence) -> String {
+    packet.text.trim_end_matches('\n').to_owned()
+}
+
+/// The packets of evidence of an incident behind a number, each byte for byte, and whether there are more; none where there is no trace of
+/// it.
+pub(super) fn evidence(reader: &Reader, id: &str, after: u32) -> Result<Option<String>, ReadError> {
+    let (mut packets, mut more) = (String::new(), false);
+    reader.packets(id, after, &mut |packet| {
+        if packets.len() >= BYTES {
+            more = true;
+            return ControlFlow::Break(());
+        }
+        if !packets.is_empty() {
+            packets.push_str(",\n");
+        }
+        let (number, bytes) = (packet.number, packet.text.len());
+        let hash = Hash::of(&packet.text);
+        let text = whole(&packet);
+        packets.push_str(&format!(
+            "{{\"number\":{number},\"sha256\":\"{hash}\",\"bytes\":{bytes},\"packet\":{text}}}"
+        ));
+        ControlFlow::Continue(())
+    })?;
+    if packets.is_empty()
         && reader
             .incidents_like(id, 1)?
             .first()
@@ -214,21 +232,9 @@ pub(super) fn evidence(
     {
         return Ok(None);
     }
-    let packets: Vec<String> = kept
-        .iter()
-        .map(|packet| {
-            let (number, bytes) = (packet.number, packet.text.len());
-            let hash = Hash::of(&packet.text);
-            let text = whole(packet);
-            format!(
-                "{{\"number\":{number},\"sha256\":\"{hash}\",\"bytes\":{bytes},\"packet\":{text}}}"
-            )
-        })
-        .collect();
-    let packets = packets.join(",\n");
     let incident = json!(id);
     Ok(Some(format!(
-        "{{\"incident\":{incident},\"packets\":[\n{packets}\n]}}"
+        "{{\"incident\":{incident},\"more\":{more},\"packets\":[\n{packets}\n]}}"
     )))
 }
 

@@ -121,7 +121,11 @@ fn operations() -> Vec<Operation> {
             )
         },
         Operation {
-            parameters: || vec![id()],
+            parameters: || {
+                let after = json!({"name": "after", "in": "query", "description": "Packets behind this number",
+                    "schema": {"type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 0}});
+                vec![id(), after]
+            },
             codes: &[404, 409],
             ..ask(
                 "incidents/{id}/evidence",

@@ -179,6 +179,8 @@ pub(super) struct Decision {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Evidence {
     incident: String,
+    /// There are others behind the last one: go on with `after`.
+    more: bool,
     packets: Vec<Numbered>,
 }
 
