@@ -44,12 +44,34 @@ pub struct Event {
     pub summary: String,
     /// Labels of the alert.
     pub labels: Labels,
-    /// Of a notice: packets of evidence.
+    /// Packets of evidence: of a notice those that were on record, of a record the one that it puts there.
     pub evidence: Vec<Evidence>,
     /// The span that tells of the run.
     pub trace: Option<TraceContext>,
     /// Of a record: all of it, as the journal exports it.
     pub record: Option<String>,
+}
+
+impl Event {
+    /// Below the API of this machine: all packets of evidence of the incident.
+    #[must_use]
+    pub fn evidence_path(&self) -> String {
+        format!("/api/v1/incidents/{}/evidence", self.incident)
+    }
+
+    /// Where evidence is, and number and SHA-256 of each packet that is known, as in `/api/v1/incidents/ID/evidence 1:9f2c...`; empty where
+    /// there is none.
+    #[must_use]
+    pub fn gathered(&self) -> String {
+        if self.evidence.is_empty() {
+            return String::new();
+        }
+        let mut gathered = self.evidence_path();
+        for packet in &self.evidence {
+            gathered.push_str(&format!(" {}:{}", packet.number, packet.sha256));
+        }
+        gathered
+    }
 }
 
 impl From<Notice> for Event {

@@ -118,11 +118,13 @@ fn alert(message: &Message<'_>, fires: Duration, now: Timestamp) -> Value {
         ("audience", "people"),
     ];
     let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+    let gathered = event.gathered();
     let annotations = [
         ("summary", &*event.summary),
         ("cause", &event.cause),
         ("state", &event.state),
         ("attempt", &event.attempt),
+        ("evidence", &gathered),
     ];
     let annotations = annotations
         .into_iter()
@@ -145,11 +147,12 @@ mod tests {
     use super::*;
     use crate::journal::Hash;
     use crate::model::notice::What;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{evidence, notice};
 
     fn of(what: What) -> Value {
         let mut notice = notice("e1");
         notice.what = what;
+        notice.evidence = evidence();
         let event = notice.into();
         let message = Message {
             event: &event,
@@ -173,6 +176,10 @@ mod tests {
         );
         assert_eq!(fires["startsAt"], "2026-11-25T22:51:11.198Z");
         assert_eq!(fires["endsAt"], "2026-11-25T23:51:40.000Z");
+        assert_eq!(
+            fires["annotations"]["evidence"],
+            format!("/api/v1/incidents/01JD/evidence 1:{}", "9f".repeat(32))
+        );
         let over = of(What::Recovered);
         assert_eq!(over["labels"], fires["labels"]);
         assert_eq!(over["endsAt"], "2026-11-25T22:51:40.000Z");

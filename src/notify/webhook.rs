@@ -199,7 +199,7 @@ impl<'a> Body<'a> {
             evidence: Some(&event.evidence)
                 .filter(|packets| !packets.is_empty())
                 .map(|packets| Gathered {
-                    path: format!("/api/v1/incidents/{}/evidence", event.incident),
+                    path: event.evidence_path(),
                     packets,
                 }),
             seq: message.seq,

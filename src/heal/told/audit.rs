@@ -8,6 +8,7 @@ use crate::journal::{Kind, Stored};
 use crate::model::alert::Labels;
 use crate::model::event::Event;
 use crate::model::moment::Timestamp;
+use crate::model::notice::Evidence;
 use crate::model::severity::Severity;
 use crate::model::trace::TraceContext;
 
@@ -32,7 +33,7 @@ pub fn event(stored: &Stored, node: &str) -> Option<Event> {
         state => state,
     };
     Some(Event {
-        evidence: Vec::new(),
+        evidence: gathered(kind, &record),
         id: stored.hash.clone(),
         time: Timestamp::parse(&text("/time")).unwrap_or_default(),
         what: kind.as_str().into(),
@@ -55,6 +56,15 @@ pub fn event(stored: &Stored, node: &str) -> Option<Event> {
         trace: TraceContext::parse(&text("/trace")),
         record: Some(stored.exported()),
     })
+}
+
+/// The packet that a record of evidence puts on record.
+fn gathered(kind: Kind, record: &Value) -> Vec<Evidence> {
+    let packet = record
+        .get("data")
+        .filter(|_| matches!(kind, Kind::Evidence))
+        .and_then(|data| serde_json::from_value(data.clone()).ok());
+    packet.into_iter().collect()
 }
 
 /// The guard that refused first, of a decision that refused.
@@ -160,6 +170,17 @@ mod tests {
         let whole: Value = serde_json::from_str(&told.record.unwrap()).unwrap();
         assert_eq!(whole.pointer("/hash"), Some(&json!("ab".repeat(32))));
         assert_eq!(whole.pointer("/data/outcome"), Some(&json!("failed")));
+    }
+
+    #[test]
+    fn a_record_of_evidence_says_where_it_is_and_its_hash() {
+        let told = told(&json!({"kind": "evidence", "incident": "01JD", "data": {
+            "number": 2, "occasion": "escalated", "sha256": "9f".repeat(32), "bytes": 7, "missing": []}}));
+        let hash = "9f".repeat(32);
+        assert_eq!(
+            told.gathered(),
+            format!("/api/v1/incidents/01JD/evidence 2:{hash}")
+        );
     }
 
     #[test]

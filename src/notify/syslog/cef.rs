@@ -19,7 +19,7 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
     push(&mut body, name(&event.what), limit + VALUE, header);
     body.push_str(&format!("|{}|", severity(event.severity)));
     let (rt, seq) = (event.time.0.to_string(), message.seq.to_string());
-    let chain = message.chain.to_string();
+    let (chain, gathered) = (message.chain.to_string(), event.gathered());
     let number = event.attempt.rsplit('-').next().unwrap_or_default();
     let (v4, v6) = match event.from.parse() {
         Ok(IpAddr::V4(_)) => (&*event.from, ""),
@@ -41,6 +41,7 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
         ("cs3", Some("target"), &event.target),
         ("cs4", Some("state"), &event.state),
         ("cs5", Some("chain"), &chain),
+        ("cs6", Some("evidence"), &gathered),
         ("cn1", Some("attempt"), number),
         ("cn2", Some("seq"), &seq),
     ];
@@ -116,7 +117,7 @@ mod tests {
     use crate::journal::Hash;
     use crate::model::event::Event;
     use crate::notify::syslog::line::{CUT, LONGEST};
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{evidence, notice};
 
     fn written(event: &Event) -> String {
         let message = Message {
@@ -140,6 +141,16 @@ mod tests {
                  cn2Label=seq msg=web.service is not healed"
             )
         );
+    }
+
+    #[test]
+    fn where_evidence_is_has_the_sixth_text() {
+        let mut event = Event::from(notice("e1"));
+        event.evidence = evidence();
+        let line = written(&event);
+        let hash = "9f".repeat(32);
+        let field = format!(" cs6=/api/v1/incidents/01JD/evidence 1:{hash} cs6Label=evidence ");
+        assert!(line.contains(&field), "{line}");
     }
 
     #[test]

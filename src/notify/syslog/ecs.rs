@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::line::{CUT, NAME, severity};
+use crate::model::event::Event;
 use crate::notify::Message;
 
 /// The version of the schema whose names these are.
@@ -10,17 +11,17 @@ const VERSION: &str = "8.17.0";
 /// Longest text of a field that an alert may have written, in bytes, before it is quoted.
 const TEXT: usize = 512;
 
-/// The body. Of what does not fit, the whole record goes first, then the labels, then the end of the message: `nodeward.cut` names them.
+/// The body. Of what does not fit, the whole record goes first, then evidence, then the labels, then the end of the message: `nodeward.cut` names them.
 pub(super) fn body(message: &Message<'_>, most: usize) -> String {
     let mut whole = object(message);
     let mut cut = Vec::new();
     let mut text = whole.to_string();
-    for part in ["record", "labels"] {
+    for part in ["record", "evidence", "labels"] {
         if text.len() <= most {
             return text;
         }
         let held = match part {
-            "record" => whole.pointer_mut("/nodeward"),
+            "record" | "evidence" => whole.pointer_mut("/nodeward"),
             _ => Some(&mut whole),
         };
         let taken = held.and_then(Value::as_object_mut);
@@ -97,12 +98,21 @@ fn object(message: &Message<'_>) -> Value {
         ("state", text(&event.state)),
         ("attempt", text(&event.attempt)),
         ("cause", text(&event.cause)),
+        ("evidence", gathered(event)),
         ("record", record(event.record.as_deref())),
     ];
     let ours = ours.into_iter().filter(|(_, value)| !value.is_null());
     let ours: Map<_, _> = ours.map(|(name, value)| (name.to_owned(), value)).collect();
     put("nodeward", ours.into());
     Value::Object(object)
+}
+
+/// Where evidence is, and the packets that are known.
+fn gathered(event: &Event) -> Value {
+    match event.evidence.as_slice() {
+        [] => Value::Null,
+        packets => json!({"path": event.evidence_path(), "packets": packets}),
+    }
 }
 
 /// A record is text here: its members differ by its kind, and an index has one type a name.
@@ -165,9 +175,8 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::journal::Hash;
-    use crate::model::event::Event;
     use crate::notify::syslog::line::LONGEST;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{evidence, notice};
 
     fn written(event: &Event) -> Value {
         let message = Message {
@@ -210,11 +219,20 @@ mod tests {
         let mut event = Event::from(notice("e1"));
         event.record = Some(format!("{{\"a\": \"{}\"}}", "x".repeat(3_000)));
         assert!(written(&event)["nodeward"]["record"].is_string());
+        event.evidence = evidence();
+        assert_eq!(
+            written(&event)["nodeward"]["evidence"],
+            json!({"path": "/api/v1/incidents/01JD/evidence", "packets": [
+                {"number": 1, "occasion": "before_action", "sha256": "9f".repeat(32), "bytes": 48_213}]})
+        );
         event.record = Some("x".repeat(9_000));
         assert_eq!(written(&event)["nodeward"]["cut"], json!(["record"]));
         event.labels.insert("a".into(), "\n".repeat(9_000));
         let cut = written(&event);
-        assert_eq!(cut["nodeward"]["cut"], json!(["record", "labels"]));
+        assert_eq!(
+            cut["nodeward"]["cut"],
+            json!(["record", "evidence", "labels"])
+        );
         assert_eq!(cut["message"], "web.service is not healed");
         for letter in ["x", "\0", "\u{10fffd}"] {
             event.summary = letter.repeat(20_000);
@@ -223,7 +241,7 @@ mod tests {
             let cut = written(&event);
             assert_eq!(
                 cut["nodeward"]["cut"],
-                json!(["record", "labels", "message"])
+                json!(["record", "evidence", "labels", "message"])
             );
             assert!(cut["message"].as_str().unwrap().ends_with(CUT));
         }

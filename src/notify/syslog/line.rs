@@ -142,7 +142,7 @@ mod tests {
     use crate::journal::{Anchor, Hash};
     use crate::model::moment::Timestamp;
     use crate::model::notice::Notice;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{evidence, notice};
 
     const FORMAT: Format = Format {
         form: Form::Rfc5424,
@@ -202,9 +202,19 @@ mod tests {
             format!(
                 "<106>1 2026-11-25T22:51:11.198Z db-01 nodeward 4242 ESCALATED [nodeward@32473 seq=\"7\" id=\"e1\" \
                  incident=\"01JD\" playbook=\"web-down\" target=\"unit:web.service\" state=\"escalated\" \
-                 attempt=\"01JD-3\" outcome=\"\" cause=\"exhausted\" by=\"\" from=\"\" chain=\"{chain}\"] \u{feff}web.service is not healed"
+                 attempt=\"01JD-3\" outcome=\"\" cause=\"exhausted\" by=\"\" from=\"\" evidence=\"\" chain=\"{chain}\"] \u{feff}web.service is not healed"
             )
         );
+    }
+
+    #[test]
+    fn where_evidence_is_stands_in_the_structured_data() {
+        let mut notice = notice("e1");
+        notice.evidence = evidence();
+        let hash = "9f".repeat(32);
+        let line = line(&notice);
+        let value = format!(" evidence=\"/api/v1/incidents/01JD/evidence 1:{hash}\" chain=");
+        assert!(line.contains(&value), "{line}");
     }
 
     #[test]
@@ -254,7 +264,7 @@ mod tests {
                 line.len()
             );
             let (_, values, text) = read(&line);
-            assert_eq!(values.len(), 12);
+            assert_eq!(values.len(), 13);
             assert!(text.ends_with(CUT));
         }
         // What just fits is not marked.
@@ -287,7 +297,7 @@ mod tests {
                 .iter()
                 .all(|(_, value)| value.len() <= rfc5424::VALUE)
         );
-        assert_eq!(values[11].1.len(), 64);
+        assert_eq!(values[12].1.len(), 64);
         assert_eq!(text, "web.service is not healed");
     }
 
@@ -314,6 +324,7 @@ mod tests {
                 let mut event = crate::model::event::Event::from(notice);
                 event.labels.insert("a".into(), text.clone());
                 event.record = Some(serde_json::json!({"seq": 7, "hash": text}).to_string());
+                event.evidence = evidence();
                 let message = Message {
                     event: &event,
                     seq: 7,

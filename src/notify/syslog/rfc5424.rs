@@ -10,6 +10,7 @@ pub(super) const VALUE: usize = 512;
 pub(super) fn data(message: &Message<'_>, enterprise: u32) -> String {
     let event = message.event;
     let (seq, chain) = (message.seq.to_string(), message.chain.to_string());
+    let gathered = event.gathered();
     let values = [
         ("seq", &seq),
         ("id", &event.id),
@@ -22,6 +23,7 @@ pub(super) fn data(message: &Message<'_>, enterprise: u32) -> String {
         ("cause", &event.cause),
         ("by", &event.by),
         ("from", &event.from),
+        ("evidence", &gathered),
         ("chain", &chain),
     ];
     let mut data = format!("[{NAME}@{enterprise}");

@@ -16,7 +16,7 @@ use crate::journal::{self, Commit, Entry, Filter, Journal, Kind, Outgoing, Reade
 use crate::model::event::Event;
 use crate::model::id::{AttemptId, IncidentId};
 use crate::model::moment::{Moment, Timestamp};
-use crate::model::notice::{Notice, What};
+use crate::model::notice::{Evidence, Notice, What};
 use crate::model::severity::Severity;
 use crate::net::resolve::Resolver;
 
@@ -43,6 +43,16 @@ pub(super) fn notice(id: &str) -> Notice {
         summary: "web.service is not healed".into(),
         labels: [("alertname".to_owned(), "UnitDown".to_owned())].into(),
     }
+}
+
+/// A packet that was on record.
+pub(super) fn evidence() -> Vec<Evidence> {
+    vec![Evidence {
+        number: 1,
+        occasion: "before_action".into(),
+        sha256: "9f".repeat(32),
+        bytes: 48_213,
+    }]
 }
 
 /// A record as an event: its kind, its text, and how bad its data say it is.
