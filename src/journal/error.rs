@@ -139,6 +139,15 @@ pub enum ReadError {
         /// Where it was looked for.
         directory: PathBuf,
     },
+    /// Its file holds nothing, and what was written is not beside it.
+    #[error(
+        "read the journal {}: nothing is in it, and its write-ahead log {}-wal is not beside it: with that, what was recorded is gone; \
+         was it deleted, or left behind when the file was copied?", path.display(), path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// It may not be read, is damaged, or of a newer version.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -74,9 +74,16 @@ pub(super) fn open(directory: &Path, options: &Options) -> Result<Connection, Op
             .map_err(|source| failed("make the journal", &path, source))?;
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let gone = is_gone(&path);
     let connection = Connection::open_with_flags(&path, flags).map_err(database)?;
     connection.busy_timeout(PATIENCE).map_err(database)?;
     let found = version(&connection, &path)?;
+    if gone && found == 0 {
+        let path = path.display();
+        tracing::error!(
+            "the journal {path} holds nothing, and its write-ahead log {path}-wal is not beside it: what was recorded is gone, and it begins anew"
+        );
+    }
     prepare(&connection).map_err(database)?;
     if found == 0 {
         make(&connection).map_err(database)?;
@@ -134,6 +141,13 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     }
 }
 
+/// Whether a database that holds nothing was begun, and its write-ahead log, where its first records are for long, is not there.
+fn is_gone(path: &Path) -> bool {
+    let is_empty = |path: &Path| path.metadata().map_or(true, |file| file.len() == 0);
+    // Who reads it may have made an empty one.
+    !is_empty(path) && is_empty(&log_of(path))
+}
+
 /// Whether a process has the database open, or one was killed that had.
 pub(super) fn is_in_use(directory: &Path) -> bool {
     log_of(&directory.join(NAME)).exists()
@@ -165,6 +179,7 @@ fn opened(
         source,
     })?;
     match version(&connection, path)? {
+        0 if is_gone(path) => Err(ReadError::Gone { path: path.into() }),
         0 => Err(ReadError::None {
             directory: directory.to_owned(),
         }),

@@ -484,6 +484,24 @@ async fn is_read_while_it_is_written_and_as_a_copy_that_may_not_be_written() {
 }
 
 #[tokio::test]
+async fn a_journal_whose_log_was_deleted_is_not_one_that_never_was() {
+    let bench = Bench::new();
+    let (journal, _) = bench.open();
+    journal.commit(Commit::of(entry("a"))).await.unwrap();
+    let copy = bench.dir.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    let file = "journal.db";
+    std::fs::copy(bench.path().join(file), copy.join(file)).unwrap();
+    for gone in [
+        Reader::open(&copy).err(),
+        Reader::undisturbed(&copy, |_| Ok(())).err(),
+    ] {
+        let gone = gone.unwrap().to_string();
+        assert!(gone.contains("journal.db-wal is not beside it"), "{gone}");
+    }
+}
+
+#[tokio::test]
 async fn reading_undisturbed_leaves_no_file_behind_and_sees_all_that_was_written() {
     let bench = Bench::new();
     let seen = || Reader::undisturbed(&bench.path(), |reader| Ok(reader.head()?.seq));
