@@ -8,8 +8,8 @@ use super::{Found, Part};
 use crate::heal::world::Reach;
 use crate::peer::container::Engine;
 
-const STATUS: usize = 24 << 10;
-const LOG: usize = 88 << 10;
+pub(super) const STATUS: usize = 24 << 10;
+pub(super) const LOG: usize = 88 << 10;
 /// Lines of a log.
 const LINES: u32 = 300;
 

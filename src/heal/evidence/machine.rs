@@ -16,11 +16,11 @@ use crate::heal::world::Reach;
 use crate::host::{Called, Files, Host, Pass, Root, Socket, Summary};
 use crate::subject::tcpstat::NAMES as STATES;
 
-const PROCESSES: usize = 40 << 10;
+pub(super) const PROCESSES: usize = 40 << 10;
 /// Most bytes of a process's line.
 const COMMAND: usize = 560;
-const PRESSURE: usize = 4 << 10;
-const SOCKETS: usize = 24 << 10;
+pub(super) const PRESSURE: usize = 4 << 10;
+pub(super) const SOCKETS: usize = 24 << 10;
 /// Sockets that are shown one by one, of those that listen and of the others each.
 const SHOWN: usize = 100;
 /// What is read of the machine as it stands.

@@ -249,6 +249,23 @@ impl Gatherer {
             "occasion": occasion,
             "time": now.to_string(),
         });
+        let parts = move |until| async move {
+            // Large, and made only now.
+            Box::pin(parts(&reach, &job, until)).await
+        };
+        self.gathered(of, occasion, parts)
+    }
+
+    /// Has it looked for parts that are there by a time, once there is a turn for it.
+    fn gathered<F>(
+        &self,
+        of: Value,
+        occasion: Occasion,
+        parts: impl FnOnce(Instant) -> F + Send + 'static,
+    ) -> Later<Option<Packet>>
+    where
+        F: Future<Output = Vec<Part>> + Send,
+    {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             let packet = without(of, occasion, BUSY);
             return Box::pin(std::future::ready(Some(packet)));
@@ -261,8 +278,7 @@ impl Gatherer {
             let Ok(Ok(_turn)) = turn else {
                 return without(of, occasion, BUSY);
             };
-            // Large, and made only now.
-            let parts = Box::pin(parts(&reach, &job, until)).await;
+            let parts = parts(until).await;
             // Some hundred KiB are searched: not on the thread that serves.
             let written = {
                 let of = of.clone();
@@ -336,3 +352,6 @@ fn packet(mut of: Value, occasion: Occasion, parts: Value, missing: Vec<&'static
         missing,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::heal::job::Job;
 use crate::heal::world::Reach;
 use crate::model::target::Target;
 
-const VIEW: usize = 8 << 10;
+pub(super) const VIEW: usize = 8 << 10;
 /// Clients of the pool that are named.
 const CLIENTS: usize = 20;
 

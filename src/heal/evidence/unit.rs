@@ -69,8 +69,8 @@ const OF_SERVICE: &[&str] = &[
     "Environment",
 ];
 
-const STATUS: usize = 24 << 10;
-const LOG: usize = 88 << 10;
+pub(super) const STATUS: usize = 24 << 10;
+pub(super) const LOG: usize = 88 << 10;
 /// Lines of a log.
 const LINES: usize = 300;
 /// Where journalctl lies, the likelier one first.

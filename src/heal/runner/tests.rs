@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 mod crowd;
 mod holds;
+mod looked;
 mod operators;
 mod outage;
 mod reload;

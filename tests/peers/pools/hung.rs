@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::service::now;
 use super::stage::{Stage, Watch, attempts};
-use super::told::left;
+use super::told::{self, left};
 use super::visitors::Visitors;
 use crate::haproxy::web::Visitor;
 use crate::healing::{once, verified};
@@ -125,6 +125,11 @@ pub fn downloading() -> Result<(), Failed> {
         return Err(format!("not restarted once: {starts:?}").into());
     };
     assert!(whole.is_some_and(|(at, _)| at <= restart), "{log:?}");
+    // How the pool was before it was left is in the evidence, and by then the node was in.
+    let view = told::pool_before(&stage.scratch, &records)?;
+    let seen = ["servers", "healthy_others", "takes_traffic"].map(|name| &view[name]);
+    assert_eq!(seen, [&json!(3), &json!(2), &json!(true)], "{view:#}");
+    assert!(view["sessions"].as_u64() >= Some(1), "{view:#}");
     let (complete, sums) = left(&records)?;
     assert!(complete && sums.cut == 0 && sums.open == 0, "{sums:?}");
     assert_eq!(sums.active, sums.finished + sums.moved);

@@ -44,6 +44,23 @@ pub fn left(records: &[Value]) -> Result<(bool, Sums), Failed> {
     Ok((data["complete"] == true, sums))
 }
 
+/// The pool as it is in the evidence of before the first action: what HAProxy said of it.
+pub fn pool_before(state: &Scratch, records: &[Value]) -> Result<Value, Failed> {
+    let incident = incident(records)?;
+    let packet = says(state, &["evidence", &incident, "--number", "1"])?;
+    // Behind it stands what the command did.
+    let packet = packet.lines().next().unwrap_or_default();
+    let packet: Value = serde_json::from_str(packet)?;
+    assert_eq!(packet["occasion"], "before_action");
+    let parts = packet["parts"].as_array().ok_or("no parts")?;
+    let part = parts.iter().find(|part| part["part"] == "pool");
+    let text = part.and_then(|part| part["text"].as_str());
+    let text = text.ok_or_else(|| format!("no pool in {packet:#}"))?;
+    let mut pool: Value = serde_json::from_str(text)?;
+    assert_eq!(pool["min_healthy"], 2, "{pool:#}");
+    Ok(pool["view"].take())
+}
+
 /// The incident that there is.
 pub fn incident(records: &[Value]) -> Result<String, Failed> {
     let id = records.iter().find_map(|r| r["incident"].as_str());
