@@ -94,8 +94,7 @@ impl Foresight {
         };
         let named = alerts.hook.as_deref();
         if let Some(name) = named.filter(|name| !hooks.named.contains_key(*name)) {
-            let why = format!("hook: no hook is called {name:?}");
-            return Err(NotPlanned::Unreadable(why));
+            return Err(NotPlanned::NoHook(name.to_owned()));
         }
         let delivered = delivery(&alerts.body, &hooks, named, now);
         let (hook, mut delivery) = delivered.map_err(NotPlanned::Unreadable)?;

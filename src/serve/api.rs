@@ -49,6 +49,7 @@ pub use options::Options;
 use super::{FailedLogins, answer, without_body};
 use crate::check::{Check, Health, Last, State};
 use crate::heal::runner::{NotDone, Order};
+use crate::model::moment::Timestamp;
 use journal::{NotRead, Reads, Wanted};
 use query::Query;
 use route::{Route, Thing, Verb};
@@ -81,6 +82,8 @@ pub struct Alerts {
 pub enum NotPlanned {
     /// Nothing is healed here.
     Off,
+    /// There is no hook of this name.
+    NoHook(String),
     /// The body cannot be used.
     Unreadable(String),
     /// What is needed for it could not be read now.
@@ -160,6 +163,9 @@ impl Api {
 
     async fn order(&self, by: &str, verb: Verb<'_>, body: &[u8]) -> Answered {
         let order = order::order(verb, body).map_err(|why| bad(&why))?;
+        if let Some(why) = order::over(&order, Timestamp::now()) {
+            return Err(error(StatusCode::CONFLICT, &why));
+        }
         let done = self.operator.operate(by, order).await;
         done.map(|done| json(&shown::Done { done }))
             .map_err(|why| not_done(&why))
@@ -182,6 +188,10 @@ impl Api {
         let planned = tokio::time::timeout(PATIENCE, self.operator.plan(alerts)).await;
         match planned {
             Ok(Ok(planned)) => Ok(json(&planned)),
+            Ok(Err(NotPlanned::NoHook(name))) => Err(error(
+                StatusCode::NOT_FOUND,
+                &format!("hook: no hook is called {name:?}"),
+            )),
             Ok(Err(NotPlanned::Unreadable(why))) => Err(bad(&why)),
             Ok(Err(NotPlanned::Off)) => Err(not_done(&NotDone::Off)),
             Ok(Err(NotPlanned::Failed(why))) => Err(later(&why)),

@@ -73,7 +73,7 @@ class Tcp(socketserver.ThreadingTCPServer):
 def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[1], sys.argv[2])
-    tcp, cef, tls = Tcp("tcp"), Tcp("cef"), Tcp("tls", context)
+    tcp, cef, tls = Tcp("tcp"), Tcp("cef", context), Tcp("tls", context)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     udp.bind(("127.0.0.1", 0))

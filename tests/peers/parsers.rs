@@ -13,7 +13,7 @@ use crate::programs::Peer;
 use crate::scratch::Scratch;
 use crate::tls::testing::Authority;
 use crate::web::Request;
-use crate::{PeerTest, ours};
+use crate::{PeerTest, ours, soar};
 
 pub const TESTS: &[PeerTest] = &[PeerTest {
     name: "parsers::every_record_is_one_message_with_its_fields_by_every_way",
@@ -86,29 +86,36 @@ fn hostile() -> Result<(), Failed> {
             )
         })?;
     let sink = |way: &str, more: Value| {
-        let scheme = if way == "cef" { "tcp" } else { way };
-        let mut syslog = json!({"address": format!("{scheme}://127.0.0.1:{}", ports[way])});
+        let mut syslog = json!({"address": format!("{way}://127.0.0.1:{}", ports[way])});
         if let (Some(syslog), Value::Object(more)) = (syslog.as_object_mut(), more) {
             syslog.extend(more);
         }
         json!({"to": {"syslog": syslog}, "records": ["all"]})
     };
-    let config = json!({
+    let rest = json!({
         "http": {"listen": ["127.0.0.1:0"]},
         "node": {"match": {"instance": ["here"]}},
         "hooks": {"am": {"kind": "alertmanager"}},
-        "notify": {
-            "udp": sink("udp", json!({})), "tcp": sink("tcp", json!({})),
-            "tls": sink("tls", json!({"tls": {"ca_file": "ca.pem"}})), "cef": sink("cef", json!({"format": "cef"})),
-        },
     });
-    let mut nodeward = ours::configured(&config.to_string(), &scratch)?;
+    // The one of CEF is that of the docs, named `siem` there.
+    let mut notify = soar::block("node: {name: db-01}\nnotify:\n  siem: {to:")?.replace(
+        "collector.example:6514",
+        &format!("127.0.0.1:{}", ports["cef"]),
+    );
+    for (way, more) in [
+        ("udp", json!({})),
+        ("tcp", json!({})),
+        ("tls", json!({"tls": {"ca_file": "ca.pem"}})),
+    ] {
+        notify.push_str(&format!("  {way}: {}\n", sink(way, more)));
+    }
+    let mut nodeward = ours::configured(&soar::with(&notify, &rest), &scratch)?;
     let address = nodeward.address()?;
     until("the cursors", || {
         let settings = Reader::open(directory).ok()?.settings().ok()?;
-        let all = WAYS
+        let all = ["udp", "tcp", "tls", "siem"]
             .iter()
-            .all(|way| settings.contains_key(&format!("notify_records:{way}")));
+            .all(|sink| settings.contains_key(&format!("notify_records:{sink}")));
         all.then_some(())
     })?;
     let first = journal(&scratch)?.len();

@@ -89,9 +89,21 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    fn states() -> impl Iterator<Item = &'static str> {
+        State::OPEN.into_iter().chain(State::OVER)
+    }
+
+    /// All words that mean something.
+    pub(super) fn words() -> Vec<&'static str> {
+        ["open", "closed", "all"]
+            .into_iter()
+            .chain(Self::states())
+            .collect()
+    }
+
     /// What a word means: `open`, `closed`, `all`, or a state.
     pub(super) fn parse(word: &str) -> Result<Self, String> {
-        let states = || State::OPEN.into_iter().chain(State::OVER);
+        let states = Self::states;
         match (word, states().find(|state| *state == word)) {
             ("open", _) => Ok(Self::Open),
             ("closed", _) => Ok(Self::Closed),

@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::journal::Wanted;
 use super::options::Role;
 use super::route::{ROOT, Route};
 use super::{order, shown};
@@ -100,7 +101,7 @@ fn operations() -> Vec<Operation> {
             parameters: || {
                 vec![
                     json!({"name": "state", "in": "query", "description": "open, closed, all, or one state",
-                        "schema": {"type": "string", "default": "open"}}),
+                        "schema": {"type": "string", "enum": Wanted::words(), "default": "open"}}),
                     limit(),
                 ]
             },
@@ -174,7 +175,7 @@ fn operations() -> Vec<Operation> {
                 ]
             },
             body: Some(alerts),
-            codes: &[403, 409, 413],
+            codes: &[403, 404, 409, 413],
             ..ask(
                 "plan",
                 "What would happen if these alerts came in now; nothing is done",
@@ -233,7 +234,7 @@ const MEANINGS: &[(u16, &str)] = &[
     ),
     (401, "No token, or one that is nobody's"),
     (403, "The token may only read"),
-    (404, "There is no such incident or pool"),
+    (404, "There is no such incident, pool or hook"),
     (405, "Another method"),
     (409, "Not in this state"),
     (413, "A body above 16 KiB"),

@@ -11,13 +11,15 @@ use crate::model::moment::Timestamp;
 
 /// Most of a reason in characters: it is shown in one line.
 const REASON: usize = 500;
+/// A line that says something, as a regular expression: no control, and not only blanks.
+const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\x00-\x1f\x7f-\x9f]*$";
 
 /// The kill switch.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pause {
     /// Why, in one line.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = LINE))]
     reason: Option<String>,
 }
 
@@ -26,15 +28,19 @@ pub(super) struct Pause {
 #[serde(deny_unknown_fields)]
 pub(super) struct Resume {}
 
-/// Maintenance, or its end.
+/// Maintenance, or its end, which takes nothing else.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"properties": {"on": {"const": true}, "reason": {"type": "string"}}, "required": ["reason"]},
+    {"properties": {"on": {"const": false}, "reason": {"type": "null"}, "until": {"type": "null"}, "isolate": {"maxItems": 0}}},
+]))]
 pub(super) struct Maintenance {
     on: bool,
     /// Why, in one line; needed where it begins.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = LINE))]
     reason: Option<String>,
-    /// When it ends by itself, RFC 3339; not over yet.
+    /// When it ends by itself, RFC 3339; 409 where that is over already.
     #[schemars(extend("format" = "date-time"))]
     until: Option<String>,
     /// Pools that the node leaves meanwhile; `all` is each of them.
@@ -47,7 +53,7 @@ pub(super) struct Maintenance {
 #[serde(deny_unknown_fields)]
 pub(super) struct About {
     /// The name of the question, or the id of the incident while it has asked only once.
-    #[schemars(regex(pattern = "^[A-Za-z0-9]{1,64}(-[0-9]{1,10})?$"))]
+    #[schemars(regex(pattern = "^[A-Za-z0-9]{4,64}(-[0-9]{1,10})?$"))]
     incident: String,
 }
 
@@ -60,10 +66,10 @@ pub(super) struct Acknowledge {
     incident: String,
     /// Who has taken it up; by default the caller.
     #[serde(rename = "for")]
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = LINE))]
     who: Option<String>,
     /// Why, in one line.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = LINE))]
     reason: Option<String>,
 }
 
@@ -84,7 +90,7 @@ pub(super) struct Cancel {
 #[serde(deny_unknown_fields)]
 pub(super) struct Isolate {
     /// Why, in one line.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = LINE))]
     reason: String,
 }
 
@@ -93,6 +99,7 @@ pub(super) struct Isolate {
 #[serde(deny_unknown_fields)]
 pub(super) struct Rejoin {
     /// Whose hold, as `state` names it; by default the caller's own.
+    #[schemars(regex(pattern = "^(incident|operator|window):"))]
     hold: Option<String>,
 }
 
@@ -144,6 +151,16 @@ pub(super) fn order(verb: Verb<'_>, body: &[u8]) -> Result<Order, String> {
     }
 }
 
+/// Why an order that is well formed comes too late.
+pub(super) fn over(order: &Order, now: Timestamp) -> Option<String> {
+    match order {
+        Order::MaintenanceOn {
+            until: Some(at), ..
+        } if *at <= now => Some(format!("until {at} is over already")),
+        _ => None,
+    }
+}
+
 fn maintenance(asked: Maintenance) -> Result<Order, String> {
     match asked {
         Maintenance {
@@ -153,13 +170,9 @@ fn maintenance(asked: Maintenance) -> Result<Order, String> {
             isolate,
         } => {
             let until = until.map(|text| {
-                let at = Timestamp::parse(&text).ok_or_else(|| {
+                Timestamp::parse(&text).ok_or_else(|| {
                     format!("until {text:?} is no time such as 2026-11-22T16:38:47Z")
-                })?;
-                if at <= Timestamp::now() {
-                    return Err(format!("until {at} is over already"));
-                }
-                Ok(at)
+                })
             });
             Ok(Order::MaintenanceOn {
                 reason: line(&reason)?,
@@ -210,15 +223,14 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 
 /// One line of text that says something.
 fn line(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
+    if text.trim().is_empty() {
         Err("the reason, or who it is for, is empty".into())
     } else if text.chars().count() > REASON || text.chars().any(char::is_control) {
         Err(format!(
             "a reason, or who it is for, is one line of at most {REASON} characters"
         ))
     } else {
-        Ok(text.to_owned())
+        Ok(text.trim().to_owned())
     }
 }
 
@@ -317,11 +329,6 @@ mod tests {
                 r#"{"on": true, "reason": "x", "until": "soon"}"#,
                 "soon",
             ),
-            (
-                "maintenance",
-                r#"{"on": true, "reason": "x", "until": "2001-01-01T00:00:00Z"}"#,
-                "over",
-            ),
             ("maintenance", r#"{"on": false, "reason": "x"}"#, "neither"),
             ("ack", r#"{"incident": "01JD", "for": "a\nb"}"#, "one line"),
             ("cancel", "", "incident"),
@@ -332,5 +339,13 @@ mod tests {
             let wrong = asked(name, body).unwrap_err();
             assert!(wrong.contains(word), "{name} {body}: {wrong}");
         }
+        let until = r#"{"on": true, "reason": "x", "until": "2001-01-01T00:00:00Z"}"#;
+        let late = |now| over(&good("maintenance", until), Timestamp::parse(now).unwrap());
+        assert_eq!(late("2000-12-31T23:59:59Z"), None);
+        assert!(
+            late("2001-01-01T00:00:00Z")
+                .unwrap()
+                .contains("over already")
+        );
     }
 }
