@@ -56,8 +56,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let kind = notifier.to.kind();
     match sent {
         Err(bad) => super::bad_settings(&bad),
-        Ok(Delivery::Taken) => {
-            super::say(&format!("{name} ({kind}): taken"));
+        Ok(Delivery::Taken(said)) => {
+            super::say(&format!("{name} ({kind}): taken: {said}"));
             Exit::Fine
         }
         Ok(Delivery::InPart(why)) => super::fail(&format!("{name} ({kind}): taken in part: {why}")),

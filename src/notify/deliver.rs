@@ -347,7 +347,7 @@ impl Deliverer {
                 several => sink.deliver_together(several).await,
             };
             let (why, wait) = match delivered {
-                Delivery::Taken => {
+                Delivery::Taken(_) => {
                     self.backoff.reset();
                     return Tried::Taken(None);
                 }

@@ -121,8 +121,8 @@ pub struct Message<'a> {
 /// How a delivery ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// The receiver has it, as far as its protocol can tell.
-    Taken,
+    /// The receiver has it, as far as its protocol can tell, and what it said to that.
+    Taken(String),
     /// It has it, but not for all who should get it: for whom not, and why.
     InPart(String),
     /// It will never take this one, and why.

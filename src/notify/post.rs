@@ -149,7 +149,7 @@ fn signature(mut mac: Hmac<Sha256>, now: Timestamp, body: &[u8]) -> (String, Str
 fn judge(status: StatusCode, wait: Option<Duration>, peer: &Endpoint) -> Delivery {
     let why = format!("{peer} answered {status}");
     match status.as_u16() {
-        200..=299 => Delivery::Taken,
+        200..=299 => Delivery::Taken(why),
         408 | 429 => Delivery::Failed {
             why,
             wait: wait.map(|wait| wait.min(LONGEST_WAIT)),
@@ -177,7 +177,10 @@ mod tests {
         let peer: Endpoint = "http://h/secret".parse().unwrap();
         let judged = |status: u16| judge(StatusCode::from_u16(status).unwrap(), None, &peer);
         for status in [200, 202, 204] {
-            assert_eq!(judged(status), Delivery::Taken, "{status}");
+            let Delivery::Taken(said) = judged(status) else {
+                panic!("{status}")
+            };
+            assert!(said.contains(&format!("answered {status}")), "{said}");
         }
         for status in [301, 308, 401, 403, 404, 408, 410, 429, 500, 502, 503] {
             assert!(

@@ -347,7 +347,10 @@ fn a_notifier_is_tried_out_and_what_it_answers_is_said() {
         let args = ["notify", "test", name, "--config", config.to_str().unwrap()];
         told(&scratch, &args, code)
     };
-    assert_eq!(test("soc", 0), "soc (syslog): taken\n");
+    assert_eq!(
+        test("soc", 0),
+        "soc (syslog): taken: it was written, and syslog answers nothing\n"
+    );
     let mut line = [0; 9_000];
     let (length, _) = socket.recv_from(&mut line).unwrap();
     let line = String::from_utf8_lossy(&line[..length]);

@@ -295,7 +295,14 @@ impl Mailer {
             // Nobody has it: whoever is put off for long is still waited for.
             (Some((why, true)), true) if !has => Delivery::failed(format!("not taken for {why}")),
             (Some((why, false)), true) if !has => Delivery::Refused(format!("not taken for {why}")),
-            _ if given_up.is_empty() => Delivery::Taken,
+            _ if given_up.is_empty() => {
+                let said = outcome.said.as_ref().map(Reply::brief);
+                Delivery::Taken(format!(
+                    "{} answered {}",
+                    self.told,
+                    said.unwrap_or_default()
+                ))
+            }
             _ => Delivery::InPart(format!("not taken for {}", given_up.join("; for "))),
         }
     }

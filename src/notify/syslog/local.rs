@@ -124,7 +124,7 @@ impl Sink for Local {
         let why = match written.await {
             Ok(Ok(daemon)) => {
                 self.daemon = Some(daemon);
-                return Delivery::Taken;
+                return super::written();
             }
             Ok(Err(why)) => why,
             Err(error) => error.to_string(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Sink};
+use super::{Delivery, Kind, Sink};
 use crate::model::duration::Period;
 use crate::net::endpoint::{EndpointError, Place, UNIX_PATH_MAX};
 use crate::net::resolve::Resolver;
@@ -147,6 +147,11 @@ impl Kind for Syslog {
             Address::Local(path) => Box::new(local::Local::new(path, format, timeout)),
         })
     }
+}
+
+/// A line was written: more is known of none.
+fn written() -> Delivery {
+    Delivery::Taken("it was written, and syslog answers nothing".into())
 }
 
 #[cfg(test)]

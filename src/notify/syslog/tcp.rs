@@ -238,7 +238,7 @@ impl Sink for Tcp {
         let line = self.format.line(message);
         let frame = format!("{} {line}", line.len());
         match self.send(Some(frame)).await {
-            Ok(()) => Delivery::Taken,
+            Ok(()) => super::written(),
             Err(error) => Delivery::failed(self.why(&error)),
         }
     }

@@ -81,7 +81,7 @@ impl Sink for Udp {
         let line = self.format.line(message);
         let deadline = Instant::now() + self.timeout;
         match timeout_at(deadline, self.send(&line)).await {
-            Ok(Ok(())) => Delivery::Taken,
+            Ok(Ok(())) => super::written(),
             Ok(Err(error)) => Delivery::failed(format!("send to udp://{}: {error}", self.place)),
             Err(_) => Delivery::failed(format!(
                 "send to udp://{}: no way within {:?}",

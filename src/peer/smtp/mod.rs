@@ -72,6 +72,8 @@ pub struct Outcome {
     pub taken: Vec<usize>,
     /// Who does not, and what the server said of him.
     pub left: Vec<(usize, Reply)>,
+    /// What the server said to the mail itself, if it was sent.
+    pub said: Option<Reply>,
 }
 
 /// Why the server took nothing.
@@ -255,7 +257,7 @@ impl Session {
             .write_all(stuffed(mail.content).as_bytes())
             .await?;
         self.stream.flush().await?;
-        good(CONTENT, self.answer().await?)?;
+        outcome.said = Some(good(CONTENT, self.answer().await?)?);
         Ok(outcome)
     }
 
