@@ -14,7 +14,8 @@ use crate::dialect::zabbix::options::is_hostname;
 use crate::dialect::zabbix::passive;
 use crate::gate;
 use crate::heal::intake::Ours;
-use crate::host::{CallKey, Called, Host, Identity, Own, apart};
+use crate::host::{CallKey, Called, Host, Identity, Own, apart, known_boot_time};
+use crate::model::moment::Timestamp;
 use crate::net::resolve::Resolver;
 use crate::peer::container::Engine;
 use crate::serve::hooks::{Hooks, Inbox};
@@ -266,11 +267,13 @@ impl House {
         encode(metrics)
     }
 
-    /// A snapshot as the OTLP request it would become, in readable JSON.
+    /// A snapshot as the OTLP request it would become, in readable JSON; `state` is the state directory, of which nothing but the boot time
+    /// is read.
     #[must_use]
-    pub fn otlp_json(&self, snapshot: &Snapshot, settings: &Otlp) -> Vec<u8> {
+    pub fn otlp_json(&self, snapshot: &Snapshot, settings: &Otlp, state: Option<&Path>) -> Vec<u8> {
         let resource = self.resource(settings);
-        let (boot, mut cumulative) = (self.identity.boot_time, Cumulative::default());
+        let boot = known_boot_time(&self.identity, state, Timestamp::now().seconds());
+        let mut cumulative = Cumulative::default();
         let request = self.batch((snapshot, None), boot, &mut cumulative, |metrics| {
             otlp::request(metrics.metrics().to_vec(), &resource)
         });

@@ -1,5 +1,6 @@
 //! `nodeward show`: reads once and prints, as one dialect would tell it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,12 +57,16 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         match (key, format) {
             (Some(key), _) => show_key(&settings, key).await,
             (None, "zabbix") => show_keys(&settings).await,
-            (None, format) => show_page(&settings, format).await,
+            (None, format) => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let state = app::state_directory(&flags, &settings.config, &variable);
+                show_page(&settings, format, state.as_deref()).await
+            }
         }
     })
 }
 
-async fn show_page(settings: &Settings, format: &str) -> Exit {
+async fn show_page(settings: &Settings, format: &str, state: Option<&Path>) -> Exit {
     let house = match app::House::build(settings) {
         Ok(house) => house,
         Err(bad) => return super::bad_settings(&bad),
@@ -75,7 +80,7 @@ async fn show_page(settings: &Settings, format: &str) -> Exit {
     let snapshot = house.view.sampler.snapshot(asker, |_| true, deadline).await;
     let text = match format {
         "openmetrics" => crate::serve::page(&house.view, &snapshot, Format::OpenMetrics),
-        "otlp" | "json" => house.otlp_json(&snapshot, &settings.otlp),
+        "otlp" | "json" => house.otlp_json(&snapshot, &settings.otlp, state),
         _ => crate::serve::page(&house.view, &snapshot, Format::Text),
     };
     let missing: Vec<String> = snapshot

@@ -18,19 +18,28 @@ pub fn kept_boot_time(identity: &Identity, state: Option<&Path>, now: u64) -> Op
     let (Some(id), Some(state)) = (&identity.boot_id, state) else {
         return Some(read);
     };
-    let kept = std::fs::read_to_string(state.join(FILE)).ok();
-    let kept = kept.and_then(|text| {
-        let (of, seconds) = text.trim_end().split_once(' ')?;
-        // A clock that was ahead then would have counters begin after their values.
-        let seconds = seconds.parse().ok().filter(|seconds| *seconds <= now)?;
-        (of == id).then_some(seconds)
-    });
+    let kept = kept(id, state, now);
     if kept.is_none()
         && let Err(error) = keep(state, &format!("{id} {read}\n"))
     {
         tracing::debug!(%error, "the boot time is not kept in {}", state.display());
     }
     Some(kept.unwrap_or(read))
+}
+
+/// The same for a process that writes nothing: what one before it kept, else what it reads itself.
+pub fn known_boot_time(identity: &Identity, state: Option<&Path>, now: u64) -> Option<u64> {
+    let id = identity.boot_id.as_deref();
+    let kept = id.zip(state).and_then(|(id, state)| kept(id, state, now));
+    kept.or(identity.boot_time)
+}
+
+fn kept(id: &str, state: &Path, now: u64) -> Option<u64> {
+    let text = std::fs::read_to_string(state.join(FILE)).ok()?;
+    let (of, seconds) = text.trim_end().split_once(' ')?;
+    // A clock that was ahead then would have counters begin after their values.
+    let seconds = seconds.parse().ok().filter(|seconds| *seconds <= now)?;
+    (of == id).then_some(seconds)
 }
 
 fn keep(state: &Path, line: &str) -> io::Result<()> {
@@ -78,6 +87,18 @@ mod tests {
         assert_eq!(time("b", 251, 360), Some(250));
         std::fs::write(state.join(FILE), "b soon").unwrap();
         assert_eq!(time("b", 252, 370), Some(252));
+    }
+
+    #[test]
+    fn who_writes_nothing_goes_by_what_was_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let state = place.path().join("state");
+        let known = |read| known_boot_time(&identity("a", read), Some(&state), 200);
+        assert_eq!(known(101), Some(101));
+        assert!(!state.exists());
+        kept_boot_time(&identity("a", 100), Some(&state), 200);
+        assert_eq!(known(101), Some(100));
+        assert_eq!(known_boot_time(&identity("a", 101), None, 200), Some(101));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod trust;
 
 pub use apart::{Wanted, apart};
 pub use attribute::{Device, attribute, last, linked, names, resolved};
-pub use boot::kept_boot_time;
+pub use boot::{kept_boot_time, known_boot_time};
 pub use calls::{CallCounters, Called, Calls, Key as CallKey};
 pub use clock::{Clock, discipline, local_zone};
 pub use directory::{Directory, Left};
