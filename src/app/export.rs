@@ -9,13 +9,15 @@ use tracing::Instrument;
 
 use super::House;
 use crate::dialect::otlp::{Cumulative, Resource, SPLIT_AT, Sender, Settings, Signal};
-use crate::host::kept_boot_time;
+use crate::host::{apart, kept_boot_time};
 use crate::model::moment::Timestamp;
 use crate::subject::Asker;
 use crate::telemetry::traces;
 
 /// How long a snapshot for an export may take; a hung mount costs this once.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the state directory may take.
+const STATE: Duration = Duration::from_secs(2);
 
 /// Where telemetry goes until the next reload: the sender, its lanes and the export loop.
 pub struct Export {
@@ -83,9 +85,18 @@ async fn since(house: &House, state: Option<PathBuf>) -> Option<u64> {
     let identity = house.identity.clone();
     let read = identity.boot_time;
     let now = Timestamp::now().seconds();
-    let kept =
-        tokio::task::spawn_blocking(move || kept_boot_time(&identity, state.as_deref(), now));
-    kept.await.unwrap_or(read)
+    let kept = apart("boot time", move |_| {
+        kept_boot_time(&identity, state.as_deref(), now)
+    });
+    match tokio::time::timeout(STATE, kept).await {
+        Ok(kept) => kept.unwrap_or(read),
+        Err(_) => {
+            tracing::warn!(
+                "the state directory has not answered within {STATE:?}: sums over otlp start at the boot time as it is read now"
+            );
+            read
+        }
+    }
 }
 
 async fn export(
@@ -116,7 +127,8 @@ async fn export(
             let missing = snapshot.parts.iter().filter(|p| p.held.is_err()).count();
             let (house, resource) = (Arc::clone(&house), resource.clone());
             let (cumulative, before) = (Arc::clone(&cumulative), before.take());
-            let encoded = tokio::task::spawn_blocking(move || {
+            // Not on the threads of which those that read the state directory take some: it may hang.
+            let encoded = apart("otlp batch", move |_| {
                 let mut cumulative = cumulative.lock().unwrap_or_else(PoisonError::into_inner);
                 let payloads = house.batch(
                     (&snapshot, before.as_ref()),

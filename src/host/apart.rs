@@ -40,7 +40,7 @@ pub async fn apart<T: Send + 'static>(
     let (tell, told) = oneshot::channel();
     std::thread::Builder::new()
         .name(format!("nodeward-{name}"))
-        .stack_size(256 << 10)
+        .stack_size(512 << 10)
         .spawn(move || drop(tell.send(work(&wanted))))
         .map_err(|e| format!("no thread could be started for it: {e}"))?;
     told.await

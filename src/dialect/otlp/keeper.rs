@@ -2,31 +2,31 @@
 //!
 //! Owns the way between queue and spool: when to write, what to say of a disk that does not take it, and what of it to send
 //! next. Whatever the disk does, nothing is lost that memory can hold: what could not be written stays in the queue and is
-//! tried again. A lane without a spool has an empty keeper.
+//! tried again. A disk that does not answer is waited for once, [`PATIENCE`] long, and then not asked until it has: telemetry goes on without
+//! it. What it was asked may be done all the same, and then comes twice. A lane without a spool has an empty keeper.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout};
 
-use super::options::{Compression, Protocol};
+use super::kept::{joined, unpack, write};
 use super::queue::Parcel;
 use super::reason::Reason;
 use super::send::{SPLIT_AT, Shared};
 use super::signal::Signal;
 use super::split::apart;
-use super::wire::Packing;
 use crate::dialect::spool::{AGAIN, Record, Spool, Ticket};
 
 /// A batch that was not taken so often while others were, goes behind the others.
 const STUBBORN: u32 = 3;
 /// The most batches that go with one request; their messages take no more than [`SPLIT_AT`] together.
 const TOGETHER: usize = 256;
-/// How what was never packed lies on the disk.
-const SMALL: Packing = Packing {
-    protocol: Protocol::HttpProtobuf,
-    compression: Compression::Gzip,
-};
+/// How long the disk may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Of one lane.
 pub(super) struct Keeper {
@@ -38,10 +38,22 @@ pub(super) struct Keeper {
     /// The disk is not asked before.
     again: Option<Instant>,
     failing: bool,
+    /// The disk does what it was asked last, and takes longer than that is waited for.
+    hangs: Option<JoinHandle<()>>,
+    /// Over, which the disk has still to hear.
+    over: Vec<Ticket>,
+    /// What of the oldest is still to be sent, where it goes in parts.
+    parts: Option<Parts>,
     /// How often the oldest was not taken while others were.
     stubborn: u32,
     /// So many of the backlog go with one request.
     width: usize,
+}
+
+/// A batch on the disk that goes in parts: it stays there until the last of them is over.
+struct Parts {
+    tickets: Vec<Ticket>,
+    left: VecDeque<Parcel>,
 }
 
 impl Keeper {
@@ -54,6 +66,9 @@ impl Keeper {
             fresh: None,
             again: None,
             failing: false,
+            hangs: None,
+            over: Vec::new(),
+            parts: None,
             stubborn: 0,
             width: 1,
         }
@@ -61,7 +76,41 @@ impl Keeper {
 
     /// Whether there is a disk to write to now.
     pub(super) fn is_on(&self) -> bool {
-        self.spool.is_some() && self.again.is_none_or(|at| at <= Instant::now())
+        let hangs = self
+            .hangs
+            .as_ref()
+            .is_some_and(|asked| !asked.is_finished());
+        self.spool.is_some() && !hangs && self.again.is_none_or(|at| at <= Instant::now())
+    }
+
+    /// Asks the disk, and waits for it in bounded time: none where it did not answer, or what was asked panicked.
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        // Whom the keeper before a reload asked; one thread is enough to wait for it.
+        if self.spool.as_ref().is_some_and(|spool| spool.is_held()) {
+            self.failed(&std::io::Error::other(
+                "the disk has still to answer what it was asked before",
+            ));
+            return None;
+        }
+        let (tell, told) = oneshot::channel();
+        let asked = spawn_blocking(move || drop(tell.send(work())));
+        match timeout(PATIENCE, told).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(_)) => {
+                self.failed(&std::io::Error::other("what was at work on it panicked"));
+                None
+            }
+            Err(_) => {
+                self.failed(&std::io::Error::other(format!(
+                    "the disk has not answered within {PATIENCE:?}"
+                )));
+                self.hangs = Some(asked);
+                None
+            }
+        }
     }
 
     /// When the disk may be asked again, if it is left alone now.
@@ -90,19 +139,18 @@ impl Keeper {
         let Some(spool) = self.spool.clone() else {
             return;
         };
-        let opened = spawn_blocking(move || {
+        let opened = self.ask(move || {
             let opened = spool.open();
             (opened, spool.depth())
         });
         match opened.await {
-            Ok((Ok(()), depth)) if depth.records > 0 => tracing::info!(
+            Some((Ok(()), depth)) if depth.records > 0 => tracing::info!(
                 "{} batches of {} that no receiver took wait in the otlp spool from an earlier run",
                 depth.records,
                 self.signal.name()
             ),
-            Ok((Ok(()), _)) => {}
-            Ok((Err(error), _)) => self.failed(&error),
-            Err(error) => self.failed(&std::io::Error::other(error)),
+            Some((Err(error), _)) => self.failed(&error),
+            Some((Ok(()), _)) | None => {}
         }
     }
 
@@ -140,13 +188,17 @@ impl Keeper {
     /// What is oldest on the disk, the newest left out as long as it was not tried.
     pub(super) async fn oldest(&mut self) -> Option<Parcel> {
         let spool = self.spool.clone().filter(|_| self.has_backlog())?;
+        if let Some(part) = self.parts.as_ref().and_then(|parts| parts.left.front()) {
+            return Some(part.clone());
+        }
+        self.settle(Vec::new()).await;
         let fresh = self
             .fresh
             .as_ref()
             .and_then(|fresh| fresh.tickets.first().copied());
         let (signal, most) = (self.signal, self.width);
         let counts = Arc::clone(&self.shared.counts);
-        let found = spawn_blocking(move || {
+        let found = self.ask(move || {
             let now = Record::now();
             let (ticket, record) = loop {
                 let Some((ticket, record)) = spool.oldest(now) else {
@@ -166,21 +218,36 @@ impl Keeper {
             all.retain(|(ticket, _)| Some(*ticket) != fresh);
             (joined(signal, all), false)
         });
-        let (found, unread) = found.await.ok()?;
+        let (found, unread) = found.await?;
         if unread {
             self.again = Some(Instant::now() + AGAIN);
         }
         found
     }
 
-    /// What was sent from the disk is delivered, or given up.
+    /// What was sent from the disk is delivered, or given up. Where the disk does not answer, it hears of it later: before it is asked for more.
     pub(super) async fn settle(&mut self, tickets: Vec<Ticket>) {
-        if let Some(spool) = self.spool.clone() {
-            // One that panicked settles nothing: it is sent again.
-            spawn_blocking(move || tickets.iter().for_each(|ticket| spool.settle(ticket)))
-                .await
-                .unwrap_or_default();
+        if let Some(parts) = &mut self.parts
+            && parts.tickets == tickets
+        {
+            parts.left.pop_front();
+            if !parts.left.is_empty() {
+                return;
+            }
+            self.parts = None;
         }
+        self.over.extend(tickets);
+        let Some(spool) = self.spool.clone().filter(|_| self.is_on()) else {
+            return;
+        };
+        if self.over.is_empty() {
+            return;
+        }
+        let over = std::mem::take(&mut self.over);
+        // One that panicked settles nothing: it is sent again.
+        self.ask(move || over.iter().for_each(|ticket| spool.settle(ticket)))
+            .await
+            .unwrap_or_default();
     }
 
     /// The oldest was not taken by a receiver that takes others: in the end it goes behind them.
@@ -210,16 +277,31 @@ impl Keeper {
         let Some(parts) = parts.ok().flatten() else {
             return false;
         };
-        let mut parts: Vec<_> = parts.into_iter().map(|part| parcel.part(part)).collect();
-        if parcel.is_spooled() {
-            parts = self.write(parts).await.1;
-            parts.iter_mut().for_each(|part| part.tickets.clear());
-            self.settle(parcel.tickets.clone()).await;
-        } else {
+        let parts = parts.into_iter().map(|part| parcel.part(part));
+        if !parcel.is_spooled() {
             self.shared.queue().done(parcel);
+            let dropped = self.shared.queue().inherit(parts.collect());
+            self.shared.overflowed(&dropped);
+            return true;
         }
-        let dropped = self.shared.queue().inherit(parts);
-        self.shared.overflowed(&dropped);
+        // It lies on the disk until they are over: they are not written beside it, where there may be no room.
+        let mut left: VecDeque<_> = parts.collect();
+        match &mut self.parts {
+            // A part that is too large itself.
+            Some(parts) if parts.tickets == parcel.tickets => {
+                parts.left.pop_front();
+                left.append(&mut parts.left);
+                parts.left = left;
+            }
+            // Another one is on its way: this one's turn comes once it is the oldest.
+            Some(_) => {}
+            none => {
+                *none = Some(Parts {
+                    tickets: parcel.tickets.clone(),
+                    left,
+                });
+            }
+        }
         true
     }
 
@@ -243,9 +325,10 @@ impl Keeper {
         let Some(spool) = self.spool.clone() else {
             return (Vec::new(), parcels);
         };
-        let writing = spawn_blocking(move || write(&spool, parcels));
-        let Ok((written, left, error)) = writing.await else {
-            return (Vec::new(), Vec::new());
+        // Whatever becomes of what is asked, they are not lost.
+        let kept = parcels.clone();
+        let Some((written, left, error)) = self.ask(move || write(&spool, parcels)).await else {
+            return (Vec::new(), kept);
         };
         match error {
             Some(error) => self.failed(&error),
@@ -278,107 +361,4 @@ impl Keeper {
             );
         }
     }
-}
-
-type Written = (Vec<Parcel>, Vec<Parcel>, Option<std::io::Error>);
-
-/// Writes parcels until one cannot be written.
-pub(super) fn write(spool: &Spool, parcels: Vec<Parcel>) -> Written {
-    let (at, mut written, mut left, mut failed) = (Record::now(), Vec::new(), Vec::new(), None);
-    for mut parcel in parcels {
-        if failed.is_some() {
-            left.push(parcel);
-            continue;
-        }
-        match append(spool, &mut parcel, at) {
-            Ok(()) => written.push(parcel),
-            Err(error) => {
-                failed = Some(error);
-                left.push(parcel);
-            }
-        }
-    }
-    (written, left, failed)
-}
-
-fn append(spool: &Spool, parcel: &mut Parcel, at: u64) -> std::io::Result<()> {
-    let packing = match parcel.packing {
-        Some(packing) => packing,
-        None => {
-            parcel.body = SMALL.pack(&parcel.body)?;
-            parcel.packing = Some(SMALL);
-            SMALL
-        }
-    };
-    let record = Record {
-        // One that goes behind others gets no younger.
-        at: parcel.tickets.first().map_or(at, |ticket| ticket.at),
-        items: parcel.items,
-        kind: pack(packing),
-        body: parcel.body.clone(),
-    };
-    parcel.tickets = vec![spool.append(&record)?];
-    Ok(())
-}
-
-/// Batches from the disk as one: what is encoded of two messages is, one behind the other, the message that has what both
-/// have. Those that do not fit are left out.
-fn joined(signal: Signal, batches: Vec<(Ticket, Record)>) -> Option<Parcel> {
-    if batches.len() > 1 {
-        let (mut tickets, mut message, mut items) = (Vec::new(), Vec::new(), 0_u64);
-        for (ticket, record) in &batches {
-            let Some(Ok(part)) = unpack(record.kind).map(|packing| packing.unpack(&record.body))
-            else {
-                break;
-            };
-            if message.len() + part.len() > SPLIT_AT {
-                break;
-            }
-            message.extend_from_slice(&part);
-            items = items.saturating_add(record.items);
-            tickets.push(*ticket);
-        }
-        if tickets.len() > 1 {
-            return Some(Parcel::spooled(
-                signal,
-                tickets,
-                message.into(),
-                None,
-                items,
-            ));
-        }
-    }
-    let (ticket, record) = batches.into_iter().next()?;
-    let packing = unpack(record.kind);
-    let Record { body, items, .. } = record;
-    Some(Parcel::spooled(signal, vec![ticket], body, packing, items))
-}
-
-const GRPC: u8 = 1;
-const GZIP: u8 = 2;
-
-/// The kind of a record whose body is packed so.
-pub(super) fn pack(packing: Packing) -> u8 {
-    let grpc = match packing.protocol {
-        Protocol::Grpc => GRPC,
-        Protocol::HttpProtobuf => 0,
-    };
-    let gzip = match packing.compression {
-        Compression::Gzip => GZIP,
-        Compression::None => 0,
-    };
-    grpc | gzip
-}
-
-fn unpack(kind: u8) -> Option<Packing> {
-    (kind & !(GRPC | GZIP) == 0).then_some(Packing {
-        protocol: match kind & GRPC {
-            0 => Protocol::HttpProtobuf,
-            _ => Protocol::Grpc,
-        },
-        compression: match kind & GZIP {
-            0 => Compression::None,
-            _ => Compression::Gzip,
-        },
-    })
 }

@@ -20,6 +20,7 @@ mod headers;
 mod histogram;
 mod instrument;
 mod keeper;
+mod kept;
 mod lane;
 mod logs;
 mod options;

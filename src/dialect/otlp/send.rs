@@ -23,7 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::counts::Counts;
-use super::keeper;
+use super::kept;
 use super::lane::Lane;
 use super::queue::{Depth, Parcel, Queue};
 use super::reason::Reason;
@@ -427,7 +427,7 @@ impl Shared {
         let spool = self
             .spool(parcel.signal)
             .filter(|_| parcel.receipt.is_none());
-        spool.is_some_and(|spool| keeper::write(&spool, vec![parcel.clone()]).2.is_none())
+        spool.is_some_and(|spool| kept::write(&spool, vec![parcel.clone()]).2.is_none())
     }
 
     fn inherit(&self, parcels: Vec<Parcel>) -> u64 {

@@ -94,6 +94,8 @@ pub struct Spool {
     /// Whose it is, in messages; its files end so.
     whose: &'static str,
     losses: Arc<dyn Losses>,
+    /// Held for no longer than it takes to copy them: a reload must not wait for the disk.
+    bounds: Mutex<Bounds>,
     state: Mutex<State>,
     records: AtomicU64,
     bytes: AtomicU64,
@@ -136,6 +138,7 @@ impl Spool {
             directory,
             whose,
             losses,
+            bounds: Mutex::new(bounds),
             state: Mutex::new(state),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -150,9 +153,9 @@ impl Spool {
         &self.directory
     }
 
-    /// Other bounds from now on.
+    /// Other bounds from now on; never blocks.
     pub fn bound(&self, bounds: Bounds) {
-        self.state().bounds = bounds;
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) = bounds;
     }
 
     /// Finds what an earlier process left. Where there is no directory, none is made.
@@ -313,6 +316,14 @@ impl Spool {
         }
     }
 
+    /// Whether somebody is at work on it now; never blocks.
+    pub fn is_held(&self) -> bool {
+        matches!(
+            self.state.try_lock(),
+            Err(std::sync::TryLockError::WouldBlock)
+        )
+    }
+
     /// How often this went wrong.
     pub fn faults(&self, fault: Fault) -> u64 {
         let counter = self.faults.get(fault as usize);
@@ -431,7 +442,9 @@ impl Spool {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.bounds = *self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        state
     }
 }
 

@@ -141,3 +141,34 @@ async fn what_waited_on_the_disk_goes_in_parts_too() {
     assert_eq!(narrow.got(), [0, 1, 2, 3, 4, 5, 6]);
     assert_eq!(spool.depth().records, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_in_parts_stays_on_the_disk_until_the_last_is_taken() {
+    let place = tempfile::tempdir().unwrap();
+    let counts = Arc::default();
+    let spool = spooled::spool_in(&place, &counts);
+    let narrow = Narrow::new(2, 3);
+    let (sender, running) = started(&narrow, Some(Arc::clone(&spool)), counts);
+    sender.send(Metrics, seven(), 7);
+    until(|| spool.depth().records == 1).await;
+    let written = || -> u64 {
+        let files = std::fs::read_dir(place.path().join("spool")).unwrap();
+        files
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum()
+    };
+    let before = written();
+    until(|| !narrow.got().is_empty()).await;
+    // Killed amid them: nothing was written beside it, for which there might be no room, and it is still there.
+    assert_eq!((spool.depth().records, written()), (1, before));
+    running.abort();
+    running.await.unwrap_err();
+    drop(sender);
+    drop(spool);
+    let counts = Arc::default();
+    let spool = spooled::spool_in(&place, &counts);
+    let back = Narrow::new(2, 0);
+    let (sender, _running) = started(&back, Some(Arc::clone(&spool)), counts);
+    until(|| spool.depth().records == 0 && sender.counts().items(Metrics) == 7).await;
+    assert_eq!(back.got(), [0, 1, 2, 3, 4, 5, 6]);
+}

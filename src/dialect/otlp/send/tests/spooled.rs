@@ -362,3 +362,68 @@ async fn what_went_together_and_was_refused_goes_alone() {
     assert_eq!(sender.counts().dropped(Metrics, Reason::Rejected), 10);
     assert_eq!(sender.counts().items(Metrics), 790);
 }
+
+/// A disk that takes an open of its lock and never answers, until somebody reads there: a pipe.
+fn hanging(place: &tempfile::TempDir) -> std::path::PathBuf {
+    let directory = place.path().join("spool");
+    std::fs::create_dir(&directory).unwrap();
+    let pipe = directory.join("lock");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    pipe
+}
+
+/// Time goes on here: a paused one does not while something blocks.
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_nothing_that_is_sent() {
+    let place = tempfile::tempdir().unwrap();
+    let pipe = hanging(&place);
+    let script = Script::new([later(None)]);
+    let (sender, _running) = started(&place, &script);
+    for body in ["a", "b", "c"] {
+        send(&sender, body);
+        until(|| script.bodies().iter().any(|sent| sent == body)).await;
+    }
+    // Memory holds what was not taken, and it is sent from there.
+    until(|| sender.counts().items(Metrics) == 30).await;
+    assert_eq!(sender.depth(Metrics), Depth::default());
+    // Lets go of whoever waits.
+    drop(std::fs::File::open(&pipe));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_disk_panics_with_stays_in_memory_and_is_sent() {
+    let place = tempfile::tempdir().unwrap();
+    // Room for one: the first goes for the second, and that panics.
+    let bounds = Bounds { size: 1, ..BOUNDS };
+    let spool = Arc::new(Spool::new(
+        place.path().join("spool"),
+        "otlp",
+        bounds,
+        Arc::new(Panics),
+    ));
+    let script = Script::new(std::iter::repeat_n(later(None), 4));
+    let carriers = [Some(script.clone()), None, None];
+    let (sender, lanes) = Sender::over(
+        Queue::new(10_000),
+        10_000,
+        Arc::default(),
+        Some(Arc::clone(&spool)),
+        carriers,
+    );
+    let _running = tokio::spawn(lanes.run());
+    send(&sender, "a");
+    until(|| spool.depth().records == 1).await;
+    send(&sender, "b");
+    until(|| sender.counts().items(Metrics) >= 10).await;
+    assert_eq!(script.bodies().last().unwrap(), "b");
+    assert_eq!(sender.depth(Metrics), Depth::default());
+}
+
+struct Panics;
+
+impl crate::dialect::spool::Losses for Panics {
+    fn lost(&self, _: crate::dialect::spool::Loss, _: u64) {
+        panic!("nobody counts")
+    }
+}
