@@ -320,6 +320,22 @@ fn agent() -> Result<(), Failed> {
     };
     let mut flags = as_host("peer")?;
     flags.extend(SAME.iter().map(|key| format!("--key={key}")));
+    // The doctor of who is to come in its place knows that the port is taken.
+    std::fs::write(
+        scratch.path().join("doctor.yml"),
+        format!(
+            "zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [127.0.0.1], hostname: peer}}\n"
+        ),
+    )?;
+    let mut doctor = ours::command("doctor", &scratch);
+    let out = doctor
+        .arg("--config")
+        .arg(scratch.path().join("doctor.yml"))
+        .output()?;
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    if out.status.code() != Some(1) || !said.contains("another agent answers there, of version") {
+        return Err(format!("{}: {said}", out.status).into());
+    }
     let (text, code) = compare(&url, &flags, &scratch)?;
     if code != 0 || !text.contains("\nnothing missing: 9 keys with 9 values") {
         return Err(format!("{code}:\n{text}").into());
@@ -337,7 +353,7 @@ fn agent() -> Result<(), Failed> {
         "missing  my.own is 1 there, not supported (Unsupported item key.) here",
         "differs  agent.hostname is peer there, other here",
         "extra    system.sw.arch is not supported (Unsupported item key.) there, ",
-        "nodeward has no key my.own",
+        "nodeward has no such key",
         "\nthe same: processes\n",
         "not the same: missing: 1 key; different: 1 key; told here only: 1 key",
     ] {

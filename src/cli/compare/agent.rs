@@ -297,7 +297,7 @@ fn settle(report: &mut Report, key: &str, found: Apart) {
     let name = key.split('[').next().unwrap_or_default();
     let group = report.groups.entry(group(name).to_owned()).or_default();
     if found.class == Class::Missing && group.note.is_none() {
-        group.note = found.note(name);
+        group.note = found.note();
     }
     group.findings.push(Finding {
         class: found.class,

@@ -15,7 +15,7 @@ use super::Finding;
 use crate::app::{BadSettings, House, Settings};
 use crate::dialect::zabbix::active::target::{Target, shown};
 use crate::dialect::zabbix::active::wire::{Failure, Wire};
-use crate::dialect::zabbix::agent::{PROTOCOL, VARIANT};
+use crate::dialect::zabbix::agent::{PROTOCOL, VARIANT, VERSION};
 use crate::dialect::zabbix::options::Options;
 use crate::net::address::Address;
 use crate::net::allow::AllowList;
@@ -329,25 +329,32 @@ impl Patient<'_> {
         }
         let asking = self.options.asking();
         let wire = Wire::new(self.resolver.clone(), PATIENCE, asking);
-        let said = wire.ask(&place, b"agent.hostname").await;
+        let version = wire.ask(&place, b"agent.version").await;
+        let said = match version {
+            Ok(version) => wire.ask(&place, b"agent.hostname").await.map(|name| {
+                [version, name].map(|said| String::from_utf8_lossy(&said).into_owned())
+            }),
+            Err(failure) => Err(failure),
+        };
+        let change = "stop the agent that has the port, and start nodeward with this config";
         self.note(match said {
-            Ok(name) if name == self.name.as_bytes() => Finding::well(format!(
-                "listen {text}: an agent answers there as {:?}",
-                self.name
-            )),
-            Ok(said) if said.starts_with(b"ZBX_NOTSUPPORTED") => Finding::hidden(format!(
-                "listen {text}: an agent answers there, and does not say its name"
-            )),
-            Ok(name) => Finding::ill(
-                format!(
-                    "listen {text}: another agent answers there, as {:?}",
-                    String::from_utf8_lossy(&name)
-                ),
-                "stop the agent that has the port, and start nodeward with this config",
-            ),
             Err(failure) => Finding::hidden(format!(
                 "listen {text}: somebody listens there and does not answer this machine itself, which zabbix.server may not list: {failure}"
             )),
+            Ok([version, name]) if [&version, &name].iter().any(|s| s.starts_with("ZBX_NOTSUPPORTED")) => {
+                Finding::hidden(format!(
+                    "listen {text}: an agent answers there, and does not say which"
+                ))
+            }
+            Ok([version, _]) if version != VERSION => Finding::ill(
+                format!("listen {text}: another agent answers there, of version {version:?}"),
+                change,
+            ),
+            Ok([_, name]) if name != self.name => Finding::ill(
+                format!("listen {text}: another agent answers there, as {name:?}"),
+                change,
+            ),
+            Ok([_, name]) => Finding::well(format!("listen {text}: nodeward answers there as {name:?}")),
         });
     }
 }

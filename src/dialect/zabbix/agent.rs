@@ -17,7 +17,7 @@ pub const PROTOCOL: &str = "7.0.0";
 pub const VARIANT: u8 = 2;
 
 /// What `agent.version` answers.
-const VERSION: &str = concat!("7.0.0 (nodeward ", env!("CARGO_PKG_VERSION"), ")");
+pub const VERSION: &str = concat!("7.0.0 (nodeward ", env!("CARGO_PKG_VERSION"), ")");
 
 /// Every key of this module, in the order of the documentation.
 pub const KEYS: [&str; 5] = [

@@ -84,7 +84,7 @@ fn examined(zabbix: &Zabbix, own: &Scratch) -> Result<(), Failed> {
                 "TLS is agreed",
                 "it knows the host",
                 "it may ask passively",
-                "an agent answers there as",
+                "nodeward answers there as",
             ],
         ),
         (
