@@ -239,15 +239,6 @@ impl Guard {
                 | Self::Rate
         )
     }
-
-    /// Whether only a look at the world tells.
-    #[must_use]
-    pub const fn looks(self) -> bool {
-        matches!(
-            self,
-            Self::Confirm | Self::Busy | Self::Action | Self::Witness | Self::MinHealthy
-        )
-    }
 }
 
 /// Asks every guard, in the order of [`Guard::ALL`].

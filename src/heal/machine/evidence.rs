@@ -14,6 +14,12 @@ const REMEMBERED: usize = 8;
 /// What a guard still refuses for so many milliseconds it may let pass when the look has ended.
 const SOON: u64 = 10_000;
 
+/// Whether only a look at the world tells what a guard says.
+const fn is_seen(guard: Guard) -> bool {
+    use Guard::{Action, Busy, Confirm, MinHealthy, Witness};
+    matches!(guard, Confirm | Busy | Action | Witness | MinHealthy)
+}
+
 impl Stepping<'_> {
     /// What evidence is gathered of with the look that is made now: of the first action of a run, if it may come to one.
     pub(super) fn before_action(&self) -> Option<Occasion> {
@@ -32,7 +38,7 @@ impl Stepping<'_> {
         let State::Waiting { verdicts, .. } = &self.incident.state else {
             return false;
         };
-        verdicts.iter().any(|v| !v.passes && v.guard.looks())
+        verdicts.iter().any(|v| !v.passes && is_seen(v.guard))
     }
 
     /// Whether a look that may lead to the first action of a run was made without gathering, since the one before it showed that it would not.
@@ -66,7 +72,7 @@ impl Stepping<'_> {
         verdicts.iter().all(|verdict| {
             let open = match verdict.guard {
                 Guard::Approval => said_yes,
-                guard if guard.looks() => true,
+                guard if is_seen(guard) => true,
                 guard if !guard.bounds_attempts() => false,
                 // It may be over by the time that the look is.
                 _ => leaves || verdict.again.is_some_and(|again| again < SOON),
