@@ -1,5 +1,6 @@
 //! `nodeward show`: reads once and prints, as one dialect would tell it.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use clap::{Arg, ArgMatches, Command};
 use super::{Exit, flags};
 use crate::app::{self, Settings};
 use crate::dialect::prometheus::Format;
+use crate::dialect::zabbix::answer::Unsupported;
 use crate::dialect::zabbix::key::Key;
 use crate::dialect::zabbix::passive;
 use crate::subject::{Asker, TABLE};
@@ -34,7 +36,7 @@ pub(super) fn command() -> Command {
                 Arg::new("key")
                     .long("key")
                     .value_name("KEY")
-                    .help("Print the value of one Zabbix key, as zabbix_get would"),
+                    .help("Print the value of one Zabbix key, as zabbix_get would; with --format zabbix as zabbix_agentd -t would"),
             ),
     )
 }
@@ -55,7 +57,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let key = matches.get_one::<String>("key").map(String::as_str);
     runtime.block_on(async {
         match (key, format) {
-            (Some(key), _) => show_key(&settings, key).await,
+            (Some(key), format) => show_key(&settings, key, format == "zabbix").await,
             (None, "zabbix") => show_keys(&settings).await,
             (None, format) => {
                 let variable = |name: &str| std::env::var(name).ok();
@@ -113,7 +115,72 @@ async fn passive(settings: &Settings) -> Result<passive::Server, Exit> {
     server.map_err(|why| super::bad_settings(&app::BadSettings::Config(why)))
 }
 
-async fn show_key(settings: &Settings, text: &str) -> Exit {
+/// A line as `zabbix_agentd -p` and `-t` print it: the type in front of the value, s(tring), t(ext), u(nsigned), d(ouble), or m(essage).
+fn line(key: &str, said: &Result<Cow<'_, str>, Unsupported>) -> String {
+    match said {
+        Ok(text) => {
+            let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+            let kind = match text.split_once('.') {
+                None if text == "0" => 'u',
+                // Permissions begin with a zero, and are no number.
+                None if !text.is_empty() && number(text) && !text.starts_with('0') => 'u',
+                Some((whole, part)) if part.len() == 6 && number(whole) && number(part) => 'd',
+                _ if text.contains('\n') => 't',
+                _ if TEXTS.contains(&key.split('[').next().unwrap_or_default()) => 't',
+                _ => 's',
+            };
+            format!("{key:<45} [{kind}|{text}]\n")
+        }
+        Err(why) => format!("{key:<45} [m|ZBX_NOTSUPPORTED] [{why}]\n"),
+    }
+}
+
+/// Keys whose values may have several lines.
+const TEXTS: [&str; 3] = ["system.hw.cpu", "system.sw.packages", "vfs.file.contents"];
+
+/// Keys that need parameters, with some that most machines have an answer for.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("net.if.collisions", "[lo]"),
+    ("net.if.in", "[lo,bytes]"),
+    ("net.if.out", "[lo,bytes]"),
+    ("net.if.total", "[lo,bytes]"),
+    ("net.tcp.listen", "[80]"),
+    ("net.tcp.port", "[,80]"),
+    ("net.tcp.service", "[ssh,127.0.0.1,22]"),
+    ("net.tcp.service.perf", "[ssh,127.0.0.1,22]"),
+    ("net.udp.listen", "[68]"),
+    ("nodeward.pressure", "[cpu]"),
+    ("nodeward.systemd.unit.cpu.throttled", "[ssh.service]"),
+    ("nodeward.systemd.unit.cpu.time", "[ssh.service]"),
+    ("nodeward.systemd.unit.io.read", "[ssh.service]"),
+    ("nodeward.systemd.unit.io.write", "[ssh.service]"),
+    ("nodeward.systemd.unit.memory.limit", "[ssh.service]"),
+    ("nodeward.systemd.unit.memory.usage", "[ssh.service]"),
+    ("nodeward.systemd.unit.oom_kills", "[ssh.service]"),
+    ("nodeward.systemd.unit.restarts", "[ssh.service]"),
+    ("nodeward.systemd.unit.tasks", "[ssh.service]"),
+    ("nodeward.systemd.unit.tasks.limit", "[ssh.service]"),
+    ("nodeward.tcpstat.accept_queue", "[22]"),
+    ("nodeward.tcpstat.accept_queue.limit", "[22]"),
+    ("sensor", "[coretemp-isa-0000,temp1]"),
+    ("systemd.unit.get", "[ssh.service]"),
+    ("systemd.unit.info", "[ssh.service]"),
+    ("vfs.dir.count", "[/var/log]"),
+    ("vfs.dir.size", "[/var/log]"),
+    ("vfs.file.cksum", "[/etc/passwd]"),
+    ("vfs.file.contents", "[/proc/pressure/cpu]"),
+    ("vfs.file.exists", "[/etc/passwd]"),
+    ("vfs.file.get", "[/etc/passwd]"),
+    ("vfs.file.md5sum", "[/etc/passwd]"),
+    ("vfs.file.owner", "[/etc/passwd,user,name]"),
+    ("vfs.file.permissions", "[/etc/passwd]"),
+    ("vfs.file.size", "[/etc/passwd]"),
+    ("vfs.file.time", "[/etc/passwd,modify]"),
+    ("vfs.fs.inode", "[/,free]"),
+    ("vfs.fs.size", "[/,free]"),
+];
+
+async fn show_key(settings: &Settings, text: &str, whole: bool) -> Exit {
     let key = match Key::parse(text) {
         Ok(key) => key,
         Err(why) => return super::usage(&format!("--key {text}: {why}")),
@@ -125,7 +192,12 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
     if app::told::keys().any(|item| item.name == key.name()) {
         return super::fail(&format!("{text}: {RUNNING}; zabbix_get asks it"));
     }
-    match server.value(&key, Instant::now() + PATIENCE).await {
+    let said = server.value(&key, Instant::now() + PATIENCE).await;
+    if whole {
+        let printed = super::print(line(text, &said).as_bytes());
+        return printed.err().unwrap_or(Exit::Fine);
+    }
+    match said {
         Ok(value) => super::print(format!("{value}\n").as_bytes())
             .err()
             .unwrap_or(Exit::Fine),
@@ -133,7 +205,7 @@ async fn show_key(settings: &Settings, text: &str) -> Exit {
     }
 }
 
-/// Every key, asked without parameters, as `zabbix_agentd -p` prints them; those of checks and healing by their names.
+/// Every key, as `zabbix_agentd -p` prints them, those that need parameters with some; those of checks and healing by their names.
 async fn show_keys(settings: &Settings) -> Exit {
     let server = match passive(settings).await {
         Ok(server) => server,
@@ -141,31 +213,27 @@ async fn show_keys(settings: &Settings) -> Exit {
     };
     let mut lines = String::new();
     let mut count = 0;
-    let agent = crate::dialect::zabbix::agent::KEYS
-        .iter()
-        .map(|name| (*name, 0));
-    let subjects = TABLE
-        .iter()
-        .flat_map(|e| (e.items)())
-        .map(|i| (i.name, i.parameters.len()));
+    let agent = crate::dialect::zabbix::agent::KEYS.into_iter();
+    let subjects = TABLE.iter().flat_map(|e| (e.items)()).map(|i| i.name);
     // What becomes of checks and incidents, only a process that runs them knows.
     let running = app::told::keys_of(&settings.config, &settings.otlp);
-    for (name, parameters) in agent.chain(subjects) {
-        let Ok(key) = Key::parse(name) else { continue };
-        let said = match server.value(&key, Instant::now() + PATIENCE).await {
-            Ok(value) => format!("[{value}]"),
-            Err(why) if parameters > 0 => format!("needs parameters: {why}"),
-            Err(why) => format!("[ZBX_NOTSUPPORTED: {why}]"),
-        };
-        lines.push_str(&format!("{name:<42} {said}\n"));
+    for name in agent.chain(subjects) {
+        let example = EXAMPLES.iter().find(|(known, _)| *known == name);
+        let text = format!("{name}{}", example.map_or("", |(_, parameters)| parameters));
+        let Ok(key) = Key::parse(&text) else { continue };
+        let said = server.value(&key, Instant::now() + PATIENCE).await;
+        lines.push_str(&line(&text, &said));
         count += 1;
     }
     for item in running {
-        lines.push_str(&format!("{:<42} {RUNNING}\n", item.name));
+        lines.push_str(&format!(
+            "{:<45} [m|ZBX_NOTSUPPORTED] [{RUNNING}]\n",
+            item.name
+        ));
     }
     if let Err(exit) = super::print(lines.as_bytes()) {
         return exit;
     }
-    super::say(&format!("{count} keys asked without parameters"));
+    super::say(&format!("{count} keys asked"));
     Exit::Fine
 }

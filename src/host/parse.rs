@@ -145,6 +145,17 @@ pub fn label(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The name of an id in the text of passwd(5) or group(5).
+#[must_use]
+pub fn name_of(text: &[u8], id: u32) -> Option<String> {
+    lines(text).find_map(|line| {
+        let mut parts = line.split(|b| *b == b':');
+        let name = parts.next()?;
+        let known = unsigned(parts.nth(1)?)? == u64::from(id);
+        known.then(|| String::from_utf8_lossy(name).into_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,5 +234,12 @@ mod tests {
         let text: Vec<_> = lines(b"a\n\nb\n").collect();
         assert_eq!(text, [&b"a"[..], b"", b"b"]);
         assert_eq!(lines(b"").count(), 0);
+    }
+
+    #[test]
+    fn names_are_found_by_their_whole_id() {
+        let text = b"root:x:0:0::/:\nbroken\nwww:x:33:33::/:\n";
+        assert_eq!(name_of(text, 33).as_deref(), Some("www"));
+        assert_eq!(name_of(text, 3), None);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
@@ -84,12 +84,7 @@ pub fn open_regular(path: &Path) -> io::Result<Found> {
     let place = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let seen = fstat(&place)?;
     let other = match FileType::from_raw_mode(seen.st_mode) {
-        FileType::RegularFile => {
-            let again = format!("/proc/self/fd/{}", place.as_raw_fd());
-            let file = File::open(again)?;
-            let stamp = Stamp::of(&seen);
-            return Ok(Found::Regular(Regular { file, stamp }));
-        }
+        FileType::RegularFile => return Regular::again(&place, &seen).map(Found::Regular),
         FileType::Directory => "a directory",
         FileType::Fifo => "a pipe",
         FileType::Socket => "a socket",
@@ -100,6 +95,43 @@ pub fn open_regular(path: &Path) -> io::Result<Found> {
 }
 
 impl Regular {
+    /// Opens a file that is held as a mere place.
+    fn again(place: &OwnedFd, seen: &Stat) -> io::Result<Self> {
+        let file = File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
+        let stamp = Stamp::of(seen);
+        Ok(Self { file, stamp })
+    }
+
+    /// As [`open_regular`], of a place that is held already; none if it is no regular file.
+    pub(super) fn at(place: OwnedFd) -> io::Result<Option<Self>> {
+        let seen = fstat(&place)?;
+        match FileType::from_raw_mode(seen.st_mode) {
+            FileType::RegularFile => Self::again(&place, &seen).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads all of it piece by piece, for as long as `wanted`; false if it was not to the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn through(
+        &mut self,
+        wanted: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<bool> {
+        let mut piece = vec![0; PIECE];
+        while wanted() {
+            match self.file.read(&mut piece) {
+                Ok(0) => return Ok(true),
+                Ok(got) => each(piece.get(..got).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     /// All of its bytes, if they are at most so many.
     ///
     /// # Errors
@@ -118,24 +150,17 @@ impl Regular {
     /// # Errors
     /// What the system says.
     pub fn sha256(mut self, most: u64, wanted: &dyn Fn() -> bool) -> io::Result<Hashed> {
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; PIECE];
-        let mut read = 0;
-        loop {
-            if !wanted() {
-                return Ok(Hashed::Unwanted);
-            }
-            if read > most || self.stamp.size > most {
-                return Ok(Hashed::TooLarge);
-            }
-            let got = match self.file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(got) => got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            hash.update(piece.get(..got).unwrap_or_default());
-            read += got as u64;
+        let (mut hash, read) = (Sha256::new(), std::cell::Cell::new(0));
+        let size = self.stamp.size;
+        let fits = || read.get() <= most && size <= most;
+        let whole = self.through(&|| wanted() && fits(), &mut |piece| {
+            hash.update(piece);
+            read.set(read.get() + piece.len() as u64);
+        })?;
+        match (whole, fits()) {
+            (_, false) => return Ok(Hashed::TooLarge),
+            (false, true) => return Ok(Hashed::Unwanted),
+            (true, true) => {}
         }
         if Stamp::of(&fstat(&self.file)?) != self.stamp {
             return Ok(Hashed::Changed);

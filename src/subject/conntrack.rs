@@ -5,9 +5,13 @@
 
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Page};
+use crate::dialect::zabbix::answer::Unsupported;
 use crate::host::parse::{LONGEST_TEXT, cut, fields, hexadecimal, lines};
 use crate::host::{Pass, Root};
-use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Past, Subject, Taken};
+use crate::subject::{
+    Absent, Answer, Args, Asker, Invalid, Item, ItemError, Machine, NoOptions, Past, Said, Subject,
+    Taken,
+};
 
 /// The subject.
 pub struct Conntrack;
@@ -71,12 +75,33 @@ pub fn sums(text: &[u8], errors: &mut Vec<ItemError>) -> Sums {
     sums
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a percentage")]
+fn tracked(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
+    const NONE: Unsupported = Unsupported::new("This kernel does not tell it.");
+    let total = reading.limit.filter(|total| *total > 0).ok_or(NONE);
+    Ok(match args.param(0) {
+        "total" => total?.into(),
+        "pused" => (100.0 * reading.entries as f64 / total? as f64).into(),
+        _ => reading.entries.into(),
+    })
+}
+
 impl Subject for Conntrack {
     const NAME: &'static str = "conntrack";
     const ON: bool = true;
     const EXPORTED: bool = false;
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;
+    const KEYS: &'static [Item<Self>] = &[Item {
+        name: "nodeward.conntrack",
+        parameters: &["mode"],
+        help: "Connections that are tracked: used (default), total: how many there may be, pused: used of these in percent",
+        want: |_, args| match args.param(0) {
+            "" | "used" | "total" | "pused" => Ok(false),
+            _ => Err(Unsupported::invalid_parameter(1)),
+        },
+        answer: Answer::Now(tracked),
+    }];
     type Options = NoOptions;
     /// Whether what is counted by CPU is read too.
     type Want = bool;

@@ -235,6 +235,10 @@ subjects! {
     uname: super::uname::Uname;
     systemd: super::systemd::Systemd;
     service_sessions: super::service_sessions::ServiceSessions;
+    files: super::files::Files;
+    packages: super::packages::Packages;
+    users: super::users::Users;
+    services: super::services::Services;
     // Last, so that what others write takes no name away from what is read.
     textfile: super::textfile::Textfile;
 }

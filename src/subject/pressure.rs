@@ -4,9 +4,12 @@
 //! the reference those behind it too, here it costs its own lines.
 
 use crate::dialect::prometheus::{Declared, Family, Page};
+use crate::dialect::zabbix::answer::Unsupported;
 use crate::host::parse::lines;
 use crate::host::{Pass, Root};
-use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Subject, Taken};
+use crate::subject::{
+    Absent, Answer, Args, Asker, Invalid, Item, ItemError, Machine, NoOptions, Said, Subject, Taken,
+};
 
 /// The subject.
 pub struct Pressure;
@@ -50,10 +53,37 @@ pub fn total(text: &[u8], word: &str) -> Result<u64, &'static str> {
     number.ok_or("its total is no number of 64 bits")
 }
 
+/// Which line a key asks for.
+fn line(args: &Args<'_>) -> Result<usize, Unsupported> {
+    let (resource, tasks) = (args.param(0), args.param(1));
+    if !LINES.iter().any(|(file, ..)| *file == resource) {
+        return Err(Unsupported::invalid_parameter(1));
+    }
+    let tasks = if tasks.is_empty() { "some" } else { tasks };
+    let at = LINES
+        .iter()
+        .position(|(file, word, _)| (*file, *word) == (resource, tasks));
+    at.ok_or(Unsupported::invalid_parameter(2))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds in a double")]
+fn waited(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
+    const NONE: Unsupported = Unsupported::new("This kernel does not tell it.");
+    let micros = reading.0.get(line(args)?).copied().flatten().ok_or(NONE)?;
+    Ok((micros as f64 / 1e6).into())
+}
+
 impl Subject for Pressure {
     const NAME: &'static str = "pressure";
     const ON: bool = true;
     const FAMILIES: &'static [&'static dyn Declared] = FAMILIES;
+    const KEYS: &'static [Item<Self>] = &[Item {
+        name: "nodeward.pressure",
+        parameters: &["resource", "tasks"],
+        help: "Seconds since boot in which tasks waited for a resource: cpu, io, memory, irq; tasks some (default) or full: all of them",
+        want: |_, args| line(args).map(drop),
+        answer: Answer::Now(waited),
+    }];
     type Options = NoOptions;
     type Want = ();
     type Reading = Reading;

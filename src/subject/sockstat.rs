@@ -1,9 +1,12 @@
 //! Sockets in use by protocol: /proc/net/sockstat and sockstat6 (net/ipv4/proc.c).
 
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, Rule, joined, listed};
+use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::host::parse::{LONGEST_TEXT, cut, label, lines, signed_of_any_base};
 use crate::host::{Pass, page_size};
-use crate::subject::{Absent, Asker, Invalid, ItemError, Machine, NoOptions, Subject, Taken};
+use crate::subject::{
+    Absent, Answer, Args, Asker, Invalid, Item, ItemError, Machine, NoOptions, Said, Subject, Taken,
+};
 
 /// The subject.
 pub struct Sockstat;
@@ -126,10 +129,41 @@ fn tell(name: &str, value: i64, page: &mut Page<'_, Sockstat>) {
     }
 }
 
+fn number(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
+    const NONE: Unsupported = Unsupported::new("This kernel does not tell it.");
+    let number = match args.param(0) {
+        "" => reading.used,
+        protocol => {
+            let what = KEYS
+                .iter()
+                .position(|key| *key == args.param(1))
+                .unwrap_or(0);
+            let known = reading
+                .protocols
+                .iter()
+                .find(|known| &*known.name == protocol);
+            known.and_then(|known| known.numbers.get(what).copied().flatten())
+        }
+    };
+    let number = number.ok_or(NONE)?;
+    Ok(Value::from(number.to_string()))
+}
+
 impl Subject for Sockstat {
     const NAME: &'static str = "sockstat";
     const ON: bool = true;
     const FAMILIES: &'static [&'static dyn Declared] = &DECLARED;
+    const KEYS: &'static [Item<Self>] = &[Item {
+        name: "nodeward.sockstat",
+        parameters: &["protocol", "what"],
+        help: "Sockets of any kind; of a protocol (TCP, UDP, TCP6, ...) inuse (default), orphan, tw, alloc, mem (pages), memory (bytes)",
+        want: |_, args| match args.param(1) {
+            "" => Ok(()),
+            what if KEYS.contains(&what) && !args.param(0).is_empty() => Ok(()),
+            _ => Err(Unsupported::invalid_parameter(2)),
+        },
+        answer: Answer::Now(number),
+    }];
     type Options = NoOptions;
     type Want = ();
     type Reading = Reading;

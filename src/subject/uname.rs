@@ -95,6 +95,28 @@ fn system(_: &NoOptions, reading: &Reading, args: &Args<'_>) -> Said {
     text.clone().map(Value::from).map_err(Unsupported::from)
 }
 
+/// The shape that Zabbix 7.0 has.
+fn everything(_: &NoOptions, reading: &Reading, _: &Args<'_>) -> Said {
+    let system = reading.system.as_ref().ok_or(Unsupported::TIMED_OUT)?;
+    let [_, release, _, machine, ..] = reading.names();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().unwrap_or_default().to_owned();
+    let (name, full) = (system.name.clone(), system.version.clone());
+    let (name, full) = (name.unwrap_or_default(), full.unwrap_or_default());
+    let told = serde_json::json!({
+        "os_type": "linux",
+        "product_name": name,
+        "architecture": machine,
+        "kernel_major": number(),
+        "kernel_minor": number(),
+        "kernel_patch": number(),
+        "kernel": release,
+        "version_pretty": name,
+        "version_full": full,
+    });
+    Ok(told.to_string().into())
+}
+
 impl Reading {
     fn names(&self) -> [std::borrow::Cow<'_, str>; 6] {
         let n = &self.names;
@@ -182,6 +204,18 @@ impl Subject for Uname {
                 _ => Err(Unsupported::invalid_parameter(1)),
             },
             answer: Answer::Now(system),
+        },
+        Item {
+            name: "system.sw.os.get",
+            parameters: &[],
+            help: "What the system and its kernel call themselves, as JSON",
+            want: |_, _| {
+                Ok(Wanted {
+                    system: true,
+                    ..Wanted::default()
+                })
+            },
+            answer: Answer::Now(everything),
         },
     ];
     type Options = NoOptions;

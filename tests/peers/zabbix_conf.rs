@@ -20,8 +20,9 @@ pub const TESTS: &[PeerTest] = &[PeerTest {
 /// Denied by the agent and by nodeward.
 const DENIED: [&str; 3] = ["vfs.fs.size[/]", "system.hostname", "net.if.in[lo]"];
 /// Denied as well, though not by the agent: a comma more, another spelling of a path, parameters where the rule has none.
-const AROUND: [&str; 4] = [
+const AROUND: [&str; 5] = [
     "vfs.fs.size[/,]",
+    "vfs.fs.size[.]",
     "vfs.fs.size[/proc/..]",
     "vfs.fs.size[//]",
     "system.hostname[host]",

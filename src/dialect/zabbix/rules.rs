@@ -236,8 +236,8 @@ fn paths(param: &str) -> Vec<String> {
     }
 }
 
-/// A path without doubled slashes, `.` and `..`, by its text alone.
-fn plain(path: &str) -> String {
+/// A path from the root without doubled slashes, `.` and `..`, by its text alone.
+pub fn plain(path: &str) -> String {
     let mut plain = PathBuf::from("/");
     for component in Path::new(path).components() {
         match component {

@@ -4,6 +4,7 @@
 //! All CPUs are summed where a world wants one number, from the per-CPU lines; only Zabbix gets the kernel's own sum.
 
 mod cpuinfo;
+mod hardware;
 mod otlp;
 mod prometheus;
 mod stat;
@@ -85,6 +86,8 @@ pub struct Wanted {
     lists: bool,
     /// How many cores there are.
     cores: bool,
+    /// How fast each may run.
+    clocks: bool,
 }
 
 impl Want for Wanted {
@@ -93,6 +96,7 @@ impl Want for Wanted {
         self.topology |= other.topology;
         self.lists |= other.lists;
         self.cores |= other.cores;
+        self.clocks |= other.clocks;
     }
     fn covers(&self, other: &Self) -> bool {
         let mut both = *self;
@@ -114,6 +118,8 @@ pub struct Reading {
     /// CPUs of the kernel's lists; none if the list is not there.
     online: Option<Vec<u32>>,
     possible: Option<Vec<u32>>,
+    /// The highest frequency of each processor in Hz, where it is known.
+    highest: Vec<(u32, u64)>,
 }
 
 impl Reading {
@@ -207,6 +213,12 @@ impl Subject for Cpu {
         let complete = errors.is_empty();
         if want.cores {
             reading.physical = self.sysfs.cores(pass);
+        }
+        if want.clocks {
+            let numbers: Vec<u32> = reading.info.iter().map(|p| p.clock().1).collect();
+            let highest = numbers.into_iter();
+            let highest = highest.filter_map(|n| Some((n, hardware::highest(pass, n)?)));
+            reading.highest = highest.collect();
         }
         if want.lists {
             reading.online = sysfs::list(pass, "online", &mut errors);

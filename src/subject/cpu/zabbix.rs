@@ -14,7 +14,7 @@ use crate::subject::{Answer, Args, Item, Ring, Said};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const KEEP: Duration = Duration::from_secs(15 * 60);
-const NO_CPU: Unsupported = Unsupported::new("Cannot obtain CPU information.");
+pub(super) const NO_CPU: Unsupported = Unsupported::new("Cannot obtain CPU information.");
 
 /// Types of utilisation in the order of the columns.
 const TYPES: [&str; COLUMNS] = [
@@ -35,6 +35,7 @@ const STAT_ALONE: Wanted = Wanted {
     topology: false,
     lists: false,
     cores: false,
+    clocks: false,
 };
 const LISTS: Wanted = Wanted {
     lists: true,
@@ -99,6 +100,7 @@ pub(super) static KEYS: &[Item<Cpu>] = &[
         want: |_, _| Ok(LISTS),
         answer: Answer::Now(discovery),
     },
+    super::hardware::KEY,
 ];
 
 /// The CPU asked for; none for all of them.

@@ -88,6 +88,20 @@ pub(super) const KEYS: &[Item<Netdev>] = &[
         want: named,
         answer: Answer::Now(|_, reading, args| sum(interface(reading, args)?, &[13])),
     },
+    Item {
+        name: "system.hw.macaddr",
+        parameters: &["interface", "format"],
+        help: "Hardware addresses of interfaces that have an address of IPv4, by a regular expression of their names; formats full (default: the name in front), short",
+        want: |_, args| match args.param(1) {
+            "" | "full" | "short" => Ok(Want {
+                details: true,
+                addresses: true,
+                ..Want::default()
+            }),
+            _ => Err(Unsupported::invalid_parameter(2)),
+        },
+        answer: Answer::Now(hardware),
+    },
 ];
 
 fn named(_: &Options, args: &Args<'_>) -> Result<Want, Unsupported> {
@@ -129,6 +143,37 @@ fn pattern(args: &Args<'_>) -> Result<Option<Pattern>, Unsupported> {
             .map(Some)
             .map_err(|_| Unsupported::invalid_parameter(1)),
     }
+}
+
+/// An expression that is none matches no interface, and is no error to the agents.
+fn hardware(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
+    let pattern = match args.param(0) {
+        "" | "all" => None,
+        text => match Pattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(_) => return Ok(Value::from("")),
+        },
+    };
+    let of_ipv4 = |name: &str| {
+        let mut addresses = reading.addresses.iter();
+        addresses.any(|a| &*a.device == name && !a.address.contains(':'))
+    };
+    let mut told: Vec<String> = Vec::new();
+    for interface in &reading.interfaces {
+        let Some(details) = &interface.details else {
+            continue;
+        };
+        let meant = pattern.as_ref().is_none_or(|p| p.matches(&interface.name));
+        if meant && details.kind != "loopback" && of_ipv4(&interface.name) {
+            told.push(match args.param(1) {
+                "short" => details.mac.clone(),
+                _ => format!("[{}] {}", interface.name, details.mac),
+            });
+        }
+    }
+    told.sort_unstable();
+    told.dedup();
+    Ok(Value::from(told.join(", ")))
 }
 
 /// The shape that the template of Zabbix 8.0 takes apart.

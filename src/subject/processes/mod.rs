@@ -4,8 +4,11 @@
 //! needs it. The threads of a process with one thread are not listed on a live machine: that one is the process. On a
 //! lane of its own, since ten thousand processes take a tenth of a second.
 
+mod detail;
 mod query;
+mod spent;
 mod stat;
+mod table;
 mod walk;
 mod zabbix;
 
@@ -19,7 +22,9 @@ use crate::subject::{
     Absent, Asker, Chosen, Invalid, Item, ItemError, Lane, Machine, Past, Subject, Taken, Want,
 };
 
+use detail::{Detail, Table};
 pub use query::{Command, Query};
+use spent::Spent;
 use stat::state_label;
 #[doc(hidden)]
 pub use stat::{ProcessStat, process_stat};
@@ -31,6 +36,8 @@ pub struct Processes {
     buffers: PidBuffers,
     /// For the threads of one process, while the process itself is in hand.
     below: PidBuffers,
+    /// CPU time that queries are asked for.
+    spent: Spent,
 }
 
 /// How processes are told.
@@ -56,9 +63,19 @@ pub struct Wanted {
     kernel: bool,
     /// Processes to count.
     queries: Vec<Query>,
+    /// Processes to tell more of.
+    listed: Vec<(Query, Detail)>,
 }
 
 impl Wanted {
+    /// What is told of each process that a query takes.
+    fn listing(query: Query, detail: Detail) -> Self {
+        Self {
+            listed: vec![(query, detail)],
+            ..Self::default()
+        }
+    }
+
     /// How many processes a query takes.
     #[must_use]
     pub fn counting(query: Query) -> Self {
@@ -89,6 +106,11 @@ impl Want for Wanted {
                 self.queries.push(query.clone());
             }
         }
+        for listed in &other.listed {
+            if !self.listed.contains(listed) {
+                self.listed.push(listed.clone());
+            }
+        }
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -98,6 +120,7 @@ impl Want for Wanted {
             && has(self.limits, other.limits)
             && has(self.kernel, other.kernel)
             && other.queries.iter().all(|q| self.queries.contains(q))
+            && other.listed.iter().all(|l| self.listed.contains(l))
     }
 }
 
@@ -146,6 +169,8 @@ pub struct Reading {
     max_pids: Option<u64>,
     kernel: Kernel,
     counts: Vec<(Query, u64)>,
+    /// What was asked of processes.
+    table: Table,
 }
 
 crate::families! { Processes:
@@ -185,17 +210,19 @@ impl Subject for Processes {
             threads: page,
             limits: page || options.instruments.has(&MOST),
             kernel: !page,
-            queries: Vec::new(),
+            ..Wanted::default()
         }
     }
 
     fn read(&mut self, pass: &mut Pass<'_>, want: &Wanted) -> Result<Taken<Reading>, Absent> {
         let mut reading = Reading::default();
         let mut errors = Vec::new();
-        if want.summary || !want.queries.is_empty() {
+        if want.summary || !want.queries.is_empty() || !want.listed.is_empty() {
             let pids = pass.processes(&mut self.buffers)?;
             let walked = self.walk(pass, &pids, want, &mut errors);
-            (reading.summary, reading.counts) = walked;
+            (reading.summary, reading.counts, reading.table) = walked;
+            reading.table.know(pass);
+            self.spent.add(&mut reading.table);
         }
         if want.limits {
             reading.max_threads = limit(pass, "sys/kernel/threads-max", &mut errors);

@@ -1,5 +1,6 @@
 //! One walk through all processes, for everything that is wanted of them.
 
+use super::detail::{Detail, Table, read};
 use super::query::{Candidate, Owner, Query};
 use super::stat::{ProcessStat, process_stat};
 use super::{Processes, Summary, Wanted, error};
@@ -16,7 +17,7 @@ impl Processes {
         pids: &Pids,
         want: &Wanted,
         errors: &mut Vec<ItemError>,
-    ) -> (Option<Summary>, Vec<(Query, u64)>) {
+    ) -> (Option<Summary>, Vec<(Query, u64)>, Table) {
         let live = pids.are_live();
         if want.summary {
             self.buffers.let_go();
@@ -35,8 +36,16 @@ impl Processes {
                 open.push((at, owner));
             }
         }
-        if summary.is_none() && open.is_empty() {
-            return (summary, counts);
+        let mut table = Table::new(&want.listed);
+        let mut listing: Vec<(usize, Owner)> = Vec::new();
+        for (at, (query, _)) in want.listed.iter().enumerate() {
+            let owner = Owner::of(query, pass, errors);
+            if owner != Owner::Nobody {
+                listing.push((at, owner));
+            }
+        }
+        if summary.is_none() && open.is_empty() && listing.is_empty() {
+            return (summary, counts, table);
         }
         for id in pids.ids() {
             let mut candidate = Candidate::new(pids, *id, live);
@@ -61,7 +70,7 @@ impl Processes {
                     1 if live => summary.thread_states.add(stat.state),
                     _ => threads(pids, *id, &stat, &mut self.below, summary, errors),
                 }
-                if !open.is_empty() {
+                if !open.is_empty() || !listing.is_empty() {
                     candidate.knows(&stat);
                 }
             }
@@ -72,8 +81,31 @@ impl Processes {
                     *count += 1;
                 }
             }
+            for (at, owner) in &listing {
+                let Some((query, detail)) = want.listed.get(*at) else {
+                    continue;
+                };
+                if !candidate.is(query, *owner, &mut self.buffers) {
+                    continue;
+                }
+                let process = read(pids, *id, None, *detail, &mut self.buffers);
+                if *detail == Detail::Threads {
+                    let threads = pids.below(*id, "task", &mut self.below).ok();
+                    let tids = threads.iter().flat_map(|threads| threads.ids().to_vec());
+                    for tid in tids {
+                        let thread = read(pids, *id, Some(tid), *detail, &mut self.buffers);
+                        thread
+                            .into_iter()
+                            .for_each(|thread| table.push(*at, thread));
+                    }
+                } else {
+                    process
+                        .into_iter()
+                        .for_each(|process| table.push(*at, process));
+                }
+            }
         }
-        (summary, counts)
+        (summary, counts, table)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Zabbix keys of the processes.
 
 use super::query::{Command, Query};
+use super::table;
 use super::{Options, Processes, Reading, Wanted};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::model::pattern::Pattern;
@@ -29,6 +30,9 @@ pub(super) static KEYS: &[Item<Processes>] = &[
         },
         answer: Answer::Now(most),
     },
+    table::MEM,
+    table::UTIL,
+    table::GET,
 ];
 
 /// What is counted; none if the state is no state.
@@ -48,10 +52,14 @@ fn query(args: &Args<'_>) -> Option<Query> {
         living: false,
         command: match args.param(3) {
             "" => Command::Any,
-            // The agents let ^ and $ match at each line.
-            text => Pattern::new(&format!("(?m){text}")).map_or(Command::Never, Command::Matching),
+            text => command(text),
         },
     })
+}
+
+/// An expression of command lines; the agents let ^ and $ match at each line.
+pub(super) fn command(text: &str) -> Command {
+    Pattern::new(&format!("(?m){text}")).map_or(Command::Never, Command::Matching)
 }
 
 fn count(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {

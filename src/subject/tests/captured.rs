@@ -123,14 +123,18 @@ impl Captured {
 
     /// What a key is answered with that needs no past.
     pub(in crate::subject) fn say<S: Subject>(&self, key: &str) -> Said {
+        self.says::<S>(&S::Options::default(), key)
+    }
+
+    /// As [`Self::say`], with options.
+    pub(in crate::subject) fn says<S: Subject>(&self, options: &S::Options, key: &str) -> Said {
         let key = Key::parse(key).unwrap();
         let item = S::KEYS.iter().find(|i| i.name == key.name()).unwrap();
-        let options = S::Options::default();
-        let want = (item.want)(&options, &key)?;
-        let taken = self.read::<S>(&options, &want);
+        let want = (item.want)(options, &key)?;
+        let taken = self.read::<S>(options, &want);
         match item.answer {
             Answer::Now(say) | Answer::Either { now: say, .. } => {
-                say(&options, &taken.reading, &key)
+                say(options, &taken.reading, &key)
             }
             Answer::Over { .. } => unreachable!(),
         }

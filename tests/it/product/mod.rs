@@ -39,10 +39,14 @@ fn files(directory: &str, end: &str) -> Vec<PathBuf> {
 
 /// A YAML file as JSON.
 fn yaml(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap();
+    parsed(path, &fs::read_to_string(path).unwrap())
+}
+
+/// The same of a text that stands, or is to stand, at `path`.
+fn parsed(path: &Path, text: &str) -> Value {
     let source = Source {
         path: path.to_owned(),
-        text,
+        text: text.to_owned(),
     };
     let mut faults = Faults::default();
     let node = parse(0, &source, &mut 0, &mut faults);

@@ -73,9 +73,9 @@ fn templates_ask_for_no_key_that_is_not_answered() {
             if agent::KEYS.contains(&key.name()) {
                 continue;
             }
-            let parameters = TABLE
-                .iter()
-                .flat_map(|entry| (entry.items)())
+            let subjects = TABLE.iter().flat_map(|entry| (entry.items)());
+            let parameters = subjects
+                .chain(nodeward::app::told::keys().copied())
                 .find(|known| known.name == key.name())
                 .unwrap_or_else(|| panic!("nothing answers {text}"))
                 .parameters;
@@ -181,6 +181,100 @@ fn every_item_and_trigger_says_what_it_means() {
                 assert!(!description.is_empty(), "{path}");
             }
         });
+    }
+}
+
+/// The variant of a template for active checks: the same items, brought by nodeward. That the server reaches the agent is nothing then;
+/// that values come is.
+fn active(passive: &str) -> String {
+    let (name, active) = ("by Zabbix agent", "by Zabbix agent active");
+    let mut out: Vec<String> = Vec::new();
+    let mut lines = passive.lines().peekable();
+    while let Some(line) = lines.next() {
+        // The server's own item, and what belongs to it, up to the next element of the list.
+        if line == "          name: 'Agent: availability'"
+            || line == "          name: Agent availability"
+        {
+            out.pop();
+            while lines
+                .next_if(|line| !line.starts_with("        - uuid: "))
+                .is_some()
+            {}
+            continue;
+        }
+        out.push(
+            line.replace(name, active)
+                .replace("by passive checks", "by active checks"),
+        );
+        let indent = line.len() - line.trim_start().len();
+        let is_item = line.trim_start().starts_with("name: ")
+            && lines
+                .peek()
+                .is_some_and(|next| next.trim_start().starts_with("key: "));
+        if is_item {
+            out.push(format!("{}type: ZABBIX_ACTIVE", " ".repeat(indent)));
+        }
+        if line == "          key: agent.ping" {
+            while let Some(line) = lines.next_if(|line| !line.starts_with("        - uuid: ")) {
+                out.push(line.to_owned());
+            }
+            let template = passive
+                .lines()
+                .find_map(|line| line.strip_prefix("      template: "));
+            let template = template.unwrap().replace(name, active);
+            out.push(format!(
+                "          triggers:\n\
+                 \u{20}           - uuid: {:032}\n\
+                 \u{20}             expression: 'nodata(/{template}/agent.ping,{{$AGENT.TIMEOUT}})=1'\n\
+                 \u{20}             name: The agent brings nothing\n\
+                 \u{20}             event_name: 'The agent has brought nothing for {{$AGENT.TIMEOUT}}'\n\
+                 \u{20}             priority: HIGH\n\
+                 \u{20}             description: 'The node is down, nodeward is, the network between it and the server is, or its zabbix.hostname is not the name of this host.'\n\
+                 \u{20}             tags:\n\
+                 \u{20}               - tag: scope\n\
+                 \u{20}                 value: availability",
+                0
+            ));
+        }
+    }
+    out.push(String::new());
+    with_uuids(out.join("\n"))
+}
+
+/// A template with the uuids that its names make.
+fn with_uuids(source: String) -> String {
+    let parsed = super::parsed(Path::new("active"), &source);
+    let mut right = Vec::new();
+    walk(&parsed["zabbix_export"], "", &mut |path, value| {
+        if let Some(there) = value["uuid"].as_str() {
+            right.push((
+                format!("uuid: {there}\n"),
+                format!("uuid: {}\n", uuid(path)),
+            ));
+        }
+    });
+    right.into_iter().fold(source, |source, (there, right)| {
+        source.replacen(&there, &right, 1)
+    })
+}
+
+#[test]
+fn every_template_has_a_variant_for_active_checks() {
+    for path in template_files() {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        if stem.ends_with("_active") {
+            continue;
+        }
+        let made = active(&fs::read_to_string(&path).unwrap());
+        let file = path.with_file_name(format!("{stem}_active.yaml"));
+        if std::env::var_os("NODEWARD_WRITE").is_some() {
+            fs::write(&file, &made).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&file).is_ok_and(|there| there == made),
+            "NODEWARD_WRITE=1 cargo test --test it product writes {}",
+            file.display()
+        );
     }
 }
 

@@ -1,0 +1,70 @@
+use super::*;
+use crate::subject::tests::captured::Captured;
+
+/// Paragraphs in the form of deb-control(5).
+const STATUS: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21\n\n\
+    Package: libz\nStatus: install ok installed\nInstalled-Size: 3\nArchitecture: amd64\nMulti-Arch: same\nVersion: 1:2-3\nDescription: a\n text: of\n Package: x\n\n\
+    Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n\
+    Package: kept\nStatus: hold ok installed\nArchitecture: i386\nVersion: 1\n\n\
+    Package: half\nStatus: install ok half-configured\nArchitecture: all\nVersion: 1\n";
+
+#[test]
+fn dpkg_names_an_architecture_where_it_tells_packages_apart() {
+    let machine = Captured::new(&[("var/lib/dpkg/status", STATUS)]);
+    let says = |key: &str| machine.text::<Packages>(key);
+    for (key, value) in [
+        (
+            "system.sw.packages",
+            "[dpkg] dpkg, half, kept:i386, libz:amd64",
+        ),
+        (
+            "system.sw.packages[,,short]",
+            "dpkg, half, kept:i386, libz:amd64",
+        ),
+        ("system.sw.packages[amd64$]", "[dpkg] libz:amd64"),
+        ("system.sw.packages[nothing]", "[dpkg]"),
+        ("system.sw.packages[(]", "[dpkg]"),
+        (
+            "system.sw.packages[,rpm]",
+            "Cannot obtain package information.",
+        ),
+        ("system.sw.packages[,,long]", "Invalid third parameter."),
+    ] {
+        assert_eq!(says(key), value, "{key}");
+    }
+    assert_eq!(
+        says("system.sw.packages.get[^libz]"),
+        "[{\"name\":\"libz\",\"manager\":\"dpkg\",\"version\":\"1:2-3\",\"size\":3072,\"arch\":\"amd64\",\
+         \"buildtime\":{\"timestamp\":0,\"value\":\"\"},\"installtime\":{\"timestamp\":0,\"value\":\"\"}}]"
+            .parse::<serde_json::Value>()
+            .unwrap()
+            .to_string()
+    );
+}
+
+#[test]
+fn pacman_has_a_directory_a_package() {
+    let desc = "%NAME%\nzlib\n\n%VERSION%\n1:1.3-1\n\n%ARCH%\nx86_64\n\n%SIZE%\n300\n\n%BUILDDATE%\n1700000000\n\n%INSTALLDATE%\n1700000001\n\n%LICENSE%\nNAME\nx\n";
+    let machine = Captured::new(&[
+        ("var/lib/pacman/local/zlib-1:1.3-1/desc", desc),
+        ("var/lib/pacman/local/ALPM_DB_VERSION", "9\n"),
+    ]);
+    assert_eq!(
+        machine.text::<Packages>("system.sw.packages"),
+        "[pacman] zlib"
+    );
+    let said = machine.text::<Packages>("system.sw.packages.get");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said[0]["size"], 300);
+    assert_eq!(said[0]["version"], "1:1.3-1");
+    assert_eq!(said[0]["installtime"]["timestamp"], 1_700_000_001);
+}
+
+#[test]
+fn a_machine_without_either_says_so() {
+    let machine = Captured::new(&[]);
+    for key in ["system.sw.packages", "system.sw.packages.get"] {
+        let said = machine.text::<Packages>(key);
+        assert_eq!(said, "Cannot obtain package information.");
+    }
+}

@@ -1,0 +1,231 @@
+//! More of single processes: memory, CPU time, and all that `proc.get` tells of them. What cannot be read of one is 0.
+
+use super::query::Query;
+use crate::host::parse::{fields, label, lines, name_of, unsigned};
+use crate::host::{Pass, PidBuffers, Pids, Root};
+
+/// What is read of each process that a query takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// /proc/PID/status.
+    Memory,
+    /// CPU time, from /proc/PID/stat.
+    Times,
+    /// All there is, /proc/PID/smaps_rollup included.
+    Whole,
+    /// The same of each thread, but for memory.
+    Threads,
+}
+
+/// Lines of /proc/PID/status that are kilobytes, in the order of [`Process::memory`].
+const MEMORY: [&[u8]; MEMORIES] = [
+    b"VmPeak", b"VmSize", b"VmLck", b"VmPin", b"VmHWM", b"VmRSS", b"VmData", b"VmStk", b"VmExe",
+    b"VmLib", b"VmPTE", b"VmSwap",
+];
+const MEMORIES: usize = 12;
+pub(super) const PEAK: usize = 0;
+pub(super) const VSIZE: usize = 1;
+pub(super) const LCK: usize = 2;
+pub(super) const PIN: usize = 3;
+pub(super) const HWM: usize = 4;
+pub(super) const RSS: usize = 5;
+pub(super) const DATA: usize = 6;
+pub(super) const STK: usize = 7;
+pub(super) const EXE: usize = 8;
+pub(super) const LIB: usize = 9;
+pub(super) const PTE: usize = 10;
+pub(super) const SWAP: usize = 11;
+
+/// A process, or one of its threads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Process {
+    pub pid: i64,
+    pub tid: i64,
+    pub ppid: u64,
+    /// The process's name.
+    pub name: String,
+    /// The thread's.
+    pub thread_name: String,
+    pub command: String,
+    pub uid: u32,
+    pub gid: u32,
+    /// Bytes; of threads of the kernel none.
+    pub memory: Option<[u64; MEMORIES]>,
+    /// Proportional share of memory in bytes.
+    pub pss: u64,
+    /// When it began, and CPU time as user and for it in the kernel, in ticks.
+    pub began: u64,
+    pub user: u64,
+    pub system: u64,
+    pub state: u8,
+    pub switches: u64,
+    pub threads: u64,
+    pub faults: u64,
+}
+
+/// What was asked of processes, and what they are.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    lists: Vec<(Query, Detail, Vec<Process>)>,
+    /// CPU time of queries since they were first asked for: as user, in the kernel.
+    pub spent: Vec<(Query, [u64; 2])>,
+    /// Memory of the machine in bytes, if it is known.
+    pub total: Option<u64>,
+    users: Vec<u8>,
+    groups: Vec<u8>,
+}
+
+impl Table {
+    pub(super) fn new(listed: &[(Query, Detail)]) -> Self {
+        let lists = listed.iter().cloned();
+        Self {
+            lists: lists
+                .map(|(query, detail)| (query, detail, Vec::new()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn push(&mut self, at: usize, process: Process) {
+        if let Some((_, _, list)) = self.lists.get_mut(at) {
+            list.push(process);
+        }
+    }
+
+    /// Reads what is told beside them.
+    pub(super) fn know(&mut self, pass: &mut Pass<'_>) {
+        let details = |wanted: &[Detail]| self.lists.iter().any(|(_, d, _)| wanted.contains(d));
+        let (memory, names) = (
+            details(&[Detail::Memory, Detail::Whole]),
+            details(&[Detail::Whole, Detail::Threads]),
+        );
+        if memory && let Ok(text) = pass.file(Root::Proc, "meminfo") {
+            self.total = kilobytes(&text, b"MemTotal");
+        }
+        if names {
+            let mut read = |file| pass.once(Root::Rootfs, file).map(<[u8]>::to_vec);
+            self.users = read("etc/passwd").unwrap_or_default();
+            self.groups = read("etc/group").unwrap_or_default();
+        }
+    }
+
+    /// The processes of a query; none if it was not asked for.
+    pub(super) fn list(&self, query: &Query, detail: Detail) -> Option<&[Process]> {
+        let found = self
+            .lists
+            .iter()
+            .find(|(q, d, _)| q == query && *d == detail);
+        found.map(|(_, _, list)| list.as_slice())
+    }
+
+    pub(super) fn lists(&self, detail: Detail) -> impl Iterator<Item = (&Query, &[Process])> {
+        let of = self.lists.iter().filter(move |(_, d, _)| *d == detail);
+        of.map(|(query, _, list)| (query, list.as_slice()))
+    }
+
+    pub(super) fn user(&self, uid: u32) -> String {
+        name_of(&self.users, uid).unwrap_or_else(|| uid.to_string())
+    }
+
+    pub(super) fn group(&self, gid: u32) -> String {
+        name_of(&self.groups, gid).unwrap_or_else(|| gid.to_string())
+    }
+}
+
+/// The bytes of a line of kilobytes.
+fn kilobytes(text: &[u8], name: &[u8]) -> Option<u64> {
+    value(text, name)
+        .and_then(|value| unsigned(fields(value).next()?))?
+        .checked_mul(1024)
+}
+
+/// What stands behind a name and a colon.
+fn value<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    lines(text).find_map(|line| line.strip_prefix(name)?.strip_prefix(b":"))
+}
+
+/// Reads a process, or its thread; none if it has ended.
+pub(super) fn read(
+    pids: &Pids,
+    pid: i64,
+    tid: Option<i64>,
+    detail: Detail,
+    buffers: &mut PidBuffers,
+) -> Option<Process> {
+    let file = |name: &str| match tid {
+        Some(tid) => format!("task/{tid}/{name}"),
+        None => name.to_owned(),
+    };
+    let mut process = Process {
+        pid,
+        tid: tid.unwrap_or(pid),
+        ..Process::default()
+    };
+    if detail != Detail::Memory {
+        process.times(pids.read(pid, &file("stat"), buffers).ok()?)?;
+    }
+    if detail != Detail::Times {
+        process.status(pids.read(pid, &file("status"), buffers).ok()?);
+    }
+    if tid.is_some() {
+        process.thread_name = std::mem::take(&mut process.name);
+        let status = pids.read(pid, "status", buffers).ok()?;
+        process.name = name(status);
+    }
+    if detail == Detail::Whole {
+        if let Ok(text) = pids.read(pid, "cmdline", buffers) {
+            let text = text.strip_suffix(b"\0").unwrap_or(text);
+            let blank = |b: &u8| if *b == 0 { b' ' } else { *b };
+            let joined: Vec<u8> = text.iter().map(blank).collect();
+            process.command = label(&joined).into_owned();
+        }
+        if process.memory.is_some()
+            && let Ok(text) = pids.read(pid, "smaps_rollup", buffers)
+        {
+            process.pss = kilobytes(text, b"Pss").unwrap_or_default();
+        }
+    }
+    Some(process)
+}
+
+fn name(status: &[u8]) -> String {
+    let name = value(status, b"Name").unwrap_or_default();
+    label(name.strip_prefix(b"\t").unwrap_or(name)).into_owned()
+}
+
+impl Process {
+    /// Fields of proc_pid_stat(5) behind the name, from the third on.
+    fn times(&mut self, text: &[u8]) -> Option<()> {
+        let close = text.iter().rposition(|b| *b == b')')?;
+        let fields: Vec<&[u8]> = fields(text.get(close + 1..)?).collect();
+        let number = |field: usize| fields.get(field - 3).and_then(|text| unsigned(text));
+        self.state = *fields.first()?.first()?;
+        self.ppid = number(4).unwrap_or_default();
+        self.faults = number(10)?.saturating_add(number(12)?);
+        (self.user, self.system, self.began) = (number(14)?, number(15)?, number(22)?);
+        Some(())
+    }
+
+    fn status(&mut self, text: &[u8]) {
+        let number = |name: &[u8]| {
+            let first = value(text, name).and_then(|value| fields(value).next());
+            first.and_then(unsigned).unwrap_or_default()
+        };
+        let id = |name: &[u8]| u32::try_from(number(name)).unwrap_or_default();
+        self.name = name(text);
+        (self.uid, self.gid) = (id(b"Uid"), id(b"Gid"));
+        self.threads = number(b"Threads");
+        self.switches = number(b"voluntary_ctxt_switches")
+            .saturating_add(number(b"nonvoluntary_ctxt_switches"));
+        if value(text, b"VmSize").is_some() {
+            let of = |name| kilobytes(text, name).unwrap_or_default();
+            self.memory = Some(MEMORY.map(of));
+        }
+    }
+
+    /// Bytes of a kind of memory; 0 of what has none.
+    pub(super) fn bytes(&self, at: usize) -> u64 {
+        let memory = self.memory.as_ref().and_then(|memory| memory.get(at));
+        memory.copied().unwrap_or_default()
+    }
+}
