@@ -490,6 +490,8 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("vfs.dir.count[{dir},(]", EXPRESSION),
     ("vfs.dir.count[{dir},,(]", EXPRESSION),
     ("vfs.dir.count[{dir},,,,,,,,,,(]", EXPRESSION),
+    ("net.tcp.port[127.0.0.2,{port}]", ELSEWHERE),
+    ("net.tcp.service[http,127.0.0.2,{port}]", ELSEWHERE),
     (
         "vfs.file.regexp[/etc/passwd,root]",
         "tier 3: discloses files",
