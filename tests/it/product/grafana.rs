@@ -86,9 +86,13 @@ fn dashboards_ask_for_nothing_that_is_not_told() {
         }
         for variable in list(&dashboard["templating"]["list"]) {
             if let Some(query) = variable["query"]["query"].as_str() {
-                let inside = query.strip_prefix("label_values(").expect(query);
-                let (metric, label) = inside.rsplit_once(", ").expect(query);
-                let asked = format!("count by ({label} ({metric})");
+                let asked = match query.strip_prefix("label_values(") {
+                    Some(inside) => {
+                        let (metric, label) = inside.rsplit_once(", ").expect(query);
+                        format!("count by ({label} ({metric})")
+                    }
+                    None => query.strip_prefix("query_result(").expect(query).to_owned(),
+                };
                 expect_told(&asked, &known, &told, "a variable");
             }
         }

@@ -10,7 +10,8 @@ fn source() -> Value {
 }
 
 /// The data source, then those that are named: `{job: SERIES}` has the values of the label `job` of that series. `many: true`
-/// lets several be chosen, `from` says more of which series.
+/// lets several be chosen, `from` says more of which series, `days` has those too that were there within so many days: a node that is down
+/// has no series in the time shown.
 pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> {
     let mut all = vec![json!({
         "name": "datasource", "type": "datasource", "label": "Data source", "query": "prometheus", "refresh": 1,
@@ -22,7 +23,7 @@ pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> 
         let map = variable.as_object().unwrap();
         let (name, of) = map
             .iter()
-            .find(|(key, _)| !["many", "from"].contains(&&***key))
+            .find(|(key, _)| !["many", "from", "days"].contains(&&***key))
             .unwrap();
         let before: Vec<&str> = chosen
             .iter()
@@ -35,9 +36,16 @@ pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> 
             .chain(variable["from"].as_str())
             .collect();
         let metric = &series.0[text(of)];
-        let query = match before.is_empty() {
-            true => format!("label_values({metric}, {name})"),
-            false => format!("label_values({metric}{{{}}}, {name})", before.join(",")),
+        let metric = match before.is_empty() {
+            true => metric.clone(),
+            false => format!("{metric}{{{}}}", before.join(",")),
+        };
+        let (query, regex) = match variable["days"].as_u64() {
+            None => (format!("label_values({metric}, {name})"), String::new()),
+            Some(days) => (
+                format!("query_result(group by ({name}) (last_over_time({metric}[{days}d])))"),
+                format!("/{name}=\"([^\"]+)\"/"),
+            ),
         };
         let many = variable["many"] == true || variable["from"].is_string();
         let current = match many {
@@ -55,7 +63,7 @@ pub(super) fn all(named: &[Value], select: &str, series: &Series) -> Vec<Value> 
             "name": name, "type": "query", "label": label, "datasource": source(), "definition": query,
             "query": {"query": query, "refId": name}, "refresh": 2, "sort": 1, "includeAll": many, "multi": many,
             "allValue": if many && !listed { json!(".*") } else { Value::Null }, "current": current, "hide": 0, "options": [],
-            "regex": "", "skipUrlSync": false,
+            "regex": regex, "skipUrlSync": false,
         }));
     }
     all
