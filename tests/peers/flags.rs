@@ -101,7 +101,7 @@ fn every_flag() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     // A config that is not there ends nodeward once its command line was taken; bare, as node_exporter is started.
     let nodeward = |word: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
+        let mut command = Command::new(ours::program());
         command.env_clear().env("STATE_DIRECTORY", scratch.path());
         command
             .args(["--config", "/nonexistent/nodeward.yml", word])
@@ -192,7 +192,7 @@ fn passed_sockets() -> Result<(), Failed> {
             "--setenv=STATE_DIRECTORY={}",
             scratch.path().display()
         ))
-        .arg(env!("CARGO_BIN_EXE_nodeward"))
+        .arg(ours::program())
         .arg(format!("--config={}", config.display()))
         .args(["--web.systemd-socket", "--collector.textfile.directory"])
         .arg(&texts);

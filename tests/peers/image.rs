@@ -1,7 +1,8 @@
 //! The last stage of the Dockerfile, built and run by a real Podman, with the host mounted as kube-prometheus mounts it.
 //!
 //! The first stage needs an image from a registry and a release build. In its place is the program under test, which is linked to the
-//! machine's C library: that lies beside it in the image. Everything that the last stage says is the shipped file's.
+//! machine's C library: that lies beside it in the image. `NODEWARD_PROGRAM` may name one for `x86_64-unknown-linux-musl`, which needs
+//! none. Everything that the last stage says is the shipped file's.
 
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -15,7 +16,7 @@ use crate::process::{Running, until};
 use crate::programs::Peer;
 use crate::reference::COLLECTORS;
 use crate::scratch::Scratch;
-use crate::{PeerTest, live, web};
+use crate::{PeerTest, live, ours, web};
 
 pub const TESTS: &[PeerTest] = &[PeerTest {
     name: "image::the_shipped_image_reads_its_host_and_knows_its_health",
@@ -42,8 +43,9 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>, Failed> {
 /// What the last stage builds from, and its text.
 fn context(scratch: &Scratch) -> Result<PathBuf, Failed> {
     let context = scratch.path().join("context");
-    let program = Path::new(env!("CARGO_BIN_EXE_nodeward"));
-    for made in ["out/run/nodeward", "out/var/lib/nodeward"] {
+    let program = ours::program();
+    let program = Path::new(&program);
+    for made in ["out/run/nodeward", "out/var/lib/nodeward", "libraries"] {
         std::fs::create_dir_all(context.join(made))?;
     }
     std::fs::copy(program, context.join("out/nodeward"))?;

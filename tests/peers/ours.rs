@@ -1,5 +1,6 @@
 //! Starts the nodeward under test.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,10 +9,15 @@ use libtest_mimic::Failed;
 use crate::process::Running;
 use crate::scratch::Scratch;
 
+/// The program under test: what cargo has built, or what `NODEWARD_PROGRAM` names, such as a release.
+pub fn program() -> OsString {
+    std::env::var_os("NODEWARD_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_nodeward").into())
+}
+
 /// A `nodeward` command with an environment of its own: nothing of the machine's configuration, and
 /// sockets and state in the scratch directory.
 pub fn command(subcommand: &str, scratch: &Scratch) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
+    let mut command = Command::new(program());
     command
         .arg(subcommand)
         .env_clear()

@@ -13,7 +13,7 @@ use crate::product::root;
 use crate::programs::Peer;
 use crate::scratch::Scratch;
 use crate::systemd::Booted;
-use crate::web;
+use crate::{ours, web};
 
 const NAME: &str = "package::the_debian_package_installs_upgrades_and_purges";
 
@@ -61,7 +61,7 @@ fn package(scratch: &Scratch) -> Result<PathBuf, Failed> {
             .arg(&file)
             .env("PATH", format!("{}:{path}", tools.display()))
             .env("CARGO_TARGET_DIR", scratch.path().join("target"))
-            .env("PROGRAM", env!("CARGO_BIN_EXE_nodeward")),
+            .env("PROGRAM", ours::program()),
     )?;
     Ok(file)
 }

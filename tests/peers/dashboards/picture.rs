@@ -5,14 +5,29 @@ use std::process::Command;
 
 use libtest_mimic::Failed;
 
+use super::asked::Node;
 use super::stage::Stage;
 use super::{ask, list};
 use crate::process::until;
 use crate::product::root;
 use crate::scratch::Scratch;
 
-/// What is shown: the seconds before now, and the rows of the grid from the top.
-const PICTURES: &[(&str, u32)] = &[("fleet", 39), ("node", 41), ("healing", 55)];
+/// Of whom a dashboard shows something: of all that are scraped, of the first of them, which heals, or of one that comes by OTLP.
+enum Of {
+    All,
+    First,
+    Pushed,
+}
+
+/// What is shown, and how many rows of the grid from the top.
+const PICTURES: &[(&str, u32, Of)] = &[
+    ("fleet", 39, Of::All),
+    ("node", 41, Of::First),
+    ("healing", 83, Of::All),
+    ("itself", 35, Of::First),
+    ("otel", 39, Of::Pushed),
+];
+/// The seconds before now that are shown.
 const SECONDS: u32 = 150;
 /// How often what the playbook mends is broken meanwhile.
 const BREAKS: u32 = 4;
@@ -36,24 +51,27 @@ pub fn draw(stage: &Stage) -> Result<(), Failed> {
         }
     }
     let scratch = Scratch::new()?;
-    // Those that are scraped, as the variables of the dashboards have them; the first heals.
     let nodes = stage.nodes()?;
-    let scraped: Vec<&str> = nodes
-        .iter()
-        .map(|n| &*n.instance)
-        .filter(|i| i.contains(':'))
-        .collect();
-    let first = scraped.first().copied().unwrap_or_default().to_owned();
-    let all = scraped.join("|");
-    for (name, rows) in PICTURES {
-        let instance = if *name == "node" { &first } else { &all };
+    let (scraped, pushed): (Vec<&Node>, Vec<&Node>) =
+        nodes.iter().partition(|node| node.instance.contains(':'));
+    let named =
+        |some: &[&Node]| -> Vec<String> { some.iter().map(|node| node.instance.clone()).collect() };
+    for (name, rows, of) in PICTURES {
+        let (mut instances, job) = match of {
+            Of::All | Of::First => (named(&scraped), "nodeward"),
+            Of::Pushed => (named(&pushed), pushed.first().map_or("", |node| &node.job)),
+        };
+        if !matches!(of, Of::All) {
+            instances.truncate(1);
+        }
         let page = Command::new("python3")
             .arg(root().join("tests/peers/draw-dashboard.py"))
             .arg(root().join(format!("dashboards/{name}.json")))
             .arg(format!("http://{}", stage.server))
             .args([SECONDS.to_string(), rows.to_string()])
-            .arg(format!("instance={instance}"))
-            .args(["job=nodeward", "playbook=.*", "device=.*"])
+            .arg(format!("instance={}", instances.join("|")))
+            .arg(format!("job={job}"))
+            .args(["playbook=.*", "device=.*"])
             .output()?;
         if !page.status.success() {
             return Err(String::from_utf8_lossy(&page.stderr).into_owned().into());
