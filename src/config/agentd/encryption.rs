@@ -35,9 +35,15 @@ pub(super) fn set(options: &mut Options, name: &str, value: &str) -> Result<(), 
     if !known {
         return Ok(());
     }
+    // Taken as none, it would let in whom the line was to keep out; an agent does not start either.
+    if value.is_empty() {
+        return Err(format!(
+            "{name} is set and says nothing; take the line away or give it a value"
+        ));
+    }
     let tls = options.tls.get_or_insert_default();
-    let text = || (!value.is_empty()).then(|| value.to_owned());
-    let file = || text().map(Into::into);
+    let text = || Some(value.to_owned());
+    let file = || Some(value.into());
     match name {
         "TLSAccept" => tls.accept = kinds(value)?,
         "TLSConnect" => match kinds(value)?[..] {

@@ -266,6 +266,8 @@ impl Options {
             return None;
         }
         tls.connect = tls.accept.first().copied();
+        // These are the server's, and who answers here shows a certificate of its own.
+        (tls.server_cert_issuer, tls.server_cert_subject) = (None, None);
         Some(mutual::Client::new(tls))
     }
 

@@ -48,17 +48,22 @@ pub(super) fn text(name: &[u8]) -> Option<String> {
     }
     let mut text = String::new();
     for set in parts.into_iter().rev() {
+        let mut joined = Vec::new();
         let mut rest = set;
+        while !rest.is_empty() {
+            let (part, after) = value(rest, 0x30)?;
+            joined.push(value(part, 6)?);
+            rest = after;
+        }
         let mut joint = match text.is_empty() {
             true => "",
             false => ",",
         };
-        while !rest.is_empty() {
-            let (part, after) = value(rest, 0x30)?;
-            let (kind, shown) = value(part, 6)?;
+        // OpenSSL turns the order round within a set too.
+        for (kind, shown) in joined.into_iter().rev() {
             text.push_str(joint);
             one(kind, shown, &mut text)?;
-            (rest, joint) = (after, "+");
+            joint = "+";
         }
     }
     Some(text)
@@ -202,8 +207,9 @@ mod tests {
             ),
             (
                 name(&[
-                    (O, 0x0c, b"a", false),
-                    (CN, 0x0c, b"b", true),
+                    // DER has the parts of a set in this order.
+                    (CN, 0x0c, b"b", false),
+                    (O, 0x0c, b"a", true),
                     (CN, 0x0c, b"c", false),
                 ]),
                 "CN=c,O=a+CN=b",
