@@ -153,7 +153,7 @@ fn run() -> Result<(), Failed> {
     let booted = Booted::writable(&scratch)?;
     let root = PathBuf::from(format!("/proc/{}/root", booted.first));
     let machine = Machine { booted, root };
-    std::fs::create_dir(machine.root.join(PLACE.trim_start_matches('/')))?;
+    std::fs::create_dir_all(machine.root.join(PLACE.trim_start_matches('/')))?;
     for (from, name) in [(&first, "first.deb"), (&second, "second.deb")] {
         std::fs::copy(from, machine.root.join("run/packages").join(name))?;
     }
@@ -185,7 +185,7 @@ fn run() -> Result<(), Failed> {
     }
     // A hook is enough to be told what to heal, and so for a journal.
     let hook = machine.root.join("etc/nodeward/nodeward.d");
-    std::fs::create_dir(&hook)?;
+    std::fs::create_dir_all(&hook)?;
     std::fs::write(hook.join("hook.yml"), "hooks: {alertmanager: {}}\n")?;
     machine.run(&["systemctl", "reload", "nodeward"])?;
     machine.run(&["nodeward", "maintenance", "on", "--reason", "an upgrade"])?;

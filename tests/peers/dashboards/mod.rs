@@ -68,6 +68,10 @@ const UNSEEN: &[(&str, &str)] = &[
     ("state=D", "nothing need be stuck"),
     ("type=Mains", "no captured host has one"),
     ("state=waiting", "too short to be scraped for certain"),
+    (
+        "kind=subject",
+        "no subject fails here: src/subject/tests.rs",
+    ),
     ("check=web", "of the shipped playbooks: tests/peers/pools"),
     ("check=web-for-long", "as before"),
 ];
