@@ -83,6 +83,11 @@ impl House {
             || Located::new(Host::new(config.roots.clone())),
             |(_, house)| house.machine.clone(),
         );
+        if same_machine.is_none() {
+            for why in machine.host.lacks() {
+                tracing::warn!("{why}; what is read there is not told");
+            }
+        }
         let mut identity = machine.identity.clone();
         if let Some(name) = &config.node.name {
             identity.hostname.clone_from(name);

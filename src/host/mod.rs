@@ -99,6 +99,24 @@ impl Host {
         &self.roots
     }
 
+    /// What no Linux lacks and is not below the roots, in words: a mount that is missing or mistyped.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<String> {
+        let Roots { procfs, sysfs, .. } = &self.roots;
+        let mut lacks = Vec::new();
+        if !procfs.join("stat").exists() && !procfs.join("meminfo").exists() {
+            let procfs = procfs.display();
+            lacks.push(format!("no procfs at {procfs}, roots.procfs or --path.procfs: there is neither stat nor meminfo"));
+        }
+        if std::fs::read_dir(sysfs).map_or(true, |mut entries| entries.next().is_none()) {
+            let sysfs = sysfs.display();
+            lacks.push(format!(
+                "no sysfs at {sysfs}, roots.sysfs or --path.sysfs: nothing is there"
+            ));
+        }
+        lacks
+    }
+
     /// Whether the network namespace we are in is the machine's own, so that what the kernel tells us by
     /// netlink is about the machine read. A captured tree has none.
     #[must_use]
@@ -210,5 +228,19 @@ mod tests {
         };
         assert!(at("/proc") && at("/proc/self/root/proc"));
         assert!(!at("tests/fixtures/hosts/server/proc") && !at("/nonexistent"));
+    }
+
+    #[test]
+    fn a_root_that_is_none_is_told() {
+        assert_eq!(Host::default().lacks(), Vec::<String>::new());
+        let lacks = Host::new(Roots {
+            procfs: "/nonexistent".into(),
+            sysfs: "/nonexistent".into(),
+            ..Roots::default()
+        })
+        .lacks();
+        assert!(
+            matches!(&lacks[..], [procfs, sysfs] if procfs.contains("--path.procfs") && sysfs.contains("--path.sysfs"))
+        );
     }
 }
