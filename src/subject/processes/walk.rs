@@ -88,7 +88,6 @@ impl Processes {
                 if !candidate.is(query, *owner, &mut self.buffers) {
                     continue;
                 }
-                let process = read(pids, *id, None, *detail, &mut self.buffers);
                 if *detail == Detail::Threads {
                     let threads = pids.below(*id, "task", &mut self.below).ok();
                     let tids = threads.iter().flat_map(|threads| threads.ids().to_vec());
@@ -99,6 +98,7 @@ impl Processes {
                             .for_each(|thread| table.push(*at, thread));
                     }
                 } else {
+                    let process = read(pids, *id, None, *detail, &mut self.buffers);
                     process
                         .into_iter()
                         .for_each(|process| table.push(*at, process));
