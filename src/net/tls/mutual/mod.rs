@@ -120,57 +120,57 @@ impl Options {
                 "is missing: say how servers are to be connected to, unencrypted, psk or cert";
             fault("connect", why);
         }
-        for key in ["accept", "connect"] {
-            let uses = match key {
-                "accept" => self.accept.contains(&Kind::Psk),
-                _ => self.connect == Some(Kind::Psk),
-            };
+        for (key, uses) in [
+            ("accept", self.accept.contains(&Kind::Psk)),
+            ("connect", self.connect == Some(Kind::Psk)),
+        ] {
             if uses && !cfg!(feature = "psk") {
                 let why = "asks for psk, and this nodeward was built without it: take one that was built with the feature psk (cargo build --features psk), or use cert";
                 fault(key, why);
             }
         }
-        for (kind, word) in [(Kind::Cert, "cert"), (Kind::Psk, "psk")] {
-            let given: [(&'static str, bool); 3] = match kind {
-                Kind::Cert => [
-                    ("ca_file", self.ca_file.is_some()),
-                    ("cert_file", self.cert_file.is_some()),
-                    ("key_file", self.key_file.is_some()),
-                ],
-                _ => [
-                    ("psk_identity", self.psk_identity.is_some()),
-                    ("psk_file", self.psk_file.is_some()),
-                    ("psk_file", self.psk_file.is_some()),
-                ],
+        for (key, kind, given, needed) in [
+            ("ca_file", Kind::Cert, self.ca_file.is_some(), true),
+            ("cert_file", Kind::Cert, self.cert_file.is_some(), true),
+            ("key_file", Kind::Cert, self.key_file.is_some(), true),
+            ("psk_identity", Kind::Psk, self.psk_identity.is_some(), true),
+            ("psk_file", Kind::Psk, self.psk_file.is_some(), true),
+            (
+                "server_cert_issuer",
+                Kind::Cert,
+                self.server_cert_issuer.is_some(),
+                false,
+            ),
+            (
+                "server_cert_subject",
+                Kind::Cert,
+                self.server_cert_subject.is_some(),
+                false,
+            ),
+            ("crl_file", Kind::Cert, self.crl_file.is_some(), false),
+        ] {
+            let word = match kind {
+                Kind::Psk => "psk",
+                _ => "cert",
             };
-            let mut said = "";
-            for (key, given) in given {
-                if key != said && given != self.uses(kind) {
-                    let why = match given {
-                        true => format!("means nothing: neither accept nor connect has {word}"),
-                        false => format!("is missing, and {word} needs it"),
-                    };
-                    fault(key, &why);
+            match (given, self.uses(kind)) {
+                (true, false) => fault(
+                    key,
+                    &format!("means nothing: neither accept nor connect has {word}"),
+                ),
+                (false, true) if needed => {
+                    fault(key, &format!("is missing, and {word} needs it"));
                 }
-                said = key;
+                _ => {}
             }
         }
         for (key, text) in [
             ("server_cert_issuer", &self.server_cert_issuer),
             ("server_cert_subject", &self.server_cert_subject),
         ] {
-            if text.is_some() && !self.uses(Kind::Cert) {
-                fault(key, "means nothing: neither accept nor connect has cert");
-            }
             if text.as_ref().is_some_and(|text| text.len() > LONGEST_NAME) {
                 fault(key, "is longer than 1024 bytes");
             }
-        }
-        if self.crl_file.is_some() && !self.uses(Kind::Cert) {
-            fault(
-                "crl_file",
-                "means nothing: neither accept nor connect has cert",
-            );
         }
         let identity = self.psk_identity.as_ref();
         if identity.is_some_and(|text| text.len() > LONGEST_IDENTITY || text.contains('\0')) {
