@@ -3,6 +3,7 @@
 //! No other layer opens a path of the machine. It knows no subject and no dialect: it gives bytes,
 //! names and system facts.
 
+mod accounts;
 mod apart;
 mod attribute;
 mod boot;
@@ -26,6 +27,7 @@ mod summary;
 mod sweep;
 mod trust;
 
+pub use accounts::Accounts;
 pub use apart::{Wanted, apart};
 pub use attribute::{Device, attribute, last, linked, names, resolved};
 pub use boot::{kept_boot_time, known_boot_time};

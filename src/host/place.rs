@@ -1,6 +1,6 @@
 //! Files and directories that others ask for by their path: what they are, where they lead, and what is in them.
 //!
-//! A path is looked at in two steps. [`Host::leads`] follows its links, so that the caller can decide by where it ends; what is opened then
+//! A path is looked at in two steps. [`Roots::leads`] follows its links, so that the caller can decide by where it ends; what is opened then
 //! is that end, with no link on the way followed any more, so that nobody who can write there leads us elsewhere meanwhile. Everything
 //! here may block for as long as the file system does.
 
@@ -17,7 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::regular::Regular;
-use super::{Host, Root};
+use super::{Root, Roots};
 
 /// Directories below directories that are gone into.
 const DEEPEST: u32 = 64;
@@ -110,19 +110,18 @@ pub struct Led {
     pub in_sysfs: bool,
 }
 
-impl Host {
+impl Roots {
     /// Where a path of the machine lies for us.
     fn place(&self, path: &str) -> (PathBuf, PathBuf, &'static str) {
-        let roots = self.roots();
         for (root, prefix) in [(Root::Proc, "/proc"), (Root::Sys, "/sys")] {
             if let Some(below) = path.strip_prefix(prefix)
                 && (below.is_empty() || below.starts_with('/'))
             {
-                let dir = roots.dir(root).to_owned();
+                let dir = self.dir(root).to_owned();
                 return (dir.join(below.trim_start_matches('/')), dir, prefix);
             }
         }
-        let dir = roots.dir(Root::Rootfs).to_owned();
+        let dir = self.dir(Root::Rootfs).to_owned();
         (dir.join(path.trim_start_matches('/')), dir, "")
     }
 
@@ -306,21 +305,21 @@ mod tests {
         symlink("../outside", at("root/out")).unwrap();
         symlink("a/f", at("root/in")).unwrap();
         symlink("d", at("root/a/to-d")).unwrap();
-        let host = Host::new(Roots {
+        let roots = Roots {
             rootfs: at("root"),
             ..Roots::default()
-        });
-        let leads = |path, follow| host.leads(path, follow).map(|led| led.path).ok();
+        };
+        let leads = |path, follow| roots.leads(path, follow).map(|led| led.path).ok();
         assert_eq!(leads("/in", true).as_deref(), Some("/a/f"));
         assert_eq!(leads("/in", false).as_deref(), Some("/in"));
         assert_eq!(leads("/out", true), None);
         assert_eq!(leads("/../outside", true), None);
-        let led = host.leads("/in", false).unwrap();
+        let led = roots.leads("/in", false).unwrap();
         assert_eq!(led.status().unwrap().kind, Some(Kind::Link));
         assert!(led.regular().unwrap().is_none());
 
         // What was a directory when it was looked at, and is a link now.
-        let led = host.leads("/a/d", true).unwrap();
+        let led = roots.leads("/a/d", true).unwrap();
         fs::remove_dir(at("root/a/d")).unwrap();
         symlink("../..", at("root/a/d")).unwrap();
         assert!(led.regular().is_ok_and(|found| found.is_none()));
@@ -336,13 +335,13 @@ mod tests {
         fs::write(at("a/f"), "xyz").unwrap();
         fs::hard_link(at("a/f"), at("a/b/g")).unwrap();
         symlink("..", at("a/b/c/up")).unwrap();
-        let host = Host::new(Roots {
+        let roots = Roots {
             rootfs: dir.path().into(),
             ..Roots::default()
-        });
+        };
         let seen = |deepest, enter: &dyn Fn(&str) -> bool| {
             let mut seen = Vec::new();
-            let led = host.leads("/a", true).unwrap();
+            let led = roots.leads("/a", true).unwrap();
             led.walk(&|| true, deepest, enter, &mut |name, _| {
                 seen.push(name.to_owned())
             })
@@ -353,7 +352,7 @@ mod tests {
         assert_eq!(seen(None, &|_| true), ["b", "c", "f", "up"]);
         assert_eq!(seen(None, &|name| name != "c"), ["b", "f"]);
         assert_eq!(seen(Some(0), &|_| true), ["b", "f"]);
-        let led = host.leads("/a", true).unwrap();
+        let led = roots.leads("/a", true).unwrap();
         let cut = led.walk(&|| false, None, &|_| true, &mut |_, _| {});
         assert!(!cut.unwrap());
     }

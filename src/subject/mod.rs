@@ -213,6 +213,16 @@ impl Want for bool {
     }
 }
 
+/// Things, each asked for by itself.
+impl<T: Ord + Clone + Send + Sync + 'static> Want for std::collections::BTreeSet<T> {
+    fn merge(&mut self, other: &Self) {
+        self.extend(other.iter().cloned());
+    }
+    fn covers(&self, other: &Self) -> bool {
+        self.is_superset(other)
+    }
+}
+
 /// The section of a subject that has no options.
 #[derive(
     Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,

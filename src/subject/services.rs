@@ -14,7 +14,7 @@ use crate::dialect::prometheus::{Declared, Page};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::host::{CallKey, Called, Pass};
 use crate::subject::{
-    Absent, Answer, Args, Asker, Invalid, Item, Lane, Machine, Said, Subject, Taken, Want,
+    Absent, Answer, Args, Asker, Invalid, Item, Lane, Machine, Said, Subject, Taken,
 };
 
 /// The subject.
@@ -56,19 +56,6 @@ const SERVICES: [Service; 11] = [
 /// What is asked: an address, and the greeting that is to come.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ask(SocketAddr, Option<&'static str>);
-
-/// All that is asked.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted(BTreeSet<Ask>);
-
-impl Want for Wanted {
-    fn merge(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().cloned());
-    }
-    fn covers(&self, other: &Self) -> bool {
-        self.0.is_superset(&other.0)
-    }
-}
 
 /// How long each took to answer; none of one that did not.
 pub struct Reading(BTreeMap<Ask, Option<Duration>>);
@@ -143,7 +130,7 @@ impl Subject for Services {
             name: "net.tcp.service",
             parameters: &["service", "ip", "port"],
             help: "Whether a service at an address of subjects.services.addresses answers: tcp, ftp, http, https, imap, ldap, nntp, pop, smtp, ssh, telnet; ip 127.0.0.1 (default)",
-            want: |options, args| Ok(Wanted([service(options, args)?].into())),
+            want: |options, args| Ok([service(options, args)?].into()),
             answer: Answer::Now(|options, reading, args| {
                 answers(reading, &service(options, args)?)
             }),
@@ -152,7 +139,7 @@ impl Subject for Services {
             name: "net.tcp.service.perf",
             parameters: &["service", "ip", "port"],
             help: "How long a service took to answer, in seconds; 0 of one that does not",
-            want: |options, args| Ok(Wanted([service(options, args)?].into())),
+            want: |options, args| Ok([service(options, args)?].into()),
             answer: Answer::Now(|options, reading, args| {
                 let took = answered(reading, &service(options, args)?)?;
                 Ok(Value::from(took.unwrap_or_default().as_secs_f64()))
@@ -162,28 +149,31 @@ impl Subject for Services {
             name: "net.tcp.port",
             parameters: &["ip", "port"],
             help: "Whether a port at an address of subjects.services.addresses can be connected to; ip 127.0.0.1 (default)",
-            want: |options, args| Ok(Wanted([plain_port(options, args)?].into())),
+            want: |options, args| Ok([plain_port(options, args)?].into()),
             answer: Answer::Now(|options, reading, args| {
                 answers(reading, &plain_port(options, args)?)
             }),
         },
     ];
     type Options = Options;
-    type Want = Wanted;
+    type Want = BTreeSet<Ask>;
     type Reading = Reading;
 
     fn new(_: &Options, _: &Machine) -> Result<Self, Invalid> {
         Ok(Self)
     }
 
-    fn want(_: &Options, _: Asker) -> Wanted {
-        Wanted::default()
+    fn want(_: &Options, _: Asker) -> BTreeSet<Ask> {
+        BTreeSet::new()
     }
 
-    fn read(&mut self, pass: &mut Pass<'_>, want: &Wanted) -> Result<Taken<Reading>, Absent> {
+    fn read(
+        &mut self,
+        pass: &mut Pass<'_>,
+        want: &BTreeSet<Ask>,
+    ) -> Result<Taken<Reading>, Absent> {
         let limit = pass.limit(Duration::from_secs(3));
         let asks: BTreeMap<String, Ask> = want
-            .0
             .iter()
             .map(|ask| (format!("{ask:?}"), ask.clone()))
             .collect();

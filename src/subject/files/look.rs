@@ -9,7 +9,7 @@ use super::allowed::Allowed;
 use super::{Ask, Sum, What};
 use crate::dialect::zabbix::answer::Unsupported;
 use crate::dialect::zabbix::rules::plain;
-use crate::host::{Host, Kind, Led, Regular, Roots, Status, numbered};
+use crate::host::{Kind, Led, Regular, Roots, Status, numbered};
 use crate::model::hex;
 
 /// A larger file is not told.
@@ -48,38 +48,38 @@ fn no_file(error: std::io::Error) -> Unsupported {
 
 impl Looking {
     pub(super) fn look(&self) -> Found {
-        let host = Host::new(self.roots.clone());
         let path = &self.ask.path;
         match &self.ask.what {
             What::Kind => {
-                let kind = |follow| match host.status(path, follow) {
+                let kind = |follow| match self.roots.status(path, follow) {
                     Ok(status) => Ok(status.kind),
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
                     Err(e) => Err(no_status(e)),
                 };
                 Ok(Looked::Kind(kind(false)?, kind(true)?))
             }
-            What::Status => host
+            What::Status => self
+                .roots
                 .status(path, true)
                 .map(Looked::Status)
                 .map_err(no_status),
             What::Owner { follow } => {
-                let status = self.led(&host, *follow)?.map_err(no_status)?;
+                let status = self.led(*follow)?.map_err(no_status)?;
                 let status = status.status().map_err(no_status)?;
                 Ok(Looked::Owner(status))
             }
-            What::Contents => self.contents(self.regular(&host)?),
-            What::Sum(sum) => self.sum(self.regular(&host)?, *sum),
+            What::Contents => self.contents(self.regular()?),
+            What::Sum(sum) => self.sum(self.regular()?, *sum),
             What::Lines => {
                 let mut count = 0;
-                self.through(self.regular(&host)?, &mut |piece| {
+                self.through(self.regular()?, &mut |piece| {
                     count += piece.iter().filter(|b| **b == b'\n').count() as u64;
                 })?;
                 Ok(Looked::Number(count))
             }
-            What::Count(filter) => filter.count(&self.directory(&host)?, &|| self.wanted()),
+            What::Count(filter) => filter.count(&self.directory()?, &|| self.wanted()),
             What::Size(filter, on_disk) => {
-                filter.size(&self.directory(&host)?, *on_disk, &|| self.wanted())
+                filter.size(&self.directory()?, *on_disk, &|| self.wanted())
             }
         }
     }
@@ -89,27 +89,25 @@ impl Looking {
     }
 
     /// Where the path leads, if that may be asked for.
-    fn led(&self, host: &Host, follow: bool) -> Result<std::io::Result<Led>, Unsupported> {
+    fn led(&self, follow: bool) -> Result<std::io::Result<Led>, Unsupported> {
         let path = plain(&self.ask.path);
         if !self.allowed.has(&path) {
             return Err(Unsupported::UNSUPPORTED_KEY);
         }
-        match host.leads(&path, follow) {
+        match self.roots.leads(&path, follow) {
             Ok(led) if led.in_sysfs || self.allowed.has(&led.path) => Ok(Ok(led)),
             Ok(_) => Err(Unsupported::UNSUPPORTED_KEY),
             Err(e) => Ok(Err(e)),
         }
     }
 
-    fn regular(&self, host: &Host) -> Result<Regular, Unsupported> {
-        let led = self.led(host, true)?.map_err(no_file)?;
+    fn regular(&self) -> Result<Regular, Unsupported> {
+        let led = self.led(true)?.map_err(no_file)?;
         led.regular().map_err(no_file)?.ok_or(NOT_READ)
     }
 
-    fn directory(&self, host: &Host) -> Result<Led, Unsupported> {
-        let led = self.led(host, true)?;
-        let led = led.map_err(super::walk::no_directory)?;
-        Ok(led)
+    fn directory(&self) -> Result<Led, Unsupported> {
+        self.led(true)?.map_err(super::walk::no_directory)
     }
 
     fn through(&self, mut file: Regular, each: &mut dyn FnMut(&[u8])) -> Result<(), Unsupported> {
@@ -121,10 +119,9 @@ impl Looking {
     }
 
     /// Up to the first NUL, without newlines at its end, as the agents tell it.
-    fn contents(&self, file: Regular) -> Found {
+    fn contents(&self, mut file: Regular) -> Found {
         let mut bytes = Vec::new();
         let large = std::cell::Cell::new(file.stamp.size > LARGEST);
-        let mut file = file;
         let wanted = || self.wanted() && !large.get();
         let read = file.through(&wanted, &mut |piece| {
             bytes.extend_from_slice(piece);
@@ -142,18 +139,16 @@ impl Looking {
         Ok(Looked::Text(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
+    fn hash<D: Digest>(&self, file: Regular) -> Found {
+        let mut hash = D::new();
+        self.through(file, &mut |piece| hash.update(piece))?;
+        Ok(Looked::Text(hex::written(&hash.finalize())))
+    }
+
     fn sum(&self, file: Regular, sum: Sum) -> Found {
         Ok(match sum {
-            Sum::Md5 => {
-                let mut hash = Md5::new();
-                self.through(file, &mut |piece| hash.update(piece))?;
-                Looked::Text(hex::written(&hash.finalize()))
-            }
-            Sum::Sha256 => {
-                let mut hash = Sha256::new();
-                self.through(file, &mut |piece| hash.update(piece))?;
-                Looked::Text(hex::written(&hash.finalize()))
-            }
+            Sum::Md5 => self.hash::<Md5>(file)?,
+            Sum::Sha256 => self.hash::<Sha256>(file)?,
             Sum::Cksum => {
                 let mut sum = Cksum::default();
                 self.through(file, &mut |piece| sum.update(piece))?;

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::dialect::prometheus::{Declared, Page};
 use crate::dialect::zabbix::answer::Unsupported;
-use crate::host::{CallKey, Called, Pass, Root};
-use crate::subject::{Absent, Asker, Invalid, Item, Lane, Machine, Subject, Taken, Want};
+use crate::host::{Accounts, CallKey, Called, Pass};
+use crate::subject::{Absent, Asker, Invalid, Item, Lane, Machine, Subject, Taken};
 
 use allowed::Allowed;
 use look::{Looked, Looking};
@@ -92,26 +92,12 @@ enum Sum {
     Sha256,
 }
 
-/// What is wanted of which paths.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted(BTreeSet<Ask>);
-
-impl Want for Wanted {
-    fn merge(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().cloned());
-    }
-    fn covers(&self, other: &Self) -> bool {
-        self.0.is_superset(&other.0)
-    }
-}
-
 /// What was found.
 #[derive(Default)]
 pub struct Reading {
     found: BTreeMap<Ask, Result<Looked, Unsupported>>,
-    /// passwd(5) and group(5), if an owner was asked for.
-    users: Vec<u8>,
-    groups: Vec<u8>,
+    /// If an owner was asked for.
+    accounts: Accounts,
 }
 
 impl What {
@@ -145,7 +131,7 @@ impl Subject for Files {
     const FAMILIES: &'static [&'static dyn Declared] = &[];
     const KEYS: &'static [Item<Self>] = zabbix::KEYS;
     type Options = Options;
-    type Want = Wanted;
+    type Want = BTreeSet<Ask>;
     type Reading = Reading;
 
     fn new(options: &Options, _: &Machine) -> Result<Self, Invalid> {
@@ -163,22 +149,23 @@ impl Subject for Files {
         })
     }
 
-    fn want(_: &Options, _: Asker) -> Wanted {
-        Wanted::default()
+    fn want(_: &Options, _: Asker) -> BTreeSet<Ask> {
+        BTreeSet::new()
     }
 
-    fn read(&mut self, pass: &mut Pass<'_>, want: &Wanted) -> Result<Taken<Reading>, Absent> {
+    fn read(
+        &mut self,
+        pass: &mut Pass<'_>,
+        want: &BTreeSet<Ask>,
+    ) -> Result<Taken<Reading>, Absent> {
         let mut reading = Reading::default();
         if want
-            .0
             .iter()
             .any(|ask| matches!(ask.what, What::Owner { .. }))
         {
-            let mut names = |file| pass.once(Root::Rootfs, file).map(<[u8]>::to_vec);
-            reading.users = names("etc/passwd").unwrap_or_default();
-            reading.groups = names("etc/group").unwrap_or_default();
+            reading.accounts = Accounts::read(pass);
         }
-        for ask in &want.0 {
+        for ask in want {
             let allowed = match ask.what {
                 What::Contents => &self.contents,
                 _ => &self.details,

@@ -1,14 +1,15 @@
 //! The keys `vfs.file.*` and `vfs.dir.*`, as the classic agent answers them.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::allowed::Allowed;
 use super::look::Looked;
 use super::walk::{Filter, WORDS, kinds};
-use super::{Ask, Files, Options, Reading, Sum, Wanted, What};
+use super::{Ask, Files, Options, Reading, Sum, What};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::dialect::zabbix::rules::plain;
-use crate::host::parse::name_of;
 use crate::host::{Kind, Status, local_zone};
 use crate::model::pattern::Pattern;
 use crate::subject::{Answer, Args, Item, Said};
@@ -161,7 +162,7 @@ fn path(args: &Args<'_>, what: What) -> Asked {
 }
 
 /// Kind, size and times are told of any path; the rest of those that are listed.
-fn wanted(options: &Options, ask: Ask) -> Result<Wanted, Unsupported> {
+fn wanted(options: &Options, ask: Ask) -> Result<BTreeSet<Ask>, Unsupported> {
     let listed = |lists: &[&Vec<String>]| {
         let path = plain(&ask.path);
         let mut lists = lists.iter();
@@ -174,7 +175,7 @@ fn wanted(options: &Options, ask: Ask) -> Result<Wanted, Unsupported> {
         _ => listed(&[&options.contents, &options.details]),
     };
     match allowed {
-        true => Ok(Wanted([ask].into())),
+        true => Ok([ask].into()),
         false => Err(Unsupported::UNSUPPORTED_KEY),
     }
 }
@@ -319,11 +320,8 @@ fn status(looked: &Looked) -> Result<&Status, Unsupported> {
 
 /// Names of the user and the group; their numbers where there are none.
 fn names(reading: &Reading, status: &Status) -> (String, String) {
-    let name = |text: &[u8], id: u32| name_of(text, id).unwrap_or_else(|| id.to_string());
-    (
-        name(&reading.users, status.uid),
-        name(&reading.groups, status.gid),
-    )
+    let accounts = &reading.accounts;
+    (accounts.user(status.uid), accounts.group(status.gid))
 }
 
 fn owner(reading: &Reading, _: &Ask, looked: &Looked, args: &Args<'_>) -> Said {

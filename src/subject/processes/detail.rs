@@ -1,8 +1,8 @@
 //! More of single processes: memory, CPU time, and all that `proc.get` tells of them. What cannot be read of one is 0.
 
 use super::query::Query;
-use crate::host::parse::{fields, label, lines, name_of, unsigned};
-use crate::host::{Pass, PidBuffers, Pids, Root};
+use crate::host::parse::{fields, label, lines, unsigned};
+use crate::host::{Accounts, Pass, PidBuffers, Pids, Root};
 
 /// What is read of each process that a query takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub(super) struct Table {
     pub spent: Vec<(Query, [u64; 2])>,
     /// Memory of the machine in bytes, if it is known.
     pub total: Option<u64>,
-    users: Vec<u8>,
-    groups: Vec<u8>,
+    /// If they are told.
+    pub accounts: Accounts,
 }
 
 impl Table {
@@ -103,9 +103,7 @@ impl Table {
             self.total = kilobytes(&text, b"MemTotal");
         }
         if names {
-            let mut read = |file| pass.once(Root::Rootfs, file).map(<[u8]>::to_vec);
-            self.users = read("etc/passwd").unwrap_or_default();
-            self.groups = read("etc/group").unwrap_or_default();
+            self.accounts = Accounts::read(pass);
         }
     }
 
@@ -121,14 +119,6 @@ impl Table {
     pub(super) fn lists(&self, detail: Detail) -> impl Iterator<Item = (&Query, &[Process])> {
         let of = self.lists.iter().filter(move |(_, d, _)| *d == detail);
         of.map(|(query, _, list)| (query, list.as_slice()))
-    }
-
-    pub(super) fn user(&self, uid: u32) -> String {
-        name_of(&self.users, uid).unwrap_or_else(|| uid.to_string())
-    }
-
-    pub(super) fn group(&self, gid: u32) -> String {
-        name_of(&self.groups, gid).unwrap_or_else(|| gid.to_string())
     }
 }
 

@@ -163,7 +163,6 @@ fn span(args: &Args<'_>) -> Option<Duration> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage")]
 fn utilisation(ring: &Ring, args: &Args<'_>) -> Said {
     const NONE: Unsupported = Unsupported::new("Cannot obtain CPU utilization of processes.");
     let span = span(args).ok_or(Unsupported::invalid_parameter(5))?;
@@ -177,8 +176,7 @@ fn utilisation(ring: &Ring, args: &Args<'_>) -> Said {
         "system" => spent(1),
         _ => spent(0).saturating_add(spent(1)),
     };
-    let seconds = ticks as f64 / USER_HZ as f64;
-    Ok((100.0 * seconds / took.as_secs_f64()).into())
+    Ok((100.0 * seconds(ticks) / took.as_secs_f64()).into())
 }
 
 fn mode(args: &Args<'_>) -> Result<Detail, Unsupported> {
@@ -235,7 +233,7 @@ fn one(table: &Table, process: &Process) -> Json {
     let bytes = |at| process.bytes(at);
     json!({
         "pid": process.pid, "ppid": process.ppid, "name": process.name, "cmdline": process.command,
-        "user": table.user(process.uid), "group": table.group(process.gid),
+        "user": table.accounts.user(process.uid), "group": table.accounts.group(process.gid),
         "uid": process.uid, "gid": process.gid,
         "vsize": bytes(VSIZE), "pmem": percent(table, process), "rss": bytes(RSS),
         "data": bytes(DATA), "exe": bytes(EXE), "hwm": bytes(HWM), "lck": bytes(LCK),
@@ -250,7 +248,7 @@ fn one(table: &Table, process: &Process) -> Json {
 fn one_thread(table: &Table, thread: &Process) -> Json {
     json!({
         "pid": thread.pid, "ppid": thread.ppid, "name": thread.name,
-        "user": table.user(thread.uid), "group": table.group(thread.gid),
+        "user": table.accounts.user(thread.uid), "group": table.accounts.group(thread.gid),
         "uid": thread.uid, "gid": thread.gid, "tid": thread.tid, "tname": thread.thread_name,
         "cputime_user": seconds(thread.user), "cputime_system": seconds(thread.system),
         "state": state(thread.state), "ctx_switches": thread.switches,
