@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -17,6 +17,7 @@ use crate::dialect::zabbix::active::target::{Target, shown};
 use crate::dialect::zabbix::active::wire::{Failure, Wire};
 use crate::dialect::zabbix::agent::{PROTOCOL, VARIANT, VERSION};
 use crate::dialect::zabbix::options::Options;
+use crate::model::moment::Timestamp;
 use crate::net::address::Address;
 use crate::net::allow::AllowList;
 use crate::net::connect::connect;
@@ -222,8 +223,7 @@ impl Patient<'_> {
     async fn clock(&mut self, at: &str, place: &Place, wire: &Wire) {
         let stats = br#"{"request":"zabbix.stats"}"#;
         let answer = wire.ask(place, stats).await.ok();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
+        let now = Timestamp::now().seconds();
         let answer = answer.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
         let data = answer.as_ref().and_then(|answer| answer.get("data"));
         let number = |key: &str| data.and_then(|data| data.get(key)?.as_u64());

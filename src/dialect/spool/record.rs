@@ -9,10 +9,11 @@
 //! whole one. The reader allocates what a record holds and never more than [`MOST`], whatever its length says.
 
 use std::io::{self, Read};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Crc;
 use hyper::body::Bytes;
+
+use crate::model::moment::Timestamp;
 
 /// Bytes before the body.
 pub const HEAD: usize = 4 + 4 + 8 + 8 + 1;
@@ -48,8 +49,7 @@ impl Record {
     /// The wall clock as [`at`](Self::at) has it.
     #[must_use]
     pub fn now() -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(Timestamp::now().0).unwrap_or_default()
     }
 
     /// Bytes it takes in a file.

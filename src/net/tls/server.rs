@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
@@ -18,6 +17,7 @@ use super::algorithms::{self, Curve, Suite};
 use super::certificate::{self, Name};
 use super::files::{self, Fault, Pem};
 use super::wanted::{Clients, Wanted};
+use crate::model::moment::Timestamp;
 use crate::model::secret::Secret;
 use crate::net::kept::{Kept, Source, State};
 
@@ -159,8 +159,7 @@ impl Options {
     /// What is worth a warning: an expired certificate, a key that everybody may read. May block.
     #[must_use]
     pub fn warnings(&self) -> Vec<Fault> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
+        let now = Timestamp::now().seconds();
         files::warnings(self.cert(), self.key(), now)
     }
 

@@ -1,10 +1,9 @@
 //! What is in a directory: entries that a filter lets through, counted or summed.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::look::Looked;
 use crate::dialect::zabbix::answer::Unsupported;
 use crate::host::{Kind, Led, Status, numbered};
+use crate::model::moment::Timestamp;
 use crate::model::pattern::Pattern;
 
 type Found = Result<Looked, Unsupported>;
@@ -93,8 +92,7 @@ impl Filter {
                 .map(Some)
                 .map_err(|why| Unsupported::from(why.to_string())),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        let now = i64::try_from(Timestamp::now().seconds()).unwrap_or(i64::MAX);
         Ok(Compiled {
             filter: self,
             name: pattern(&self.name)?,

@@ -20,13 +20,13 @@ mod openssl;
 mod server;
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Fault, Pem};
 use super::wanted::Wanted;
+use crate::model::moment::Timestamp;
 
 pub use client::Client;
 #[cfg(feature = "psk")]
@@ -207,8 +207,7 @@ impl Options {
     /// What is worth a warning: an expired certificate, a key that everybody may read. May block.
     #[must_use]
     pub fn warnings(&self) -> Vec<Fault> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
+        let now = Timestamp::now().seconds();
         let mut warnings = match (&self.cert_file, &self.key_file) {
             (Some(cert), Some(key)) => files::warnings(Pem::File(cert), Pem::File(key), now),
             _ => Vec::new(),
