@@ -275,7 +275,8 @@ impl Gatherer {
             let _place = place;
             let until = Instant::now() + WITHIN;
             let turn = tokio::time::timeout_at(until, turns.acquire_owned()).await;
-            let Ok(Ok(_turn)) = turn else {
+            // A turn that comes with the last moment leaves no time to gather anything.
+            let (Ok(Ok(_turn)), true) = (turn, Instant::now() < until) else {
                 return without(of, occasion, BUSY);
             };
             let parts = parts(until).await;
