@@ -151,11 +151,19 @@ fn templates() -> Result<(), Failed> {
         };
         open = by_stock.open(&zabbix, &|_| true, &found).ok()?;
         open.retain(|key, _| !lacking(key));
-        let of_theirs = real
-            .open(&zabbix, &|item| text(item, "state") == "0", &found)
-            .ok()?;
-        let same = theirs.len() == by_stock.items(&zabbix).ok()?.len();
-        (open.is_empty() && of_theirs.is_empty() && same).then_some(())
+        let of_theirs = real.open(&zabbix, &|item| text(item, "state") == "0", &found);
+        for (key, why) in of_theirs.ok()? {
+            open.insert(format!("{key} of the real agent"), why);
+        }
+        let ours = by_stock.items(&zabbix).ok()?;
+        for (has, lacks, whose) in [(&theirs, &ours, "stock"), (&ours, &theirs, "real")] {
+            for key in has.iter().map(|item| text(item, "key_")) {
+                if !lacks.iter().any(|item| text(item, "key_") == key) {
+                    open.insert(key.to_owned(), format!("not an item of {whose}"));
+                }
+            }
+        }
+        open.is_empty().then_some(())
     });
     settled.map_err(|failed| {
         let why = failed.message().unwrap_or_default();
@@ -378,7 +386,15 @@ fn hurry(zabbix: &Zabbix, template: &str) -> Result<(), Failed> {
         let faster: Vec<Value> = list(&found)
             .iter()
             .filter(|item| ASKED.contains(&text(item, "type")))
-            .map(|item| json!({id: item[id], "delay": "1s"}))
+            .map(|item| {
+                let mut faster = json!({id: item[id], "delay": "1s"});
+                if kind == "discoveryrule" {
+                    // The next answer repairs what was lost of the first, and what was there for a moment goes again.
+                    faster["preprocessing"] = json!([]);
+                    faster["lifetime"] = json!("0");
+                }
+                faster
+            })
             .collect();
         if !faster.is_empty() {
             zabbix.call(&format!("{kind}.update"), &json!(faster))?;
