@@ -24,6 +24,10 @@ pub enum Peer {
     ZabbixAgent2,
     ZabbixGet,
     ZabbixServer,
+    /// Of Zabbix 7.0, as Debian 13 has it, run by the loader of Debian 13.
+    ZabbixServer7,
+    /// The same.
+    ZabbixAgent7,
     Openssl,
     Postgres,
     Php,
@@ -80,6 +84,8 @@ impl Peer {
             Self::ZabbixAgent2 => "zabbix_agent2",
             Self::ZabbixGet => "zabbix_get",
             Self::ZabbixServer => "zabbix_server",
+            Self::ZabbixServer7 => "zabbix_server_7",
+            Self::ZabbixAgent7 => "zabbix_agentd_7",
             Self::Openssl => "openssl",
             Self::Postgres => "postgres",
             Self::Php => "php",

@@ -1,33 +1,37 @@
-//! Active checks of a real server: the template that comes with Zabbix, a host that registers itself, and a server that goes away.
+//! Active checks of a real server: the template that comes with Zabbix, a host that registers itself, and values of nodeward's own.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 
 use libtest_mimic::Failed;
 use nodeward::dialect::zabbix::packet;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::house::Zabbix;
-use super::{hurry, is_known, list, text};
+use super::host::hurry;
+use super::house::{Release, Zabbix};
+use super::{list, text};
 use crate::ours;
-use crate::page::Page;
 use crate::process::{Running, until};
-use crate::programs::Peer;
 use crate::scratch::Scratch;
-use crate::web;
 
 const STOCK: &str = "Linux by Zabbix agent active";
-/// The type of an item that an agent brings.
-const BROUGHT: &str = "7";
-/// One that is there for each interface and for each mount.
-const DISCOVERED: [&str; 2] = ["net.if.in[\"lo\"]", "vfs.fs.size[/,pused]"];
+/// The types of an item that an agent brings, and of one that the server takes from another.
+const BROUGHT: [&str; 2] = ["7", "18"];
 
-pub fn stock_template() -> Result<(), Failed> {
+/// One that is there for each interface and for each mount.
+const fn discovered(release: Release) -> [&'static str; 2] {
+    let mount = match release {
+        Release::Six => "vfs.fs.size[/,pused]",
+        Release::Seven => "vfs.fs.dependent.size[/,pused]",
+    };
+    ["net.if.in[\"lo\"]", mount]
+}
+
+pub fn stock_template(release: Release) -> Result<(), Failed> {
     let (scratch, theirs) = (Scratch::new()?, Scratch::new()?);
-    let zabbix = Zabbix::start(&scratch)?;
+    let zabbix = Zabbix::start(release, &scratch)?;
     let template = json!({"filter": {"host": [STOCK]}, "output": ["templateid"]});
     let template = zabbix.call("template.get", &template)?[0]["templateid"].clone();
     hurry(&zabbix, template.as_str().unwrap_or_default())?;
@@ -56,7 +60,7 @@ pub fn stock_template() -> Result<(), Failed> {
     until("the server to know the host", || {
         knows(zabbix.port, "real", &["agent.ping"])
     })?;
-    let agent = Agent::new(zabbix.port);
+    let agent = Agent::new(release, zabbix.port);
     let mut running = agent.start(&theirs)?;
     let config = format!(
         "http: {{listen: [\"127.0.0.1:0\"]}}\nzabbix: {{server_active: [\"127.0.0.1:{}\"], hostname: registered by itself, \
@@ -74,12 +78,12 @@ pub fn stock_template() -> Result<(), Failed> {
 
     // The agent asks for the list once a minute: started anew, it has what was discovered at once.
     until("the agent to have interfaces and mounts discovered", || {
-        let listed = [
-            "net.if.in[",
-            "vfs.fs.size[",
-            "vfs.fs.inode[",
-            "vfs.file.contents[",
-        ];
+        let mounts: &[&str] = match release {
+            Release::Six => &["vfs.fs.size[", "vfs.fs.inode["],
+            // Taken from one answer, vfs.fs.get.
+            Release::Seven => &[],
+        };
+        let listed = [mounts, &["net.if.in[", "vfs.file.contents["]].concat();
         knows(zabbix.port, "real", &listed)
     })?;
     running.terminate()?;
@@ -93,39 +97,44 @@ pub fn stock_template() -> Result<(), Failed> {
     let mut last = None;
     let settled = until("every item to have a value", || {
         let [real, ours] = state()?;
-        let whole = [&real, &ours].iter().all(|keys| keys.is_whole())
-            && ours.lacks(&real).all(|key| !is_known(key));
+        let whole = [&real, &ours].iter().all(|keys| keys.is_whole(release));
+        let same = real.all == ours.all && ours.unsupported.is_subset(&real.unsupported);
         last = Some([real, ours]);
-        whole.then_some(())
+        (whole && same).then_some(())
     });
     drop(running);
-    let Some([real, ours]) = last else {
+    let Some([theirs, own]) = last else {
         return Err("the server told nothing".into());
     };
-    // For whoever extends nodeward: what users of the template still miss.
-    for key in ours.lacks(&real).filter(|_| settled.is_ok()) {
-        println!("not answered yet: {key}");
-    }
-    match settled {
-        Ok(()) if real.all == ours.all => Ok(()),
-        Ok(()) => Err(format!(
-            "other items: {:?}",
-            real.all.symmetric_difference(&ours.all)
-        )
-        .into()),
-        Err(failed) => {
-            let more: Vec<_> = ours.lacks(&real).collect();
-            let said = format!(
-                "unsupported here and not there: {more:#?}\nwithout a value: {:?}, there {:?}",
-                ours.open, real.open
-            );
-            Err(with(
-                format!("{}\n{said}", failed.message().unwrap_or_default()).into(),
-                &nodeward,
-                &zabbix,
-            ))
-        }
-    }
+    settled.map_err(|failed| {
+        let said = format!(
+            "{}\nunsupported here and not there: {:#?}\nwithout a value: {:?}, there {:?}\n\
+             items of one alone: {:?}\nheard: {}, there {}",
+            failed.message().unwrap_or_default(),
+            own.unsupported.difference(&theirs.unsupported),
+            own.open,
+            theirs.open,
+            theirs.all.symmetric_difference(&own.all),
+            own.beats,
+            theirs.beats
+        );
+        with(said.into(), &nodeward, &zabbix)
+    })?;
+    until("a history of what was brought", || {
+        let wanted =
+            json!({"hostids": ours, "filter": {"key_": "system.uptime"}, "output": ["itemid"]});
+        let item = zabbix.call("item.get", &wanted).ok()?[0]["itemid"].clone();
+        // 3: unsigned numbers.
+        let wanted = json!({"itemids": item, "history": 3, "output": "extend"});
+        let rows = zabbix.call("history.get", &wanted).ok()?;
+        let values = list(&rows)
+            .iter()
+            .filter_map(|row| text(row, "value").parse::<u64>().ok());
+        let seconds = list(&rows).iter().map(|row| text(row, "clock"));
+        let seconds = seconds.collect::<BTreeSet<_>>().len();
+        (seconds >= 3 && values.collect::<BTreeSet<_>>().len() >= 3).then_some(())
+    })
+    .map_err(|failed| with(failed, &nodeward, &zabbix))
 }
 
 fn with(failed: Failed, nodeward: &Running, zabbix: &Zabbix) -> Failed {
@@ -160,12 +169,13 @@ fn register(zabbix: &Zabbix, group: &Value, template: &Value) -> Result<(), Fail
 
 /// The classic agent, which brings its values too.
 struct Agent {
+    release: Release,
     server: u16,
 }
 
 impl Agent {
-    const fn new(server: u16) -> Self {
-        Self { server }
+    const fn new(release: Release, server: u16) -> Self {
+        Self { release, server }
     }
 
     fn start(&self, scratch: &Scratch) -> Result<Running, Failed> {
@@ -177,7 +187,7 @@ impl Agent {
         );
         let file = scratch.path().join("agentd.conf");
         std::fs::write(&file, text)?;
-        let mut command = Command::new(Peer::ZabbixAgent.find()?);
+        let mut command = Command::new(self.release.agent().find()?);
         command.arg("-f").arg("-c").arg(file);
         Running::start("zabbix_agentd", &mut command, scratch)
     }
@@ -189,16 +199,19 @@ struct Keys {
     unsupported: BTreeSet<String>,
     /// Without a value yet.
     open: BTreeSet<String>,
+    /// Whether the server hears its heartbeat, which is of 7.0.
+    beats: bool,
 }
 
 impl Keys {
     fn of(zabbix: &Zabbix, host: &Value) -> Result<Self, Failed> {
-        let wanted =
-            json!({"hostids": host, "output": ["key_", "type", "state", "lastclock", "history"]});
+        let wanted = json!({
+            "hostids": host, "output": ["key_", "type", "state", "lastclock", "lastvalue", "history"],
+        });
         let items = zabbix.call("item.get", &wanted)?;
         let brought: Vec<&Value> = list(&items)
             .iter()
-            .filter(|item| text(item, "type") == BROUGHT)
+            .filter(|item| BROUGHT.contains(&text(item, "type")))
             .collect();
         let keys = |which: &dyn Fn(&Value) -> bool| -> BTreeSet<String> {
             let which = brought.iter().filter(|item| which(item));
@@ -206,6 +219,10 @@ impl Keys {
         };
         let unsupported = |item: &Value| text(item, "state") == "1";
         Ok(Self {
+            beats: list(&items).iter().any(|item| {
+                text(item, "key_") == "zabbix[host,active_agent,available]"
+                    && text(item, "lastvalue") == "1"
+            }),
             all: keys(&|_| true),
             unsupported: keys(&unsupported),
             open: keys(&|item| {
@@ -214,202 +231,18 @@ impl Keys {
         })
     }
 
-    /// What has no value here and has one there.
-    fn lacks<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a String> {
-        self.unsupported.difference(&other.unsupported)
+    fn is_whole(&self, release: Release) -> bool {
+        let found = discovered(release);
+        self.open.is_empty()
+            && found.iter().all(|key| self.all.contains(*key))
+            && (release == Release::Six || self.beats)
     }
-
-    fn is_whole(&self) -> bool {
-        self.open.is_empty() && DISCOVERED.iter().all(|key| self.all.contains(*key))
-    }
-}
-
-/// Values that wait for the server, in memory and on the disk, and what became of the others.
-struct Brought {
-    taken: f64,
-    rejected: f64,
-    lost: f64,
-    memory: f64,
-    spool: f64,
-}
-
-impl Brought {
-    fn of(address: SocketAddr) -> Option<Self> {
-        let page = Page::parse(&web::page(address, "/metrics").ok()?).ok()?;
-        let sum = |name: &str, label: (&str, &[&str])| -> f64 {
-            let samples = page.samples.iter();
-            let of = samples.filter(|(series, _)| {
-                let value = series.labels.get(label.0).map(String::as_str);
-                series.name == name && value.is_some_and(|value| label.1.contains(&value))
-            });
-            of.map(|(_, value)| value).sum()
-        };
-        let values =
-            |outcomes: &[&str]| sum("nodeward_zabbix_active_values_total", ("outcome", outcomes));
-        let waiting =
-            |place: &str| sum("nodeward_zabbix_active_waiting_values", ("place", &[place]));
-        Some(Self {
-            taken: values(&["taken"]),
-            rejected: values(&["rejected"]),
-            lost: values(&[
-                "memory_full",
-                "spool_full",
-                "expired",
-                "damaged",
-                "shutdown",
-            ]),
-            memory: waiting("memory"),
-            spool: waiting("spool"),
-        })
-    }
-}
-
-pub fn once() -> Result<(), Failed> {
-    let scratch = Scratch::new()?;
-    let mut zabbix = Zabbix::start(&scratch)?;
-    let group = zabbix.call("hostgroup.get", &json!({"output": ["groupid"], "limit": 1}))?;
-    let host = zabbix.call("host.create", &json!({"host": "kept", "groups": group}))?["hostids"][0]
-        .clone();
-    let mut items = Vec::new();
-    for key in [
-        "system.uptime",
-        "agent.ping",
-        "system.boottime",
-        "kernel.maxproc",
-    ] {
-        let item = json!({
-            "hostid": host, "name": key, "key_": key, "type": 7, "value_type": 3, "delay": "1s", "history": "1d", "trends": "0",
-        });
-        items.push(zabbix.call("item.create", &item)?["itemids"][0].clone());
-    }
-    // So little memory that an outage of a second is on the disk.
-    let config = format!(
-        "http: {{listen: [\"127.0.0.1:0\"]}}\nzabbix: {{server_active: [\"127.0.0.1:{}\"], hostname: kept, refresh_active_checks: 1s, \
-         buffer_send: 1s, buffer_size: 8, timeout: 5s}}\n",
-        zabbix.port
-    );
-    let mut nodeward = ours::configured(&config, &scratch)?;
-    let address = nodeward.address()?;
-    let told = |what: &str, is: &dyn Fn(&Brought) -> bool| {
-        let mut said = String::new();
-        until(what, || {
-            let brought = Brought::of(address)?;
-            said = format!(
-                "{} taken, {} rejected, {} lost, {} in memory, {} in the spool",
-                brought.taken, brought.rejected, brought.lost, brought.memory, brought.spool
-            );
-            is(&brought).then_some(())
-        })
-        .map_err(|failed| {
-            Failed::from(format!(
-                "{}: {said}\n{}",
-                failed.message().unwrap_or_default(),
-                nodeward.log()
-            ))
-        })
-    };
-    told("first values", &|brought| brought.taken >= 8.0)?;
-
-    zabbix.stop_server();
-    told("an outage that needs the disk", &|brought| {
-        brought.spool >= 16.0
-    })?;
-    zabbix.start_server(&scratch)?;
-    let so_far = Brought::of(address).ok_or("no page")?;
-    let all = so_far.taken + so_far.spool;
-    told("all of it to be brought", &|brought| {
-        brought.taken + brought.rejected >= all
-    })?;
-
-    // Killed while it holds a request that it has not read, and once all that it took is in the database.
-    let trapper = zabbix.trapper()?;
-    kill_process(trapper, Signal::STOP)?;
-    let port = zabbix.port;
-    until("a request that is on its way", || {
-        arrived(port).then_some(())
-    })?;
-    let taken = || Brought::of(address).map(|brought| brought.taken + brought.rejected);
-    until("what was taken to be in the database", || {
-        let rows = history(&zabbix, &items).ok()?.len();
-        (rows as f64 >= taken()?).then_some(())
-    })?;
-    zabbix.kill_server();
-    told("another outage", &|brought| brought.spool >= 16.0)?;
-    zabbix.start_server(&scratch)?;
-    let so_far = Brought::of(address).ok_or("no page")?;
-    let all = so_far.taken + so_far.spool;
-    told("all of it to be brought again", &|brought| {
-        brought.taken + brought.rejected >= all
-    })?;
-
-    // Nothing more is collected: what is told stands still. They stay enabled, since the server drops what it holds of others.
-    for item in &items {
-        zabbix.call("item.update", &json!({"itemid": item, "delay": "1d"}))?;
-    }
-    let mut said = (0, 0.0);
-    let same = until("as many values in the history as were brought", || {
-        let brought = Brought::of(address)?;
-        let rows = history(&zabbix, &items).ok()?;
-        said = (rows.len(), brought.taken + brought.rejected);
-        let still = brought.memory + brought.spool == 0.0;
-        (still && rows.len() as f64 == brought.taken + brought.rejected).then_some((rows, brought))
-    });
-    let (rows, brought) =
-        same.map_err(|_| format!("{said:?}\n{}\n{}", nodeward.log(), zabbix.log()))?;
-    let different: BTreeSet<&String> = rows.iter().collect();
-    if different.len() != rows.len() || brought.lost > 0.0 {
-        return Err(format!(
-            "{} values, {} different, {} lost",
-            rows.len(),
-            different.len(),
-            brought.lost
-        )
-        .into());
-    }
-    Ok(())
-}
-
-/// All values of items, each by its item and its time.
-fn history(zabbix: &Zabbix, items: &[Value]) -> Result<Vec<String>, Failed> {
-    let wanted = json!({"itemids": items, "history": 3, "output": "extend", "limit": 100_000});
-    let rows = zabbix.call("history.get", &wanted)?;
-    let row = |row: &Value| format!("{} {} {}", row["itemid"], row["clock"], row["ns"]);
-    Ok(list(&rows).iter().map(row).collect())
-}
-
-/// Whether a connection to a port has brought bytes that nobody has read (proc(5), /proc/net/tcp).
-fn arrived(port: u16) -> bool {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    table.lines().skip(1).any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ours = words
-            .get(1)
-            .is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
-        let open = words
-            .get(3)
-            .is_some_and(|state| *state == "01" || *state == "08");
-        let unread = words.get(4).and_then(|queues| queues.split_once(':'));
-        ours && open && unread.is_some_and(|(_, unread)| unread.bytes().any(|digit| digit != b'0'))
-    })
-}
-
-/// A process of the server by what it calls itself.
-pub fn process_of(server: u32, title: &str) -> Option<Pid> {
-    let all = std::fs::read_dir("/proc").ok()?;
-    all.flatten().find_map(|entry| {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
-        let named = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let ours = parent.parse() == Ok(server) && String::from_utf8_lossy(&named).contains(title);
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        ours.then(|| Pid::from_raw(pid))?
-    })
 }
 
 /// What nodeward says of itself, at items of the type trapper.
-pub fn own_values() -> Result<(), Failed> {
+pub fn own_values(release: Release) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let zabbix = Zabbix::start(&scratch)?;
+    let zabbix = Zabbix::start(release, &scratch)?;
     let group = zabbix.call("hostgroup.get", &json!({"output": ["groupid"], "limit": 1}))?;
     let host = zabbix.call("host.create", &json!({"host": "self", "groups": group}))?["hostids"][0]
         .clone();

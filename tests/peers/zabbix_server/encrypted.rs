@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::house::Zabbix;
+use super::house::{Release, Zabbix};
 use super::{list, text};
 use crate::ours;
 use crate::process::{free_port, until};
@@ -17,7 +17,7 @@ const CERT: u8 = 4;
 /// An item that is asked for, and one that is brought.
 const ITEMS: [(&str, u8); 2] = [("agent.ping", 0), ("system.uptime", 7)];
 
-pub fn both_ways() -> Result<(), Failed> {
+pub fn both_ways(release: Release) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     let files = Files::new(&scratch)?;
     let own = format!(
@@ -26,7 +26,7 @@ pub fn both_ways() -> Result<(), Failed> {
         files.at("ours.crt").display(),
         files.at("ours.key").display()
     );
-    let zabbix = Zabbix::start_with(&scratch, &own)?;
+    let zabbix = Zabbix::start_with(release, &scratch, &own)?;
     let home = scratch.path().display();
     let by_cert = format!(
         "accept: [cert], connect: cert, ca_file: {home}/ours-ca.crt, cert_file: {home}/ours.crt, key_file: {home}/ours.key, \

@@ -8,8 +8,9 @@ use std::path::Path;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::house::Zabbix;
-use super::{import, list};
+use super::house::{Release, Zabbix};
+use super::import::import;
+use super::list;
 use crate::healing::{REPAIR, course, journal, once, verified};
 use crate::ours;
 use crate::process::{patience, until};
@@ -23,7 +24,7 @@ const SECRET: &str = "a secret of the hook: ü";
 /// Counts what it is run for.
 const PROGRAM: &str = "#!/bin/sh\nset -e\necho \"$1\" >>\"$2\"\n";
 
-pub fn heals() -> Result<(), Failed> {
+pub fn heals(release: Release) -> Result<(), Failed> {
     let (scratch, trusted) = (Scratch::new()?, Scratch::trusted()?);
     let effects = trusted.path().join("effects");
     let program = trusted.path().join("repair");
@@ -46,7 +47,7 @@ pub fn heals() -> Result<(), Failed> {
     });
     let mut nodeward = ours::configured(&config.to_string(), &scratch)?;
     let port = nodeward.address()?.port();
-    let zabbix = Zabbix::start(&scratch)?;
+    let zabbix = Zabbix::start(release, &scratch)?;
     let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("zabbix-templates");
     import(&zabbix, &templates.join("nodeward_mediatype.yaml"))?;
     set_up(&zabbix, port)?;

@@ -1,4 +1,4 @@
-//! A real Zabbix 6.0 without a service manager: PostgreSQL over the filled database that `tests/peers/install` keeps,
+//! A real Zabbix, 6.0 or 7.0, without a service manager: PostgreSQL over the filled database that `tests/peers/install` keeps,
 //! the server, and its web frontend for the API, served by PHP's own web server. It asserts nothing about nodeward.
 
 #![expect(
@@ -23,9 +23,48 @@ use crate::scratch::Scratch;
 /// PostgreSQL refuses root, so there it runs as the account of its package.
 const ACCOUNT: &str = "postgres";
 
+/// The releases of Zabbix that are kept for years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    Six,
+    Seven,
+}
+
+impl Release {
+    const fn server(self) -> Peer {
+        match self {
+            Self::Six => Peer::ZabbixServer,
+            Self::Seven => Peer::ZabbixServer7,
+        }
+    }
+
+    /// The classic agent of it.
+    pub const fn agent(self) -> Peer {
+        match self {
+            Self::Six => Peer::ZabbixAgent,
+            Self::Seven => Peer::ZabbixAgent7,
+        }
+    }
+
+    /// What `tests/peers/install` unpacked, beside the directory of programs.
+    fn home(self) -> Result<PathBuf, Failed> {
+        let program = self.server().find()?;
+        let bin = program.parent().ok_or("a program without a directory")?;
+        let name = match self {
+            Self::Six => "../zabbix-server",
+            Self::Seven => "../zabbix-server-7",
+        };
+        let home = bin.join(name).canonicalize();
+        home.map_err(|error| {
+            format!("the frontend and database beside {program:?}: {error}").into()
+        })
+    }
+}
+
 /// A running Zabbix. The fields end in this order: the database goes last.
 #[derive(Debug)]
 pub struct Zabbix {
+    pub release: Release,
     frontend: Running,
     server: Option<Orderly>,
     _database: Orderly,
@@ -62,26 +101,27 @@ impl Drop for Orderly {
 
 impl Zabbix {
     /// Starts it all and signs in.
-    pub fn start(scratch: &Scratch) -> Result<Self, Failed> {
-        Self::start_with(scratch, "")
+    pub fn start(release: Release, scratch: &Scratch) -> Result<Self, Failed> {
+        Self::start_with(release, scratch, "")
     }
 
     /// The same, with more lines in the configuration of the server.
-    pub fn start_with(scratch: &Scratch, more: &str) -> Result<Self, Failed> {
+    pub fn start_with(release: Release, scratch: &Scratch, more: &str) -> Result<Self, Failed> {
         fs::write(scratch.path().join("zabbix_server.more"), more)?;
-        let home = home()?;
+        let home = release.home()?;
         let database = Orderly {
             program: start_database(&home, scratch)?,
             // At once, whoever is connected.
             ends_by: Signal::QUIT,
         };
-        let (server, port) = start_server(scratch, free_port()?)?;
+        let (server, port) = start_server(release, scratch, free_port()?)?;
         let server = Orderly {
             program: server,
             ends_by: Signal::TERM,
         };
         let (frontend, api) = start_frontend(&home, scratch, port)?;
         let mut zabbix = Self {
+            release,
             frontend,
             server: Some(server),
             _database: database,
@@ -96,10 +136,15 @@ impl Zabbix {
 
     /// Calls the API.
     pub fn call(&self, method: &str, parameters: &Value) -> Result<Value, Failed> {
-        let request = json!({
-            "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters, "auth": self.token,
-        });
-        let body = post(self.api, "/api_jsonrpc.php", &request.to_string())
+        let mut request =
+            json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters});
+        let mut bearer = String::new();
+        match (self.release, self.token.as_str()) {
+            (Release::Six, _) => request["auth"] = self.token.clone(),
+            (Release::Seven, Some(token)) => bearer = format!("Authorization: Bearer {token}\r\n"),
+            (Release::Seven, None) => {}
+        }
+        let body = post(self.api, "/api_jsonrpc.php", &bearer, &request.to_string())
             .map_err(|error| format!("{method}: {error}\n{}", self.frontend.log()))?;
         let answer: Value = serde_json::from_str(&body)
             .map_err(|error| format!("{method}: {error}: {body}\n{}", self.frontend.log()))?;
@@ -133,7 +178,7 @@ impl Zabbix {
 
     /// Starts it again where it was.
     pub fn start_server(&mut self, scratch: &Scratch) -> Result<(), Failed> {
-        let (program, _) = start_server(scratch, self.port)?;
+        let (program, _) = start_server(self.release, scratch, self.port)?;
         self.server = Some(Orderly {
             program,
             ends_by: Signal::TERM,
@@ -146,17 +191,9 @@ impl Zabbix {
         let server = self.server.as_ref().ok_or("the server does not run")?;
         let id = server.program.id();
         until("the trapper", || {
-            super::active::process_of(id, "trapper #1")
+            super::outage::process_of(id, "trapper #1")
         })
     }
-}
-
-/// What `tests/peers/install` unpacked, beside the directory of programs.
-fn home() -> Result<PathBuf, Failed> {
-    let program = Peer::ZabbixServer.find()?;
-    let bin = program.parent().ok_or("a program without a directory")?;
-    let home = bin.join("../zabbix-server").canonicalize();
-    home.map_err(|error| format!("the frontend and database beside {program:?}: {error}").into())
 }
 
 fn succeed(command: &mut Command) -> Result<(), Failed> {
@@ -204,7 +241,7 @@ fn start_database(home: &Path, scratch: &Scratch) -> Result<Running, Failed> {
     Ok(database)
 }
 
-fn start_server(scratch: &Scratch, port: u16) -> Result<(Running, u16), Failed> {
+fn start_server(release: Release, scratch: &Scratch, port: u16) -> Result<(Running, u16), Failed> {
     // As few processes as do the work: each costs a connection to the database and a moment.
     let config = format!(
         "ListenIP=127.0.0.1\nListenPort={port}\nLogType=console\nAllowRoot=1\nDBName=zabbix\n\
@@ -219,7 +256,7 @@ fn start_server(scratch: &Scratch, port: u16) -> Result<(Running, u16), Failed> 
     );
     let file = scratch.path().join("zabbix_server.conf");
     fs::write(&file, config)?;
-    let mut command = Command::new(Peer::ZabbixServer.find()?);
+    let mut command = Command::new(release.server().find()?);
     command.arg("-f").arg("-c").arg(file);
     let server = Running::start("zabbix_server", &mut command, scratch)?;
     says(&server, "server #0 started")?;
@@ -282,13 +319,13 @@ fn says(program: &Running, text: &str) -> Result<(), Failed> {
     })
 }
 
-fn post(address: SocketAddr, path: &str, body: &str) -> std::io::Result<String> {
+fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, patience())?;
     stream.set_read_timeout(Some(patience()))?;
     // In one piece: PHP's own server takes half a head for a bad one.
     let request = format!(
         "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json-rpc\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+         Content-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes())?;
