@@ -1,41 +1,97 @@
 //! Distinguished names as texts, as Zabbix compares them: the issuer and the subject of a certificate.
 //!
-//! Owns the one spelling: RFC 4514, the most special part first, letters beyond ASCII as they are, as OpenSSL's
-//! `XN_FLAG_RFC2253` without `ASN1_STRFLGS_ESC_MSB` and GnuTLS's `gnutls_x509_dn_get_str` write it. What is no name of that kind has no
-//! text, and so equals none: a NUL in it, a type of string that is none.
+//! Owns the two spellings that Zabbix has, each compared whole: what OpenSSL writes (`XN_FLAG_RFC2253` without `ASN1_STRFLGS_ESC_MSB`) and
+//! what GnuTLS does (`gnutls_x509_dn_get_str`). Both are RFC 4514, the most special part first, letters beyond ASCII as they are; they differ
+//! in words. What is no name of that kind has no text, and so equals none: a NUL in it, a type of string that is none.
 
 use std::fmt::Write as _;
 
 /// The longest name that is read, in bytes.
 const LONGEST: usize = 8192;
 
-/// Kinds of a part, by the content of their OIDs, and the words of OpenSSL for them.
-const WORDS: [(&[u8], &str); 17] = [
-    (&[0x55, 4, 3], "CN"),
-    (&[0x55, 4, 4], "SN"),
-    (&[0x55, 4, 5], "serialNumber"),
-    (&[0x55, 4, 6], "C"),
-    (&[0x55, 4, 7], "L"),
-    (&[0x55, 4, 8], "ST"),
-    (&[0x55, 4, 9], "street"),
-    (&[0x55, 4, 10], "O"),
-    (&[0x55, 4, 11], "OU"),
-    (&[0x55, 4, 12], "title"),
-    (&[0x55, 4, 13], "description"),
-    (&[0x55, 4, 17], "postalCode"),
-    (&[0x55, 4, 42], "GN"),
-    (&[0x55, 4, 43], "initials"),
+/// Whose words a name is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    OpenSsl,
+    GnuTls,
+}
+
+/// Kinds of a part, by the content of their OIDs, with the words of OpenSSL and of GnuTLS for them; empty: it has none.
+const WORDS: [(&[u8], &str, &str); 30] = [
+    (&[0x55, 4, 3], "CN", "CN"),
+    (&[0x55, 4, 4], "SN", "surName"),
+    (&[0x55, 4, 5], "serialNumber", "serialNumber"),
+    (&[0x55, 4, 6], "C", "C"),
+    (&[0x55, 4, 7], "L", "L"),
+    (&[0x55, 4, 8], "ST", "ST"),
+    (&[0x55, 4, 9], "street", "street"),
+    (&[0x55, 4, 10], "O", "O"),
+    (&[0x55, 4, 11], "OU", "OU"),
+    (&[0x55, 4, 12], "title", "title"),
+    (&[0x55, 4, 13], "description", "description"),
+    (&[0x55, 4, 15], "businessCategory", "businessCategory"),
+    (&[0x55, 4, 17], "postalCode", "postalCode"),
+    (&[0x55, 4, 20], "telephoneNumber", "telephoneNumber"),
+    (&[0x55, 4, 41], "name", "name"),
+    (&[0x55, 4, 42], "GN", "givenName"),
+    (&[0x55, 4, 43], "initials", "initials"),
+    (&[0x55, 4, 44], "generationQualifier", "generationQualifier"),
+    (&[0x55, 4, 45], "x500UniqueIdentifier", ""),
+    (&[0x55, 4, 46], "dnQualifier", "dnQualifier"),
+    (&[0x55, 4, 65], "pseudonym", "pseudonym"),
+    (&[0x55, 4, 72], "role", ""),
+    (&[0x55, 4, 97], "organizationIdentifier", ""),
     (
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1],
         "emailAddress",
+        "EMAIL",
     ),
-    (&[9, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 1], "UID"),
-    (&[9, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25], "DC"),
+    (
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 2],
+        "unstructuredName",
+        "",
+    ),
+    (
+        &[9, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 1],
+        "UID",
+        "UID",
+    ),
+    (
+        &[9, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25],
+        "DC",
+        "DC",
+    ),
+    (
+        &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 60, 2, 1, 1],
+        "jurisdictionL",
+        "jurisdictionOfIncorporationLocalityName",
+    ),
+    (
+        &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 60, 2, 1, 2],
+        "jurisdictionST",
+        "jurisdictionOfIncorporationStateOrProvinceName",
+    ),
+    (
+        &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 60, 2, 1, 3],
+        "jurisdictionC",
+        "jurisdictionOfIncorporationCountryName",
+    ),
 ];
 
 /// The text of a name: the DER content of an RDNSequence (RFC 5280 section 4.1.2.4), without its own tag and length. None if
 /// it has none.
 pub(super) fn text(name: &[u8]) -> Option<String> {
+    spelled(name, Spelling::OpenSsl)
+}
+
+/// Whether a name has this text, in either spelling.
+pub(super) fn is(name: &[u8], wanted: &str) -> bool {
+    [Spelling::OpenSsl, Spelling::GnuTls]
+        .into_iter()
+        .any(|spelling| spelled(name, spelling).is_some_and(|text| text == wanted))
+}
+
+fn spelled(name: &[u8], spelling: Spelling) -> Option<String> {
     if name.len() > LONGEST {
         return None;
     }
@@ -59,36 +115,38 @@ pub(super) fn text(name: &[u8]) -> Option<String> {
             true => "",
             false => ",",
         };
+        // GnuTLS writes one of them and leaves the others out, which says less than is there.
+        if joined.len() > 1 && spelling == Spelling::GnuTls {
+            return None;
+        }
         // OpenSSL turns the order round within a set too.
         for (kind, shown) in joined.into_iter().rev() {
             text.push_str(joint);
-            one(kind, shown, &mut text)?;
+            one(kind, shown, spelling, &mut text)?;
             joint = "+";
         }
     }
     Some(text)
 }
 
-/// Whether a name has this text; GnuTLS has a word of its own for addresses of mail.
-pub(super) fn is(name: &[u8], wanted: &str) -> bool {
-    let Some(text) = text(name) else { return false };
-    text == wanted || text.replace("emailAddress=", "EMAIL=") == wanted
-}
-
 /// One part: its kind and its value.
-fn one(kind: &[u8], shown: &[u8], text: &mut String) -> Option<()> {
-    let word = WORDS.iter().find(|(known, _)| *known == kind);
-    match word {
-        Some((_, word)) => {
-            write!(text, "{word}=").ok()?;
-            escaped(&letters(shown)?, text)
-        }
-        None => {
-            write!(text, "{}=#", numbers(kind)?).ok()?;
-            let mut bytes = shown.iter();
-            bytes.try_for_each(|byte| write!(text, "{byte:02X}").ok())
-        }
+fn one(kind: &[u8], shown: &[u8], spelling: Spelling, text: &mut String) -> Option<()> {
+    let known = WORDS.iter().find(|(known, ..)| *known == kind);
+    let word = known.map(|(_, openssl, gnutls)| match spelling {
+        Spelling::OpenSsl => *openssl,
+        Spelling::GnuTls => *gnutls,
+    });
+    match word.filter(|word| !word.is_empty()) {
+        Some(word) => text.push_str(word),
+        None => text.push_str(&numbers(kind)?),
     }
+    if word.is_some() || spelling == Spelling::GnuTls {
+        text.push('=');
+        return escaped(&letters(shown)?, text);
+    }
+    text.push_str("=#");
+    let mut bytes = shown.iter();
+    bytes.try_for_each(|byte| write!(text, "{byte:02X}").ok())
 }
 
 /// The letters of a string, whatever its type.
@@ -230,14 +288,45 @@ mod tests {
         ] {
             assert_eq!(text(&parts).as_deref(), Some(expected));
         }
-        let mail = name(&[(
-            &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1],
-            0x16,
-            b"a@b",
-            false,
-        )]);
-        assert!(is(&mail, "emailAddress=a@b") && is(&mail, "EMAIL=a@b"));
-        assert!(!is(&mail, "emailAddress=a@c"));
+    }
+
+    /// What zabbix_get built with GnuTLS says of the same certificate ("subject: peer: ..."), and `openssl x509` as above.
+    #[test]
+    fn both_words_for_a_kind_are_taken_and_no_mixture_of_them() {
+        let text = |kind: u8, value: &'static [u8]| ([0x55, 4, kind], value);
+        let kinds = [
+            text(46, b"q1"),
+            text(41, b"nm"),
+            text(65, b"ps"),
+            text(4, b"sur"),
+            text(42, b"giv"),
+            text(44, b"III"),
+            text(72, b"ro"),
+        ];
+        let mail: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+        let odd: &[u8] = &[0x2a, 3, 4, 5];
+        let mut parts: Vec<(&[u8], u8, &[u8], bool)> = kinds
+            .iter()
+            .map(|(kind, value)| (&kind[..], 0x0c, *value, false))
+            .collect();
+        parts.push((mail, 0x16, b"a@b", false));
+        parts.push((odd, 0x0c, b"od", false));
+        let whole = name(&parts);
+        let openssl = "1.2.3.4.5=#0C026F64,emailAddress=a@b,role=ro,generationQualifier=III,GN=giv,SN=sur,pseudonym=ps,name=nm,dnQualifier=q1";
+        let gnutls = "1.2.3.4.5=od,EMAIL=a@b,2.5.4.72=ro,generationQualifier=III,givenName=giv,surName=sur,pseudonym=ps,name=nm,dnQualifier=q1";
+        assert!(is(&whole, openssl) && is(&whole, gnutls));
+        let mixed = openssl.replace("emailAddress=", "EMAIL=");
+        assert!(!is(&whole, &mixed), "{mixed}");
+        // A word within a value is a part of the value.
+        let inside = name(&[(CN, 0x0c, b"emailAddress=a@b", false)]);
+        assert!(is(&inside, "CN=emailAddress=a@b") && !is(&inside, "CN=EMAIL=a@b"));
+        // GnuTLS would take it for `CN=y,O=b`.
+        let joined = name(&[
+            (O, 0x0c, b"b", false),
+            (CN, 0x0c, b"y", false),
+            (&[0x55, 4, 11], 0x0c, b"x", true),
+        ]);
+        assert!(is(&joined, "OU=x+CN=y,O=b") && !is(&joined, "CN=y,O=b"));
     }
 
     #[test]
