@@ -83,7 +83,10 @@ impl Settings {
             let agentd = agentd.map_err(|errors| BadSettings::Config(errors.without_lines()))?;
             let laid = agentd.apply(&mut config.zabbix);
             laid.map_err(|errors| BadSettings::Config(errors.without_lines()))?;
-            let notes = agentd.ignored().into_iter().chain(agentd.lacking());
+            let notes = agentd
+                .ignored(&config.zabbix)
+                .into_iter()
+                .chain(agentd.lacking());
             agent_notes.extend(notes.map(|note| format!("{}: {note}", path.display())));
             files.extend(agentd.files);
         }

@@ -289,4 +289,25 @@ fn a_zabbix_agents_file_is_imported_and_run() {
         assert!(why.contains(part), "{why}");
     }
     assert_eq!(import(&scratch, &[open.to_str().unwrap()]).2, 1);
+    // Nor is what was encrypted with the agent sent in the clear.
+    for (lines, part) in [
+        (
+            "TLSAccept=cert\nTLSCAFile=/gone\nTLSCertFile=/gone\nTLSKeyFile=/gone\n",
+            "plain.conf:3:1: TLSCAFile: tls.ca_file: cannot read /gone",
+        ),
+        (
+            "TLSAccept=cert,psk\n",
+            "tls.ca_file: is missing, and cert needs it",
+        ),
+        (
+            "TLSAccept=tls\n",
+            "plain.conf:2:1: TLSAccept: \"tls\" is not one of unencrypted, psk, cert",
+        ),
+    ] {
+        let plain = scratch.write("plain.conf", &format!("Server=127.0.0.1\n{lines}"));
+        let refused = output(&scratch, &["run", "--zabbix-conf", plain.to_str().unwrap()]);
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(78), "{why}");
+        assert!(why.contains(part), "{why}");
+    }
 }

@@ -23,9 +23,9 @@ pub(super) fn import(path: &Path, _: &str) -> Result<Imported, String> {
     let mut imported = Imported::default();
     let laid = agentd.apply(&mut imported.config.zabbix);
     laid.map_err(|errors| errors.without_lines())?;
-    imported
-        .notes
-        .extend(agentd.ignored().map(|ignored| format!("Names {ignored}.")));
+    let ignored = agentd.ignored(&imported.config.zabbix);
+    let ignored = ignored.map(|ignored| format!("Names {ignored}."));
+    imported.notes.extend(ignored);
     imported.left = agentd.lacking();
     Ok(imported)
 }

@@ -4,6 +4,11 @@ use super::lines::Line;
 use crate::dialect::zabbix::options::Options;
 use crate::net::tls::mutual::Kind;
 
+/// Whether a name says how connections are protected.
+pub(super) fn says_how(name: &str) -> bool {
+    matches!(name, "TLSAccept" | "TLSConnect")
+}
+
 /// The kind of encryption that a name is about, if it is about one.
 fn kind(name: &str) -> Option<Kind> {
     match name {
@@ -18,20 +23,34 @@ fn kind(name: &str) -> Option<Kind> {
     }
 }
 
-/// Whether a name is about a kind that no line asks for. Where none says how connections are protected, nothing is idle: an agent would
-/// not start.
-pub(super) fn is_idle(name: &str, lines: &[Line]) -> bool {
-    let Some(kind) = kind(name) else { return false };
-    let asking = lines
-        .iter()
-        .filter(|line| matches!(line.name.as_str(), "TLSAccept" | "TLSConnect"));
-    let mut asked = asking.map(|line| kinds(&line.value)).peekable();
-    asked.peek().is_some() && !asked.any(|asked| asked.is_ok_and(|asked| asked.contains(&kind)))
+/// Whether a name is about a kind that nothing asks for, neither the file nor what it was laid over; the lines that say how connections
+/// are protected are in the options already. Where none says that, nothing is idle: an agent would not start.
+pub(super) fn is_idle(name: &str, options: &Options) -> bool {
+    let Some((kind, tls)) = kind(name).zip(options.tls.as_ref()) else {
+        return false;
+    };
+    let says = !tls.accept.is_empty() || tls.connect.is_some();
+    says && !tls.accept.contains(&kind) && tls.connect != Some(kind)
+}
+
+/// What an agent takes for granted where its file has neither a key nor a certificate: whichever way no line speaks of is not protected.
+pub(super) fn complete(options: &mut Options, lines: &[Line]) {
+    if lines.iter().any(|line| kind(&line.name).is_some()) {
+        return;
+    }
+    if let Some(tls) = options.tls.as_mut().filter(|tls| !tls.protects())
+        && lines.iter().any(|line| says_how(&line.name))
+    {
+        if tls.accept.is_empty() {
+            tls.accept = vec![Kind::Unencrypted];
+        }
+        tls.connect.get_or_insert(Kind::Unencrypted);
+    }
 }
 
 /// Sets what a line says.
 pub(super) fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
-    let known = matches!(name, "TLSAccept" | "TLSConnect") || kind(name).is_some();
+    let known = says_how(name) || kind(name).is_some();
     if !known {
         return Ok(());
     }

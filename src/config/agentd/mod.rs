@@ -71,8 +71,11 @@ impl Agentd {
         let mut faults = Faults::default();
         let mut listen = Listen::default();
         let mut rules = Vec::new();
-        for line in &self.lines {
-            if encryption::is_idle(&line.name, &self.lines) {
+        // First those by which others are idle or not.
+        let says_how = |line: &&Line| encryption::says_how(&line.name);
+        let others = self.lines.iter().filter(|line| !says_how(line));
+        for line in self.lines.iter().filter(says_how).chain(others) {
+            if encryption::is_idle(&line.name, options) {
                 continue;
             }
             let mut over = options.clone();
@@ -81,6 +84,7 @@ impl Agentd {
                 Err(why) => faults.push(Fault::at(line.place, format!("{}: {why}", line.name))),
             }
         }
+        encryption::complete(options, &self.lines);
         // What guards the host already stays in front.
         options.rules.extend(rules);
         listen.over(options, self.lines.iter().any(|line| line.name == "Server"));
@@ -122,13 +126,13 @@ impl Agentd {
         others
     }
 
-    /// Names that say nothing here, each once, in one line; none if there is none.
+    /// Names that say nothing here, laid over these options, each once, in one line; none if there is none.
     #[must_use]
-    pub fn ignored(&self) -> Option<String> {
+    pub fn ignored(&self, options: &Options) -> Option<String> {
         let mut names: Vec<&str> = Vec::new();
         for line in &self.lines {
             let inside = meaning(&line.name) == Some(Meaning::Inside)
-                || encryption::is_idle(&line.name, &self.lines);
+                || encryption::is_idle(&line.name, options);
             if inside && !names.contains(&line.name.as_str()) {
                 names.push(&line.name);
             }

@@ -45,7 +45,7 @@ const TAKEN: [&str; 29] = [
     "EnableRemoteCommands",
 ];
 
-const INSIDE: [&str; 25] = [
+const INSIDE: [&str; 19] = [
     "AllowRoot",
     "ControlSocket",
     "DebugLevel",
@@ -63,17 +63,11 @@ const INSIDE: [&str; 25] = [
     "PluginSocket",
     "PluginTimeout",
     "StatusPort",
-    "TLSCipherAll",
-    "TLSCipherAll13",
-    "TLSCipherCert",
-    "TLSCipherCert13",
-    "TLSCipherPSK",
-    "TLSCipherPSK13",
     "UnsafeUserParameters",
     "User",
 ];
 
-const LACKING: [(&str, &str); 7] = [
+const LACKING: [(&str, &str); 13] = [
     (
         "Alias",
         "nodeward has no aliases of keys; items that use one are unsupported",
@@ -87,6 +81,12 @@ const LACKING: [(&str, &str); 7] = [
         "SourceIP",
         "nodeward connects from the address that the system chooses",
     ),
+    ("TLSCipherAll", CIPHERS),
+    ("TLSCipherAll13", CIPHERS),
+    ("TLSCipherCert", CIPHERS),
+    ("TLSCipherCert13", CIPHERS),
+    ("TLSCipherPSK", CIPHERS),
+    ("TLSCipherPSK13", CIPHERS),
     (
         "UserParameter",
         "nodeward runs no commands for keys; items that use one are unsupported",
@@ -94,6 +94,8 @@ const LACKING: [(&str, &str); 7] = [
     ("UserParameterDir", "nodeward runs no commands for keys"),
     ("Include", ""),
 ];
+
+const CIPHERS: &str = "nodeward has its own list of ciphers, those that servers of Zabbix offer";
 
 pub fn meaning(name: &str) -> Option<Meaning> {
     if TAKEN.contains(&name) {

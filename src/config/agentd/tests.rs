@@ -79,7 +79,7 @@ fn a_usual_file_becomes_our_options() {
     assert_eq!(found, expected);
     assert_eq!(agentd.files.len(), 3);
     assert_eq!(
-        agentd.ignored().unwrap(),
+        agentd.ignored(&found).unwrap(),
         "without meaning here: PidFile, LogFile, LogFileSize, Plugins.Uptime.Capacity"
     );
     let lacking = agentd.lacking();
@@ -158,12 +158,78 @@ fn what_cannot_be_taken_over_is_refused_with_its_line() {
     );
 }
 
+fn key() -> (tempfile::TempDir, std::path::PathBuf) {
+    let directory = written(&[("a.psk", "0123456789abcdef0123456789abcdef\n")]);
+    let file = directory.path().join("a.psk");
+    (directory, file)
+}
+
+/// As zabbix_agentd 6.0 starts with them: what no line speaks of is not protected, where there is neither a key nor a certificate.
+#[test]
+fn a_way_that_no_line_speaks_of_is_plain_only_where_nothing_is_secret() {
+    use crate::net::tls::mutual::Kind;
+    for line in ["TLSAccept=unencrypted", "TLSConnect=unencrypted"] {
+        let tls = options(&format!("Server=a\nServerActive=a\n{line}\n"));
+        let tls = tls.unwrap().tls.unwrap();
+        let both = (&tls.accept[..], tls.connect);
+        assert_eq!(both, (&[Kind::Unencrypted][..], Some(Kind::Unencrypted)));
+    }
+    let (_directory, file) = key();
+    let secret = format!("TLSPSKIdentity=a\nTLSPSKFile={}\n", file.display());
+    let why = options(&format!(
+        "Server=a\nServerActive=a\nTLSAccept=unencrypted\n{secret}"
+    ));
+    let why = why.unwrap_err();
+    assert!(why.contains("tls.connect: is missing"), "{why}");
+}
+
+/// A key is not idle because another file asks for it.
+#[cfg(feature = "psk")]
+#[test]
+fn what_the_config_asks_for_is_taken_from_the_agents_file() {
+    use crate::net::tls::mutual::{self, Kind};
+    let (_directory, file) = key();
+    let text = format!(
+        "ServerActive=a\nTLSConnect=unencrypted\nTLSCipherPSK=x\nTLSPSKIdentity=new\nTLSPSKFile={}\n",
+        file.display()
+    );
+    let place = written(&[("a.conf", &text)]);
+    let agentd = read(&place.path().join("a.conf")).unwrap();
+    let mut over = Options {
+        tls: Some(mutual::Options {
+            accept: vec![Kind::Psk],
+            psk_identity: Some("old".into()),
+            psk_file: Some(file.clone()),
+            ..mutual::Options::default()
+        }),
+        ..Options::default()
+    };
+    agentd.apply(&mut over).unwrap();
+    assert_eq!(agentd.ignored(&over), None);
+    let tls = over.tls.unwrap();
+    assert_eq!(tls.psk_identity.as_deref(), Some("new"));
+    assert_eq!(
+        (&tls.accept[..], tls.connect),
+        (&[Kind::Psk][..], Some(Kind::Unencrypted))
+    );
+    // Alone, nobody asks for the key.
+    let mut alone = Options::default();
+    agentd.apply(&mut alone).unwrap();
+    assert_eq!(alone.tls.as_ref().unwrap().psk_identity, None);
+    let ignored = agentd.ignored(&alone).unwrap();
+    assert!(ignored.ends_with("TLSPSKIdentity, TLSPSKFile"), "{ignored}");
+    let lacking = agentd.lacking();
+    assert!(
+        lacking.len() == 1 && lacking[0].starts_with("TLSCipherPSK: "),
+        "{lacking:?}"
+    );
+}
+
 /// A build that cannot keep the secret that its agent kept says so, and starts nothing in plain.
 #[test]
 fn encryption_is_taken_over_or_refused() {
     use crate::net::tls::mutual::Kind;
-    let directory = written(&[("a.psk", "0123456789abcdef0123456789abcdef\n")]);
-    let file = directory.path().join("a.psk");
+    let (_directory, file) = key();
     let text = format!(
         "Server=10.0.0.5\nServerActive=10.0.0.5\nTLSAccept=unencrypted, psk\nTLSConnect=psk\nTLSPSKIdentity=web 1\nTLSPSKFile={}\nTLSCAFile=/x\n",
         file.display()
