@@ -115,9 +115,9 @@ impl<'a> Walk<'a> {
             entry.node.place = entry.at;
         }
         self.path.0.push(Step::Key(entry.key.clone()));
-        let keep = self.value(schema, &mut entry.node);
+        let mut keep = self.value(schema, &mut entry.node);
         if keep && entry.key.ends_with("_file") {
-            self.resolve(schema, &mut entry.node);
+            keep = self.resolve(schema, &mut entry.node);
         }
         self.path.0.pop();
         if !keep {
@@ -125,16 +125,23 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A plain text under a key that ends in `_file` is a path by the rule of names.
-    fn resolve(&self, schema: &'a serde_json::Value, node: &mut Node) {
+    /// A plain text under a key that ends in `_file` is a path by the rule of names, or a systemd credential.
+    fn resolve(&mut self, schema: &'a serde_json::Value, node: &mut Node) -> bool {
         let shapes = self.schema.shapes(schema);
         if let Value::Text(text, _) = &mut node.value
             && shapes
                 .iter()
                 .any(|shape| matches!(shape, Shape::Text(None, _)))
         {
-            *text = self.near.path(text).display().to_string();
+            match self.near.file(text) {
+                Ok(path) => *text = path.display().to_string(),
+                Err(error) => {
+                    self.wrong(node.place, error.to_string());
+                    return false;
+                }
+            }
         }
+        true
     }
 
     fn is_section(&self, schema: &'a serde_json::Value) -> bool {

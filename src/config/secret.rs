@@ -91,22 +91,23 @@ impl Near {
         self.directory.join(name)
     }
 
+    /// The file that the config names: as [`Near::path`], or `credential:NAME`. Nothing is read.
+    pub fn file(&self, name: &str) -> Result<PathBuf, Unusable> {
+        let Some(credential) = name.strip_prefix(CREDENTIAL) else {
+            return Ok(self.path(name));
+        };
+        let inside = !matches!(credential, "" | "." | "..") && !credential.contains('/');
+        if !inside {
+            return Err(Unusable::CredentialName(credential.to_owned()));
+        }
+        let credentials = self.credentials.as_ref().ok_or(Unusable::NoCredentials)?;
+        Ok(credentials.join(credential))
+    }
+
     /// Reads the secret that the config names: a file, or `credential:NAME`. One line break at
     /// the end is not part of it.
     pub fn secret(&self, name: &str) -> Result<String, Unusable> {
-        let path = match name.strip_prefix(CREDENTIAL) {
-            None => self.path(name),
-            Some(credential) => {
-                let inside = !matches!(credential, "" | "." | "..") && !credential.contains('/');
-                if !inside {
-                    return Err(Unusable::CredentialName(credential.to_owned()));
-                }
-                self.credentials
-                    .as_ref()
-                    .ok_or(Unusable::NoCredentials)?
-                    .join(credential)
-            }
-        };
+        let path = self.file(name)?;
         let (mut content, mode) = match read(&path) {
             Err(Unusable::Unreadable { .. }) if looks_like_content(name) => {
                 return Err(Unusable::Content);
@@ -209,5 +210,18 @@ mod tests {
         ));
         assert_eq!(bare.path("web.yml"), PathBuf::from("/etc/nodeward/web.yml"));
         assert_eq!(bare.path("/etc/web.yml"), PathBuf::from("/etc/web.yml"));
+        assert!(matches!(
+            bare.file("credential:psk"),
+            Err(Unusable::NoCredentials)
+        ));
+        let unit = Near::new("/etc/nodeward", Some("/run/credentials/x".into()));
+        assert_eq!(
+            unit.file("credential:psk").unwrap(),
+            PathBuf::from("/run/credentials/x/psk")
+        );
+        assert_eq!(
+            unit.file("psk").unwrap(),
+            PathBuf::from("/etc/nodeward/psk")
+        );
     }
 }

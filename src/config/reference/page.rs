@@ -25,8 +25,8 @@ schema for editors, and `nodeward validate` says everything that is wrong with a
 - **Durations** have a unit: `500ms`, `30s`, `2m`, `1h30m`, `1d`. **Sizes** too: `64KiB`, `4MiB`
   (powers of 1024), `1MB` (powers of 1000).
 - **Secrets** never stand in the file. A key that ends in `_file` names a file; a relative path
-  begins at the directory of the main config file. Where it holds a secret, `credential:NAME` names
-  a systemd credential of the unit.
+  begins at the directory of the main config file; `credential:NAME` names a systemd credential of
+  the unit.
 - **YAML** is read as version 1.2: `yes`, `no`, `on` and `off` are texts; a text that looks like a
   number needs quotes; aliases work, merge keys (`<<`) and tags (`!`) do not.
 - `SIGHUP` and `nodeward reload` read the file again, all or nothing.
