@@ -1,4 +1,4 @@
-//! zabbix_get and our passive checks under TLS, by certificate and by pre-shared key, and what comes to such a port that is neither.
+//! zabbix_get, agent 2 and openssl beside us under TLS, by certificate and by pre-shared key, and what comes to such a port that is neither.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,6 +17,8 @@ use crate::programs::Peer;
 use crate::scratch::Scratch;
 use crate::zabbix_wire::Ours;
 
+mod others;
+
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
         name: "zabbix_tls::zabbix_get_is_answered_by_certificate_and_by_key_and_strangers_are_not",
@@ -27,6 +29,16 @@ pub const TESTS: &[PeerTest] = &[
         name: "zabbix_tls::what_is_no_handshake_is_closed_in_time_and_counted",
         needs: &[Peer::Openssl],
         run: no_handshake,
+    },
+    PeerTest {
+        name: "zabbix_tls::openssl_has_the_same_key_in_both_versions_and_both_ways",
+        needs: &[Peer::Openssl],
+        run: others::versions,
+    },
+    PeerTest {
+        name: "zabbix_tls::an_agent_2_is_compared_and_examined_under_tls",
+        needs: &[Peer::Openssl, Peer::ZabbixAgent2],
+        run: others::agent2,
     },
 ];
 

@@ -31,7 +31,7 @@ use super::values::Values;
 use crate::net::allow::AllowList;
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
-use crate::net::tls::mutual;
+use crate::net::tls::{LONGEST, mutual};
 
 mod listen;
 mod outcome;
@@ -139,7 +139,10 @@ impl Server {
         if !self.admits(peer, deadline).await {
             return;
         }
-        let met = tokio::time::timeout_at(deadline.into(), tls.meet(stream)).await;
+        // Of a stranger, who may be waited for no longer than at any other listener.
+        let patience = self.timeout.min(LONGEST);
+        let shaken = deadline.min(now() + patience);
+        let met = tokio::time::timeout_at(shaken.into(), tls.meet(stream)).await;
         let mut stream = match met {
             Ok(Ok(Some(stream))) => stream,
             // Somebody looked whether the port is open.
@@ -152,8 +155,7 @@ impl Server {
             }
             Err(_) => {
                 self.counters.of(Outcome::TimedOut).note(|left_out| {
-                    let timeout = self.timeout;
-                    tracing::warn!(%peer, ?timeout, left_out, "closed a Zabbix connection: no TLS handshake within zabbix.timeout");
+                    tracing::warn!(%peer, ?patience, left_out, "closed a Zabbix connection: no TLS handshake in time (zabbix.timeout, at most 10s)");
                 });
                 return;
             }

@@ -168,6 +168,10 @@ pub(super) fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'s
     let text = read(path)?;
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
     let lists = lists.map_err(|error| format!("{shown} is no PEM: {}", pem(&error)))?;
+    for (place, list) in lists.iter().enumerate() {
+        webpki::BorrowedCertRevocationList::from_der(list)
+            .map_err(|error| format!("list {} in {shown} cannot be read: {error}", place + 1))?;
+    }
     match lists.is_empty() {
         true => Err(format!(
             "no list in {shown}: PEM is needed (-----BEGIN X509 CRL-----)"

@@ -25,8 +25,8 @@ use crate::net::accept::{Drain, Serve, drain};
 use crate::net::stream::{Peer, Stream};
 use crate::net::tally::Tally;
 
-/// From accepting to the end of a handshake.
-const LONGEST: Duration = Duration::from_secs(10);
+/// From accepting to the end of a handshake, at most.
+pub const LONGEST: Duration = Duration::from_secs(10);
 /// Handshakes under way at one time on a listener: half of what may be open, so that one that is flooded takes no other's room.
 const MOST: usize = 256;
 

@@ -40,7 +40,7 @@ pub use algorithms::{Curve, Suite};
 pub use certificate::{Certificate, Chain, End, Name};
 pub use client::{Connector, Options as ClientOptions};
 pub use files::Fault;
-pub use handshake::{Counters, FAILURES, Failure, Handshakes, Look, Slot, Strangers};
+pub use handshake::{Counters, FAILURES, Failure, Handshakes, LONGEST, Look, Slot, Strangers};
 pub(super) use handshake::{peer_certificate, peer_chain};
 pub use refusal::Refusal;
 pub use server::{ClientAuth, Inline, Options as ServerOptions, Server, Version};

@@ -35,21 +35,26 @@ impl Refusal {
     /// The refusal behind an error of a stream, if that is one.
     #[must_use]
     pub fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        for _ in 0..8 {
-            let error = next?;
-            if let Some(refused) = error.downcast_ref::<Error>() {
-                return Some(Self::from(refused));
-            }
-            next = match error.downcast_ref::<io::Error>() {
-                Some(io) => io
-                    .get_ref()
-                    .map(|inner| inner as &(dyn std::error::Error + 'static)),
-                None => error.source(),
-            };
-        }
-        None
+        behind(error).map(Self::from)
     }
+}
+
+/// What TLS itself found wrong, behind an error of a stream.
+pub(super) fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut next = Some(error);
+    for _ in 0..8 {
+        let error = next?;
+        if let Some(refused) = error.downcast_ref::<Error>() {
+            return Some(refused);
+        }
+        next = match error.downcast_ref::<io::Error>() {
+            Some(io) => io
+                .get_ref()
+                .map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 impl From<&Error> for Refusal {

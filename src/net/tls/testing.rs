@@ -9,7 +9,8 @@ use rcgen::{
 
 /// Issues certificates.
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    /// What signs for it.
+    pub issuer: Issuer<'static, KeyPair>,
     /// Its own certificate.
     pub pem: String,
 }

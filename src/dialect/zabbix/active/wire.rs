@@ -94,11 +94,8 @@ impl Wire {
         answer.map_err(|error| match error {
             NotRead::Late => Failure::Late,
             NotRead::Malformed(_) => Failure::Malformed(error.to_string()),
-            // Under TLS 1.3 it is heard only now that the other end did not take a certificate.
-            NotRead::Io(ref cause) if let Some(refusal) = Refusal::of(cause) => {
-                Failure::Tls(refusal)
-            }
-            NotRead::Cut(_) | NotRead::Io(_) => Failure::Broken(told(&error)),
+            NotRead::Io(cause) => broken(&cause, "could not read from the peer"),
+            NotRead::Cut(_) => Failure::Broken(error.to_string()),
         })
     }
 
@@ -111,7 +108,7 @@ impl Wire {
         let mut stream = self.told(place, &packet::encode(body), deadline).await?;
         match timeout_at(deadline, stream.shutdown()).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::Broken(error.to_string())),
+            Ok(Err(error)) => Err(broken(&error, "could not end the connection")),
             Err(_) => Err(Failure::Late),
         }
     }
@@ -136,16 +133,16 @@ impl Wire {
         };
         match timeout_at(deadline, sent).await {
             Ok(Ok(())) => Ok(stream),
-            Ok(Err(error)) => Err(Failure::Broken(error.to_string())),
+            Ok(Err(error)) => Err(broken(&error, "could not send")),
             Err(_) => Err(Failure::Late),
         }
     }
 }
 
-/// An error with its cause.
-fn told(error: &NotRead) -> String {
-    match error {
-        NotRead::Io(cause) => format!("{error}: {cause}"),
-        _ => error.to_string(),
+/// What became of a connection that was there. Under TLS 1.3 it is heard only now that the other end did not take a certificate.
+fn broken(cause: &io::Error, what: &str) -> Failure {
+    match Refusal::of(cause) {
+        Some(refusal) => Failure::Tls(refusal),
+        None => Failure::Broken(format!("{what}: {cause}")),
     }
 }

@@ -12,8 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::super::files::Fault;
 use super::super::wanted::Servers;
 use super::super::{Refusal, provider};
-use super::server::refusal;
-use super::{Kind, Options};
+use super::{Kind, Options, refusal, unverified};
 use crate::net::kept::{Kept, Source};
 use crate::net::stream::Stream;
 
@@ -51,7 +50,7 @@ pub(super) fn spoken(options: &Options) -> Result<Spoken, Fault> {
         .with_crls(options.revoked()?)
         .enforce_revocation_expiration()
         .build()
-        .map_err(|error| Fault::new("ca_file", error.to_string()))?;
+        .map_err(|error| unverified(&error))?;
     let verifier = Servers {
         verifier,
         wanted: options.wanted(),
@@ -96,10 +95,18 @@ impl Source for Connecting {
 pub struct Client(Arc<Kept<Connecting>>);
 
 impl Client {
-    /// By these options. Nothing is read before the first connection.
+    /// By these options. Reads the files, so that what is broken later leaves what was there; may block. What cannot be read now each
+    /// connection says.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self(Arc::new(Kept::new(Connecting(options))))
+        let client = Self(Arc::new(Kept::new(Connecting(options))));
+        client.look();
+        client
+    }
+
+    /// Looks whether a file has changed, and reads it then; blocks.
+    pub(super) fn look(&self) {
+        drop(self.0.look());
     }
 
     /// The same connection, protected. Takes as long as the peer; a bound on that is the caller's.
@@ -114,7 +121,7 @@ impl Client {
                 // Not sent, and not looked for in the certificate.
                 let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
                 let shaken = Box::pin(TlsConnector::from(config).connect(nobody, stream)).await;
-                let stream = shaken.map_err(refusal)?;
+                let stream = shaken.map_err(|error| refusal::of(&error))?;
                 Ok(Stream::Tls(Box::new(stream.into())))
             }
             #[cfg(feature = "psk")]

@@ -17,10 +17,12 @@ mod client;
 mod key;
 #[cfg(feature = "psk")]
 mod openssl;
+mod refusal;
 mod server;
 
 use std::path::PathBuf;
 
+use rustls::client::VerifierBuilderError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +82,7 @@ pub struct Options {
     /// The name of the key, up to 128 bytes; it is sent in the clear. Needed for `psk`.
     #[schemars(length(min = 1))]
     pub psk_identity: Option<String>,
-    /// The key: a file of 32 to 512 hex digits. Needed for `psk`.
+    /// The key: a file of 32 to 512 hex digits; relative to the config file's directory, or `credential:NAME`. Needed for `psk`.
     #[schemars(length(min = 1))]
     pub psk_file: Option<PathBuf>,
 }
@@ -261,6 +263,15 @@ impl Options {
         let path = named("psk_file", &self.psk_file)?;
         key::read(path).map_err(|why| Fault::new("psk_file", why))
     }
+}
+
+/// What is at fault where no verifier can be made of authorities and lists.
+fn unverified(error: &VerifierBuilderError) -> Fault {
+    let key = match error {
+        VerifierBuilderError::InvalidCrl(_) => "crl_file",
+        _ => "ca_file",
+    };
+    Fault::new(key, error.to_string())
 }
 
 fn named<'a>(key: &'static str, path: &'a Option<PathBuf>) -> Result<&'a std::path::Path, Fault> {

@@ -1,10 +1,11 @@
 //! Pre-shared keys, by OpenSSL: TLS 1.2 (RFC 4279, RFC 5489) and TLS 1.3 with an external key.
 //!
 //! Owns the two contexts, and the proof that a finished handshake went by the key. That it is finished is none: under TLS 1.3 a key that
-//! is not used is silently left out, and a certificate takes its place.
+//! is not used is silently left out, and a certificate takes its place. What such a certificate is worth the verifier of rustls decides
+//! within the handshake, so that the peer hears it from an alert.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
@@ -12,7 +13,7 @@ use openssl::ssl::{
     ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef,
     SslSessionCacheMode, SslVerifyMode, SslVersion,
 };
-use openssl::x509::X509;
+use openssl::x509::{X509, X509StoreContextRef};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use subtle::ConstantTimeEq;
@@ -20,6 +21,7 @@ use tokio_openssl::SslStream;
 
 use super::super::Refusal;
 use super::super::files::{self, Fault, Pem};
+use super::refusal::of_tls;
 use super::{Options, named};
 use crate::net::stream::Stream as Plain;
 
@@ -84,8 +86,6 @@ impl Acceptor {
         if verifier.is_some() {
             shown(options, &mut context)?;
             context.set_session_id_context(b"nodeward").map_err(fault)?;
-            // Which certificates are taken is decided after the handshake, by the verifier that all others have.
-            context.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
         }
         Ok(Self {
             context: context.build(),
@@ -95,29 +95,45 @@ impl Acceptor {
     }
 
     pub(super) async fn accept(&self, stream: Plain) -> Result<Plain, Refusal> {
-        let ssl = Ssl::new(&self.context).map_err(broken)?;
-        let mut stream = SslStream::new(ssl, stream).map_err(broken)?;
-        if let Err(error) = Pin::new(&mut stream).accept().await {
-            return Err(refusal(&error, &self.identity));
+        let mut ssl = Ssl::new(&self.context).map_err(broken)?;
+        let verdict = Arc::new(Verdict::new());
+        if let Some(verifier) = &self.verifier {
+            let (verifier, verdict) = (Arc::clone(verifier), Arc::clone(&verdict));
+            let must = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
+            ssl.set_verify_callback(must, move |sound, shown| {
+                // Called for each certificate that OpenSSL has put in a row, and for what it thinks is wrong with one, which nobody
+                // asks for: it knows no authority. The last call is for the peer's own, the row then being whole.
+                let last = sound && shown.error_depth() == 0;
+                !last || verdict.get_or_init(|| judged(&*verifier, shown)).is_ok()
+            });
         }
-        if !by_key(stream.ssl()) {
-            self.certificate(stream.ssl())?;
+        let mut stream = SslStream::new(ssl, stream).map_err(broken)?;
+        let shaken = Pin::new(&mut stream).accept().await;
+        if let Some(Err(refused)) = verdict.get() {
+            return Err(refused.clone());
+        }
+        shaken.map_err(|error| refusal(&error, &self.identity))?;
+        // Neither a key nor a certificate that was found good: nobody.
+        if !by_key(stream.ssl()) && verdict.get().is_none() {
+            return Err(Refusal::NoCertificate);
         }
         Ok(Plain::Psk(Box::new(stream)))
     }
+}
 
-    /// Whether the certificate that the peer has shown, and proved to have the key of, can be taken.
-    fn certificate(&self, ssl: &SslRef) -> Result<(), Refusal> {
-        let (Some(verifier), Some(own)) = (&self.verifier, ssl.peer_certificate()) else {
-            return Err(Refusal::NoCertificate);
-        };
-        let der = |shown: &openssl::x509::X509Ref| shown.to_der().map(CertificateDer::from);
-        let behind = ssl.peer_cert_chain().into_iter().flatten().map(der);
-        let behind: Result<Vec<_>, _> = behind.collect();
-        let (own, behind) = (der(&own).map_err(broken)?, behind.map_err(broken)?);
-        let taken = verifier.verify_client_cert(&own, &behind, UnixTime::now());
-        taken.map(drop).map_err(|error| Refusal::from(&error))
-    }
+/// What was found of the certificate that a peer has shown.
+type Verdict = OnceLock<Result<(), Refusal>>;
+
+/// What the verifier that all others have says of a row of certificates, the peer's own first.
+fn judged(verifier: &dyn ClientCertVerifier, shown: &X509StoreContextRef) -> Result<(), Refusal> {
+    let row = shown.chain().into_iter().flatten();
+    let row: Result<Vec<_>, _> = row
+        .map(|one| one.to_der().map(CertificateDer::from))
+        .collect();
+    let row = row.map_err(broken)?;
+    let (own, behind) = row.split_first().ok_or(Refusal::NoCertificate)?;
+    let taken = verifier.verify_client_cert(own, behind, UnixTime::now());
+    taken.map(drop).map_err(|error| of_tls(&error))
 }
 
 /// The certificate that a listener shows.
@@ -240,6 +256,20 @@ fn refusal(error: &openssl::ssl::Error, identity: &str) -> Refusal {
         return Refusal::Other("the other end closed the connection".into());
     };
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if has(&["did not return a certificate"]) {
+        return Refusal::NoCertificate;
+    }
+    if has(&[
+        "alert bad certificate",
+        "alert unsupported certificate",
+        "alert certificate",
+        "alert unknown ca",
+        "alert access denied",
+    ]) {
+        return Refusal::Ours(format!(
+            "the other end does not take the certificate shown to it ({reason})"
+        ));
+    }
     if has(&["http request", "wrong version number", "record"]) && !has(&["mac", "decrypt"]) {
         return Refusal::NotTls;
     }

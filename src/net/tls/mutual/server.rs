@@ -1,6 +1,5 @@
 //! Taking connections: plain, by certificate, by key, as each comes.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use super::super::files::Fault;
 use super::super::wanted::Clients;
 use super::super::{Refusal, provider};
-use super::{Kind, Options};
+use super::{Kind, Options, refusal, unverified};
 use crate::net::kept::{Kept, Source};
 use crate::net::stream::Stream;
 
@@ -38,13 +37,8 @@ fn verifier(options: &Options) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider())
         .with_crls(options.revoked()?)
         .enforce_revocation_expiration();
-    let key = match options.crl_file {
-        Some(_) => "crl_file",
-        None => "ca_file",
-    };
-    let built = builder.build();
     Ok(Arc::new(Clients {
-        verifier: built.map_err(|error| Fault::new(key, error.to_string()))?,
+        verifier: builder.build().map_err(|error| unverified(&error))?,
         wanted: options.wanted(),
     }))
 }
@@ -105,10 +99,18 @@ impl Source for Listening {
 pub struct Server(Arc<Kept<Listening>>);
 
 impl Server {
-    /// By these options. Nothing is read before somebody speaks TLS.
+    /// By these options. Reads the files, so that what is broken later leaves what was there; may block. What cannot be read now each
+    /// connection says.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self(Arc::new(Kept::new(Listening(options))))
+        let server = Self(Arc::new(Kept::new(Listening(options))));
+        server.look();
+        server
+    }
+
+    /// Looks whether a file has changed, and reads it then; blocks.
+    pub(super) fn look(&self) {
+        drop(self.0.look());
     }
 
     /// What is behind the first byte that comes: the stream itself where it is plain and may be, else behind the handshake. None if the
@@ -145,11 +147,6 @@ impl Server {
             #[cfg(feature = "psk")]
             Spoken::Psk(acceptor) => return acceptor.accept(stream).await.map(Some),
         };
-        shaken.map(Some).map_err(refusal)
+        shaken.map(Some).map_err(|error| refusal::of(&error))
     }
-}
-
-/// What an error of a handshake says.
-pub(super) fn refusal(error: io::Error) -> Refusal {
-    Refusal::of(&error).unwrap_or_else(|| Refusal::Other(error.to_string()))
 }

@@ -7,9 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::Refusal;
-use super::super::testing::Authority;
+use super::super::testing::{Authority, Pair};
 use super::*;
 use crate::net::stream::Stream;
+
+mod changes;
 
 /// Files of two hosts of one authority, and of a stranger.
 struct Files {
@@ -60,18 +62,18 @@ impl Files {
 }
 
 /// What became of a connection at both ends: what was said, or why nothing was.
-async fn meet(
-    server: &Options,
-    client: &Options,
-) -> (Result<String, Refusal>, Result<String, Refusal>) {
+type Met = (Result<String, Refusal>, Result<String, Refusal>);
+
+async fn meet(server: &Options, client: &Options) -> Met {
+    ends(&Server::new(server.clone()), &Client::new(client.clone())).await
+}
+
+async fn ends(server: &Server, client: &Client) -> Met {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let taking = async {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = match Server::new(server.clone())
-            .meet(Stream::Tcp(stream))
-            .await?
-        {
+        let mut stream = match server.meet(Stream::Tcp(stream)).await? {
             Some(stream) => stream,
             None => return Err(Refusal::Other("nothing came".into())),
         };
@@ -85,20 +87,20 @@ async fn meet(
     };
     let making = async {
         let stream = Stream::Tcp(TcpStream::connect(at).await.unwrap());
-        let mut stream = Client::new(client.clone()).connect(stream).await?;
+        let mut stream = client.connect(stream).await?;
         let mut said = [0; 5];
         let talk = async {
             stream.write_all(b"hello").await?;
             stream.flush().await?;
             stream.read_exact(&mut said).await.map(drop)
         };
-        talk.await.map_err(super::server::refusal)?;
+        talk.await.map_err(|error| super::refusal::of(&error))?;
         Ok(String::from_utf8(said.to_vec()).unwrap())
     };
     tokio::join!(taking, making)
 }
 
-fn good(met: &(Result<String, Refusal>, Result<String, Refusal>)) -> bool {
+fn good(met: &Met) -> bool {
     met.0.as_deref() == Ok("hello") && met.1.as_deref() == Ok("reply")
 }
 
