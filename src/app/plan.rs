@@ -35,7 +35,7 @@ pub fn delivery(
                 (None, _) => kind.as_str(),
                 (Some(one), Some(other)) => {
                     return Err(format!(
-                        "{one} and {other} are hooks that take it; say which with --hook"
+                        "{one} and {other} are hooks that take it; say which: --hook, or hook= in the query of the API"
                     ));
                 }
             }

@@ -194,8 +194,10 @@ fn notice(record: &Value) -> String {
 }
 
 fn alert(record: &Value) -> String {
-    let text = |at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or("?");
-    let name = text("/data/labels/alertname");
+    let found = |at: &str| record.pointer(at).and_then(Value::as_str);
+    let text = |at: &str| found(at).unwrap_or("?");
+    // One that is over without a word of its source has no labels there.
+    let name = found("/data/labels/alertname").unwrap_or_else(|| text("/data/alertname"));
     let from = match text("/data/hook") {
         "check" => "a check of our own".to_owned(),
         hook => format!("the hook {hook}"),
@@ -300,6 +302,18 @@ mod tests {
             plain(&record).unwrap(),
             "the guard confirm refuses: shop does not see it"
         );
+    }
+
+    #[test]
+    fn an_alert_has_its_name_whoever_says_that_it_is_over() {
+        for data in [
+            json!({"hook": "am", "status": "resolved", "labels": {"alertname": "Down"}}),
+            json!({"hook": "am", "status": "resolved", "alertname": "Down", "by": "time"}),
+        ] {
+            let record = json!({"kind": "alert", "data": data});
+            let said = plain(&record).unwrap();
+            assert_eq!(said, "alert Down is resolved (from the hook am)");
+        }
     }
 
     #[test]

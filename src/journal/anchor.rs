@@ -77,8 +77,11 @@ fn bare(line: &str) -> Option<Anchor> {
 }
 
 /// Structured data of RFC 5424. In the header before it the name is the application of RFC 5424, with process and message behind it,
-/// or the tag of a receiver's own form, `nodeward[4242]:`; there may be none.
+/// or the tag of a receiver's own form, `nodeward[4242]:`; there may be none. What came by the local socket has its data in the text, behind
+/// the `-` of none.
 fn structured(header: &str, data: &str) -> Option<Anchor> {
+    let header = header.trim_end();
+    let header = header.strip_suffix(" -").unwrap_or(header);
     let mut last = header.split_whitespace().rev().take(3).peekable();
     let ours = |word: &str| word.split(['[', ':']).next() == Some(NAME);
     if last.peek().is_some() && !last.any(ours) {
@@ -202,6 +205,7 @@ mod tests {
             format!(
                 "<106>1 2026-11-25T22:51:11.198Z db-01 nodeward 4242 DECISION {data} \u{feff}{OTHER} chain=\"{OTHER}\""
             ),
+            format!("<106>1 2026-11-25T22:51:11.198Z db-01 nodeward 4242 - -  {data} {OTHER}"),
             format!("2026-11-25T22:51:11+00:00 db-01 nodeward[4242]: {data} {OTHER}\r\n"),
             format!("Nov 25 22:51:11 db-01 nodeward: {data} {{\"seq\": 8}}"),
             format!("{data} x"),

@@ -139,7 +139,7 @@ impl Deliverer {
             };
             // What may still be lost on the way there is lost to who is told from here on.
             if went == Went::Changed && self.options.borrow().is_some() {
-                self.rewind();
+                self.rewind(self.unsure);
             }
             self.unsure = Duration::ZERO;
             self.backoff.reset();
@@ -190,7 +190,7 @@ impl Deliverer {
                 self.cursor.moved(page.looked);
             }
             if sink.missed() {
-                self.rewind();
+                self.rewind(self.unsure);
                 continue;
             }
             let due = self.cursor.due(self.unsure);
@@ -256,12 +256,19 @@ impl Deliverer {
             }
             () = sink.lost() => {}
         }
+        let since = Instant::now();
         match sink.again().await {
             Ok(()) => {
                 self.backoff.reset();
+                // It was taken just now, and may be lost anew.
+                let unsure = self.unsure + since.elapsed();
+                self.marks.renew(unsure);
+                self.cursor.renew(unsure);
                 Went::On
             }
             Err(why) => {
+                // From here on it waits where a crash does not reach it.
+                self.rewind(self.unsure + since.elapsed());
                 self.failed(&why);
                 self.pause(None).await
             }
@@ -426,9 +433,9 @@ impl Deliverer {
     }
 
     /// What was taken within the last while may be lost: it is told again.
-    fn rewind(&mut self) {
-        self.cursor.rewind(self.unsure);
-        if let Some(row) = self.marks.rewind(self.unsure) {
+    fn rewind(&mut self, unsure: Duration) {
+        self.cursor.rewind(unsure);
+        if let Some(row) = self.marks.rewind(unsure) {
             self.after = row - 1;
         }
     }

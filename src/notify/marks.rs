@@ -64,6 +64,13 @@ impl Marks {
         lost.map(|mark| mark.row).min()
     }
 
+    /// What was taken within the last while was delivered again just now.
+    pub fn renew(&mut self, unsure: Duration) {
+        let (sure, now) = (self.sure(unsure), Instant::now());
+        let renewed = self.0.iter_mut().skip(sure);
+        renewed.for_each(|mark| mark.made = now);
+    }
+
     /// Writes those that are so old.
     ///
     /// # Errors

@@ -101,7 +101,7 @@ pub trait Sink: Send {
     /// Delivers again what was lost. It is not cancelled.
     ///
     /// # Errors
-    /// Why it cannot be now.
+    /// Why it cannot be now; what was taken of late is to be delivered anew then.
     async fn again(&mut self) -> Result<(), String> {
         Ok(())
     }

@@ -280,6 +280,13 @@ impl Cursor {
         self.unsaved.truncate(sure);
     }
 
+    /// What was taken within the last while was told again just now.
+    pub fn renew(&mut self, unsure: Duration) {
+        let (sure, now) = (self.sure(unsure).0, Instant::now());
+        let renewed = self.unsaved.iter_mut().skip(sure);
+        renewed.for_each(|step| step.ended = now);
+    }
+
     /// It is told no records any more.
     pub async fn forget(&mut self, journal: &Journal) -> Result<(), CommitError> {
         self.unsaved.clear();

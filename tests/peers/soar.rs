@@ -246,6 +246,24 @@ fn rsyslog() -> Result<(), Failed> {
         )
     })?;
     nodeward.terminate()?;
+    // rsyslog says only after the first line that it does not take who is none of `permittedPeer`.
+    let stranger = directory.join("stranger.yml");
+    std::fs::write(
+        &stranger,
+        siem.replace("db-01.crt", "siem.crt")
+            .replace("db-01.key", "siem.key"),
+    )?;
+    for (config, taken) in [("nodeward.yml", true), ("stranger.yml", false)] {
+        let mut test = ours::command("notify", &scratch);
+        test.args(["test", "siem", "--config"])
+            .arg(directory.join(config));
+        let told = test.output()?;
+        let said = [told.stdout, told.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        if told.status.success() != taken || said.contains("siem (syslog): taken") != taken {
+            return Err(format!("with {config}: {said}").into());
+        }
+    }
     let log = directory.join("siem.log");
     let anchored = ["verify", "--anchor", log.to_str().unwrap_or_default()];
     let verify = |args: &[&str]| -> Result<(bool, String), Failed> {
@@ -269,6 +287,19 @@ fn rsyslog() -> Result<(), Failed> {
             "DELETE FROM entries WHERE seq = 2",
             true,
             "records 2 to 2 are missing",
+        ),
+        (
+            "UPDATE entries SET seq = -seq WHERE seq > 2; UPDATE entries SET seq = 1 - seq WHERE seq < 0; \
+             INSERT INTO entries (seq, time, kind, incident, line, hash) \
+             SELECT 3, time, kind, incident, line, hash FROM entries WHERE seq = 2",
+            true,
+            "record 3: its text is that of another number",
+        ),
+        (
+            "UPDATE entries SET seq = -2 WHERE seq = 2; UPDATE entries SET seq = 2 WHERE seq = 3; \
+             UPDATE entries SET seq = 3 WHERE seq = -2",
+            true,
+            "record 2: its text is that of another number",
         ),
         ("DELETE FROM entries WHERE seq > 2", false, "were cut off"),
     ] {

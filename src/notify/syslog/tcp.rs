@@ -3,6 +3,10 @@
 //! Nothing comes back here either: a line that was written may still be lost with the connection. So the last ones are kept
 //! a while, and when the connection turns out dead they are written again on the next, before anything else. A receiver
 //! may see one twice, under the same id.
+//!
+//! A connection that ends soon after it began was none. A receiver that does not like nodeward's certificate says so only after the first
+//! line was written (TLS 1.3), and a balancer with nobody behind it takes lines before it hangs up: both would take all that there is, and
+//! keep nothing. So a new connection is watched behind its first line, the longer the more of them ended young in a row.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -29,10 +33,18 @@ const BROKEN: Duration = Duration::from_secs(60);
 const ENDED: Duration = Duration::from_secs(2);
 /// A receiver whose machine acknowledges nothing for so long is gone.
 const UNANSWERED: Duration = Duration::from_secs(30);
-/// At most so many lines are kept, and each is written again at most so often: a receiver that always hangs up is no
-/// reason to go on for ever.
+/// How long a new connection is watched behind its first line.
+const WATCHED: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 1_000 });
+/// A connection that ends within so long may have taken nothing, however it ends: balancers try those behind them for some seconds.
+const YOUNG: Duration = Duration::from_millis(if cfg!(test) { 1_000 } else { 10_000 });
+/// At most so many lines are kept, and each is written again at most so often on connections that grew old: a receiver that always breaks
+/// off is no reason to go on for ever.
 const KEPT: usize = 256;
 const AGAIN: u8 = 3;
+
+/// Why a delivery failed where a receiver hung up without a word.
+const HUNG_UP: &str = "it hung up on the first line: its log says why; it may not take this node's address or certificate, or nobody is \
+                       behind it";
 
 /// A line that was written.
 struct Written {
@@ -48,6 +60,10 @@ pub(super) struct Tcp {
     timeout: Duration,
     resolver: Resolver,
     stream: Option<Stream>,
+    /// When that began.
+    since: Option<Instant>,
+    /// So many connections ended young, one after the other.
+    young: u32,
     /// On this connection.
     written: VecDeque<Written>,
     /// On an earlier one, and perhaps lost.
@@ -73,6 +89,8 @@ impl Tcp {
             timeout,
             resolver,
             stream: None,
+            since: None,
+            young: 0,
             written: VecDeque::new(),
             lost: VecDeque::new(),
             unkept: None,
@@ -109,26 +127,53 @@ impl Tcp {
                 Err(_) => self.died(End::Broken),
             }
         }
-        let mut stream = self.connect(deadline).await?;
+        let first = self.lost.front().map(|lost| lost.frame.clone());
+        let Some(first) = first.or_else(|| frame.clone()) else {
+            return Ok(());
+        };
+        let mut stream = self.begin(&first, deadline).await?;
+        let deadline = Instant::now() + self.timeout;
+        let mut begun = true;
         while let Some(lost) = self.lost.pop_front() {
-            match write(stream, &lost.frame, deadline).await {
-                Ok(still) => stream = still,
-                Err(error) => {
-                    self.lost.push_front(lost);
-                    self.died(End::Broken);
-                    return Err(error);
+            if !std::mem::take(&mut begun) {
+                match write(stream, &lost.frame, deadline).await {
+                    Ok(still) => stream = still,
+                    Err(error) => {
+                        self.lost.push_front(lost);
+                        self.died(End::Broken);
+                        return Err(error);
+                    }
                 }
             }
             self.keep(lost.frame, lost.again + 1);
         }
         if let Some(frame) = frame {
-            stream = write(stream, &frame, deadline)
-                .await
-                .inspect_err(|_| self.died(End::Broken))?;
+            if !begun {
+                stream = write(stream, &frame, deadline)
+                    .await
+                    .inspect_err(|_| self.died(End::Broken))?;
+            }
             self.keep(frame, 0);
         }
         self.stream = Some(stream);
         Ok(())
+    }
+
+    /// A new connection that has outlived its first line, which is on no list yet.
+    async fn begin(&mut self, first: &str, deadline: Instant) -> io::Result<Stream> {
+        let stream = self.connect(deadline).await?;
+        self.since = Some(Instant::now());
+        let mut stream = write(stream, first, deadline)
+            .await
+            .inspect_err(|_| self.died(End::Broken))?;
+        let watched = WATCHED.saturating_mul(1 << self.young.min(8)).min(YOUNG);
+        match timeout_at(Instant::now() + watched, end(&mut stream)).await {
+            Err(_) => Ok(stream),
+            Ok(ended) => {
+                self.died(End::Broken);
+                Err(ended.err().unwrap_or_else(|| io::Error::other(HUNG_UP)))
+            }
+        }
     }
 
     async fn connect(&self, deadline: Instant) -> io::Result<Stream> {
@@ -158,13 +203,28 @@ impl Tcp {
 
     /// Sorts out what may be lost with the connection.
     fn died(&mut self, end: End) {
+        let young = self.since.take().is_some_and(|at| at.elapsed() < YOUNG);
+        self.young = if young { self.young + 1 } else { 0 };
         let within = match end {
-            End::Ended => ENDED,
-            End::Broken => BROKEN,
+            End::Ended if !young => ENDED,
+            _ => BROKEN,
         };
         self.missed |= self.unkept.is_some_and(|at| at.elapsed() <= within);
         let mut written = std::mem::take(&mut self.written);
-        written.retain(|w| w.at.elapsed() <= within && w.again < AGAIN);
+        written.retain(|w| w.at.elapsed() <= within);
+        if !young {
+            let lines = written.len();
+            written.retain(|w| w.again < AGAIN);
+            let lines = lines - written.len();
+            if lines > 0 {
+                tracing::error!(
+                    receiver = %self.place,
+                    lines,
+                    "these lines of syslog were written {} times, and each time the connection broke: they may be lost",
+                    AGAIN + 1
+                );
+            }
+        }
         // They come before what still waits to be written again.
         written.append(&mut self.lost);
         self.lost = written;
@@ -207,6 +267,13 @@ async fn look(stream: &mut Stream) -> Option<End> {
             Some(Err(_)) => return Some(End::Broken),
         }
     }
+}
+
+/// Waits for the end of a connection; an error: it was broken off, and why. It may be dropped at any await.
+async fn end(stream: &mut Stream) -> io::Result<()> {
+    let mut space = [0; 512];
+    while stream.read(&mut space).await? > 0 {}
+    Ok(())
 }
 
 async fn write(mut stream: Stream, frame: &str, deadline: Instant) -> io::Result<Stream> {
@@ -256,17 +323,20 @@ impl Sink for Tcp {
             let Some(stream) = &mut self.stream else {
                 return std::future::pending().await;
             };
-            let mut space = [0; 512];
-            match stream.read(&mut space).await {
-                Ok(0) => self.died(End::Ended),
-                Ok(_) => continue,
-                Err(_) => self.died(End::Broken),
-            }
+            let end = match end(stream).await {
+                Ok(()) => End::Ended,
+                Err(_) => End::Broken,
+            };
+            self.died(end);
             self.stream = None;
         }
     }
 
     async fn again(&mut self) -> Result<(), String> {
-        self.send(None).await.map_err(|error| self.why(&error))
+        let sent = self.send(None).await;
+        sent.map_err(|error| {
+            self.lost.clear();
+            self.why(&error)
+        })
     }
 }

@@ -20,7 +20,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-fn counts(notifiers: &Notifiers, sink: &str) -> (u64, u64, u64, u64) {
+pub(super) fn counts(notifiers: &Notifiers, sink: &str) -> (u64, u64, u64, u64) {
     let mut found = (0, 0, 0, 0);
     notifiers.look(|name, counts| {
         if name == sink {

@@ -6,6 +6,7 @@ use tokio::io::BufReader;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::receivers::{self, frame, value};
+use super::running::counts;
 use super::*;
 use crate::journal::Hash;
 use crate::notify::syslog::Syslog;
@@ -136,22 +137,59 @@ async fn a_line_that_was_written_to_a_dead_connection_is_written_again_although_
     assert_eq!(value(&frame(&mut third).await.unwrap(), "id"), "e2");
 }
 
+/// Hangs up on each of so many connections once a line has come, and is away then.
+async fn hangs_up(listener: TcpListener, most: usize) {
+    for _ in 0..most {
+        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+        frame(&mut stream).await;
+    }
+}
+
 #[tokio::test]
-async fn a_receiver_that_always_hangs_up_is_not_written_to_for_ever() {
+async fn a_receiver_that_hangs_up_on_the_first_line_has_taken_none() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
-    assert!(matches!(
-        deliver(sink.as_mut(), "e1").await,
-        Delivery::Taken(_)
-    ));
-    for _ in 0..3 {
-        drop(listener.accept().await.unwrap());
-        sink.lost().await;
-        sink.again().await.unwrap();
+    let receiver = tokio::spawn(hangs_up(listener, 20));
+    for _ in 0..20 {
+        let Delivery::Failed { why, .. } = deliver(sink.as_mut(), "e1").await else {
+            panic!("nobody has it")
+        };
+        assert!(why.contains("it hung up on the first line"), "{why}");
     }
-    drop(listener.accept().await.unwrap());
+    receiver.await.unwrap();
     let lost = tokio::time::timeout(Duration::from_millis(100), sink.lost()).await;
-    assert!(lost.is_err(), "it is given up");
+    assert!(
+        lost.is_err(),
+        "who asked has been told that it is not taken"
+    );
+}
+
+#[tokio::test]
+async fn what_was_lost_with_a_receiver_that_is_away_now_waits_in_the_journal() {
+    let bench = Bench::new();
+    let journal = bench.journal();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = options(&format!(
+        r#"{{"soc": {{"to": {{"syslog": {{"address": "tcp://{address}"}}}}}}}}"#
+    ));
+    let notifiers = bench.start(&options, &journal, QUICK);
+    tell(&journal, "soc", ids(0..1)).await;
+    notifiers.wake();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    until("that it counts as taken", || {
+        counts(&notifiers, "soc") == (1, 0, 0, 0)
+    })
+    .await;
+    // Closed with the line unread, it is lost.
+    stream.readable().await.unwrap();
+    drop((stream, listener));
+    until("that it waits", || counts(&notifiers, "soc").3 == 1).await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    notifiers.wake();
+    let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+    assert_eq!(value(&frame(&mut stream).await.unwrap(), "id"), "e0");
+    notifiers.stop(soon()).await;
 }
 
 #[tokio::test]
@@ -241,6 +279,14 @@ async fn tls_is_spoken_with_a_certificate_and_to_who_is_trusted() {
         ));
     }
     until("both", || receivers::ids(&came) == ["e1", "e2"]).await;
+    // With TLS 1.3 that is said after the first line was written.
+    let mut sink = with(serde_json::json!({"ca_file": place.path("ca.pem")}))
+        .sink(&Resolver::default())
+        .unwrap();
+    let Delivery::Failed { why, .. } = deliver(sink.as_mut(), "e3").await else {
+        panic!("it takes nothing from who shows no certificate")
+    };
+    assert!(why.contains("set tls.cert_file"), "{why}");
     let mut sink = with(serde_json::json!({}))
         .sink(&Resolver::default())
         .unwrap();

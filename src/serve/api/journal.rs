@@ -319,4 +319,78 @@ mod tests {
         let none = reads.read(at(), |_| Ok(())).await;
         assert!(matches!(none, Err(NotRead::Failed(_))));
     }
+
+    /// More than an answer holds.
+    const LARGE: usize = BYTES + BYTES / 2;
+
+    fn numbers(page: &Value, list: &str, name: &str) -> Vec<u64> {
+        let all = page[list].as_array().unwrap().iter();
+        all.map(|one| one[name].as_u64().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_reads_each_once_and_no_answer_is_large() {
+        use crate::journal::{Commit, Entry, Journal, Kind, Options};
+        use crate::model::id::IncidentId;
+
+        let directory = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(directory.path(), &Options::default()).unwrap();
+        let id = IncidentId::new("01JD");
+        // A quote takes two bytes.
+        let text = "\"é".repeat(25_000);
+        let mut written = 0;
+        for number in 1.. {
+            let entry = Entry::new(Kind::Evidence).incident(&id);
+            let packet = json!({"text": text}).to_string();
+            written += packet.len();
+            let packet = Evidence {
+                incident: id.clone(),
+                number,
+                text: packet.into(),
+            };
+            let commit = Commit {
+                entries: vec![entry.data(json!({"text": text}))],
+                evidence: vec![packet],
+                ..Commit::default()
+            };
+            journal.commit(commit).await.unwrap();
+            if written > LARGE {
+                break;
+            }
+        }
+        let reader = Reader::open(directory.path()).unwrap();
+        let head = u64::try_from(reader.head().unwrap().seq).unwrap();
+        let one = 2 * text.len();
+        let (mut records, mut pages, mut after) = (Vec::new(), 0, 0);
+        while records.last() != Some(&head) {
+            let page = events(&reader, after, 1_000).unwrap();
+            assert!(page.len() < BYTES + one, "{}", page.len());
+            let page: Value = serde_json::from_str(&page).unwrap();
+            records.extend(numbers(&page, "events", "seq"));
+            after = page["next"].as_i64().unwrap();
+            pages += 1;
+        }
+        assert_eq!(records, (1..=head).collect::<Vec<_>>());
+        assert_eq!(pages, 2);
+        let (mut packets, mut pages, mut more) = (Vec::new(), 0, true);
+        while more {
+            let after = packets
+                .last()
+                .map_or(0, |last| u32::try_from(*last).unwrap());
+            let page = evidence(&reader, "01JD", after).unwrap().unwrap();
+            assert!(page.len() < BYTES + one, "{}", page.len());
+            let page: Value = serde_json::from_str(&page).unwrap();
+            packets.extend(numbers(&page, "packets", "number"));
+            more = page["more"].as_bool().unwrap();
+            pages += 1;
+        }
+        assert_eq!(packets, (1..=head).collect::<Vec<_>>());
+        assert_eq!(pages, 2);
+        // Of an incident it is the latest that are shown, as many as fit.
+        let story = incident(&reader, "01JD").unwrap().unwrap();
+        assert!(story.len() < BYTES + one, "{}", story.len());
+        let story: Value = serde_json::from_str(&story).unwrap();
+        assert_eq!(story["more"], true);
+        assert_eq!(numbers(&story, "records", "seq").last(), Some(&head));
+    }
 }
