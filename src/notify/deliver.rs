@@ -317,6 +317,9 @@ impl Deliverer {
 
     /// Delivers a record of the journal. That one is given up is no record itself: it would be one to tell, and who counts `seq` sees it.
     async fn pass_on(&mut self, sink: &mut dyn Sink, notifier: &Notifier, record: &Record) -> Went {
+        self.counts
+            .oldest
+            .store(record.event.time.0, Ordering::Relaxed);
         let message = Message {
             event: &record.event,
             seq: record.seq,

@@ -171,7 +171,8 @@ impl Tcp {
             Err(_) => Ok(stream),
             Ok(ended) => {
                 self.died(End::Broken);
-                Err(ended.err().unwrap_or_else(|| io::Error::other(HUNG_UP)))
+                let refused = ended.err().filter(|error| Refusal::of(error).is_some());
+                Err(refused.unwrap_or_else(|| io::Error::other(HUNG_UP)))
             }
         }
     }

@@ -95,6 +95,12 @@ async fn a_receiver_that_was_away_gets_all_of_it_from_the_next_process() {
     listens(&bench).await;
     write(&journal, Kind::State, ids(0..50)).await;
     until("a failure", || came.lock().unwrap().len() > 4).await;
+    let age = |notifiers: &Notifiers| {
+        let mut age = 0.0;
+        notifiers.look(|_, counts| age = counts.age());
+        age
+    };
+    assert!(age(&notifiers) > 0.0, "nobody would know that it is away");
     notifiers.stop(soon()).await;
     drop(notifiers);
     write(&journal, Kind::State, ids(50..60)).await;
@@ -104,6 +110,7 @@ async fn a_receiver_that_was_away_gets_all_of_it_from_the_next_process() {
     assert_eq!(once(&texts(&came)), ids(0..60));
     // What the process before delivered does not come again.
     assert!(!texts(&came)[before..].contains(&"e0".to_owned()));
+    until("nothing to wait", || age(&notifiers) == 0.0).await;
     notifiers.stop(soon()).await;
 }
 
