@@ -75,6 +75,18 @@ fn what_is_asked_wrongly_is_a_fault_of_the_command_line() {
         (&["gopher://x"][..], "begins with http://"),
         (&[url, "--ca-file", file], "--ca-file"),
         (&[url, "--ca-file", "/nowhere"], "--ca-file"),
+        (&[url, "--server-name", "x"], "--server-name: "),
+        (&[url, "--cert-file", file], "--key-file"),
+        (
+            &[
+                "https://127.0.0.1:1",
+                "--cert-file",
+                file,
+                "--key-file",
+                file,
+            ],
+            "--cert-file: ",
+        ),
         (&[url, "--username", "x"], "--password-file"),
         (
             &[url, "--username", "a:b", "--password-file", file],

@@ -260,17 +260,18 @@ fn switched_off() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The exporter's own TLS and basic authentication.
+/// The exporter's own TLS, certificates of clients and basic authentication.
 fn guarded() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     let directory = scratch.path();
     let authority = Authority::new("ours");
     let ca = authority.write(directory, "ca");
     let (cert, key) = authority.issue(&["127.0.0.1"]).write(directory, "server");
+    let (mine, mine_key) = authority.issue(&["client"]).write(directory, "client");
     let web = directory.join("web.yml");
     // The hash of "open sesame".
     let text = format!(
-        "tls_server_config: {{cert_file: {cert:?}, key_file: {key:?}}}\nbasic_auth_users: {{prometheus: \"$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\"}}\n"
+        "tls_server_config: {{cert_file: {cert:?}, key_file: {key:?}, client_ca_file: {ca:?}, client_auth_type: RequireAndVerifyClientCert}}\nbasic_auth_users: {{prometheus: \"$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\"}}\n"
     );
     std::fs::write(&web, text)?;
     let password = directory.join("password");
@@ -279,19 +280,27 @@ fn guarded() -> Result<(), Failed> {
     let url = format!("https://{}/metrics", theirs.address()?);
     let trusts = format!("--ca-file={}", ca.display());
     let (text, code) = compare(&url, std::slice::from_ref(&trusts), &scratch)?;
+    if code != 69 || text.contains("401") {
+        return Err(format!("without a certificate of ours: {code}:\n{text}").into());
+    }
+    let shows = [
+        format!("--cert-file={}", mine.display()),
+        format!("--key-file={}", mine_key.display()),
+    ];
+    let proves = [&[trusts][..], &shows].concat();
+    let (text, code) = compare(&url, &proves, &scratch)?;
     if code != 69 || !text.contains("401") || !text.contains("--password-file") {
         return Err(format!("{code}:\n{text}").into());
     }
-    let (text, code) = compare(&url, &[], &scratch)?;
+    let (text, code) = compare(&url, &shows, &scratch)?;
     if code != 69 {
         return Err(format!("a certificate of nobody was taken: {code}:\n{text}").into());
     }
     let flags = [
-        trusts,
         "--username=prometheus".to_owned(),
         format!("--password-file={}", password.display()),
     ];
-    well(&url, &flags, &scratch)
+    well(&url, &[&proves[..], &flags].concat(), &scratch)
 }
 
 /// Keys that nodeward answers as the agent does, of every kind of value.

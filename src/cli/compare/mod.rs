@@ -122,6 +122,14 @@ pub(super) fn command() -> Command {
                     .help("What to print"),
             )
             .arg(file("ca-file", "Authorities trusted with https, PEM [default: the system's]"))
+            .arg(file("cert-file", "Client certificate shown with https, PEM").requires("key-file"))
+            .arg(file("key-file", "Its private key, PEM").requires("cert-file"))
+            .arg(
+                Arg::new("server-name")
+                    .long("server-name")
+                    .value_name("NAME")
+                    .help("Name that must be in the exporter's certificate [default: the host of the URL]"),
+            )
             .arg(
                 Arg::new("username")
                     .long("username")
@@ -160,17 +168,24 @@ fn asked(matches: &ArgMatches) -> Result<(Compare, Asked), String> {
     if !keys.is_empty() && scheme != "zabbix" {
         return Err("--key: only Zabbix agents are asked keys".into());
     }
-    let ca_file = matches.get_one::<PathBuf>("ca-file").cloned();
+    let file = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let tls = tls::ClientOptions {
-        ca_file,
-        ..tls::ClientOptions::default()
+        ca_file: file("ca-file"),
+        cert_file: file("cert-file"),
+        key_file: file("key-file"),
+        server_name: text("server-name"),
     };
-    if tls.ca_file.is_some() {
+    if tls != tls::ClientOptions::default() {
         let with = text("with").unwrap_or_default();
         let secure = scheme == "https" || with.starts_with("https:");
         let faults = tls.faults(secure);
         if let Some(fault) = faults.first() {
-            return Err(format!("--ca-file: {}", fault.why));
+            // Without a name of its own a fault is of them all.
+            let flag = match fault.key.strip_prefix("tls.") {
+                Some(key) => format!("--{}", key.replace('_', "-")),
+                None => "--ca-file, --cert-file, --key-file, --server-name".to_owned(),
+            };
+            return Err(format!("{flag}: {}", fault.why));
         }
     }
     let directory = std::env::current_dir().unwrap_or_default();
