@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::host::Roots;
 use crate::net::address::Address;
+use crate::subject::TABLE;
 
 /// The flags of `run` and `show`: node_exporter's own and ours.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,6 +94,17 @@ impl Flags {
         }
         let mut wrong = Vec::new();
         for (name, value) in &self.subject_flags {
+            let flags = TABLE.iter().flat_map(|entry| (entry.flags)());
+            let now = flags
+                .filter(|flag| flag.name == name)
+                .find_map(|flag| flag.old_name_of);
+            let given = |now: &&str| self.subject_flags.iter().any(|(other, _)| other == now);
+            // As the reference has it, an old one that says nothing was not given.
+            if let Some(now) = now.filter(given).filter(|_| !value.is_empty()) {
+                wrong.push(format!(
+                    "--{name} is the old name of --{now}, and both are given: leave the old one out"
+                ));
+            }
             if let Some(Err(why)) = subjects.set_flag(name, value) {
                 wrong.push(format!("--{name}={value}: {why}"));
             }
@@ -169,5 +181,29 @@ mod tests {
         assert_eq!(http.listen, ["127.0.0.1:9100"]);
         flags.apply_http(&mut http, false);
         assert_eq!(http.listen, [":9100"]);
+    }
+
+    #[test]
+    fn a_flag_and_its_old_name_are_not_taken_together() {
+        let mut old = 0;
+        for flag in TABLE.iter().flat_map(|entry| (entry.flags)()) {
+            let Some(now) = flag.old_name_of else {
+                continue;
+            };
+            old += 1;
+            let wrong = |value: &str| {
+                let flags = Flags {
+                    subject_flags: vec![(now.into(), "a".into()), (flag.name.into(), value.into())],
+                    ..Flags::default()
+                };
+                flags.apply_subjects(&mut crate::subject::Options::default())
+            };
+            assert!(
+                wrong("b")[0].contains(&format!("--{now}, and both")),
+                "{now}"
+            );
+            assert_eq!(wrong(""), [] as [String; 0], "{now}");
+        }
+        assert_eq!(old, 7);
     }
 }

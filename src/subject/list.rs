@@ -16,8 +16,10 @@ pub struct FlagDescriptor {
     pub help: &'static str,
     /// Whether it takes no value and has a `--no-` twin.
     pub switch: bool,
-    /// Whether it is an old spelling that help leaves out.
+    /// Whether help leaves it out.
     pub hidden: bool,
+    /// The flag that it is an old spelling of.
+    pub old_name_of: Option<&'static str>,
 }
 
 /// What a Zabbix key is, whatever subject answers it.

@@ -345,6 +345,7 @@ impl<O> Flag<O> {
                 help,
                 switch: true,
                 hidden: false,
+                old_name_of: None,
             },
             set,
         }
@@ -362,15 +363,23 @@ impl<O> Flag<O> {
                 help,
                 switch: false,
                 hidden: false,
+                old_name_of: None,
             },
             set,
         }
     }
 
-    /// An old spelling, accepted and not shown.
+    /// Accepted and not shown.
     #[must_use]
     pub const fn hidden(mut self) -> Self {
         self.descriptor.hidden = true;
         self
+    }
+
+    /// An old spelling of another flag, accepted and not shown.
+    #[must_use]
+    pub const fn old_name_of(mut self, now: &'static str) -> Self {
+        self.descriptor.old_name_of = Some(now);
+        self.hidden()
     }
 }

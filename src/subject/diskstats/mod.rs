@@ -194,7 +194,7 @@ impl Subject for Diskstats {
             "Old name of device-exclude",
             |o: &mut Options, v| pattern(v).map(|p| o.device_exclude = p),
         )
-        .hidden(),
+        .old_name_of("collector.diskstats.device-exclude"),
     ];
     const FAMILIES: &'static [&'static dyn Declared] = &prometheus::DECLARED;
     const INSTRUMENTS: &'static [&'static dyn Named] = INSTRUMENTS;

@@ -67,13 +67,13 @@ pub(super) const FLAGS: &[Flag<Options>] = &[
         "Old name of mount-points-exclude",
         |o: &mut Options, v| pattern(v).map(|p| o.mount_points_exclude = p),
     )
-    .hidden(),
+    .old_name_of("collector.filesystem.mount-points-exclude"),
     Flag::value(
         "collector.filesystem.ignored-fs-types",
         "Old name of fs-types-exclude",
         |o: &mut Options, v| pattern(v).map(|p| o.fs_types_exclude = p),
     )
-    .hidden(),
+    .old_name_of("collector.filesystem.fs-types-exclude"),
     Flag::value(
         "collector.filesystem.mount-timeout",
         "How long to wait for a mount that does not answer",

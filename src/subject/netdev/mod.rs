@@ -157,13 +157,13 @@ impl Subject for Netdev {
             "Old name of device-include",
             |o: &mut Options, v| pattern(v).map(|p| o.device_include = p),
         )
-        .hidden(),
+        .old_name_of("collector.netdev.device-include"),
         Flag::value(
             "collector.netdev.device-blacklist",
             "Old name of device-exclude",
             |o: &mut Options, v| pattern(v).map(|p| o.device_exclude = p),
         )
-        .hidden(),
+        .old_name_of("collector.netdev.device-exclude"),
         Flag::switch(
             "collector.netdev.enable-detailed-metrics",
             "Tell each error counter under its own name",

@@ -129,7 +129,7 @@ pub(super) const FLAGS: &[Flag<Options>] = &[
         "Old name of unit-include",
         |o: &mut Options, v| set_old_pattern(&mut o.unit_include, v),
     )
-    .hidden(),
+    .old_name_of("collector.systemd.unit-include"),
     Flag::value(
         "collector.systemd.unit-exclude",
         "Units not to tell, a regular expression for the whole name",
@@ -140,7 +140,7 @@ pub(super) const FLAGS: &[Flag<Options>] = &[
         "Old name of unit-exclude",
         |o: &mut Options, v| set_old_pattern(&mut o.unit_exclude, v),
     )
-    .hidden(),
+    .old_name_of("collector.systemd.unit-exclude"),
     Flag::switch(
         "collector.systemd.private",
         "Ask systemd over its own socket, not over the bus",
