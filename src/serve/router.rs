@@ -1,6 +1,6 @@
 //! Paths and methods of the HTTP listener.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hyper::body::Bytes;
@@ -22,7 +22,6 @@ const API: &str = "/api";
 pub struct Router {
     view: RwLock<Arc<View>>,
     requests: Arc<Requests>,
-    scraping: AtomicU32,
     press: Arc<Press>,
     ready: AtomicBool,
     pools: Pools,
@@ -56,15 +55,6 @@ impl Handler for Router {
     }
 }
 
-/// A scrape being answered; dropped when it is, or when its client went away.
-struct Scraping<'a>(&'a AtomicU32);
-
-impl Drop for Scraping<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Router {
     /// A router that serves `view`.
     #[must_use]
@@ -72,7 +62,6 @@ impl Router {
         Self {
             view: RwLock::new(view),
             requests,
-            scraping: AtomicU32::new(0),
             press: Arc::default(),
             ready: AtomicBool::new(false),
             pools: Pools::default(),
@@ -240,9 +229,8 @@ impl Router {
 
     async fn scrape(&self, view: &Arc<View>, query: &str, headers: &HeaderMap) -> Response<Bytes> {
         let most = view.options.max_requests;
-        let now = self.scraping.fetch_add(1, Ordering::Relaxed) + 1;
-        let _scraping = Scraping(&self.scraping);
-        if most > 0 && now > most {
+        let scraping = self.requests.scraping();
+        if most > 0 && scraping.now > most {
             let body = format!("{most} scrapes are being answered already (http.max_requests)\n");
             return text(StatusCode::SERVICE_UNAVAILABLE, body);
         }

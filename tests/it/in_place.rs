@@ -211,6 +211,8 @@ fn a_collector_that_is_lacking_stops_neither_the_start_nor_a_scrape() {
     };
     assert_eq!(scrapes("200"), Some(4.0));
     assert_eq!(scrapes("503"), Some(0.0));
+    let in_flight = "promhttp_metric_handler_requests_in_flight";
+    assert_eq!(value(&page, in_flight), Some(1.0));
     program.line("--collector.zfs.never-heard-of: nodeward has no such subject yet");
     assert!(!program.log_has("wifi"));
     assert_eq!(program.end(), Some(0));

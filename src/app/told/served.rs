@@ -25,6 +25,7 @@ pub struct Served {
 
 crate::families! { Served:
     SCRAPES counter "promhttp_metric_handler_requests_total" ["code"] "Scrapes answered, by code: the name that Prometheus' own programs count them under";
+    SCRAPING gauge "promhttp_metric_handler_requests_in_flight" [] "Scrapes being answered now, this one among them";
     REQUESTS counter "nodeward_http_requests_total" ["path", "code"] "HTTP requests answered, by path and code";
     OPEN gauge "nodeward_http_connections" [] "HTTP connections open now";
     ACCEPTED counter "nodeward_http_connections_total" [] "HTTP connections taken";
@@ -55,6 +56,7 @@ impl Told for Served {
         for code in [200_u16, 500, 503] {
             scrapes.push([itoa::Buffer::new().format(code)], scraped(code));
         }
+        page.value(&SCRAPING, u64::from(self.requests.scrapes()));
         let mut requests = page.family(&REQUESTS);
         for (path, code, count) in &counts {
             requests.push([path, itoa::Buffer::new().format(*code)], *count);
