@@ -176,7 +176,7 @@ async fn what_was_lost_with_a_receiver_that_is_away_now_waits_in_the_journal() {
     let notifiers = bench.start(&options, &journal, QUICK);
     tell(&journal, "soc", ids(0..1)).await;
     notifiers.wake();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
     until("that it counts as taken", || {
         counts(&notifiers, "soc") == (1, 0, 0, 0)
     })
