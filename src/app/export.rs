@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::House;
 use crate::dialect::otlp::{Cumulative, Resource, SPLIT_AT, Sender, Settings, Signal};
-use crate::host::{apart, kept_boot_time};
+use crate::host::{Identity, apart, kept_boot_time};
 use crate::model::moment::Timestamp;
 use crate::subject::Asker;
 use crate::telemetry::traces;
@@ -81,8 +81,7 @@ impl Export {
 }
 
 /// Since when the machine's counters count, the same for all processes of a boot.
-async fn since(house: &House, state: Option<PathBuf>) -> Option<u64> {
-    let identity = house.identity.clone();
+async fn since(identity: Identity, state: Option<PathBuf>) -> Option<u64> {
     let read = identity.boot_time;
     let now = Timestamp::now().seconds();
     let kept = apart("boot time", move |_| {
@@ -106,7 +105,7 @@ async fn export(
     cumulative: Arc<Mutex<Cumulative>>,
     (resource, state): (Resource, Option<PathBuf>),
 ) {
-    let boot = since(&house, state).await;
+    let boot = since(house.identity.clone(), state).await;
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut before = None;
@@ -152,5 +151,53 @@ async fn export(
             Some(snapshot)
         };
         before = one.instrument(span).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::otlp::{Options, resolve};
+    use crate::net::resolve::Resolver;
+
+    /// Paused time is over at once, so that nothing here waits for a clock.
+    #[tokio::test(start_paused = true)]
+    async fn a_state_directory_that_hangs_costs_the_boot_time_that_was_kept_and_no_more() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("boot");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        let identity = Identity {
+            boot_id: Some("a".into()),
+            boot_time: Some(100),
+            ..Identity::default()
+        };
+        let state = Some(place.path().to_owned());
+        let asked = tokio::time::Instant::now();
+        // Opening a pipe to which nobody writes waits for ever.
+        assert_eq!(since(identity, state).await, Some(100));
+        assert_eq!(asked.elapsed(), STATE);
+        // Lets the thread go.
+        drop(
+            std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&pipe),
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_waits_for_lanes_that_do_not_end_until_its_deadline_and_no_longer() {
+        let (settings, wrong) = resolve(&Options::default(), &|_| None);
+        assert_eq!(wrong, []);
+        let (sender, _lanes) = Sender::new(&settings, &Resolver::default(), None);
+        let export = Export {
+            sender,
+            lanes: tokio::spawn(std::future::pending()),
+            exporting: Some(tokio::spawn(std::future::pending())),
+        };
+        let began = tokio::time::Instant::now();
+        export.stop(began + Duration::from_secs(3)).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(3 + 1));
     }
 }

@@ -21,7 +21,7 @@ use tracing::Instrument;
 use super::control::state_directory;
 use super::export::Export;
 use super::front::Front;
-use super::healing::Heal;
+use super::healing::{Heal, wanted};
 use super::listeners::Listeners;
 use super::status::Status;
 use super::tail::Aim;
@@ -318,10 +318,15 @@ impl Running {
             .listeners
             .said(&self.settings, self.house.machine_name());
         for signal in otlp::Signal::ALL {
-            let idle = signal == otlp::Signal::Logs && self.healing.directory().is_none();
-            if let Some(route) = self.settings.otlp.route(signal).filter(|_| !idle) {
-                said.push(format!("sending {} to {}", signal.name(), route.endpoint));
-            }
+            let Some(route) = self.settings.otlp.route(signal) else {
+                continue;
+            };
+            said.push(match signal {
+                otlp::Signal::Logs if !wanted(&self.settings.config) => {
+                    "sending no logs: they tell the journal, and there is none without hooks, playbooks or pools".into()
+                }
+                _ => format!("sending {} to {}", signal.name(), route.endpoint),
+            });
         }
         for server in &self.settings.config.zabbix.server_active {
             said.push(format!("bringing Zabbix active checks to {server}"));

@@ -230,6 +230,8 @@ subjects! {
     kernel_hung: super::kernel_hung::KernelHung;
     powersupplyclass: super::powersupplyclass::PowerSupplyClass;
     nvme: super::nvme::Nvme;
+    nfs: super::nfs::Nfs;
+    nfsd: super::nfsd::Nfsd;
     dmi: super::dmi::Dmi;
     infiniband: super::infiniband::Infiniband;
     os: super::os::Os;

@@ -19,6 +19,7 @@ use crate::scratch::Scratch;
 use crate::{PeerTest, ours};
 
 mod differences;
+mod nfs;
 
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
@@ -30,6 +31,11 @@ pub const TESTS: &[PeerTest] = &[
         name: "collector::our_metrics_are_those_of_hostmetrics_over_grpc",
         needs: &[Peer::Collector],
         run: || same_metrics("grpc"),
+    },
+    PeerTest {
+        name: "collector::what_nfs_counts_is_that_of_hostmetrics",
+        needs: &[Peer::Collector, Peer::Root, Peer::Unshare],
+        run: nfs::same_metrics,
     },
 ];
 
@@ -266,13 +272,16 @@ fn attributes(point: &Value) -> Option<BTreeMap<String, String>> {
     };
     let pair = |attribute: &Value| {
         let key = attribute.get("key")?.as_str()?.to_owned();
-        let value = attribute.get("value")?.as_object()?.values().next()?;
-        Some((
-            key,
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned),
-        ))
+        let (kind, value) = attribute.get("value")?.as_object()?.iter().next()?;
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        // A number is not the text of the same digits.
+        let text = match kind.as_str() {
+            "stringValue" => text,
+            kind => format!("{kind} {text}"),
+        };
+        Some((key, text))
     };
     list.as_array()?.iter().map(pair).collect()
 }

@@ -124,6 +124,8 @@ pub const COLLECTORS: &[&str] = &[
     "--collector.bonding",
     "--collector.thermal_zone",
     "--collector.powersupplyclass",
+    "--collector.nfs",
+    "--collector.nfsd",
     "--collector.nvme",
     "--collector.dmi",
     "--collector.infiniband",

@@ -205,7 +205,7 @@ impl<const N: usize> Points<'_, '_, N> {
             InstrumentKind::Gauge => 0,
         };
         self.points.push(NumberDataPoint {
-            attributes: pairs(self.attributes, values),
+            attributes: pairs(self.descriptor, self.attributes, values),
             start_time_unix_nano: start,
             time_unix_nano: self.metrics.now,
             value: Some(match self.descriptor.form {
@@ -239,22 +239,32 @@ impl<const N: usize> Drop for Points<'_, '_, N> {
 }
 
 /// Attributes with values; those with an empty one are left out.
-pub(super) fn pairs<const N: usize>(keys: &[&str; N], values: [&str; N]) -> Vec<KeyValue> {
-    keys.iter()
-        .zip(values)
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(key, value)| attribute(key, value))
-        .collect()
+pub(super) fn pairs<const N: usize>(
+    descriptor: &InstrumentDescriptor,
+    keys: &[&str; N],
+    values: [&str; N],
+) -> Vec<KeyValue> {
+    let each = keys.iter().zip(values).filter(|(_, v)| !v.is_empty());
+    let told = each.map(|(key, value)| {
+        let numbered = descriptor.numbered.contains(key);
+        match numbered.then(|| value.parse()) {
+            Some(Ok(number)) => with(key, any_value::Value::IntValue(number)),
+            _ => attribute(key, value),
+        }
+    });
+    told.collect()
 }
 
 /// A string attribute.
 #[must_use]
 pub fn attribute(key: &str, value: &str) -> KeyValue {
+    with(key, any_value::Value::StringValue(value.into()))
+}
+
+fn with(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue {
         key: key.into(),
-        value: Some(AnyValue {
-            value: Some(any_value::Value::StringValue(value.into())),
-        }),
+        value: Some(AnyValue { value: Some(value) }),
         ..KeyValue::default()
     }
 }
@@ -267,7 +277,7 @@ mod tests {
     crate::instruments! { Owner:
         TIME counter double "t.time" "s" ["state"] "Time";
         COUNT updown int "t.count" "{thing}" [] "Things";
-        LEVEL gauge double "t.level" "1" ["state"] "Level";
+        LEVEL gauge double "t.level" "1" ["state" int] "Level";
     }
 
     fn batch(cumulative: &mut Cumulative, now: u64, idle: f64, limit: usize) -> Vec<Payload> {
@@ -338,6 +348,21 @@ mod tests {
             .iter()
             .map(|m| points(m)[0].start_time_unix_nano);
         assert_eq!(starts.collect::<Vec<_>>(), [10, began, began]);
+    }
+
+    #[test]
+    fn an_attribute_that_is_a_number_is_sent_as_one() {
+        let mut cumulative = Cumulative::default();
+        let mut metrics = Metrics::new(&mut cumulative, 10, 20);
+        let mut batch = metrics.batch::<Owner>();
+        let mut levels = batch.instrument(&LEVEL);
+        levels.push(["4"], 1.0);
+        levels.push(["four"], 1.0);
+        drop(levels);
+        let told = points(&metrics.metrics()[0]).iter();
+        let told: Vec<_> = told.map(|p| p.attributes[0].clone()).collect();
+        let number = with("state", any_value::Value::IntValue(4));
+        assert_eq!(told, [number, attribute("state", "four")]);
     }
 
     #[test]

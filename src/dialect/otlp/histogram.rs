@@ -75,7 +75,7 @@ impl<const N: usize, const B: usize> Distributions<'_, '_, N, B> {
         };
         let count = spread.count();
         self.points.push(HistogramDataPoint {
-            attributes: pairs(self.attributes, values),
+            attributes: pairs(self.descriptor, self.attributes, values),
             start_time_unix_nano: self.metrics.start(key, count as f64),
             time_unix_nano: self.metrics.now(),
             count,

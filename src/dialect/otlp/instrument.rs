@@ -46,6 +46,8 @@ pub struct InstrumentDescriptor {
     pub description: &'static str,
     /// Whether it is told only where the config names it.
     pub optional: bool,
+    /// Those of its attributes whose values are whole numbers, and not texts.
+    pub numbered: &'static [&'static str],
 }
 
 impl<S, const N: usize> Instrument<S, N> {
@@ -98,15 +100,16 @@ impl<S, const N: usize> Named for Instrument<S, N> {
 /// struct Cpu;
 /// instruments! { Cpu:
 ///     TIME counter double "system.cpu.time" "s" ["state"] "Seconds each state took";
+///     CALLS counter int "cpu.calls" "{call}" ["version" int, "name"] "Calls by version, a number";
 ///     CORES updown int optional "system.cpu.physical.count" "{cpu}" [] "Cores there are";
 ///     SPELL histogram(BOUNDS) double "cpu.spell" "s" [] "How long it ran at a time";
 /// }
 /// const BOUNDS: [f64; 2] = [0.001, 0.01];
-/// assert_eq!(INSTRUMENTS.len(), 3);
+/// assert_eq!(INSTRUMENTS.len(), 4);
 /// ```
 #[macro_export]
 macro_rules! instruments {
-    ($owner:ty: $($name:ident $kind:ident $(($bounds:path))? $form:ident $($optional:ident)? $text:literal $unit:literal [$($attribute:literal),*] $help:literal;)*) => {
+    ($owner:ty: $($name:ident $kind:ident $(($bounds:path))? $form:ident $($optional:ident)? $text:literal $unit:literal [$($attribute:literal $($whole:ident)?),*] $help:literal;)*) => {
         $($crate::instruments! { @one $owner, $name
             {
                 $crate::dialect::otlp::InstrumentDescriptor {
@@ -116,6 +119,7 @@ macro_rules! instruments {
                     unit: $unit,
                     description: $help,
                     optional: $crate::instruments!(@when $($optional)?),
+                    numbered: &[$($($crate::instruments!(@numbered $whole $attribute),)?)*],
                 }
             }
             $(($bounds))? [$($attribute),*]
@@ -134,6 +138,7 @@ macro_rules! instruments {
         static $name: $crate::dialect::otlp::Instrument<$owner, { <[&str]>::len(&[$($attribute),*]) }> =
             $crate::dialect::otlp::Instrument::new($descriptor, [$($attribute),*]);
     };
+    (@numbered int $attribute:literal) => { $attribute };
     (@when) => { false };
     (@when optional) => { true };
     (@histogram) => { $crate::dialect::otlp::InstrumentKind::Histogram };

@@ -7,6 +7,7 @@
 //! nothing when an error makes a file system read-only.
 
 mod local;
+mod locks;
 mod mounts;
 mod otlp;
 pub mod parse;
@@ -32,6 +33,7 @@ use crate::subject::{
     Want as Wanted,
 };
 
+use locks::Locks;
 use mounts::{Mount, Mounts};
 use selection::Selection;
 use space::Stat;
@@ -88,6 +90,8 @@ pub struct Reading {
     stats: Vec<Option<Stat>>,
     /// Of each path that a key named what statfs said.
     asked: HashMap<String, Stat>,
+    /// Locks of files, if they were asked for.
+    locks: Option<Locks>,
 }
 
 /// Which mounts to ask.
@@ -99,6 +103,8 @@ pub struct Want {
     devices: bool,
     /// Every one.
     every: bool,
+    /// Locks of files.
+    locks: bool,
     /// Single paths, mount points or not.
     paths: BTreeSet<String>,
 }
@@ -108,6 +114,7 @@ impl Wanted for Want {
         self.shown |= other.shown;
         self.devices |= other.devices;
         self.every |= other.every;
+        self.locks |= other.locks;
         self.paths.extend(other.paths.iter().cloned());
     }
 
@@ -115,6 +122,7 @@ impl Wanted for Want {
         self.shown >= other.shown
             && self.devices >= other.devices
             && self.every >= other.every
+            && self.locks >= other.locks
             && self.paths.is_superset(&other.paths)
     }
 }
@@ -297,10 +305,11 @@ impl Subject for Filesystem {
         })
     }
 
-    fn want(_: &Options, asker: Asker) -> Want {
+    fn want(options: &Options, asker: Asker) -> Want {
         Want {
             shown: asker == Asker::Prometheus,
             devices: asker == Asker::Otlp,
+            locks: asker == Asker::Otlp && otlp::wants_locks(options),
             ..Want::default()
         }
     }
@@ -344,6 +353,13 @@ impl Subject for Filesystem {
             item: "filesystems".into(),
             why: e.to_string(),
         }));
+        let mut locks = None;
+        if want.locks {
+            match pass.file(Root::Proc, "locks") {
+                Ok(text) => locks = Some(Locks::parse(&text)),
+                Err(e) => errors.push(ItemError::new("file", b"locks", e.to_string())),
+            }
+        }
         Ok(Taken {
             errors,
             complete: mounts.errors.is_empty(),
@@ -351,6 +367,7 @@ impl Subject for Filesystem {
                 mounts,
                 stats,
                 asked,
+                locks,
             },
         })
     }

@@ -10,6 +10,12 @@ crate::instruments! { Filesystem:
     INODES updown int "system.filesystem.inodes.usage" "{inodes}" ["device", "mode", "mountpoint", "state", "type"] "Inodes used and free";
     UTILIZATION gauge double optional "system.filesystem.utilization" "1" ["device", "mode", "mountpoint", "type"] "Share used of what those who are not root can use";
     LIMIT updown int optional "system.filesystem.limit" "By" ["system.device", "system.filesystem.mode", "system.filesystem.mountpoint", "system.filesystem.type"] "Size of a file system";
+    LOCKS updown int optional "system.filesystem.lock.count" "{lock}" ["system.device", "file.lock.type", "file.lock.mechanism", "file.lock.mode"] "Locks of files that are held, as /proc/locks has them";
+}
+
+/// Whether locks are told.
+pub(super) fn wants_locks(options: &Options) -> bool {
+    options.instruments.has(&LOCKS)
 }
 
 pub(super) fn tell(options: &Options, reading: &Reading, batch: &mut Batch<'_, '_, Filesystem>) {
@@ -71,6 +77,12 @@ pub(super) fn tell(options: &Options, reading: &Reading, batch: &mut Batch<'_, '
                 [device, mount.mode, &mount.real_point, &mount.fstype],
                 size.cast_signed(),
             );
+        }
+    }
+    if let Some(locks) = reading.locks.as_ref().filter(|_| wants_locks(options)) {
+        let mut points = batch.instrument(&LOCKS);
+        for (values, count) in locks.told(&reading.mounts) {
+            points.push(values, count);
         }
     }
 }

@@ -76,6 +76,10 @@ impl Drop for Tree {
     }
 }
 
+const LOCKS: &str = "1: POSIX  ADVISORY  READ  3568 08:01:2531452 0 EOF
+2: POSIX  ADVISORY  READ  3569 08:01:2531453 0 EOF
+3: FLOCK  ADVISORY  WRITE 3517 00:05:2531448 0 EOF
+";
 const MOUNTS: &str = "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
     2 1 8:2 / /gone ro - ext4 /dev/sdb1 rw\n\
     3 1 8:3 / /with\\040blank rw - ext4 /dev/sdc1 rw\n\
@@ -124,7 +128,12 @@ fn a_batch_has_the_devices_alone_each_once() {
 #[test]
 fn size_and_share_are_told_if_they_are_asked_for() {
     let tree = Tree::new("1", MOUNTS, &["with blank"]);
-    let mut taken = tree.read(&Filesystem::want(&Options::default(), Asker::Otlp));
+    std::fs::write(tree.dir.join("proc/locks"), LOCKS).unwrap();
+    let asked = Options {
+        instruments: Chosen::all(),
+        ..Options::default()
+    };
+    let mut taken = tree.read(&Filesystem::want(&asked, Asker::Otlp));
     let space = space::Space {
         block: 512,
         fragment: 512,
@@ -147,10 +156,7 @@ fn size_and_share_are_told_if_they_are_asked_for() {
         Filesystem::otlp(options, past, &mut metrics.batch());
         points(metrics.metrics())
     };
-    let mut all = told(&Options {
-        instruments: Chosen::all(),
-        ..Options::default()
-    });
+    let mut all = told(&asked);
     let plain = told(&Options::default());
     all.retain(|name, _| !plain.contains_key(name));
     assert!(!all.is_empty());
@@ -158,6 +164,11 @@ fn size_and_share_are_told_if_they_are_asked_for() {
         let expected = match name.split(' ').next() {
             Some("system.filesystem.limit") => 512_000.0,
             Some("system.filesystem.utilization") => 1.0 / 3.0,
+            Some("system.filesystem.lock.count") => match name.split(' ').nth(1) {
+                Some("/dev/sda1") => 2.0,
+                Some("tmpfs") => 1.0,
+                _ => unreachable!("{name}"),
+            },
             _ => unreachable!("{name}"),
         };
         assert_eq!(value, expected, "{name}");
@@ -213,6 +224,7 @@ fn a_want_covers_what_it_asks_for() {
     let all = |paths: &[&str]| Want {
         shown: true,
         devices: true,
+        locks: true,
         every: true,
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
     };
