@@ -201,6 +201,12 @@ pub const EXPRESSIONS: &[Asked] = &[
     // infiniband
     on(SERVER, r#"sum by (device) (node_infiniband_port_data_received_bytes_total{$i} + node_infiniband_port_data_transmitted_bytes_total{$i})"#),
     on(SERVER, r#"node_infiniband_state_id{$i} != 4"#),
+    // nfs
+    on(SERVER, r#"sum by (instance, proto) (node_nfs_requests_total{$i})"#),
+    on(SERVER, r#"node_nfs_rpc_retransmissions_total{$i} / (node_nfs_rpcs_total{$i} > 0)"#),
+    // nfsd
+    on(STORAGE, r#"sum by (instance, proto) (node_nfsd_requests_total{$i})"#),
+    on(STORAGE, r#"node_nfsd_reply_cache_hits_total{$i} / (node_nfsd_reply_cache_hits_total{$i} + node_nfsd_reply_cache_misses_total{$i})"#),
     // dmi
     on(SERVER, r#"count by (system_vendor, product_name) (node_dmi_info{$i})"#),
     // os
