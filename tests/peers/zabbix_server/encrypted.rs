@@ -53,9 +53,6 @@ pub fn both_ways(release: Release) -> Result<(), Failed> {
         nodeward.listens(port)?;
         running.push((host, nodeward, own));
     }
-    for (_, _, own) in &running {
-        examined(&zabbix, own)?;
-    }
     for (host, nodeward, _) in &running {
         let mut last = Value::Null;
         let settled = until("both items to have a value", || {
@@ -68,6 +65,10 @@ pub fn both_ways(release: Release) -> Result<(), Failed> {
         if settled.is_err() {
             return Err(format!("{last:#}\n{}\n{}", nodeward.log(), zabbix.log()).into());
         }
+    }
+    // Only now it is sure that the server has taken up the hosts that were made.
+    for (_, _, own) in &running {
+        examined(&zabbix, own)?;
     }
     Ok(())
 }
