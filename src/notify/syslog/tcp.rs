@@ -6,7 +6,7 @@
 //!
 //! A connection that ends soon after it began was none. A receiver that does not like nodeward's certificate says so only after the first
 //! line was written (TLS 1.3), and a balancer with nobody behind it takes lines before it hangs up: both would take all that there is, and
-//! keep nothing. So a new connection is watched behind its first line, the longer the more of them ended young in a row.
+//! keep nothing. So a new connection is watched behind its first line, longer where the ones before ended young.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -37,8 +37,8 @@ const UNANSWERED: Duration = Duration::from_secs(30);
 const WATCHED: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 1_000 });
 /// A connection that ends within so long may have taken nothing, however it ends: balancers try those behind them for some seconds.
 const YOUNG: Duration = Duration::from_millis(if cfg!(test) { 1_000 } else { 10_000 });
-/// At most so many lines are kept, and each is written again at most so often on connections that grew old: a receiver that always breaks
-/// off is no reason to go on for ever.
+/// At most so many lines are kept, and each is written again at most so often on connections that outlived their watch: a receiver that always
+/// breaks off, or takes idle connections down at once, is no reason to go on for ever.
 const KEPT: usize = 256;
 const AGAIN: u8 = 3;
 
@@ -166,7 +166,7 @@ impl Tcp {
         let mut stream = write(stream, first, deadline)
             .await
             .inspect_err(|_| self.died(End::Broken))?;
-        let watched = WATCHED.saturating_mul(1 << self.young.min(8)).min(YOUNG);
+        let watched = WATCHED.saturating_mul(self.young.min(2) + 1);
         match timeout_at(Instant::now() + watched, end(&mut stream)).await {
             Err(_) => Ok(stream),
             Ok(ended) => {
@@ -213,18 +213,16 @@ impl Tcp {
         self.missed |= self.unkept.is_some_and(|at| at.elapsed() <= within);
         let mut written = std::mem::take(&mut self.written);
         written.retain(|w| w.at.elapsed() <= within);
-        if !young {
-            let lines = written.len();
-            written.retain(|w| w.again < AGAIN);
-            let lines = lines - written.len();
-            if lines > 0 {
-                tracing::error!(
-                    receiver = %self.place,
-                    lines,
-                    "these lines of syslog were written {} times, and each time the connection broke: they may be lost",
-                    AGAIN + 1
-                );
-            }
+        let lines = written.len();
+        written.retain(|w| w.again < AGAIN);
+        let lines = lines - written.len();
+        if lines > 0 {
+            tracing::error!(
+                receiver = %self.place,
+                lines,
+                "these lines of syslog were written {} times, and each time the connection broke: they may be lost",
+                AGAIN + 1
+            );
         }
         // They come before what still waits to be written again.
         written.append(&mut self.lost);
