@@ -70,27 +70,20 @@ impl Subject for Nfs {
 
     fn prometheus(_: &NoOptions, reading: &Lines, page: &mut Page<'_, Self>) {
         reading.label(page, (&PACKETS, NET, TRANSPORTS));
-        for (line, column, family) in NUMBERS {
-            if let Some(number) = reading.shown(line, column) {
-                page.value(family, number);
-            }
-        }
+        reading.values(page, &NUMBERS);
         reading.methods(&mut page.family(&REQUESTS), &VERSIONS, "");
     }
 
     fn otlp(_: &NoOptions, past: Past<'_, Lines>, batch: &mut Batch<'_, '_, Self>) {
         let reading = past.now;
         reading.attribute(batch, (&NETWORK, NET, TRANSPORTS));
-        for (line, column, instrument) in [
+        let numbers = [
             (NET, 3, &ACCEPTED),
             (RPC, 0, &CALLS),
             (RPC, 1, &AGAIN),
             (RPC, 2, &RENEWED),
-        ] {
-            if let Some(number) = reading.counted(line, column) {
-                batch.value(instrument, number);
-            }
-        }
+        ];
+        reading.counts(batch, &numbers);
         let [_, procedures, operations] = VERSIONS;
         reading.names(batch, &PROCEDURES, &[procedures]);
         reading.names(batch, &OPERATIONS, &[operations]);

@@ -115,11 +115,7 @@ impl Subject for Nfsd {
     }
 
     fn prometheus(_: &NoOptions, reading: &Lines, page: &mut Page<'_, Self>) {
-        for (line, column, family) in NUMBERS {
-            if let Some(number) = reading.shown(line, column) {
-                page.value(family, number);
-            }
-        }
+        reading.values(page, &NUMBERS);
         for labelled in LABELLED {
             reading.label(page, labelled);
         }
@@ -135,13 +131,8 @@ impl Subject for Nfsd {
         for attributed in ATTRIBUTED {
             reading.attribute(batch, attributed);
         }
-        for (line, column, instrument) in
-            [(FH, 0, &HANDLES), (TH, 0, &SERVING), (NET, 3, &ACCEPTED)]
-        {
-            if let Some(number) = reading.counted(line, column) {
-                batch.value(instrument, number);
-            }
-        }
+        let numbers = [(FH, 0, &HANDLES), (TH, 0, &SERVING), (NET, 3, &ACCEPTED)];
+        reading.counts(batch, &numbers);
         let [_, third, fourth, operations] = VERSIONS;
         reading.names(batch, &PROCEDURES, &[third, fourth]);
         reading.names(batch, &OPERATIONS, &[operations]);

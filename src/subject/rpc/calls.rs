@@ -1,4 +1,4 @@
-//! Names of the calls of NFS, in the order in which the kernel counts them: as node_exporter spells them, and as hostmetrics does.
+//! Names of the calls of NFS, by the places in which the kernel counts them: as node_exporter spells them, and as hostmetrics does.
 
 /// A call under both names; an empty one is not told there.
 pub struct Call(pub &'static str, pub &'static str);
@@ -51,7 +51,8 @@ pub const VERSION_3: &[Call] = &[
     Call("Commit", "COMMIT"),
 ];
 
-/// Those of version 4 that the client counts, in the order of the kernel (`NFSPROC4_CLNT_*`, include/linux/nfs4.h).
+/// Those of version 4 that the client counts (`NFSPROC4_CLNT_*`, include/linux/nfs4.h). The kernel has LAYOUTGET before GETDEVICEINFO, and
+/// LOOKUPP, LAYOUTERROR and COPY_NOTIFY in this order behind OFFLOAD_CANCEL: these are named as both references name them.
 pub const CLIENT_4: &[Call] = &[
     Call("Null", "NULL"),
     Call("Read", "READ"),

@@ -90,6 +90,32 @@ impl Lines {
         }
     }
 
+    /// Tells Prometheus numbers that have no label.
+    pub fn values<S>(
+        &self,
+        page: &mut Page<'_, S>,
+        numbers: &[(usize, usize, &'static Family<S, 0>)],
+    ) {
+        for (line, column, family) in numbers {
+            if let Some(number) = self.shown(*line, *column) {
+                page.value(family, number);
+            }
+        }
+    }
+
+    /// Puts numbers that have no attribute into a batch.
+    pub fn counts<S>(
+        &self,
+        batch: &mut Batch<'_, '_, S>,
+        numbers: &[(usize, usize, &'static Instrument<S, 0>)],
+    ) {
+        for (line, column, instrument) in numbers {
+            if let Some(number) = self.counted(*line, *column) {
+                batch.value(instrument, number);
+            }
+        }
+    }
+
     /// Tells Prometheus numbers of a line, by what their columns are.
     pub fn label<S>(
         &self,
