@@ -94,10 +94,10 @@ impl Flags {
         }
         let mut wrong = Vec::new();
         for (name, value) in &self.subject_flags {
-            let flags = TABLE.iter().flat_map(|entry| (entry.flags)());
+            let mut flags = TABLE.iter().flat_map(|entry| (entry.flags)());
             let now = flags
-                .filter(|flag| flag.name == name)
-                .find_map(|flag| flag.old_name_of);
+                .find(|flag| flag.name == name)
+                .and_then(|flag| flag.old_name_of);
             let given = |now: &&str| self.subject_flags.iter().any(|(other, _)| other == now);
             // As the reference has it, an old one that says nothing was not given.
             if let Some(now) = now.filter(given).filter(|_| !value.is_empty()) {
