@@ -171,6 +171,7 @@ impl Listeners {
         let options = house.named(&settings.config.zabbix).await;
         let server = house.passive(&options, Arc::clone(&self.passive));
         let server = Arc::new(server?);
+        server.prepare().await;
         let http_tls = place::tls("http", settings.config.http.tls.as_ref()).await?;
         let hooks_tls = place::tls("hooks", settings.config.hooks.tls.as_ref()).await?;
         let api_tls = place::tls("api", settings.config.api.tls.as_ref()).await?;

@@ -143,6 +143,12 @@ impl<S: Source> Kept<S> {
         }
     }
 
+    /// Reads what was never read, beside the runtime, so that what is broken later leaves what was there. Files that hang are left to
+    /// who wants them first.
+    pub async fn prepare(self: &Arc<Self>) {
+        drop(timeout(PATIENCE, self.get()).await);
+    }
+
     async fn apart(self: &Arc<Self>, turn: OwnedSemaphorePermit) -> Result<S::Made, String> {
         let kept = Arc::clone(self);
         let looking = tokio::task::spawn_blocking(move || {

@@ -96,6 +96,13 @@ impl Server {
         })
     }
 
+    /// Reads what connections are protected with.
+    pub async fn prepare(&self) {
+        if let Some(tls) = &self.tls {
+            tls.prepare().await;
+        }
+    }
+
     /// What has been counted since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters

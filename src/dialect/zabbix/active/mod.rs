@@ -218,8 +218,12 @@ impl Active {
         let active = read(&options.server_active);
         let own = trapper.map_or_else(Vec::new, |own| read(own.targets(&options.server_active)));
         let face = Arc::new(Face::new(options, &active, Arc::clone(values)));
+        let client = options.client();
+        if let Some(client) = &client {
+            client.prepare().await;
+        }
         let means = Means {
-            wire: Wire::new(resolver.clone(), face.timeout, options.client()),
+            wire: Wire::new(resolver.clone(), face.timeout, client),
             face,
             options,
             zone: TimeZone::system(),

@@ -95,16 +95,19 @@ impl Source for Connecting {
 pub struct Client(Arc<Kept<Connecting>>);
 
 impl Client {
-    /// By these options. Reads the files, so that what is broken later leaves what was there; may block. What cannot be read now each
-    /// connection says.
+    /// By these options. Nothing is read yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let client = Self(Arc::new(Kept::new(Connecting(options))));
-        client.look();
-        client
+        Self(Arc::new(Kept::new(Connecting(options))))
+    }
+
+    /// Reads the files, so that what is broken later leaves what was there. What cannot be read now each connection says.
+    pub async fn prepare(&self) {
+        self.0.prepare().await;
     }
 
     /// Looks whether a file has changed, and reads it then; blocks.
+    #[cfg(test)]
     pub(super) fn look(&self) {
         drop(self.0.look());
     }

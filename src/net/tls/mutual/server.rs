@@ -99,16 +99,19 @@ impl Source for Listening {
 pub struct Server(Arc<Kept<Listening>>);
 
 impl Server {
-    /// By these options. Reads the files, so that what is broken later leaves what was there; may block. What cannot be read now each
-    /// connection says.
+    /// By these options. Nothing is read yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let server = Self(Arc::new(Kept::new(Listening(options))));
-        server.look();
-        server
+        Self(Arc::new(Kept::new(Listening(options))))
+    }
+
+    /// Reads the files, so that what is broken later leaves what was there. What cannot be read now each connection says.
+    pub async fn prepare(&self) {
+        self.0.prepare().await;
     }
 
     /// Looks whether a file has changed, and reads it then; blocks.
+    #[cfg(test)]
     pub(super) fn look(&self) {
         drop(self.0.look());
     }

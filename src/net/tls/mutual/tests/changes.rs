@@ -187,10 +187,13 @@ struct Ends {
 
 impl Ends {
     fn new(server: &Options, client: &Options) -> Self {
-        Self {
+        let ends = Self {
             server: Server::new(server.clone()),
             client: Client::new(client.clone()),
-        }
+        };
+        ends.server.look();
+        ends.client.look();
+        ends
     }
 
     /// What is logged by looks, the second of which finds the same.
