@@ -65,5 +65,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         Ok(Delivery::Failed { why, .. }) => {
             super::fail(&format!("{name} ({kind}): not taken: {why}"))
         }
+        // Nothing came before it.
+        Ok(Delivery::Lost(_)) => super::fail(&format!("{name} ({kind}): the connection broke")),
     }
 }

@@ -71,6 +71,7 @@ pub(super) struct Deliverer {
     pub woken: Arc<Notify>,
     pub counts: Arc<Counts>,
     backoff: Backoff,
+    began: Instant,
     /// The last row that is dealt with.
     pub after: i64,
     pub marks: Marks,
@@ -97,6 +98,8 @@ pub(super) enum Tried {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Went {
     On,
+    /// What was delivered before comes again first.
+    Back,
     Changed,
     End,
 }
@@ -113,6 +116,7 @@ impl Deliverer {
         let Pace { first, longest, .. } = shared.pace;
         Self {
             backoff: Backoff::new(first, longest),
+            began: Instant::now(),
             after: 0,
             marks: Marks::default(),
             unsure: Duration::ZERO,
@@ -139,7 +143,8 @@ impl Deliverer {
             };
             // What may still be lost on the way there is lost to who is told from here on.
             if went == Went::Changed && self.options.borrow().is_some() {
-                self.rewind(self.unsure);
+                let since = Instant::now().checked_sub(self.unsure);
+                self.rewind(since.unwrap_or(self.began));
             }
             self.unsure = Duration::ZERO;
             self.backoff.reset();
@@ -158,7 +163,19 @@ impl Deliverer {
         if notifier.records.is_empty() {
             self.forget().await;
         }
-        loop {
+        let went = self.serve_by(sink.as_mut(), notifier).await;
+        // A connection that is dead by now took nothing. What the kernel has heard of it is known to the runtime only after it has looked.
+        tokio::task::yield_now().await;
+        tokio::select! {
+            biased;
+            since = sink.lost() => self.rewind(since),
+            () = std::future::ready(()) => {}
+        }
+        went
+    }
+
+    async fn serve_by(&mut self, sink: &mut dyn Sink, notifier: &Notifier) -> Went {
+        'pages: loop {
             let Some(page) = self.page(notifier).await else {
                 match self.pause(None).await {
                     Went::On => continue,
@@ -167,39 +184,34 @@ impl Deliverer {
             };
             if let Some(within) = sink.gathers() {
                 let waiting = &page.waiting;
-                let went = self
-                    .deliver_together(sink.as_mut(), notifier, waiting, within)
-                    .await;
+                let went = self.deliver_together(sink, notifier, waiting, within).await;
                 match went {
                     Went::On if waiting.is_empty() => {}
-                    Went::On => continue,
+                    Went::On | Went::Back => continue,
                     other => return other,
                 }
             }
             for waiting in &page.waiting {
                 let went = match waiting {
-                    Waiting::Notice(row) => self.deliver(sink.as_mut(), notifier, row).await,
-                    Waiting::Record(record) => self.pass_on(sink.as_mut(), notifier, record).await,
+                    Waiting::Notice(row) => self.deliver(sink, notifier, row).await,
+                    Waiting::Record(record) => self.pass_on(sink, notifier, record).await,
                 };
                 match went {
                     Went::On => {}
+                    Went::Back => continue 'pages,
                     other => return other,
                 }
             }
             if !notifier.records.is_empty() {
                 self.cursor.moved(page.looked);
             }
-            if sink.missed() {
-                self.rewind(self.unsure);
-                continue;
-            }
             let due = self.cursor.due(self.unsure);
             if due.is_some_and(|due| due <= Instant::now()) {
                 self.save(self.unsure).await;
             }
             if page.waiting.is_empty() && !page.more {
-                match self.idle(sink.as_mut(), !notifier.records.is_empty()).await {
-                    Went::On => {}
+                match self.idle(sink, !notifier.records.is_empty()).await {
+                    Went::On | Went::Back => {}
                     other => return other,
                 }
             }
@@ -225,7 +237,7 @@ impl Deliverer {
             }
             if page.is_empty() {
                 match self.idle(&mut Nobody, false).await {
-                    Went::On => {}
+                    Went::On | Went::Back => {}
                     other => return other,
                 }
             }
@@ -243,36 +255,18 @@ impl Deliverer {
         tokio::select! {
             // What came before the end is looked at before it.
             biased;
-            () = self.woken.notified() => return Went::On,
-            Ok(()) = self.head.changed(), if records => return Went::On,
+            () = self.woken.notified() => {}
+            Ok(()) = self.head.changed(), if records => {}
             went = turned(&mut self.options, &mut self.end) => return went,
             () = sleep_until(mark.unwrap_or_else(Instant::now)), if mark.is_some() => {
                 self.flush(self.unsure).await;
-                return Went::On;
             }
             () = sleep_until(save.unwrap_or_else(Instant::now)), if save.is_some() => {
                 self.save(self.unsure).await;
-                return Went::On;
             }
-            () = sink.lost() => {}
+            since = sink.lost() => self.rewind(since),
         }
-        let since = Instant::now();
-        match sink.again().await {
-            Ok(()) => {
-                self.backoff.reset();
-                // It was taken just now, and may be lost anew.
-                let unsure = self.unsure + since.elapsed();
-                self.marks.renew(unsure);
-                self.cursor.renew(unsure);
-                Went::On
-            }
-            Err(why) => {
-                // From here on it waits where a crash does not reach it.
-                self.rewind(self.unsure + since.elapsed());
-                self.failed(&why);
-                self.pause(None).await
-            }
-        }
+        Went::On
     }
 
     pub(super) async fn deliver(
@@ -338,6 +332,7 @@ impl Deliverer {
             }
             Tried::Turned(went) => return went,
         };
+        self.counts.oldest.store(0, Ordering::Relaxed);
         self.cursor.moved(record.seq);
         self.rest(rest).await
     }
@@ -368,6 +363,10 @@ impl Deliverer {
                 Delivery::Refused(why) => {
                     self.backoff.reset();
                     return Tried::Dropped(why, false);
+                }
+                Delivery::Lost(since) => {
+                    self.rewind(since);
+                    return Tried::Turned(Went::Back);
                 }
                 Delivery::Failed { why, wait } => (why, wait),
             };
@@ -435,10 +434,10 @@ impl Deliverer {
         }
     }
 
-    /// What was taken within the last while may be lost: it is told again.
-    fn rewind(&mut self, unsure: Duration) {
-        self.cursor.rewind(unsure);
-        if let Some(row) = self.marks.rewind(unsure) {
+    /// What was taken since then may be lost: it is told again.
+    fn rewind(&mut self, since: Instant) {
+        self.cursor.rewind(since);
+        if let Some(row) = self.marks.rewind(since) {
             self.after = row - 1;
         }
     }

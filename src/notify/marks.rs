@@ -58,17 +58,10 @@ impl Marks {
         self.0.first().map(|mark| mark.made + unsure)
     }
 
-    /// What was taken within the last while may be lost: it is to be delivered again, from the row that is returned on.
-    pub fn rewind(&mut self, unsure: Duration) -> Option<i64> {
-        let lost = self.0.drain(self.sure(unsure)..);
-        lost.map(|mark| mark.row).min()
-    }
-
-    /// What was taken within the last while was delivered again just now.
-    pub fn renew(&mut self, unsure: Duration) {
-        let (sure, now) = (self.sure(unsure), Instant::now());
-        let renewed = self.0.iter_mut().skip(sure);
-        renewed.for_each(|mark| mark.made = now);
+    /// What was taken since then may be lost: it is to be delivered again, from the row that is returned on.
+    pub fn rewind(&mut self, since: Instant) -> Option<i64> {
+        let sure = self.0.partition_point(|mark| mark.made < since);
+        self.0.drain(sure..).map(|mark| mark.row).min()
     }
 
     /// Writes those that are so old.

@@ -39,6 +39,7 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::journal::Hash;
 use crate::model::event::Event;
@@ -88,22 +89,10 @@ pub trait Sink: Send {
         Duration::ZERO
     }
 
-    /// Whether, since it was asked last, something that was taken may have been lost that it cannot deliver again itself.
-    fn missed(&mut self) -> bool {
-        false
-    }
-
-    /// Waits until something that was taken turns out to be lost. It may be dropped at any await.
-    async fn lost(&mut self) {
+    /// Waits until something that was taken turns out to be lost, and says since when; it is to be delivered again. It may be dropped at
+    /// any await.
+    async fn lost(&mut self) -> Instant {
         std::future::pending().await
-    }
-
-    /// Delivers again what was lost. It is not cancelled.
-    ///
-    /// # Errors
-    /// Why it cannot be now; what was taken of late is to be delivered anew then.
-    async fn again(&mut self) -> Result<(), String> {
-        Ok(())
     }
 }
 
@@ -127,6 +116,8 @@ pub enum Delivery {
     InPart(String),
     /// It will never take this one, and why.
     Refused(String),
+    /// Not tried: what was taken since then may be lost, and comes before it.
+    Lost(Instant),
     /// Not this time.
     Failed {
         /// Why, and which setting helps.

@@ -270,21 +270,14 @@ impl Cursor {
         (sure, last.map(|step| step.at))
     }
 
-    /// What was taken within the last while may be lost: it is to be told again.
-    pub fn rewind(&mut self, unsure: Duration) {
+    /// What was taken since then may be lost: it is to be told again.
+    pub fn rewind(&mut self, since: Instant) {
         if self.at.is_none() {
             return;
         }
-        let (sure, last) = self.sure(unsure);
-        self.at = last.or(self.saved);
+        let sure = self.unsaved.partition_point(|step| step.ended < since);
         self.unsaved.truncate(sure);
-    }
-
-    /// What was taken within the last while was told again just now.
-    pub fn renew(&mut self, unsure: Duration) {
-        let (sure, now) = (self.sure(unsure).0, Instant::now());
-        let renewed = self.unsaved.iter_mut().skip(sure);
-        renewed.for_each(|step| step.ended = now);
+        self.at = self.unsaved.back().map(|step| step.at).or(self.saved);
     }
 
     /// It is told no records any more.

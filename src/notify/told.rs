@@ -8,13 +8,13 @@ use crate::dialect::prometheus::{Declared, Out};
 crate::families! { Notifiers:
     TOTAL counter "nodeward_notifications_total" ["notifier", "outcome"] "Notifications that were delivered, to all or in part, or dropped, and tries that failed";
     WAITING gauge "nodeward_notifications_waiting" ["notifier"] "Notifications that are not delivered yet";
-    OLDEST gauge "nodeward_notifications_oldest_age_seconds" ["notifier"] "How long the oldest of them has waited; 0 if there is none";
+    OLDEST gauge "nodeward_notifications_oldest_age_seconds" ["notifier"] "How long the oldest notice or record that is not delivered has waited; 0 if there is none";
 }
 
 crate::instruments! { Notifiers:
     COUNTED counter int "nodeward.notifications" "{notification}" ["notifier", "outcome"] "Notifications that were delivered, to all or in part, or dropped, and tries that failed";
     WAIT updown int "nodeward.notifications.waiting" "{notification}" ["notifier"] "Notifications that are not delivered yet";
-    AGE gauge double "nodeward.notifications.oldest_age" "s" ["notifier"] "How long the oldest of them has waited; 0 if there is none";
+    AGE gauge double "nodeward.notifications.oldest_age" "s" ["notifier"] "How long the oldest notice or record that is not delivered has waited; 0 if there is none";
 }
 
 impl Told for Notifiers {

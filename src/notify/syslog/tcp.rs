@@ -1,8 +1,8 @@
 //! Syslog over TCP (RFC 6587) or TLS (RFC 5425), framed by counting octets.
 //!
-//! Nothing comes back here either: a line that was written may still be lost with the connection. So the last ones are kept
-//! a while, and when the connection turns out dead they are written again on the next, before anything else. A receiver
-//! may see one twice, under the same id.
+//! Nothing comes back here either: a line that was written may still be lost with the connection. No line is kept here for that, since the
+//! journal has them all: when a connection turns out dead, its last lines are asked for again, before anything else. A receiver may see
+//! one twice, under the same id.
 //!
 //! A connection that ends soon after it began was none. A receiver that does not like nodeward's certificate says so only after the first
 //! line was written (TLS 1.3), and a balancer with nobody behind it takes lines before it hangs up: both would take all that there is, and
@@ -34,24 +34,16 @@ const ENDED: Duration = Duration::from_secs(2);
 /// A receiver whose machine acknowledges nothing for so long is gone.
 const UNANSWERED: Duration = Duration::from_secs(30);
 /// How long a new connection is watched behind its first line.
-const WATCHED: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 1_000 });
+const WATCHED: Duration = Duration::from_secs(1);
 /// A connection that ends within so long may have taken nothing, however it ends: balancers try those behind them for some seconds.
-const YOUNG: Duration = Duration::from_millis(if cfg!(test) { 1_000 } else { 10_000 });
-/// At most so many lines are kept, and each is written again at most so often on connections that outlived their watch: a receiver that always
-/// breaks off, or takes idle connections down at once, is no reason to go on for ever.
-const KEPT: usize = 256;
-const AGAIN: u8 = 3;
+const YOUNG: Duration = Duration::from_secs(10);
+/// A line is written again at most so often on connections that outlived their watch: a receiver that always breaks off, or takes idle
+/// connections down at once, is no reason to go on for ever.
+const AGAIN: usize = 3;
 
-/// Why a delivery failed where a receiver hung up without a word.
-const HUNG_UP: &str = "it hung up on the first line: its log says why; it may not take this node's address or certificate, or nobody is \
-                       behind it";
-
-/// A line that was written.
-struct Written {
-    frame: String,
-    at: Instant,
-    again: u8,
-}
+/// Why a line that was written so often is given up.
+const SPENT: &str = "it was written four times, and each time the connection broke or ended within 10 s: the receiver may have it or \
+                     not; its log says why, and its timeout for idle connections must be longer than that";
 
 pub(super) struct Tcp {
     place: Place,
@@ -59,19 +51,42 @@ pub(super) struct Tcp {
     format: Format,
     timeout: Duration,
     resolver: Resolver,
-    stream: Option<Stream>,
-    /// When that began.
-    since: Option<Instant>,
+    live: Option<Connection>,
     /// So many connections ended young, one after the other.
     young: u32,
-    /// On this connection.
-    written: VecDeque<Written>,
-    /// On an earlier one, and perhaps lost.
-    lost: VecDeque<Written>,
-    /// When the last line was written that is not kept any more, though it may be lost.
-    unkept: Option<Instant>,
-    /// Some of those may be lost.
-    missed: bool,
+    /// The last record that was written on each of the last connections with which lines may have been lost.
+    broke: VecDeque<i64>,
+}
+
+/// One that has outlived its first line.
+struct Connection {
+    stream: Stream,
+    since: Instant,
+    /// When a line was written last, and the record it tells of.
+    wrote: Instant,
+    seq: i64,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// The receiver hung up.
+    Ended,
+    /// It was reset, or nothing was acknowledged.
+    Broken,
+}
+
+/// Why a line was not written.
+enum Unwritten {
+    /// What was taken since then may be lost.
+    Lost(Instant),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Tcp {
@@ -88,93 +103,63 @@ impl Tcp {
             format,
             timeout,
             resolver,
-            stream: None,
-            since: None,
+            live: None,
             young: 0,
-            written: VecDeque::new(),
-            lost: VecDeque::new(),
-            unkept: None,
-            missed: false,
+            broke: VecDeque::new(),
         }
     }
 
-    /// Writes what was lost, and then the frame.
-    async fn send(&mut self, frame: Option<String>) -> io::Result<()> {
+    async fn send(&mut self, frame: &str, seq: i64) -> Result<(), Unwritten> {
         let deadline = Instant::now() + self.timeout;
-        if let Some(mut stream) = self.stream.take() {
-            match look(&mut stream).await {
-                None => self.stream = Some(stream),
-                Some(end) => self.died(end),
-            }
-        }
-        if frame.is_none() && self.lost.is_empty() {
-            return Ok(());
-        }
-        // One that breaks under the frame has been dead for a while: a new one is tried at once.
-        if let (Some(stream), Some(frame)) = (self.stream.take(), &frame)
-            && self.lost.is_empty()
-        {
-            match write(stream, frame, deadline).await {
-                Ok(stream) => {
-                    self.stream = Some(stream);
-                    self.keep(frame.clone(), 0);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    self.died(End::Broken);
-                    return Err(error);
-                }
-                Err(_) => self.died(End::Broken),
-            }
-        }
-        let first = self.lost.front().map(|lost| lost.frame.clone());
-        let Some(first) = first.or_else(|| frame.clone()) else {
-            return Ok(());
-        };
-        let mut stream = self.begin(&first, deadline).await?;
-        let deadline = Instant::now() + self.timeout;
-        let mut begun = true;
-        while let Some(lost) = self.lost.pop_front() {
-            if !std::mem::take(&mut begun) {
-                match write(stream, &lost.frame, deadline).await {
-                    Ok(still) => stream = still,
+        if let Some(mut live) = self.live.take() {
+            if let Some(end) = look(&mut live.stream).await {
+                self.died(&live, end)?;
+            } else {
+                match write(&mut live.stream, frame, deadline).await {
+                    Ok(()) => {
+                        (live.wrote, live.seq) = (Instant::now(), seq);
+                        self.live = Some(live);
+                        return Ok(());
+                    }
                     Err(error) => {
-                        self.lost.push_front(lost);
-                        self.died(End::Broken);
-                        return Err(error);
+                        self.died(&live, End::Broken)?;
+                        // One that breaks under the frame has been dead for a while: a new one is tried at once.
+                        if error.kind() == io::ErrorKind::TimedOut {
+                            return Err(error.into());
+                        }
                     }
                 }
             }
-            self.keep(lost.frame, lost.again + 1);
         }
-        if let Some(frame) = frame {
-            if !begun {
-                stream = write(stream, &frame, deadline)
-                    .await
-                    .inspect_err(|_| self.died(End::Broken))?;
-            }
-            self.keep(frame, 0);
-        }
-        self.stream = Some(stream);
+        self.live = Some(self.begin(frame, seq, deadline).await?);
         Ok(())
     }
 
-    /// A new connection that has outlived its first line, which is on no list yet.
-    async fn begin(&mut self, first: &str, deadline: Instant) -> io::Result<Stream> {
-        let stream = self.connect(deadline).await?;
-        self.since = Some(Instant::now());
-        let mut stream = write(stream, first, deadline)
-            .await
-            .inspect_err(|_| self.died(End::Broken))?;
+    /// A new connection that has outlived its first line.
+    async fn begin(&mut self, frame: &str, seq: i64, deadline: Instant) -> io::Result<Connection> {
+        let mut stream = self.connect(deadline).await?;
+        let since = Instant::now();
+        let written = write(&mut stream, frame, deadline).await;
         let watched = WATCHED.saturating_mul(self.young.min(2) + 1);
-        match timeout_at(Instant::now() + watched, end(&mut stream)).await {
-            Err(_) => Ok(stream),
-            Ok(ended) => {
-                self.died(End::Broken);
-                let refused = ended.err().filter(|error| Refusal::of(error).is_some());
-                Err(refused.unwrap_or_else(|| io::Error::other(HUNG_UP)))
+        let why = match written {
+            Err(error) => error,
+            Ok(()) => {
+                let wrote = Instant::now();
+                match timeout_at(wrote + watched, end(&mut stream)).await {
+                    Err(_) => {
+                        return Ok(Connection {
+                            stream,
+                            since,
+                            wrote,
+                            seq,
+                        });
+                    }
+                    Ok(ended) => cut_off(ended),
+                }
             }
-        }
+        };
+        self.young += 1;
+        Err(why)
     }
 
     async fn connect(&self, deadline: Instant) -> io::Result<Stream> {
@@ -189,44 +174,33 @@ impl Tcp {
         }
     }
 
-    fn keep(&mut self, frame: String, again: u8) {
-        let at = Instant::now();
-        self.written.push_back(Written { frame, at, again });
-        while self.written.len() > KEPT
-            || self
-                .written
-                .front()
-                .is_some_and(|w| w.at.elapsed() > BROKEN)
-        {
-            self.unkept = self.written.pop_front().map(|written| written.at);
-        }
-    }
-
-    /// Sorts out what may be lost with the connection.
-    fn died(&mut self, end: End) {
-        let young = self.since.take().is_some_and(|at| at.elapsed() < YOUNG);
+    /// Sorts out what may be lost with a connection; an error: what was taken since then.
+    fn died(&mut self, dead: &Connection, end: End) -> Result<(), Unwritten> {
+        let now = Instant::now();
+        let young = now < dead.since + YOUNG;
         self.young = if young { self.young + 1 } else { 0 };
         let within = match end {
-            End::Ended if !young => ENDED,
-            _ => BROKEN,
+            // All of it.
+            _ if young => YOUNG,
+            End::Ended => ENDED,
+            End::Broken => BROKEN,
         };
-        self.missed |= self.unkept.is_some_and(|at| at.elapsed() <= within);
-        let mut written = std::mem::take(&mut self.written);
-        written.retain(|w| w.at.elapsed() <= within);
-        let lines = written.len();
-        written.retain(|w| w.again < AGAIN);
-        let lines = lines - written.len();
-        if lines > 0 {
-            tracing::error!(
-                receiver = %self.place,
-                lines,
-                "these lines of syslog were written {} times, and each time the connection broke: they may be lost",
-                AGAIN + 1
-            );
+        if dead.wrote + within < now {
+            return Ok(());
         }
-        // They come before what still waits to be written again.
-        written.append(&mut self.lost);
-        self.lost = written;
+        self.broke.push_back(dead.seq);
+        if self.broke.len() > AGAIN + 1 {
+            self.broke.pop_front();
+        }
+        let since = now.checked_sub(within);
+        Err(Unwritten::Lost(
+            since.map_or(dead.since, |since| since.max(dead.since)),
+        ))
+    }
+
+    /// Whether what tells of a record was written so often that it is given up.
+    fn is_spent(&self, seq: i64) -> bool {
+        self.broke.len() > AGAIN && self.broke.iter().all(|last| seq <= *last)
     }
 
     fn why(&self, error: &io::Error) -> String {
@@ -237,13 +211,14 @@ impl Tcp {
     }
 }
 
-/// How a connection ended.
-#[derive(Clone, Copy)]
-enum End {
-    /// The receiver hung up.
-    Ended,
-    /// It was reset, or nothing was acknowledged.
-    Broken,
+/// What to say of a connection that ended behind its first line.
+fn cut_off(ended: io::Result<()>) -> io::Error {
+    const SEE: &str = "on the first line: its log says why; it may not take this node's address or certificate, or nobody is behind it";
+    match ended {
+        Ok(()) => io::Error::other(format!("it hung up {SEE}")),
+        Err(error) if Refusal::of(&error).is_some() => error,
+        Err(error) => io::Error::other(format!("it broke off ({error}) {SEE}")),
+    }
 }
 
 /// Whether the connection has ended, as far as is known here; reads what a receiver should not have sent.
@@ -275,14 +250,14 @@ async fn end(stream: &mut Stream) -> io::Result<()> {
     Ok(())
 }
 
-async fn write(mut stream: Stream, frame: &str, deadline: Instant) -> io::Result<Stream> {
+async fn write(stream: &mut Stream, frame: &str, deadline: Instant) -> io::Result<()> {
     let writing = async {
         stream.write_all(frame.as_bytes()).await?;
         // TLS may keep a part of it.
         stream.flush().await
     };
     match timeout_at(deadline, writing).await {
-        Ok(written) => written.map(|()| stream),
+        Ok(written) => written,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
@@ -301,11 +276,15 @@ fn bound(stream: &Stream) -> io::Result<()> {
 #[async_trait]
 impl Sink for Tcp {
     async fn deliver(&mut self, message: &Message<'_>) -> Delivery {
+        if self.is_spent(message.seq) {
+            return Delivery::Refused(SPENT.into());
+        }
         let line = self.format.line(message);
         let frame = format!("{} {line}", line.len());
-        match self.send(Some(frame)).await {
+        match self.send(&frame, message.seq).await {
             Ok(()) => super::written(),
-            Err(error) => Delivery::failed(self.why(&error)),
+            Err(Unwritten::Lost(since)) => Delivery::Lost(since),
+            Err(Unwritten::Failed(error)) => Delivery::failed(self.why(&error)),
         }
     }
 
@@ -313,29 +292,19 @@ impl Sink for Tcp {
         BROKEN
     }
 
-    fn missed(&mut self) -> bool {
-        std::mem::take(&mut self.missed)
-    }
-
-    async fn lost(&mut self) {
-        while self.lost.is_empty() {
-            let Some(stream) = &mut self.stream else {
+    async fn lost(&mut self) -> Instant {
+        loop {
+            let Some(live) = &mut self.live else {
                 return std::future::pending().await;
             };
-            let end = match end(stream).await {
+            let end = match end(&mut live.stream).await {
                 Ok(()) => End::Ended,
                 Err(_) => End::Broken,
             };
-            self.died(end);
-            self.stream = None;
+            let dead = self.live.take();
+            if let Some(Err(Unwritten::Lost(since))) = dead.map(|dead| self.died(&dead, end)) {
+                return since;
+            }
         }
-    }
-
-    async fn again(&mut self) -> Result<(), String> {
-        let sent = self.send(None).await;
-        sent.map_err(|error| {
-            self.lost.clear();
-            self.why(&error)
-        })
     }
 }

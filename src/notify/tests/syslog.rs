@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::time::Instant;
 
 use super::receivers::{self, frame, value};
 use super::running::counts;
@@ -12,8 +13,8 @@ use crate::journal::Hash;
 use crate::notify::syslog::Syslog;
 use crate::notify::{Delivery, Kind as _, Message, Sink};
 
-fn soon() -> tokio::time::Instant {
-    tokio::time::Instant::now() + Duration::from_secs(60)
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 fn sink(address: &str) -> Box<dyn Sink> {
@@ -22,9 +23,13 @@ fn sink(address: &str) -> Box<dyn Sink> {
 }
 
 async fn deliver(sink: &mut dyn Sink, id: &str) -> Delivery {
+    record(sink, id, 7).await
+}
+
+async fn record(sink: &mut dyn Sink, id: &str, seq: i64) -> Delivery {
     let message = Message {
         event: &notice(id).into(),
-        seq: 7,
+        seq,
         chain: Hash::ZERO,
     };
     sink.deliver(&message).await
@@ -34,7 +39,7 @@ async fn deliver(sink: &mut dyn Sink, id: &str) -> Delivery {
 async fn every_notice_reaches_a_receiver_that_hangs_up_again_and_again_in_order() {
     let bench = Bench::new();
     let journal = bench.journal();
-    let (address, came) = receivers::tcp(vec![3, 1, 0, 7, 1, 1, 5]).await;
+    let (address, came) = receivers::tcp(vec![3, 1, 0, 7]).await;
     let options = options(&format!(
         r#"{{"soc": {{"to": {{"syslog": {{"address": "{address}"}}}}}}}}"#
     ));
@@ -109,32 +114,132 @@ async fn what_a_receiver_may_have_lost_is_told_to_who_takes_its_place() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_written_to_a_dead_connection_is_written_again_although_nothing_follows() {
+async fn a_line_that_was_written_to_a_dead_connection_is_asked_for_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
-    assert!(matches!(
-        deliver(sink.as_mut(), "e1").await,
-        Delivery::Taken(_)
-    ));
-    // Closed with the line unread, it is lost.
+    let before = Instant::now();
+    taken(sink.as_mut(), "e1", 1).await;
+    // Closed with the line unread, it is lost, although nothing follows.
     let (first, _) = listener.accept().await.unwrap();
     first.readable().await.unwrap();
     drop(first);
-    sink.lost().await;
-    sink.again().await.unwrap();
+    assert!(sink.lost().await >= before);
+    taken(sink.as_mut(), "e1", 1).await;
     let (second, _) = listener.accept().await.unwrap();
     let mut second = BufReader::new(second);
     assert_eq!(value(&frame(&mut second).await.unwrap(), "id"), "e1");
-    // And again, with another right after it.
+    // And where another follows at once, it comes before that one.
+    let between = Instant::now();
+    taken(sink.as_mut(), "e2", 2).await;
     drop(second);
-    assert!(matches!(
-        deliver(sink.as_mut(), "e2").await,
-        Delivery::Taken(_)
+    let Delivery::Lost(since) = record(sink.as_mut(), "e3", 3).await else {
+        panic!("e2 may be lost")
+    };
+    assert!(since < between, "e1 was taken by the connection that died");
+}
+
+async fn taken(sink: &mut dyn Sink, id: &str, seq: i64) {
+    let delivery = record(sink, id, seq).await;
+    assert!(matches!(delivery, Delivery::Taken(_)), "{delivery:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_ends_an_old_idle_connection_in_order_has_what_it_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
+    taken(sink.as_mut(), "e1", 1).await;
+    let mut first = BufReader::new(listener.accept().await.unwrap().0);
+    assert_eq!(value(&frame(&mut first).await.unwrap(), "id"), "e1");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(15)).await;
+    tokio::time::resume();
+    drop(first);
+    taken(sink.as_mut(), "e2", 2).await;
+    let mut second = BufReader::new(listener.accept().await.unwrap().0);
+    assert_eq!(value(&frame(&mut second).await.unwrap(), "id"), "e2");
+}
+
+#[tokio::test]
+async fn a_line_is_written_four_times_to_a_receiver_that_ends_each_connection_young_and_then_given_up()
+ {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
+    for _ in 0..4 {
+        taken(sink.as_mut(), "e1", 1).await;
+        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+        assert_eq!(value(&frame(&mut stream).await.unwrap(), "id"), "e1");
+        drop(stream);
+        sink.lost().await;
+    }
+    let Delivery::Refused(why) = record(sink.as_mut(), "e1", 1).await else {
+        panic!("it would go on for ever")
+    };
+    assert!(why.contains("timeout for idle connections"), "{why}");
+    // It stands in the way of nothing.
+    taken(sink.as_mut(), "e2", 2).await;
+}
+
+#[tokio::test]
+async fn what_was_lost_is_told_by_the_next_process_where_a_stop_comes_before_the_receiver_is_back()
+{
+    let bench = Bench::new();
+    let journal = bench.journal();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = options(&format!(
+        r#"{{"soc": {{"to": {{"syslog": {{"address": "tcp://{}"}}}}}}}}"#,
+        listener.local_addr().unwrap()
     ));
-    let (third, _) = listener.accept().await.unwrap();
-    let mut third = BufReader::new(third);
-    assert_eq!(value(&frame(&mut third).await.unwrap(), "id"), "e1");
-    assert_eq!(value(&frame(&mut third).await.unwrap(), "id"), "e2");
+    let notifiers = bench.start(&options, &journal, QUICK);
+    tell(&journal, "soc", ids(0..1)).await;
+    notifiers.wake();
+    let (stream, _) = listener.accept().await.unwrap();
+    until("that it counts as taken", || {
+        counts(&notifiers, "soc") == (1, 0, 0, 0)
+    })
+    .await;
+    // The next comes just as the connection ends with the first unread.
+    tell(&journal, "soc", ids(1..2)).await;
+    notifiers.wake();
+    drop(stream);
+    let away = tokio::spawn(hangs_up(listener, usize::MAX));
+    until("a failure", || counts(&notifiers, "soc").1 > 1).await;
+    notifiers.stop(soon()).await;
+    assert_eq!(bench.waiting("soc"), 2);
+    journal.close().await;
+    away.abort();
+
+    let journal = bench.journal();
+    let (address, came) = receivers::tcp(Vec::new()).await;
+    let options = self::options(&format!(
+        r#"{{"soc": {{"to": {{"syslog": {{"address": "{address}"}}}}}}}}"#
+    ));
+    let notifiers = bench.start(&options, &journal, QUICK);
+    until("both", || receivers::ids(&came) == ids(0..2)).await;
+    notifiers.stop(soon()).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dead_at_the_stop_has_taken_nothing() {
+    let bench = Bench::new();
+    let journal = bench.journal();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = options(&format!(
+        r#"{{"soc": {{"to": {{"syslog": {{"address": "tcp://{}"}}}}}}}}"#,
+        listener.local_addr().unwrap()
+    ));
+    let notifiers = bench.start(&options, &journal, QUICK);
+    tell(&journal, "soc", ids(0..1)).await;
+    notifiers.wake();
+    let (stream, _) = listener.accept().await.unwrap();
+    until("that it counts as taken", || {
+        counts(&notifiers, "soc") == (1, 0, 0, 0)
+    })
+    .await;
+    let away = tokio::spawn(hangs_up(listener, usize::MAX));
+    drop(stream);
+    notifiers.stop(soon()).await;
+    assert_eq!(bench.waiting("soc"), 1);
+    away.abort();
 }
 
 /// Hangs up on each of so many connections once a line has come, and is away then.
@@ -162,34 +267,6 @@ async fn a_receiver_that_hangs_up_on_the_first_line_has_taken_none() {
         lost.is_err(),
         "who asked has been told that it is not taken"
     );
-}
-
-#[tokio::test]
-async fn what_was_lost_with_a_receiver_that_is_away_now_waits_in_the_journal() {
-    let bench = Bench::new();
-    let journal = bench.journal();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let options = options(&format!(
-        r#"{{"soc": {{"to": {{"syslog": {{"address": "tcp://{address}"}}}}}}}}"#
-    ));
-    let notifiers = bench.start(&options, &journal, QUICK);
-    tell(&journal, "soc", ids(0..1)).await;
-    notifiers.wake();
-    let (stream, _) = listener.accept().await.unwrap();
-    until("that it counts as taken", || {
-        counts(&notifiers, "soc") == (1, 0, 0, 0)
-    })
-    .await;
-    // Closed with the line unread, it is lost.
-    stream.readable().await.unwrap();
-    drop((stream, listener));
-    until("that it waits", || counts(&notifiers, "soc").3 == 1).await;
-    let listener = TcpListener::bind(address).await.unwrap();
-    notifiers.wake();
-    let mut stream = BufReader::new(listener.accept().await.unwrap().0);
-    assert_eq!(value(&frame(&mut stream).await.unwrap(), "id"), "e0");
-    notifiers.stop(soon()).await;
 }
 
 #[tokio::test]
