@@ -118,7 +118,6 @@ const TESTS: &[&[PeerTest]] = &[
     reconcile::TESTS,
     tls::TESTS,
     zabbix_server::TESTS,
-    zabbix_server::OUTAGE,
     receiver::TESTS,
     otlp_json::TESTS,
     outage::TESTS,

@@ -186,12 +186,13 @@ impl Zabbix {
         Ok(())
     }
 
-    /// The process that takes what agents bring.
+    /// The process that takes what agents bring, as the log of the server has it.
     pub fn trapper(&self) -> Result<Pid, Failed> {
         let server = self.server.as_ref().ok_or("the server does not run")?;
-        let id = server.program.id();
         until("the trapper", || {
-            super::outage::process_of(id, "trapper #1")
+            let log = server.program.log();
+            let line = log.lines().find(|line| line.contains("[trapper #1]"))?;
+            Pid::from_raw(line.trim_start().split(':').next()?.parse().ok()?)
         })
     }
 }

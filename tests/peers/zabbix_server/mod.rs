@@ -29,7 +29,6 @@ use crate::{PeerTest, ours};
 use host::Host;
 use house::{Release, Zabbix};
 use import::import;
-pub use outage::OUTAGE;
 use overheard::Overheard;
 
 /// A test for each release, by names that differ in the room alone.
@@ -58,6 +57,7 @@ pub const TESTS: &[PeerTest] = tests! {
     "every_item_of_our_templates_and_of_the_stock_one_gets_its_value" with Systemd DbusDaemon: templates;
     "our_media_type_has_a_problem_healed_and_tells_its_end": hook::heals;
     "a_host_registers_itself_and_brings_all_that_the_agent_brings_of_the_stock_template": active::stock_template;
+    "every_value_is_in_the_history_once_after_the_server_was_stopped_and_killed": outage::once;
     "what_nodeward_says_of_itself_is_in_the_history_of_trapper_items": active::own_values;
     "hosts_with_a_key_and_with_certificates_are_asked_and_heard_and_the_doctor_knows_why_others_are_not" with Openssl:
         encrypted::both_ways;

@@ -4,23 +4,15 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use libtest_mimic::Failed;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::house::{Release, Zabbix};
 use super::list;
 use crate::page::Page;
 use crate::process::until;
-use crate::programs::Peer;
 use crate::scratch::Scratch;
-use crate::{PeerTest, ours, web};
-
-/// With 6.0 alone: it takes long, and what it is about is the same in 7.0.
-pub const OUTAGE: &[PeerTest] = &[PeerTest {
-    name: "zabbix_server::every_value_is_in_the_history_once_after_the_server_was_stopped_and_killed",
-    needs: &[Peer::ZabbixServer, Peer::Postgres, Peer::Php, Peer::Root],
-    run: once,
-}];
+use crate::{ours, web};
 
 /// Values that wait for the server, in memory and on the disk, and what became of the others.
 struct Brought {
@@ -62,9 +54,9 @@ impl Brought {
     }
 }
 
-fn once() -> Result<(), Failed> {
+pub fn once(release: Release) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let mut zabbix = Zabbix::start(Release::Six, &scratch)?;
+    let mut zabbix = Zabbix::start(release, &scratch)?;
     let group = zabbix.call("hostgroup.get", &json!({"output": ["groupid"], "limit": 1}))?;
     let host = zabbix.call("host.create", &json!({"host": "kept", "groups": group}))?["hostids"][0]
         .clone();
@@ -188,18 +180,5 @@ fn arrived(port: u16) -> bool {
             .is_some_and(|state| *state == "01" || *state == "08");
         let unread = words.get(4).and_then(|queues| queues.split_once(':'));
         ours && open && unread.is_some_and(|(_, unread)| unread.bytes().any(|digit| digit != b'0'))
-    })
-}
-
-/// A process of the server by what it calls itself.
-pub fn process_of(server: u32, title: &str) -> Option<Pid> {
-    let all = std::fs::read_dir("/proc").ok()?;
-    all.flatten().find_map(|entry| {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
-        let named = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let ours = parent.parse() == Ok(server) && String::from_utf8_lossy(&named).contains(title);
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        ours.then(|| Pid::from_raw(pid))?
     })
 }
