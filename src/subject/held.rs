@@ -158,7 +158,8 @@ pub(super) trait Face: Send + Sync {
     /// Whether `other` is of the same subject with the same options.
     fn is_same(&self, other: &dyn Face) -> bool;
     fn want(&self, asker: Asker) -> Box<dyn AnyWant>;
-    fn item(&self, name: &str) -> Option<usize>;
+    /// The names of its Zabbix keys, each at its number.
+    fn items(&self) -> Box<dyn Iterator<Item = &'static str>>;
     fn parameters(&self, item: usize) -> usize;
     fn ask(&self, item: usize, args: &Args<'_>) -> Result<(Box<dyn AnyWant>, Way), Unsupported>;
     fn say_over(&self, item: usize, ring: &Ring, args: &Args<'_>) -> Said;
@@ -196,8 +197,8 @@ impl<S: Subject> Face for Facing<S> {
         Box::new(S::want(&self.options, asker))
     }
 
-    fn item(&self, name: &str) -> Option<usize> {
-        S::KEYS.iter().position(|item| item.name == name)
+    fn items(&self) -> Box<dyn Iterator<Item = &'static str>> {
+        Box::new(S::KEYS.iter().map(|item| item.name))
     }
 
     fn parameters(&self, item: usize) -> usize {

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use foldhash::fast::RandomState;
+
 use super::counters::SamplerCounters;
 use super::gathering::Gather;
 use super::held::{AnyWant, Face, Way};
@@ -44,6 +46,8 @@ struct Place {
 pub struct Sampler {
     host: Arc<Host>,
     places: Vec<Place>,
+    /// Where each Zabbix key is told: its place, and its number there.
+    keys: HashMap<&'static str, (usize, usize), RandomState>,
     lanes: Vec<lane::Handle>,
     history: Mutex<History>,
     counters: Arc<SamplerCounters>,
@@ -116,9 +120,16 @@ impl Sampler {
         }
         let host = Arc::clone(&machine.host);
         let history = before.map_or_else(History::default, |before| before.history_of(&places));
+        let mut keys = HashMap::default();
+        for (at, place) in places.iter().enumerate() {
+            for (item, name) in place.face.items().enumerate() {
+                keys.entry(name).or_insert((at, item));
+            }
+        }
         Ok(Self {
             host,
             places,
+            keys,
             lanes,
             history: Mutex::new(history),
             counters,
@@ -325,11 +336,8 @@ impl Sampler {
 
     /// Answers a Zabbix key of some subject.
     pub async fn answer(&self, key: &Args<'_>, deadline: Instant) -> Said {
-        let found = self
-            .places
-            .iter()
-            .enumerate()
-            .find_map(|(at, place)| Some((at, place, place.face.item(key.name())?)));
+        let known = self.keys.get(key.name());
+        let found = known.and_then(|(at, item)| Some((*at, self.places.get(*at)?, *item)));
         let Some((at, place, item)) = found else {
             return Err(Unsupported::UNSUPPORTED_KEY);
         };
