@@ -31,7 +31,7 @@ use super::values::Values;
 use crate::net::allow::AllowList;
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
-use crate::net::tls::{LONGEST, mutual};
+use crate::net::tls::{LONGEST_HANDSHAKE, mutual};
 
 mod listen;
 mod outcome;
@@ -147,7 +147,7 @@ impl Server {
             return;
         }
         // Of a stranger, who may be waited for no longer than at any other listener.
-        let patience = self.timeout.min(LONGEST);
+        let patience = self.timeout.min(LONGEST_HANDSHAKE);
         let shaken = deadline.min(now() + patience);
         let met = tokio::time::timeout_at(shaken.into(), tls.meet(stream)).await;
         let mut stream = match met {

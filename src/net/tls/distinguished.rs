@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use super::der::value;
+
 /// The longest name that is read, in bytes.
 const LONGEST: usize = 8192;
 
@@ -211,19 +213,6 @@ fn numbers(kind: &[u8]) -> Option<String> {
         write!(text, ".{number}").ok()?;
     }
     (kind.last()? & 0x80 == 0).then_some(text)
-}
-
-/// The content of the DER value of this tag that comes first, and what comes behind it.
-fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = match bytes {
-        [first, length @ 0..=0x7f, rest @ ..] if *first == tag => (usize::from(*length), rest),
-        [first, 0x81, length, rest @ ..] if *first == tag => (usize::from(*length), rest),
-        [first, 0x82, high, low, rest @ ..] if *first == tag => {
-            (usize::from(u16::from_be_bytes([*high, *low])), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }
 
 #[cfg(test)]

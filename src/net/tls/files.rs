@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{certificate, provider};
@@ -162,24 +162,6 @@ pub(super) fn open_to_all(setting: &'static str, path: &Path) -> Option<Fault> {
     open.then(|| Fault::new(setting, why))
 }
 
-/// Lists of certificates that were taken back, at least one.
-pub(super) fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
-    let shown = path.display();
-    let text = read(path)?;
-    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
-    let lists = lists.map_err(|error| format!("{shown} is no PEM: {}", pem(&error)))?;
-    for (place, list) in lists.iter().enumerate() {
-        webpki::BorrowedCertRevocationList::from_der(list)
-            .map_err(|error| format!("list {} in {shown} cannot be read: {error}", place + 1))?;
-    }
-    match lists.is_empty() {
-        true => Err(format!(
-            "no list in {shown}: PEM is needed (-----BEGIN X509 CRL-----)"
-        )),
-        false => Ok(lists),
-    }
-}
-
 /// The content of a file, within bounds.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
@@ -195,7 +177,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// What is wrong with a PEM file, without a line of it.
-fn pem(error: &Error) -> &'static str {
+pub(super) fn pem(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } => "a section has no END line",
         Error::IllegalSectionStart { .. } => "a BEGIN line cannot be read",

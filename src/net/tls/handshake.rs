@@ -26,7 +26,7 @@ use crate::net::stream::{Peer, Stream};
 use crate::net::tally::Tally;
 
 /// From accepting to the end of a handshake, at most.
-pub const LONGEST: Duration = Duration::from_secs(10);
+pub const LONGEST_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes under way at one time on a listener: half of what may be open, so that one that is flooded takes no other's room.
 const MOST: usize = 256;
 
@@ -202,7 +202,7 @@ impl<S: Serve> Handshakes<S> {
             let acceptor = TlsAcceptor::from(Arc::clone(&config));
             acceptor.accept(stream).await.map(|stream| (stream, config))
         };
-        let (stream, config) = match timeout(LONGEST, shaking).await {
+        let (stream, config) = match timeout(LONGEST_HANDSHAKE, shaking).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 let refused = Refusal::of(&error);
@@ -227,7 +227,7 @@ impl<S: Serve> Handshakes<S> {
                 return None;
             }
             Err(_) => {
-                let why = format!("it took longer than {LONGEST:?}");
+                let why = format!("it took longer than {LONGEST_HANDSHAKE:?}");
                 self.counters.note(Failure::Timeout, peer, &why);
                 return None;
             }

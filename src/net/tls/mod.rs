@@ -12,6 +12,8 @@
 //! | `roots` | the authorities that the system trusts |
 //! | `certificate` | who the other end says it is, and the names that are allowed |
 //! | `files` | PEM files and whether they changed |
+//! | `revoked` | lists of certificates that were taken back |
+//! | `der` | values of ASN.1, taken apart |
 //! | `wanted` | what is wanted of a certificate beyond its authority |
 //! | `distinguished` | issuers and subjects as texts |
 //! | `mutual` | two that know each other, by certificate or by a pre-shared key |
@@ -23,11 +25,13 @@
 mod algorithms;
 mod certificate;
 mod client;
+mod der;
 mod distinguished;
 mod files;
 mod handshake;
 pub mod mutual;
 mod refusal;
+mod revoked;
 mod roots;
 mod server;
 mod wanted;
@@ -40,7 +44,9 @@ pub use algorithms::{Curve, Suite};
 pub use certificate::{Certificate, Chain, End, Name};
 pub use client::{Connector, Options as ClientOptions};
 pub use files::Fault;
-pub use handshake::{Counters, FAILURES, Failure, Handshakes, LONGEST, Look, Slot, Strangers};
+pub use handshake::{
+    Counters, FAILURES, Failure, Handshakes, LONGEST_HANDSHAKE, Look, Slot, Strangers,
+};
 pub(super) use handshake::{peer_certificate, peer_chain};
 pub use refusal::Refusal;
 pub use server::{ClientAuth, Inline, Options as ServerOptions, Server, Version};

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::dialect::zabbix::packet::{self, Limits, NotRead};
@@ -133,10 +133,24 @@ impl Wire {
         };
         match timeout_at(deadline, sent).await {
             Ok(Ok(())) => Ok(stream),
-            Ok(Err(error)) => Err(broken(&error, "could not send")),
+            Ok(Err(error)) => Err(unsent(&mut stream, &error, deadline).await),
             Err(_) => Err(Failure::Late),
         }
     }
+}
+
+/// Why a packet could not be sent. Who does not take our certificate says so and closes, and of a long packet the close is noticed
+/// first: what it said lies there unread.
+async fn unsent(stream: &mut Stream, error: &io::Error, deadline: Instant) -> Failure {
+    if stream.has_farewell() {
+        let heard = timeout_at(deadline, stream.read(&mut [0])).await;
+        if let Ok(Err(heard)) = heard
+            && let Some(refusal) = Refusal::of(&heard)
+        {
+            return Failure::Tls(refusal);
+        }
+    }
+    broken(error, "could not send")
 }
 
 /// What became of a connection that was there. Under TLS 1.3 it is heard only now that the other end did not take a certificate.
@@ -144,5 +158,67 @@ fn broken(cause: &io::Error, what: &str) -> Failure {
     match Refusal::of(cause) {
         Some(refusal) => Failure::Tls(refusal),
         None => Failure::Broken(format!("{what}: {cause}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::net::tls::testing::Authority;
+
+    /// By a certificate of `own`, and taking those of `trusted`.
+    fn options(directory: &Path, own: &str, trusted: &str) -> mutual::Options {
+        let at = |name: String| Some(directory.join(name));
+        mutual::Options {
+            accept: vec![mutual::Kind::Cert],
+            connect: Some(mutual::Kind::Cert),
+            ca_file: at(format!("{trusted}.pem")),
+            cert_file: at(format!("{own}.crt")),
+            key_file: at(format!("{own}.key")),
+            ..mutual::Options::default()
+        }
+    }
+
+    /// Under TLS 1.3 a client hears of it behind its own handshake: with the answer to a short packet, within a long one while it is sent.
+    #[tokio::test]
+    async fn a_certificate_that_is_refused_is_said_however_much_was_to_be_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["ours", "theirs"] {
+            let authority = Authority::new(name);
+            authority.write(directory.path(), name);
+            authority
+                .issue(&["a.example"])
+                .write(directory.path(), name);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = listener.local_addr().unwrap().to_string();
+        let server = mutual::Server::new(options(directory.path(), "ours", "ours"));
+        let refusing = async {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let refused = server.meet(Stream::Tcp(stream)).await;
+                assert!(matches!(refused, Err(Refusal::Certificate(_))));
+            }
+        };
+        let client = mutual::Client::new(options(directory.path(), "theirs", "ours"));
+        let wire = Wire::new(Resolver::default(), Duration::from_secs(60), Some(client));
+        let place: Place = place.parse().unwrap();
+        let refused = |said: Failure| match said {
+            Failure::Tls(Refusal::Ours(_)) => {}
+            other => panic!("{other:?}"),
+        };
+        let asking = async {
+            refused(wire.ask(&place, b"x").await.unwrap_err());
+            // More than sockets hold, so that nobody gets to wait for an answer.
+            refused(wire.tell(&place, &vec![0; 16 << 20]).await.unwrap_err());
+        };
+        tokio::select! {
+            () = refusing => {}
+            () = asking => {}
+        }
     }
 }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -5,6 +7,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::dialect::zabbix::answer::{Answering, Value};
 use crate::model::duration::Period;
+use crate::net::tls::testing::Authority;
 
 /// Knows a few keys; `hang` never comes, `slow` once somebody says so.
 #[derive(Default)]
@@ -299,6 +302,53 @@ async fn a_peer_that_sends_half_a_request_is_closed_after_the_timeout() {
     server.serve_connection(&mut far, LOOPBACK).await;
     assert_eq!(start.elapsed().as_secs(), 3);
     assert_eq!(server.counters().get(Outcome::TimedOut), 1);
+}
+
+/// A server that wants certificates, with this `timeout`.
+fn protected(seconds: u64, directory: &Path) -> Server {
+    let authority = Authority::new("ours");
+    let ca_file = authority.write(directory, "ours");
+    let (cert_file, key_file) = authority.issue(&["a.example"]).write(directory, "ours");
+    let options = Options {
+        server: vec!["127.0.0.1".to_owned()],
+        timeout: Period::secs(seconds),
+        tls: Some(mutual::Options {
+            accept: vec![mutual::Kind::Cert],
+            ca_file: Some(ca_file),
+            cert_file: Some(cert_file),
+            key_file: Some(key_file),
+            ..mutual::Options::default()
+        }),
+        ..Options::default()
+    };
+    let few = Arc::new(Few::default());
+    Server::new(&options, "node 1", few, Arc::default(), Resolver::default()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_does_not_end_is_waited_for_ten_seconds_whatever_a_check_may_take() {
+    let directory = tempfile::tempdir().unwrap();
+    for (timeout, waited) in [(3, 3), (10, 10), (30, 10)] {
+        // Nothing at all, and half a greeting.
+        for said in [
+            &b""[..],
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03half",
+        ] {
+            let server = protected(timeout, directory.path());
+            server.prepare().await;
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            peer.write_all(said).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let start = tokio::time::Instant::now();
+            server.take(Stream::Tcp(stream), LOOPBACK).await;
+            let about = format!("{timeout} s, {} bytes", said.len());
+            assert_eq!(start.elapsed().as_secs(), waited, "{about}");
+            assert_eq!(server.counters().get(Outcome::TimedOut), 1, "{about}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

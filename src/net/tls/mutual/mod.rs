@@ -27,6 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Fault, Pem};
+use super::revoked;
 use super::wanted::Wanted;
 use crate::model::moment::Timestamp;
 
@@ -206,7 +207,8 @@ impl Options {
         faults
     }
 
-    /// What is worth a warning: an expired certificate, a key that everybody may read. May block.
+    /// What is worth a warning: an expired certificate, a list of revoked ones that is out of date, a key that everybody may read. May
+    /// block.
     #[must_use]
     pub fn warnings(&self) -> Vec<Fault> {
         let now = Timestamp::now().seconds();
@@ -214,6 +216,9 @@ impl Options {
             (Some(cert), Some(key)) => files::warnings(Pem::File(cert), Pem::File(key), now),
             _ => Vec::new(),
         };
+        let lists = self.crl_file.iter();
+        let lists = lists.flat_map(|path| revoked::warnings(path, now));
+        warnings.extend(lists.map(|why| Fault::new("crl_file", why)));
         let psk = self.psk_file.iter();
         warnings.extend(psk.filter_map(|path| files::open_to_all("psk_file", path)));
         warnings
@@ -246,7 +251,7 @@ impl Options {
     fn revoked(
         &self,
     ) -> Result<Vec<rustls::pki_types::CertificateRevocationListDer<'static>>, Fault> {
-        let lists = self.crl_file.as_deref().map(files::revoked);
+        let lists = self.crl_file.as_deref().map(revoked::lists);
         let lists = lists
             .transpose()
             .map_err(|why| Fault::new("crl_file", why))?;

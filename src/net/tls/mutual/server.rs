@@ -87,7 +87,12 @@ impl Source for Listening {
 
     fn changed(&self, made: &Result<Spoken, Fault>) {
         match made {
-            Ok(_) => tracing::info!("took the changed files of TLS for connections that come in"),
+            Ok(_) => {
+                tracing::info!("took the changed files of TLS for connections that come in");
+                for warning in self.0.warnings() {
+                    tracing::warn!("tls.{warning}");
+                }
+            }
             Err(fault) => tracing::error!(
                 "files of TLS for connections that come in changed and cannot be used, those before stay: {fault}"
             ),

@@ -13,6 +13,11 @@ use crate::telemetry::logs;
 
 /// A list of an authority that takes these certificates back, and is out of date with the first day of `year`.
 fn take_back(authority: &Authority, pairs: &[&Pair], year: i32) -> String {
+    take_back_in(2001, authority, pairs, year)
+}
+
+/// The same, issued on the first day of the year `issued`.
+fn take_back_in(issued: i32, authority: &Authority, pairs: &[&Pair], year: i32) -> String {
     let taken = pairs.iter().map(|pair| {
         let der = CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap();
         let serial = EndEntityCert::try_from(&der).unwrap().serial().to_vec();
@@ -24,7 +29,7 @@ fn take_back(authority: &Authority, pairs: &[&Pair], year: i32) -> String {
         }
     });
     let list = CertificateRevocationListParams {
-        this_update: date_time_ymd(2001, 1, 1),
+        this_update: date_time_ymd(issued, 1, 1),
         next_update: date_time_ymd(year, 1, 1),
         crl_number: SerialNumber::from(1),
         issuing_distribution_point: None,
@@ -170,6 +175,61 @@ async fn a_list_that_is_no_use_lets_nobody_in_and_is_said() {
             "{faults}"
         );
     }
+}
+
+/// What agent 2 does with the same files: it goes by the list that was issued last, wherever that stands.
+#[tokio::test]
+async fn of_two_lists_of_an_authority_the_one_that_was_issued_last_counts() {
+    let lists = Lists::new();
+    let old = take_back_in(2001, &lists.ours, &[], 2002);
+    let late = take_back_in(2010, &lists.ours, &[&lists.bad], 3000);
+    for text in [format!("{old}{late}"), format!("{late}{old}")] {
+        lists.write(&text);
+        assert_eq!(warnings(&lists.of("good")), [""; 0]);
+        for listener in lists.listeners() {
+            assert!(good(&meet(&listener, &lists.of("good")).await));
+            let bad = lists.files.cert("bad", "ours");
+            assert!(meet(&listener, &bad).await.0.is_err());
+        }
+    }
+}
+
+fn warnings(options: &Options) -> Vec<String> {
+    let warnings = options.warnings();
+    warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_list_that_is_out_of_date_is_worth_a_warning_at_the_start_and_when_it_comes() {
+    let lists = Lists::new();
+    let options = lists.of("good");
+    assert_eq!(warnings(&options), [""; 0]);
+    let ends = Ends::new(&options, &options);
+    let other = Authority::new("other");
+    let (old, fresh) = (
+        take_back(&lists.ours, &[], 2002),
+        take_back(&other, &[], 3000),
+    );
+    lists.write(&format!("{fresh}{old}"));
+    let said = warnings(&options);
+    let path = options.crl_file.as_ref().unwrap().display().to_string();
+    let [warning] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(
+        warning.starts_with(&format!("crl_file: list 2 in {path}, of ")),
+        "{warning}"
+    );
+    assert!(
+        warning.contains("CN=ours") && warning.contains("since 2002-01-01T00:00:00Z"),
+        "{warning}"
+    );
+    let said = ends.look();
+    assert!(
+        said.iter()
+            .any(|line| line.contains("tls.crl_file: list 2")),
+        "{said:#?}"
+    );
 }
 
 /// What is logged while `within` runs, on this thread.
