@@ -1,6 +1,7 @@
 //! The Debian package on a machine of its own that a systemd has booted: it installs, runs, is upgraded with what an administrator changed,
 //! is removed and leaves nothing once it is purged.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,6 +28,7 @@ pub const TESTS: &[PeerTest] = &[PeerTest {
         Peer::DbusDaemon,
         Peer::DpkgDeb,
         Peer::CargoDeb,
+        Peer::ZabbixGet,
     ],
     // It serves on the port of its default.
     run: || apart(NAME, run),
@@ -64,6 +66,29 @@ fn package(scratch: &Scratch) -> Result<PathBuf, Failed> {
             .env("PROGRAM", ours::program()),
     )?;
     Ok(file)
+}
+
+/// What is built for a package: a program that knows pre-shared keys, for who comes from an agent of Zabbix that does.
+fn features(scratch: &Scratch) -> Result<(), Failed> {
+    let tools = scratch.path().join("tools");
+    std::fs::create_dir_all(&tools)?;
+    let said = tools.join("said");
+    let cargo = tools.join("cargo");
+    let text = format!("#!/bin/sh\necho \"$@\" >{}; exit 1\n", said.display());
+    std::fs::write(&cargo, text)?;
+    std::fs::set_permissions(&cargo, PermissionsExt::from_mode(0o755))?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let out = Command::new(root().join("packaging/debian/build"))
+        .env("PATH", format!("{}:{path}", tools.display()))
+        .env("CARGO_TARGET_DIR", scratch.path().join("nothing"))
+        .env_remove("FEATURES")
+        .env_remove("PROGRAM")
+        .output()?;
+    let said = std::fs::read_to_string(said)?;
+    match said.trim() {
+        "build --release --locked --features psk" if !out.status.success() => Ok(()),
+        _ => Err(format!("cargo was asked to {said:?}, {out:?}").into()),
+    }
 }
 
 /// The same as a later version.
@@ -141,6 +166,41 @@ impl Machine {
         }
     }
 
+    /// Has the service, shut in as it is, answer a passive check by a pre-shared key as that lay beside the agent.
+    fn answers_by_key(&self, scratch: &Scratch) -> Result<(), Failed> {
+        let (etc, key) = (self.root.join("etc/nodeward"), scratch.path().join("psk"));
+        std::fs::write(&key, "0123456789abcdef".repeat(4))?;
+        std::fs::copy(&key, etc.join("zabbix.psk"))?;
+        self.run(&["chgrp", "nodeward", "/etc/nodeward/zabbix.psk"])?;
+        self.run(&["chmod", "640", "/etc/nodeward/zabbix.psk"])?;
+        let config = etc.join("nodeward.d/zabbix.yml");
+        std::fs::write(
+            &config,
+            "zabbix: {listen: [\"127.0.0.1:10050\"], server: [127.0.0.1], \
+             tls: {accept: [psk], psk_identity: web-1, psk_file: /etc/nodeward/zabbix.psk}}\n",
+        )?;
+        self.run(&["systemctl", "reload", "nodeward"])?;
+        let get = |more: &[&str]| -> Result<String, Failed> {
+            let mut command = Command::new(Peer::ZabbixGet.find()?);
+            command
+                .args(["-s", "127.0.0.1", "-k", "agent.ping"])
+                .args(more);
+            let out = command.output()?;
+            Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+        };
+        let file = key.display().to_string();
+        let by_key = ["--tls-connect", "psk", "--tls-psk-identity", "web-1"];
+        let said = get(&[&by_key[..], &["--tls-psk-file", &file]].concat())?;
+        let plain = get(&[])?;
+        std::fs::remove_file(config)?;
+        std::fs::remove_file(etc.join("zabbix.psk"))?;
+        self.run(&["systemctl", "reload", "nodeward"])?;
+        match (said.as_str(), plain.as_str()) {
+            ("1", "") => Ok(()),
+            _ => Err(format!("by key {said:?}, in plain {plain:?}").into()),
+        }
+    }
+
     fn has(&self, path: &str) -> bool {
         self.root.join(path.trim_start_matches('/')).exists()
     }
@@ -148,6 +208,7 @@ impl Machine {
 
 fn run() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
+    features(&scratch)?;
     let first = package(&scratch)?;
     let second = later(&first, &scratch)?;
     let booted = Booted::writable(&scratch)?;
@@ -189,6 +250,9 @@ fn run() -> Result<(), Failed> {
     std::fs::write(hook.join("hook.yml"), "hooks: {alertmanager: {}}\n")?;
     machine.run(&["systemctl", "reload", "nodeward"])?;
     machine.run(&["nodeward", "maintenance", "on", "--reason", "an upgrade"])?;
+    if cfg!(feature = "psk") {
+        machine.answers_by_key(&scratch)?;
+    }
 
     // What the administrator wrote stays, so does what nodeward was told.
     let options = machine.root.join("etc/default/nodeward");
