@@ -19,6 +19,7 @@ mod crash;
 mod demo;
 mod dependencies;
 mod examples;
+mod flat;
 mod full;
 mod generated;
 mod grafana_hook;

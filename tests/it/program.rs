@@ -41,9 +41,10 @@ impl Drop for Scratch {
     }
 }
 
-/// A command of nodeward with an environment of its own.
+/// A command of nodeward with an environment of its own: what cargo has built, or what `NODEWARD_PROGRAM` names.
 pub fn command(scratch: &Scratch, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nodeward"));
+    let program = std::env::var_os("NODEWARD_PROGRAM");
+    let mut command = Command::new(program.unwrap_or(env!("CARGO_BIN_EXE_nodeward").into()));
     command
         .args(args)
         .env_clear()
