@@ -23,6 +23,21 @@ pub fn cpu(pid: u32) -> f64 {
     float(ticks(11) + ticks(12)) / 100.0
 }
 
+/// CPU seconds of all threads of a process that are there now, to the nanosecond (proc(5), schedstat): where a round is so short that
+/// ticks would be all that is measured.
+fn exact_cpu(pid: u32) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let spent = threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            stat.split_whitespace().next()?.parse::<u64>().ok()
+        });
+    float(spent.sum()) / 1e9
+}
+
 /// CPU seconds of the processes of a group: an agent that forks answers in children.
 pub fn cpu_of_group(leader: u32) -> f64 {
     let group = |pid: u32| {
@@ -33,7 +48,7 @@ pub fn cpu_of_group(leader: u32) -> f64 {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     pids.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok())
         .filter(|pid| group(*pid) == Some(leader))
-        .map(cpu)
+        .map(exact_cpu)
         .sum()
 }
 
