@@ -72,10 +72,10 @@ pub fn once(release: Release) -> Result<(), Failed> {
         });
         items.push(zabbix.call("item.create", &item)?["itemids"][0].clone());
     }
-    // So little memory that an outage of a second is on the disk.
+    // So little memory that an outage of three seconds is on the disk, and room for three more while a busy disk takes it.
     let config = format!(
         "http: {{listen: [\"127.0.0.1:0\"]}}\nzabbix: {{server_active: [\"127.0.0.1:{}\"], hostname: kept, refresh_active_checks: 1s, \
-         buffer_send: 1s, buffer_size: 8, timeout: 5s}}\n",
+         buffer_send: 1s, buffer_size: 24, timeout: 5s}}\n",
         zabbix.port
     );
     let mut nodeward = ours::configured(&config, &scratch)?;
@@ -149,10 +149,11 @@ pub fn once(release: Release) -> Result<(), Failed> {
     let different: BTreeSet<&String> = rows.iter().collect();
     if different.len() != rows.len() || brought.lost > 0.0 {
         return Err(format!(
-            "{} values, {} different, {} lost",
+            "{} values, {} different, {} lost\n{}",
             rows.len(),
             different.len(),
-            brought.lost
+            brought.lost,
+            nodeward.log()
         )
         .into());
     }
