@@ -8,7 +8,7 @@ use crate::program::{Program, Scratch, exchange, get, value};
 
 /// Servers that ask at once.
 const ASKERS: usize = 4;
-/// KiB that may come on top: what an allocator keeps, and the past of the one rate, which grows for a minute.
+/// KiB that may come on top: what an allocator keeps, and the past of the one rate, which grows for fifteen minutes to about 120 KiB.
 const ROOM: u64 = 1 << 10;
 /// Descriptors: what is kept open on purpose is at most 128 files of /proc, 256 of threads and those of 16 interfaces, of which there are
 /// the more the more this machine runs.
