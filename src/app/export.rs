@@ -158,15 +158,14 @@ async fn export(
 mod tests {
     use super::*;
     use crate::dialect::otlp::{Options, resolve};
+    use crate::host::testing::Hanging;
     use crate::net::resolve::Resolver;
 
     /// Paused time is over at once, so that nothing here waits for a clock.
     #[tokio::test(start_paused = true)]
     async fn a_state_directory_that_hangs_costs_the_boot_time_that_was_kept_and_no_more() {
         let place = tempfile::tempdir().unwrap();
-        let pipe = place.path().join("boot");
-        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        let _hangs = Hanging::new(&place.path().join("boot"));
         let identity = Identity {
             boot_id: Some("a".into()),
             boot_time: Some(100),
@@ -174,16 +173,8 @@ mod tests {
         };
         let state = Some(place.path().to_owned());
         let asked = tokio::time::Instant::now();
-        // Opening a pipe to which nobody writes waits for ever.
         assert_eq!(since(identity, state).await, Some(100));
         assert_eq!(asked.elapsed(), STATE);
-        // Lets the thread go.
-        drop(
-            std::fs::OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&pipe),
-        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ mod roots;
 mod sockets;
 mod summary;
 mod sweep;
+#[cfg(test)]
+pub(crate) mod testing;
 mod trust;
 
 pub use accounts::Accounts;

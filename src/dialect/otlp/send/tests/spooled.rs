@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dialect::spool::{Bounds, Fault};
+use crate::host::testing::Hanging;
 
 const BOUNDS: Bounds = Bounds {
     size: 8 << 20,
@@ -363,21 +364,13 @@ async fn what_went_together_and_was_refused_goes_alone() {
     assert_eq!(sender.counts().items(Metrics), 790);
 }
 
-/// A disk that takes an open of its lock and never answers, until somebody reads there: a pipe.
-fn hanging(place: &tempfile::TempDir) -> std::path::PathBuf {
-    let directory = place.path().join("spool");
-    std::fs::create_dir(&directory).unwrap();
-    let pipe = directory.join("lock");
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
-    pipe
-}
-
 /// Time goes on here: a paused one does not while something blocks.
 #[tokio::test]
 async fn a_disk_that_hangs_holds_up_nothing_that_is_sent() {
     let place = tempfile::tempdir().unwrap();
-    let pipe = hanging(&place);
+    let directory = place.path().join("spool");
+    std::fs::create_dir(&directory).unwrap();
+    let _hangs = Hanging::new(&directory.join("lock"));
     let script = Script::new([later(None)]);
     let (sender, _running) = started(&place, &script);
     for body in ["a", "b", "c"] {
@@ -387,8 +380,6 @@ async fn a_disk_that_hangs_holds_up_nothing_that_is_sent() {
     // Memory holds what was not taken, and it is sent from there.
     until(|| sender.counts().items(Metrics) == 30).await;
     assert_eq!(sender.depth(Metrics), Depth::default());
-    // Lets go of whoever waits.
-    drop(std::fs::File::open(&pipe));
 }
 
 #[tokio::test(start_paused = true)]
