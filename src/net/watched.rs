@@ -11,8 +11,15 @@ use super::stream::Stream;
 
 /// What is told of a stream.
 pub(super) trait Watch {
+    /// Whether what the peer said last is read once a write has failed. Who refuses a client under TLS 1.3 closes while that is
+    /// writing already, and a connection ends at a write that fails: why it was refused would lie there unread.
+    const LAST_WORDS: bool = false;
+
     /// A read is done; `new` is empty if the peer has ended or there was an error.
     fn has_read(&self, new: &[u8]);
+
+    /// A read failed.
+    fn has_failed(&self, _why: &io::Error) {}
 
     /// A write was tried; `blocked` if the peer must read first.
     fn has_written(&self, _blocked: bool) {}
@@ -31,11 +38,55 @@ pub(super) trait Watch {
 pub(super) struct Watched<W> {
     stream: Stream,
     watch: Arc<W>,
+    /// Of a write, while the last words are waited for.
+    failed: Option<io::Error>,
 }
 
 impl<W> Watched<W> {
     pub(super) fn new(stream: Stream, watch: Arc<W>) -> Self {
-        Self { stream, watch }
+        Self {
+            stream,
+            watch,
+            failed: None,
+        }
+    }
+}
+
+impl<W: Watch> Watched<W> {
+    /// What a write says that may go on; one that failed has the last words of the peer heard first.
+    fn wrote<T>(
+        &mut self,
+        outcome: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        let outcome = match outcome {
+            Poll::Ready(Err(why)) if W::LAST_WORDS => self.last_words(why, cx),
+            outcome => outcome,
+        };
+        self.watch.has_written(outcome.is_pending());
+        outcome
+    }
+
+    fn last_words<T>(&mut self, why: io::Error, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let mut room = [0; 1024];
+        // What was under way before them is little: nobody goes on speaking for long to whom it refuses.
+        for _ in 0..16 {
+            let mut buf = ReadBuf::new(&mut room);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                // They are there; only that they are has not been told yet.
+                Poll::Pending => {
+                    self.failed = Some(why);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(Ok(())) => break,
+                Poll::Ready(Err(last)) => {
+                    self.watch.has_failed(&last);
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Err(why))
     }
 }
 
@@ -47,6 +98,9 @@ impl<W: Watch> AsyncRead for Watched<W> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Poll::Ready(Err(why)) = &outcome {
+            self.watch.has_failed(why);
+        }
         if outcome.is_ready() {
             self.watch
                 .has_read(buf.filled().get(before..).unwrap_or_default());
@@ -61,9 +115,11 @@ impl<W: Watch> AsyncWrite for Watched<W> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watch.has_written(outcome.is_pending());
-        outcome
+        let outcome = match self.failed.take() {
+            Some(why) => Poll::Ready(Err(why)),
+            None => Pin::new(&mut self.stream).poll_write(cx, buf),
+        };
+        self.wrote(outcome, cx)
     }
 
     fn poll_write_vectored(
@@ -71,9 +127,11 @@ impl<W: Watch> AsyncWrite for Watched<W> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watch.has_written(outcome.is_pending());
-        outcome
+        let outcome = match self.failed.take() {
+            Some(why) => Poll::Ready(Err(why)),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        };
+        self.wrote(outcome, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -81,10 +139,12 @@ impl<W: Watch> AsyncWrite for Watched<W> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        let outcome = match self.failed.take() {
+            Some(why) => Poll::Ready(Err(why)),
+            None => Pin::new(&mut self.stream).poll_flush(cx),
+        };
         // Only TLS keeps what it was given, so that a flush may have to wait as a write does.
-        self.watch.has_written(outcome.is_pending());
-        outcome
+        self.wrote(outcome, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

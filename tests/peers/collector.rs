@@ -20,6 +20,7 @@ use crate::{PeerTest, ours};
 
 mod differences;
 mod nfs;
+mod secure;
 
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
@@ -36,6 +37,11 @@ pub const TESTS: &[PeerTest] = &[
         name: "collector::what_nfs_counts_is_that_of_hostmetrics",
         needs: &[Peer::Collector, Peer::Root, Peer::Unshare],
         run: nfs::same_metrics,
+    },
+    PeerTest {
+        name: "collector::who_does_not_get_through_by_tls_is_told_what_to_change",
+        needs: &[Peer::Collector],
+        run: secure::told,
     },
 ];
 

@@ -4,6 +4,7 @@
 //! never sends anything twice but for what [`crate::net::client`] says about kept connections.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
@@ -86,6 +87,8 @@ pub trait Carry: Send + Sync {
 pub struct Wire {
     client: Client,
     route: Route,
+    /// Whether it has ever answered: whom that port belongs to is then known.
+    has_answered: AtomicBool,
 }
 
 impl Wire {
@@ -105,7 +108,45 @@ impl Wire {
         Self {
             client,
             route: route.clone(),
+            has_answered: AtomicBool::new(false),
         }
+    }
+
+    /// No whole answer. What is no HTTP at all is sent again too: it is a wrong port or a proxy in
+    /// trouble, and nobody has judged the telemetry itself.
+    fn unanswered(&self, error: &Error) -> Answer {
+        let told = error.told();
+        let later = |reason, told| Answer::Later {
+            reason,
+            wait: None,
+            told,
+        };
+        match error {
+            Error::Connect { .. } | Error::Tls { .. } => later(Reason::Connect, told),
+            Error::TimedOut { .. } => later(Reason::Timeout, told),
+            Error::Closed { .. } => later(Reason::Broken, self.or_another_port(told)),
+            Error::BadResponse { .. } => later(Reason::Malformed, self.or_another_port(told)),
+            Error::TooLarge { .. } | Error::BadRequest { .. } => Answer::Never {
+                reason: Reason::Malformed,
+                told,
+            },
+        }
+    }
+
+    /// Asks whether this is the right port, as long as nothing else has shown it.
+    fn or_another_port(&self, told: String) -> String {
+        if self.has_answered.load(Ordering::Relaxed) {
+            return told;
+        }
+        let protocol = match self.route.protocol {
+            Protocol::HttpProtobuf => "http/protobuf",
+            Protocol::Grpc => "grpc",
+        };
+        let tls = match self.route.endpoint.is_secure() {
+            true => "with TLS (https)",
+            false => "without TLS (http)",
+        };
+        format!("{told}: is that a port for {protocol} (protocol), {tls}?")
     }
 
     fn request(&self, packed: Bytes) -> Request {
@@ -141,8 +182,9 @@ impl Carry for Wire {
     async fn carry(&self, packed: Bytes) -> Answer {
         let response = match self.client.send(self.request(packed)).await {
             Ok(response) => response,
-            Err(error) => return unanswered(&error),
+            Err(error) => return self.unanswered(&error),
         };
+        self.has_answered.store(true, Ordering::Relaxed);
         let now = SystemTime::now();
         match self.route.protocol {
             Protocol::HttpProtobuf => {
@@ -160,27 +202,6 @@ impl Carry for Wire {
 
     fn peer(&self) -> String {
         self.route.endpoint.to_string()
-    }
-}
-
-/// No whole answer. What is no HTTP at all is sent again too: it is a wrong port or a proxy in
-/// trouble, and nobody has judged the telemetry itself.
-fn unanswered(error: &Error) -> Answer {
-    let told = error.told();
-    let later = |reason| Answer::Later {
-        reason,
-        wait: None,
-        told: told.clone(),
-    };
-    match error {
-        Error::Connect { .. } | Error::Tls { .. } => later(Reason::Connect),
-        Error::TimedOut { .. } => later(Reason::Timeout),
-        Error::Closed { .. } => later(Reason::Broken),
-        Error::BadResponse { .. } => later(Reason::Malformed),
-        Error::TooLarge { .. } | Error::BadRequest { .. } => Answer::Never {
-            reason: Reason::Malformed,
-            told,
-        },
     }
 }
 

@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -21,7 +21,7 @@ use super::{Error, Protocol};
 use crate::net::connect::connect;
 use crate::net::endpoint::{Endpoint, Place};
 use crate::net::resolve::Resolver;
-use crate::net::tls::{Chain, Connector};
+use crate::net::tls::{Chain, Connector, Refusal};
 use crate::net::watched::{Watch, Watched};
 
 /// Bounds hyper's buffers, and with them the head of an answer: 64 KiB.
@@ -42,9 +42,14 @@ struct Heard {
     any: AtomicBool,
     /// Text of HTTP/1 where HTTP/2 was spoken: hyper tells this as one of many framing errors.
     old: AtomicBool,
+    /// What TLS was broken off with: under TLS 1.3 a server refuses a client once that has begun to speak, and of an error
+    /// below it HTTP/2 keeps the kind and a text.
+    refused: OnceLock<Refusal>,
 }
 
 impl Watch for Heard {
+    const LAST_WORDS: bool = true;
+
     fn has_read(&self, new: &[u8]) {
         if new.is_empty() {
             return;
@@ -52,6 +57,22 @@ impl Watch for Heard {
         let first = !self.any.swap(true, Ordering::Relaxed);
         if first && new.starts_with(b"HTTP/1.") {
             self.old.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_failed(&self, why: &io::Error) {
+        if let Some(refusal) = Refusal::of(why) {
+            self.refused.set(refusal).ok();
+        }
+    }
+}
+
+impl Heard {
+    /// Why there is no answer.
+    fn cause(&self, error: hyper::Error) -> Cause {
+        match self.refused.get() {
+            Some(refusal) => Cause::Refused(refusal.clone()),
+            None => Cause::of(error),
         }
     }
 }
@@ -111,7 +132,7 @@ impl Connection {
         self.heard.any.store(false, Ordering::Relaxed);
         let answer = match &mut self.sender {
             Sender::Http1(sender) => sender.send_request(request).await.map_err(|error| {
-                let cause = Cause::of(error);
+                let cause = self.heard.cause(error);
                 if self.heard.any.load(Ordering::Relaxed) {
                     Failure::Final(cause)
                 } else {
@@ -123,7 +144,7 @@ impl Connection {
                 if self.heard.old.load(Ordering::Relaxed) {
                     Failure::Final(Cause::Bad(error))
                 } else {
-                    Failure::Unanswered(Cause::of(error))
+                    Failure::Unanswered(self.heard.cause(error))
                 }
             }),
         };

@@ -102,6 +102,7 @@ impl Error {
 /// An [`Error`] before it knows of whom it speaks.
 #[derive(Debug)]
 pub(super) enum Cause {
+    Refused(Refusal),
     Closed(hyper::Error),
     Bad(hyper::Error),
     TooLarge(usize),
@@ -118,14 +119,8 @@ impl Cause {
     }
 
     pub(super) fn told_of(self, peer: String) -> Error {
-        let refused = match &self {
-            Self::Closed(source) | Self::Bad(source) => Refusal::of(source),
-            Self::TooLarge(_) => None,
-        };
-        if let Some(why) = refused {
-            return Error::Tls { peer, why };
-        }
         match self {
+            Self::Refused(why) => Error::Tls { peer, why },
             Self::Closed(source) => Error::Closed { peer, source },
             Self::Bad(source) => Error::BadResponse { peer, source },
             Self::TooLarge(limit) => Error::TooLarge { peer, limit },

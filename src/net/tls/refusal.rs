@@ -116,6 +116,7 @@ fn alerted(alert: AlertDescription) -> Refusal {
 
 fn certificate(wrong: &CertificateError) -> String {
     match wrong {
+        CertificateError::Expired => "its certificate has expired".into(),
         CertificateError::ExpiredContext { not_after, .. } => {
             format!("its certificate expired on {}", time(not_after.as_secs()))
         }

@@ -178,3 +178,36 @@ async fn https_is_spoken_with_http2() {
     let answer = client.send(request).await.unwrap();
     assert_eq!(&answer.body[..], b"message");
 }
+
+#[tokio::test]
+async fn a_certificate_that_is_asked_for_is_told_under_http2_too() {
+    use crate::net::tls::tests::{Place, before};
+    use crate::net::tls::{Connector, ServerOptions};
+
+    let place = Place::new();
+    let (listener, _) = listening().await;
+    let plain = listener.local_addr().unwrap().to_string();
+    let required = ServerOptions {
+        client_ca_file: Some(place.path("ca.pem")),
+        ..place.serving(&place.authority.issue(&["localhost"]))
+    };
+    let at = before(&plain, required).await;
+    let endpoint = format!("https://localhost:{}", at.port()).parse().unwrap();
+    let client = Client::new(
+        endpoint,
+        Protocol::Http2,
+        Limits::default(),
+        Resolver::default(),
+    )
+    .trusting(Connector::new(place.trusting()));
+    let why = client.send(call("/svc/Export")).await.unwrap_err();
+    assert!(
+        matches!(why, Error::Tls { .. }) && why.is_transient(),
+        "{why:?}"
+    );
+    assert!(
+        why.told().contains("asks for a client certificate"),
+        "{}",
+        why.told()
+    );
+}
