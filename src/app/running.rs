@@ -328,6 +328,9 @@ impl Running {
                 _ => format!("sending {} to {}", signal.name(), route.endpoint),
             });
         }
+        if self.settings.otlp.is_disabled {
+            said.push("sending nothing over OTLP: OTEL_SDK_DISABLED is true, which otlp.metrics, otlp.traces and otlp.logs overrule".into());
+        }
         for server in &self.settings.config.zabbix.server_active {
             said.push(format!("bringing Zabbix active checks to {server}"));
         }

@@ -89,11 +89,16 @@ impl<'a> Variables<'a> {
 
     /// Whether `OTEL_SDK_DISABLED` and `OTEL_<SIGNAL>_EXPORTER` leave this signal on.
     pub fn wanted(&mut self, signal: Signal) -> bool {
-        if self.parsed("OTEL_SDK_DISABLED", boolean) == Some(true) {
+        if self.are_disabled() {
             return false;
         }
         let name = format!("OTEL_{}_EXPORTER", signal.variable());
         self.parsed(&name, exporters).unwrap_or(true)
+    }
+
+    /// Whether `OTEL_SDK_DISABLED` switches all signals off.
+    pub fn are_disabled(&mut self) -> bool {
+        self.parsed("OTEL_SDK_DISABLED", boolean) == Some(true)
     }
 
     /// Reports that `name` is ignored because of `text`, once.

@@ -359,19 +359,13 @@ impl<C: Carry> Lane<C> {
         if !matches!(self.standing, Standing::Refusing { .. }) {
             let (signal, peer) = (self.signal.name(), self.carrier.peer());
             let items = parcel.items;
-            // Prometheus and others take one signal only.
-            let hint = match reason {
-                Reason::NotFound => {
-                    format!("; if it takes no {signal}, otlp.{signal}: false stops sending them")
-                }
-                _ => String::new(),
-            };
+            let remedy = reason.remedy(signal).unwrap_or_default();
             let become_of = match kept {
                 true => "stay in the journal",
                 false => "are dropped",
             };
             tracing::warn!(
-                "{peer} refuses {signal} over otlp, {items} items {become_of} ({}): {told}{hint}",
+                "{peer} refuses {signal} over otlp, {items} items {become_of} ({}): {told}{remedy}",
                 reason.name(),
             );
             self.standing = Standing::Refusing {

@@ -38,6 +38,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Which setting may help with `signal`, as the end of a line of the log.
+    pub(super) fn remedy(self, signal: &str) -> Option<String> {
+        match self {
+            // Prometheus and others take one signal only.
+            Self::NotFound => Some(format!(
+                "; if it takes no {signal}, otlp.{signal}: false stops sending them"
+            )),
+            Self::Unauthorized => {
+                Some("; logins are headers: otlp.headers_file or OTEL_EXPORTER_OTLP_HEADERS".into())
+            }
+            _ => None,
+        }
+    }
+
     /// Every reason, in the order of declaration.
     pub const ALL: [Self; 16] = [
         Self::Connect,

@@ -59,6 +59,8 @@ pub struct Settings {
     pub spool: Option<Bounds>,
     /// What the user says about the resource.
     pub resource: Overrides,
+    /// Whether a receiver is named and `OTEL_SDK_DISABLED` alone has nothing sent to it.
+    pub is_disabled: bool,
 }
 
 impl Settings {
@@ -103,6 +105,13 @@ pub fn resolve(
             .parsed("OTEL_RESOURCE_ATTRIBUTES", pairs::parse)
             .unwrap_or_default(),
     };
+    let mut endpoints = Signal::ALL
+        .map(|signal| environment::own(signal, "ENDPOINT"))
+        .into_iter();
+    let is_named = options.endpoint.is_some()
+        || variables.text(&environment::general("ENDPOINT")).is_some()
+        || endpoints.any(|name| variables.text(&name).is_some());
+    let is_disabled = is_named && routes.iter().all(Option::is_none) && variables.are_disabled();
     let queue = options.queue.bytes().clamp(QUEUE_LEAST, QUEUE_MOST);
     let settings = Settings {
         routes,
@@ -110,6 +119,7 @@ pub fn resolve(
         queue: usize::try_from(queue).unwrap_or(usize::MAX),
         spool: options.spool.bounds(),
         resource,
+        is_disabled,
     };
     keys.extend(variables.into_complaints());
     (settings, keys)

@@ -187,6 +187,22 @@ fn signals_are_switched_off_by_variables() {
 }
 
 #[test]
+fn who_named_a_receiver_is_told_that_a_variable_disables_all() {
+    let disabled = ("OTEL_SDK_DISABLED", "true");
+    let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/x");
+    let is_disabled = |options: &Options, variables: &[_]| with(options, variables).0.is_disabled;
+    assert!(is_disabled(&here(), &[disabled]));
+    assert!(is_disabled(&Options::default(), &[disabled, own]));
+    assert!(!is_disabled(&Options::default(), &[disabled]));
+    assert!(!is_disabled(&here(), &[]));
+    let metrics = Options {
+        metrics: Some(true),
+        ..here()
+    };
+    assert!(!is_disabled(&metrics, &[disabled]));
+}
+
+#[test]
 fn logs_have_a_key_and_an_endpoint_of_their_own() {
     let options = Options {
         logs: Some(false),

@@ -66,22 +66,35 @@ async fn a_line_is_logged_only_when_something_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_without_a_signal_is_told_with_the_setting_that_turns_it_off() {
-    let script = Script::new([Answer::Never {
-        reason: Reason::NotFound,
-        told: "answered 404 Not Found".into(),
-    }]);
-    let lines = logged(async {
-        let (sender, lanes) = over(1000, [None, Some(script.clone()), None]);
-        let _running = tokio::spawn(lanes.run());
-        sender.send(Traces, Bytes::from_static(b"a"), 3);
-        seconds(1).await;
-    })
-    .await;
-    let told = "WARN http://receiver refuses traces over otlp, 3 items are dropped (not_found): \
-                answered 404 Not Found; if it takes no traces, otlp.traces: false stops sending them";
-    assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert_eq!(lines[0].trim_start(), told);
+async fn who_refuses_a_signal_or_a_login_is_told_with_the_setting_that_helps() {
+    for (reason, answer, told) in [
+        (
+            Reason::NotFound,
+            "answered 404 Not Found",
+            "(not_found): answered 404 Not Found; if it takes no traces, otlp.traces: false stops sending them",
+        ),
+        (
+            Reason::Unauthorized,
+            "answered UNAUTHENTICATED: no token",
+            "(unauthorized): answered UNAUTHENTICATED: no token; logins are headers: otlp.headers_file or OTEL_EXPORTER_OTLP_HEADERS",
+        ),
+    ] {
+        let script = Script::new([Answer::Never {
+            reason,
+            told: answer.into(),
+        }]);
+        let lines = logged(async {
+            let (sender, lanes) = over(1000, [None, Some(script.clone()), None]);
+            let _running = tokio::spawn(lanes.run());
+            sender.send(Traces, Bytes::from_static(b"a"), 3);
+            seconds(1).await;
+        })
+        .await;
+        let told =
+            format!("WARN http://receiver refuses traces over otlp, 3 items are dropped {told}");
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert_eq!(lines[0].trim_start(), told);
+    }
 }
 
 #[tokio::test(start_paused = true)]
