@@ -112,7 +112,7 @@ pub fn run(page: &mut String) -> Result<(), Failed> {
     ];
     writeln!(
         page,
-        "\n## Zabbix passive checks\n\nOne connection a check; checks a second and CPU a check, {ROUNDS} rounds, alternating.\n\n\
+        "\n## Zabbix passive checks\n\nBy `cargo bench --all-features --bench cost -- zabbix`: one connection a check; checks a second and CPU a check, {ROUNDS} rounds, alternating.\n\n\
          | key, checks at a time | nodeward | zabbix_agentd | zabbix_agent2 |\n| --- | ---: | ---: | ---: |"
     )?;
     let cases = KEYS

@@ -17,7 +17,7 @@ const OPEN: usize = 640;
 fn count() -> usize {
     match std::env::var_os("NODEWARD_LONG") {
         Some(_) => 1_000_000,
-        None => 6_000,
+        None => 3_000,
     }
 }
 
