@@ -5,24 +5,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::counts::Counts;
 use super::fate::Fate;
 use super::marks::Marks;
 use super::page::Waiting;
-use super::records::{Cursor, Record, Telling};
+use super::records::{Cursor, Telling};
 use super::{Delivery, Message, Notifier, Sink};
-use crate::journal::{Commit, Entry, Journal, Kind, Sent, Undelivered};
-use crate::model::event::Event;
-use crate::model::moment::Timestamp;
-use crate::model::notice::Notice;
+use crate::journal::Journal;
 use crate::net::backoff::Backoff;
 use crate::net::resolve::Resolver;
 use crate::net::tally::Tally;
@@ -70,28 +65,19 @@ pub(super) struct Deliverer {
     pub end: watch::Receiver<bool>,
     pub woken: Arc<Notify>,
     pub counts: Arc<Counts>,
-    backoff: Backoff,
+    pub backoff: Backoff,
     began: Instant,
     /// The last row that is dealt with.
     pub after: i64,
     pub marks: Marks,
     /// How long something that the receiver took may turn out to be lost.
-    unsure: Duration,
+    pub unsure: Duration,
     /// When several were delivered as one last.
     pub gathered: Option<Instant>,
     pub cursor: Cursor,
     /// Grows with the journal.
     pub head: watch::Receiver<i64>,
     pub unread: Tally,
-}
-
-/// How the tries of one event ended.
-pub(super) enum Tried {
-    /// And for whom not, and why.
-    Taken(Option<String>),
-    /// And whether only for its age.
-    Dropped(String, bool),
-    Turned(Went),
 }
 
 /// Why a wait is over, or what follows from a row.
@@ -269,173 +255,8 @@ impl Deliverer {
         Went::On
     }
 
-    pub(super) async fn deliver(
-        &mut self,
-        sink: &mut dyn Sink,
-        notifier: &Notifier,
-        row: &Undelivered,
-    ) -> Went {
-        self.counts.oldest.store(row.made.0, Ordering::Relaxed);
-        let notice: Notice = match serde_json::from_str(&row.body) {
-            Ok(notice) => notice,
-            Err(error) => {
-                let why = format!("what the outbox holds of it cannot be read: {error}");
-                self.settle(row, None, row.tries, Fate::Dropped(why)).await;
-                return Went::On;
-            }
-        };
-        let event = Event::from(notice.clone());
-        let message = Message {
-            event: &event,
-            seq: row.seq,
-            chain: row.chain,
-        };
-        let mut tries = row.tries;
-        let tried = self
-            .attempt(
-                sink,
-                notifier,
-                &[message],
-                (row.made, &[row.row]),
-                &mut tries,
-            )
-            .await;
-        let (fate, rest) = match tried {
-            Tried::Taken(but) => (Fate::taken(but), false),
-            Tried::Dropped(why, rest) => (Fate::Dropped(why), rest),
-            Tried::Turned(went) => return went,
-        };
-        self.settle(row, Some(&notice), tries, fate).await;
-        self.rest(rest).await
-    }
-
-    /// Delivers a record of the journal. That one is given up is no record itself: it would be one to tell, and who counts `seq` sees it.
-    async fn pass_on(&mut self, sink: &mut dyn Sink, notifier: &Notifier, record: &Record) -> Went {
-        self.counts
-            .oldest
-            .store(record.event.time.0, Ordering::Relaxed);
-        let message = Message {
-            event: &record.event,
-            seq: record.seq,
-            chain: record.chain,
-        };
-        let made = (record.event.time, &[][..]);
-        let rest = match self.attempt(sink, notifier, &[message], made, &mut 0).await {
-            // Records are for no mail, which alone has several who should get it.
-            Tried::Taken(_) => {
-                self.counts.delivered.fetch_add(1, Ordering::Relaxed);
-                false
-            }
-            Tried::Dropped(why, rest) => {
-                self.lost(1, &why);
-                rest
-            }
-            Tried::Turned(went) => return went,
-        };
-        self.counts.oldest.store(0, Ordering::Relaxed);
-        self.cursor.moved(record.seq);
-        self.rest(rest).await
-    }
-
-    /// Tries until it is taken, or all of it, given up, or something else is to be done. `made`: when, and the rows in the outbox.
-    pub(super) async fn attempt(
-        &mut self,
-        sink: &mut dyn Sink,
-        notifier: &Notifier,
-        messages: &[Message<'_>],
-        (made, rows): (Timestamp, &[i64]),
-        tries: &mut u32,
-    ) -> Tried {
-        loop {
-            let delivered = match messages {
-                [one] => sink.deliver(one).await,
-                several => sink.deliver_together(several).await,
-            };
-            let (why, wait) = match delivered {
-                Delivery::Taken(_) => {
-                    self.backoff.reset();
-                    return Tried::Taken(None);
-                }
-                Delivery::InPart(why) => {
-                    self.backoff.reset();
-                    return Tried::Taken(Some(why));
-                }
-                Delivery::Refused(why) => {
-                    self.backoff.reset();
-                    return Tried::Dropped(why, false);
-                }
-                Delivery::Lost(since) => {
-                    self.rewind(since);
-                    return Tried::Turned(Went::Back);
-                }
-                Delivery::Failed { why, wait } => (why, wait),
-            };
-            *tries += 1;
-            self.failed(&why);
-            // Tried first and looked at for its age then: a clock that was set right makes nothing old that was never tried.
-            if Timestamp::now().since(made) > notifier.keep.get() {
-                let why = format!("not delivered within {}: {why}", notifier.keep);
-                return Tried::Dropped(why, true);
-            }
-            if !rows.is_empty() {
-                self.note(rows, &why).await;
-            }
-            match self.pause(wait).await {
-                Went::On => {}
-                other => return Tried::Turned(other),
-            }
-        }
-    }
-
-    /// After one was given up for its age, the receiver is still away.
-    pub(super) async fn rest(&mut self, rest: bool) -> Went {
-        match rest {
-            true => self.pause(None).await,
-            false => Went::On,
-        }
-    }
-
-    /// Records that are given up.
-    pub fn lost(&self, records: u64, why: &str) {
-        let notifier = &self.name;
-        self.counts.dropped.add_many(records);
-        self.counts.gave_up.note(|left_out| {
-            tracing::error!(
-                notifier,
-                why,
-                records,
-                left_out,
-                "records of the journal are dropped undelivered"
-            );
-        });
-    }
-
-    fn failed(&self, why: &str) {
-        let notifier = &self.name;
-        self.counts.failed.note(|left_out| {
-            tracing::warn!(
-                notifier,
-                why,
-                left_out,
-                "a notification is not delivered yet; it is tried again"
-            );
-        });
-    }
-
-    /// Writes down that a try failed; for who looks into the journal, so that it may fail.
-    async fn note(&self, rows: &[i64], why: &str) {
-        let failed = |row: &i64| (*row, Sent::Failed(Timestamp::now(), why.to_owned()));
-        let failed = Commit {
-            sent: rows.iter().map(failed).collect(),
-            ..Commit::default()
-        };
-        if let Err(error) = self.shared.journal.commit(failed).await {
-            tracing::debug!(%error, "a failed try is not in the journal");
-        }
-    }
-
     /// What was taken since then may be lost: it is told again.
-    fn rewind(&mut self, since: Instant) {
+    pub(super) fn rewind(&mut self, since: Instant) {
         self.cursor.rewind(since);
         if let Some(row) = self.marks.rewind(since) {
             self.after = row - 1;
@@ -443,43 +264,7 @@ impl Deliverer {
     }
 
     /// A row is dealt with.
-    pub(super) async fn settle(
-        &mut self,
-        row: &Undelivered,
-        notice: Option<&Notice>,
-        tries: u32,
-        fate: Fate,
-    ) {
-        self.after = row.row;
-        self.counts.one_less();
-        self.counts.oldest.store(0, Ordering::Relaxed);
-        let mut data = json!({"notifier": self.name, "id": row.id, "failed": tries});
-        let (outcome, why) = fate.told();
-        if let Some(data) = data.as_object_mut() {
-            data.insert("outcome".into(), outcome.into());
-            data.extend(why.map(|why| ("why".to_owned(), why.as_str().into())));
-        }
-        fate.count(&self.counts, &self.name, &row.id);
-        let mut entry = Entry::new(Kind::Notify).data(data);
-        if let Some(notice) = notice {
-            entry = entry
-                .incident(&notice.incident)
-                .playbook(&notice.playbook)
-                .target(&notice.target);
-            entry.attempt.clone_from(&notice.attempt);
-            entry.trace = notice.trace;
-        }
-        self.marks.add(row.row, fate.mark(), entry);
-        self.flush(self.unsure).await;
-        while self.marks.are_full() && !*self.end.borrow() {
-            self.flush(Duration::ZERO).await;
-            if self.marks.are_full() {
-                sleep(self.shared.pace.longest).await;
-            }
-        }
-    }
-
-    async fn flush(&mut self, unsure: Duration) {
+    pub(super) async fn flush(&mut self, unsure: Duration) {
         // The journal says itself what is wrong with it; the marks wait here.
         if let Err(error) = self.marks.write(unsure, &self.shared.journal).await {
             tracing::debug!(%error, notifier = self.name, "not marked as delivered yet");
@@ -487,7 +272,7 @@ impl Deliverer {
     }
 
     /// Waits before the next try; what wakes it meanwhile is counted.
-    async fn pause(&mut self, asked: Option<Duration>) -> Went {
+    pub(super) async fn pause(&mut self, asked: Option<Duration>) -> Went {
         let pause = self.backoff.pause().max(asked.unwrap_or_default());
         let now = Instant::now();
         let (until, mut counted) = (now + pause, now);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::deliver::{Deliverer, Tried, Went, turned};
+use super::attempt::Tried;
+use super::deliver::{Deliverer, Went, turned};
 use super::fate::Fate;
 use super::page::Waiting;
 use super::{Message, Notifier, Sink};

@@ -17,6 +17,7 @@
 //! A new kind is a room that implements [`Kind`] and a line in the list in `list.rs`.
 
 pub mod alertmanager;
+mod attempt;
 mod counts;
 mod deliver;
 mod digest;
