@@ -62,10 +62,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         }
         Ok(Delivery::InPart(why)) => super::fail(&format!("{name} ({kind}): taken in part: {why}")),
         Ok(Delivery::Refused(why)) => super::fail(&format!("{name} ({kind}): refused: {why}")),
-        Ok(Delivery::Failed { why, .. }) => {
+        Ok(Delivery::Failed { why, .. } | Delivery::Lost { why, .. }) => {
             super::fail(&format!("{name} ({kind}): not taken: {why}"))
         }
-        // Nothing came before it.
-        Ok(Delivery::Lost(_)) => super::fail(&format!("{name} ({kind}): the connection broke")),
     }
 }

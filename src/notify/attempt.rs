@@ -84,15 +84,15 @@ impl Deliverer {
             // Records are for no mail, which alone has several who should get it.
             Tried::Taken(_) => {
                 self.counts.delivered.fetch_add(1, Ordering::Relaxed);
+                self.counts.oldest.store(0, Ordering::Relaxed);
                 false
             }
             Tried::Dropped(why, rest) => {
-                self.lost(1, &why);
+                self.give_up(1, &why);
                 rest
             }
             Tried::Turned(went) => return went,
         };
-        self.counts.oldest.store(0, Ordering::Relaxed);
         self.cursor.moved(record.seq);
         self.rest(rest).await
     }
@@ -106,6 +106,14 @@ impl Deliverer {
         (made, rows): (Timestamp, &[i64]),
         tries: &mut u32,
     ) -> Tried {
+        let last = messages.last().map_or(0, |message| message.seq);
+        if last <= self.doubted && Timestamp::now().since(made) > notifier.keep.get() {
+            let why = format!(
+                "not delivered within {}: whatever took it broke off",
+                notifier.keep
+            );
+            return Tried::Dropped(why, false);
+        }
         loop {
             let delivered = match messages {
                 [one] => sink.deliver(one).await,
@@ -113,20 +121,19 @@ impl Deliverer {
             };
             let (why, wait) = match delivered {
                 Delivery::Taken(_) => {
-                    self.backoff.reset();
+                    self.got_through(last);
                     return Tried::Taken(None);
                 }
                 Delivery::InPart(why) => {
-                    self.backoff.reset();
+                    self.got_through(last);
                     return Tried::Taken(Some(why));
                 }
                 Delivery::Refused(why) => {
                     self.backoff.reset();
                     return Tried::Dropped(why, false);
                 }
-                Delivery::Lost(since) => {
-                    self.rewind(since);
-                    return Tried::Turned(Went::Back);
+                Delivery::Lost { since, why } => {
+                    return Tried::Turned(self.back(since, &why).await);
                 }
                 Delivery::Failed { why, wait } => (why, wait),
             };
@@ -156,7 +163,7 @@ impl Deliverer {
     }
 
     /// Records that are given up.
-    pub fn lost(&self, records: u64, why: &str) {
+    pub fn give_up(&self, records: u64, why: &str) {
         let notifier = &self.name;
         self.counts.dropped.add_many(records);
         self.counts.gave_up.note(|left_out| {
@@ -170,7 +177,7 @@ impl Deliverer {
         });
     }
 
-    fn failed(&self, why: &str) {
+    pub(super) fn failed(&self, why: &str) {
         let notifier = &self.name;
         self.counts.failed.note(|left_out| {
             tracing::warn!(
@@ -202,7 +209,10 @@ impl Deliverer {
     ) {
         self.after = row.row;
         self.counts.one_less();
-        self.counts.oldest.store(0, Ordering::Relaxed);
+        // Behind one that was given up, others wait as long.
+        if !matches!(fate, Fate::Dropped(_)) {
+            self.counts.oldest.store(0, Ordering::Relaxed);
+        }
         let mut data = json!({"notifier": self.name, "id": row.id, "failed": tries});
         let (outcome, why) = fate.told();
         if let Some(data) = data.as_object_mut() {
@@ -221,11 +231,10 @@ impl Deliverer {
         }
         self.marks.add(row.row, fate.mark(), entry);
         self.flush(self.unsure).await;
-        while self.marks.are_full() && !*self.end.borrow() {
+        // Where what was taken may be lost, that is waited for before the next.
+        while self.marks.are_full() && self.unsure.is_zero() && !*self.end.borrow() {
+            sleep(self.shared.pace.longest).await;
             self.flush(Duration::ZERO).await;
-            if self.marks.are_full() {
-                sleep(self.shared.pace.longest).await;
-            }
         }
     }
 }

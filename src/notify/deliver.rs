@@ -66,7 +66,11 @@ pub(super) struct Deliverer {
     pub woken: Arc<Notify>,
     pub counts: Arc<Counts>,
     pub backoff: Backoff,
-    began: Instant,
+    /// When what was taken turned out to be lost last.
+    shaky: Option<Instant>,
+    /// Up to which record something was taken, and up to which it was lost.
+    pub told: i64,
+    pub doubted: i64,
     /// The last row that is dealt with.
     pub after: i64,
     pub marks: Marks,
@@ -77,6 +81,8 @@ pub(super) struct Deliverer {
     pub cursor: Cursor,
     /// Grows with the journal.
     pub head: watch::Receiver<i64>,
+    /// Who was never told records is told those behind that one.
+    pub from: i64,
     pub unread: Tally,
 }
 
@@ -100,15 +106,20 @@ impl Deliverer {
         counts: Arc<Counts>,
     ) -> Self {
         let Pace { first, longest, .. } = shared.pace;
+        let head = shared.journal.head();
+        let from = *head.borrow();
         Self {
             backoff: Backoff::new(first, longest),
-            began: Instant::now(),
+            shaky: None,
+            told: 0,
+            doubted: 0,
             after: 0,
             marks: Marks::default(),
             unsure: Duration::ZERO,
             gathered: None,
             cursor: Cursor::of(&name),
-            head: shared.journal.head(),
+            from,
+            head,
             unread: Tally::default(),
             name,
             shared,
@@ -127,15 +138,19 @@ impl Deliverer {
                 Some(notifier) => self.serve(&notifier).await,
                 None => self.gone().await,
             };
-            // What may still be lost on the way there is lost to who is told from here on.
-            if went == Went::Changed && self.options.borrow().is_some() {
-                let since = Instant::now().checked_sub(self.unsure);
-                self.rewind(since.unwrap_or(self.began));
+            match went {
+                Went::On | Went::Back => {}
+                // What may still be lost on the way there is lost to who is told from here on.
+                Went::Changed if self.options.borrow().is_some() => self.rewind_by(self.unsure),
+                Went::Changed => {}
+                // No different from a crash: what may be lost is told by the next process.
+                Went::End => {
+                    self.save(self.unsure).await;
+                    self.flush(self.unsure).await;
+                }
             }
-            self.unsure = Duration::ZERO;
             self.backoff.reset();
-            self.save(Duration::ZERO).await;
-            self.flush(Duration::ZERO).await;
+            self.from = *self.head.borrow();
             if went == Went::End {
                 return;
             }
@@ -154,7 +169,7 @@ impl Deliverer {
         tokio::task::yield_now().await;
         tokio::select! {
             biased;
-            since = sink.lost() => self.rewind(since),
+            (since, _) = sink.lost() => self.rewind(since),
             () = std::future::ready(()) => {}
         }
         went
@@ -179,6 +194,13 @@ impl Deliverer {
             }
             for waiting in &page.waiting {
                 let went = match waiting {
+                    // What may still be lost is not forgotten for what follows.
+                    Waiting::Notice(_) if self.marks.are_full() && !self.unsure.is_zero() => {
+                        match self.idle(sink, false).await {
+                            Went::On => Went::Back,
+                            other => other,
+                        }
+                    }
                     Waiting::Notice(row) => self.deliver(sink, notifier, row).await,
                     Waiting::Record(record) => self.pass_on(sink, notifier, record).await,
                 };
@@ -207,6 +229,20 @@ impl Deliverer {
     /// Its notifier left the config.
     async fn gone(&mut self) -> Went {
         self.count().await;
+        // As long as what it took may be lost, it can come back.
+        let (left, unsure) = (Instant::now(), self.unsure);
+        tokio::select! {
+            () = sleep_until(left + unsure) => {}
+            went = turned(&mut self.options, &mut self.end) => {
+                if went == Went::Changed {
+                    self.rewind_by(unsure + left.elapsed());
+                }
+                return went;
+            }
+        }
+        self.unsure = Duration::ZERO;
+        self.save(Duration::ZERO).await;
+        self.flush(Duration::ZERO).await;
         let until = Instant::now() + self.shared.pace.grace;
         tokio::select! {
             () = sleep_until(until) => {}
@@ -250,9 +286,36 @@ impl Deliverer {
             () = sleep_until(save.unwrap_or_else(Instant::now)), if save.is_some() => {
                 self.save(self.unsure).await;
             }
-            since = sink.lost() => self.rewind(since),
+            (since, why) = sink.lost() => return self.back(since, &why).await,
         }
         Went::On
+    }
+
+    /// What was taken since then is lost, or may be: it is told again, after a while.
+    pub(super) async fn back(&mut self, since: Instant, why: &str) -> Went {
+        self.rewind(since);
+        self.doubted = self.told;
+        self.shaky = Some(Instant::now());
+        self.failed(why);
+        match self.pause(None).await {
+            Went::On => Went::Back,
+            other => other,
+        }
+    }
+
+    /// Something was taken. Where it was so before, and was lost, the pauses grow on.
+    pub(super) fn got_through(&mut self, seq: i64) {
+        self.told = self.told.max(seq);
+        let steady = self.unsure.saturating_mul(3);
+        if self.shaky.is_none_or(|shaky| shaky.elapsed() >= steady) {
+            self.backoff.reset();
+        }
+    }
+
+    fn rewind_by(&mut self, unsure: Duration) {
+        if let Some(since) = Instant::now().checked_sub(unsure) {
+            self.rewind(since);
+        }
     }
 
     /// What was taken since then may be lost: it is told again.

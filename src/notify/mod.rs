@@ -6,7 +6,7 @@
 //! ```text
 //!   heal ── Commit (record + outbox) ──> journal ──> wake
 //!                                           │          │
-//!                    pages of rows <────────┘    one task a notifier ──> Sink ──> taken | refused | failed
+//!                    pages of rows <────────┘    one task a notifier ──> Sink ──> taken | refused | failed | lost
 //!                                           ^          │                                          │
 //!                                           └── record + `sent` <── done                 again, backoff
 //! ```
@@ -90,9 +90,9 @@ pub trait Sink: Send {
         Duration::ZERO
     }
 
-    /// Waits until something that was taken turns out to be lost, and says since when; it is to be delivered again. It may be dropped at
-    /// any await.
-    async fn lost(&mut self) -> Instant {
+    /// Waits until something that was taken turns out to be lost, and says since when, and why; it is to be delivered again. It may be
+    /// dropped at any await.
+    async fn lost(&mut self) -> (Instant, String) {
         std::future::pending().await
     }
 }
@@ -117,8 +117,13 @@ pub enum Delivery {
     InPart(String),
     /// It will never take this one, and why.
     Refused(String),
-    /// Not tried: what was taken since then may be lost, and comes before it.
-    Lost(Instant),
+    /// Not tried: what was taken of late may be lost, and comes before it.
+    Lost {
+        /// Since then.
+        since: Instant,
+        /// Why, and which setting helps.
+        why: String,
+    },
     /// Not this time.
     Failed {
         /// Why, and which setting helps.

@@ -62,16 +62,16 @@ impl Deliverer {
         self.found(&rows).await;
         if part.missed > 0 {
             let why = "the journal forgot them before they were delivered (journal.keep, journal.max_size)";
-            self.lost(part.missed, why);
+            self.give_up(part.missed, why);
         }
         Some(Page::of(rows, part))
     }
 
     /// Reads up to where records were told; none if that failed.
     async fn find(&mut self) -> Option<()> {
-        let setting = self.cursor.setting();
+        let (setting, from) = (self.cursor.setting(), self.from);
         let found = self
-            .read(move |reader| Cursor::find(&setting, reader))
+            .read(move |reader| Cursor::find(&setting, from, reader))
             .await?;
         let kept = self.cursor.found(found, &self.shared.journal).await;
         self.unkept(kept);

@@ -167,6 +167,8 @@ fn is_for(name: &str, line: &str) -> bool {
 pub(super) struct Cursor {
     setting: String,
     at: Option<i64>,
+    /// Where it began, as long as that is not on the disk.
+    found: Option<i64>,
     saved: Option<i64>,
     /// What is not on the disk yet, the oldest first.
     unsaved: VecDeque<Step>,
@@ -185,18 +187,19 @@ impl Cursor {
         Self {
             setting: format!("notify_records:{name}"),
             at: None,
+            found: None,
             saved: None,
             unsaved: VecDeque::new(),
         }
     }
 
-    /// Where it stands, and whether that is on the disk; what was never told begins behind the last record. Blocks for the disk.
-    pub fn find(setting: &str, reader: &Reader) -> Result<(i64, bool), ReadError> {
+    /// Where it stands, and whether that is on the disk; what was never told begins there. Blocks for the disk.
+    pub fn find(setting: &str, from: i64, reader: &Reader) -> Result<(i64, bool), ReadError> {
         let settings = reader.settings()?;
         let kept = settings.get(setting).and_then(|text| text.parse().ok());
         let head = reader.head()?.seq;
         // A journal from a backup may be behind what was told.
-        Ok(kept.map_or((head, false), |at: i64| (at.min(head), true)))
+        Ok(kept.map_or((from.min(head), false), |at: i64| (at.min(head), true)))
     }
 
     pub fn setting(&self) -> String {
@@ -213,7 +216,7 @@ impl Cursor {
         (at, on_disk): (i64, bool),
         journal: &Journal,
     ) -> Result<(), CommitError> {
-        self.at = Some(at);
+        (self.at, self.found) = (Some(at), Some(at));
         match on_disk {
             true => self.saved = Some(at),
             false => self.write(Some(at), journal).await?,
@@ -277,13 +280,14 @@ impl Cursor {
         }
         let sure = self.unsaved.partition_point(|step| step.ended < since);
         self.unsaved.truncate(sure);
-        self.at = self.unsaved.back().map(|step| step.at).or(self.saved);
+        self.at = self.unsaved.back().map(|step| step.at);
+        self.at = self.at.or(self.saved).or(self.found);
     }
 
     /// It is told no records any more.
     pub async fn forget(&mut self, journal: &Journal) -> Result<(), CommitError> {
         self.unsaved.clear();
-        self.at = None;
+        (self.at, self.found) = (None, None);
         match self.saved {
             Some(_) => self.write(None, journal).await,
             None => Ok(()),

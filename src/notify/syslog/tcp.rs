@@ -8,15 +8,12 @@
 //! line was written (TLS 1.3), and a balancer with nobody behind it takes lines before it hangs up: both would take all that there is, and
 //! keep nothing. So a new connection is watched behind its first line, longer where the ones before ended young.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::line::Format;
@@ -35,16 +32,9 @@ const ENDED: Duration = Duration::from_secs(2);
 const UNANSWERED: Duration = Duration::from_secs(30);
 /// How long a new connection is watched behind its first line.
 const WATCHED: Duration = Duration::from_secs(1);
-/// A connection that ends within so long may have taken nothing, however it ends: balancers try those behind them for some seconds.
-const YOUNG: Duration = Duration::from_secs(10);
-/// A line is written again at most so often on connections that outlived their watch: a receiver that always breaks off, or takes idle
-/// connections down at once, is no reason to go on for ever.
-const AGAIN: usize = 3;
-
-/// Why a line that was written so often is given up.
-const SPENT: &str = "it was written four times, and each time the connection broke or ended within 10 s: the receiver may have it or \
-                     not; its log says why, and its timeout for idle connections must be longer than that";
-
+/// A connection that ends within so long may have taken nothing, however it ends: HAProxy tries a server that does not answer for 20 s by
+/// its usual settings (`timeout connect 5s`, three more tries).
+const YOUNG: Duration = Duration::from_secs(30);
 pub(super) struct Tcp {
     place: Place,
     tls: Option<Connector>,
@@ -54,32 +44,31 @@ pub(super) struct Tcp {
     live: Option<Connection>,
     /// So many connections ended young, one after the other.
     young: u32,
-    /// The last record that was written on each of the last connections with which lines may have been lost.
-    broke: VecDeque<i64>,
 }
 
 /// One that has outlived its first line.
 struct Connection {
-    stream: Stream,
+    write: WriteHalf<Stream>,
+    reading: Reading,
     since: Instant,
-    /// When a line was written last, and the record it tells of.
+    /// When a line was written last.
     wrote: Instant,
-    seq: i64,
 }
 
-/// How a connection ended.
-#[derive(Clone, Copy)]
-enum End {
-    /// The receiver hung up.
-    Ended,
-    /// It was reset, or nothing was acknowledged.
-    Broken,
+/// Reads what a receiver should not send, up to the end: that is known when it comes, whatever else is waited for.
+struct Reading(JoinSet<End>);
+
+/// How a connection ended, and when.
+struct End {
+    at: Instant,
+    /// An error: it was reset, or nothing was acknowledged; else the receiver hung up in order.
+    how: io::Result<()>,
 }
 
 /// Why a line was not written.
 enum Unwritten {
-    /// What was taken since then may be lost.
-    Lost(Instant),
+    /// What was taken since then may be lost, and why.
+    Lost(Instant, String),
     Failed(io::Error),
 }
 
@@ -105,56 +94,52 @@ impl Tcp {
             resolver,
             live: None,
             young: 0,
-            broke: VecDeque::new(),
         }
     }
 
-    async fn send(&mut self, frame: &str, seq: i64) -> Result<(), Unwritten> {
+    async fn send(&mut self, frame: &str) -> Result<(), Unwritten> {
         let deadline = Instant::now() + self.timeout;
         if let Some(mut live) = self.live.take() {
-            if let Some(end) = look(&mut live.stream).await {
+            if let Some(end) = live.reading.seen().await {
                 self.died(&live, end)?;
-            } else {
-                match write(&mut live.stream, frame, deadline).await {
-                    Ok(()) => {
-                        (live.wrote, live.seq) = (Instant::now(), seq);
-                        self.live = Some(live);
-                        return Ok(());
-                    }
-                    Err(error) => {
-                        self.died(&live, End::Broken)?;
-                        // One that breaks under the frame has been dead for a while: a new one is tried at once.
-                        if error.kind() == io::ErrorKind::TimedOut {
-                            return Err(error.into());
-                        }
-                    }
+            } else if let Err(error) = write(&mut live.write, frame, deadline).await {
+                let stuck = error.kind() == io::ErrorKind::TimedOut;
+                self.died(&live, End::now(Err(error)))?;
+                // One that breaks under the frame has been dead for a while: a new one is tried at once.
+                if stuck {
+                    return Err(Unwritten::Failed(io::ErrorKind::TimedOut.into()));
                 }
+            } else {
+                live.wrote = Instant::now();
+                self.live = Some(live);
+                return Ok(());
             }
         }
-        self.live = Some(self.begin(frame, seq, deadline).await?);
+        self.live = Some(self.begin(frame, deadline).await?);
         Ok(())
     }
 
     /// A new connection that has outlived its first line.
-    async fn begin(&mut self, frame: &str, seq: i64, deadline: Instant) -> io::Result<Connection> {
-        let mut stream = self.connect(deadline).await?;
+    async fn begin(&mut self, frame: &str, deadline: Instant) -> io::Result<Connection> {
+        let stream = self.connect(deadline).await?;
         let since = Instant::now();
-        let written = write(&mut stream, frame, deadline).await;
+        let (read, mut write_half) = tokio::io::split(stream);
+        let mut reading = Reading::begin(read);
         let watched = WATCHED.saturating_mul(self.young.min(2) + 1);
-        let why = match written {
+        let why = match write(&mut write_half, frame, deadline).await {
             Err(error) => error,
             Ok(()) => {
                 let wrote = Instant::now();
-                match timeout_at(wrote + watched, end(&mut stream)).await {
+                match timeout_at(wrote + watched, reading.end()).await {
+                    Ok(end) => cut_off(end.how),
                     Err(_) => {
                         return Ok(Connection {
-                            stream,
+                            write: write_half,
+                            reading,
                             since,
                             wrote,
-                            seq,
                         });
                     }
-                    Ok(ended) => cut_off(ended),
                 }
             }
         };
@@ -176,38 +161,78 @@ impl Tcp {
 
     /// Sorts out what may be lost with a connection; an error: what was taken since then.
     fn died(&mut self, dead: &Connection, end: End) -> Result<(), Unwritten> {
-        let now = Instant::now();
-        let young = now < dead.since + YOUNG;
+        let End { at, how } = end;
+        let young = at < dead.since + YOUNG;
         self.young = if young { self.young + 1 } else { 0 };
-        let within = match end {
+        let within = match how {
             // All of it.
             _ if young => YOUNG,
-            End::Ended => ENDED,
-            End::Broken => BROKEN,
+            Ok(()) => ENDED,
+            Err(_) => BROKEN,
         };
-        if dead.wrote + within < now {
+        if dead.wrote + within < at {
             return Ok(());
         }
-        self.broke.push_back(dead.seq);
-        if self.broke.len() > AGAIN + 1 {
-            self.broke.pop_front();
-        }
-        let since = now.checked_sub(within);
-        Err(Unwritten::Lost(
-            since.map_or(dead.since, |since| since.max(dead.since)),
-        ))
-    }
-
-    /// Whether what tells of a record was written so often that it is given up.
-    fn is_spent(&self, seq: i64) -> bool {
-        self.broke.len() > AGAIN && self.broke.iter().all(|last| seq <= *last)
+        let since = at.checked_sub(within);
+        let since = since.map_or(dead.since, |since| since.max(dead.since));
+        let how = how.map_or_else(|error| format!("broke: {error}"), |()| "ended".into());
+        let age = at.duration_since(dead.since).as_secs();
+        let why = self.named(&format!(
+            "the connection {how}, {age} s after it began; what it took in the last {} s is sent again",
+            at.duration_since(since).as_secs() + 1
+        ));
+        Err(Unwritten::Lost(since, why))
     }
 
     fn why(&self, error: &io::Error) -> String {
-        let scheme = self.tls.as_ref().map_or("tcp", |_| "tls");
         let refused = Refusal::of(error);
         let why = refused.map_or_else(|| error.to_string(), |refused| refused.to_string());
+        self.named(&why)
+    }
+
+    fn named(&self, why: &str) -> String {
+        let scheme = self.tls.as_ref().map_or("tcp", |_| "tls");
         format!("send to {scheme}://{}: {why}", self.place)
+    }
+}
+
+impl End {
+    fn now(how: io::Result<()>) -> Self {
+        let at = Instant::now();
+        Self { at, how }
+    }
+}
+
+impl Reading {
+    fn begin(mut stream: ReadHalf<Stream>) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut space = [0; 512];
+            loop {
+                match stream.read(&mut space).await {
+                    Ok(0) => return End::now(Ok(())),
+                    Ok(_) => {}
+                    Err(error) => return End::now(Err(error)),
+                }
+            }
+        });
+        Self(task)
+    }
+
+    /// Waits for the end. It may be dropped at any await.
+    async fn end(&mut self) -> End {
+        match self.0.join_next().await {
+            Some(Ok(end)) => end,
+            Some(Err(error)) => End::now(Err(error.into())),
+            None => End::now(Ok(())),
+        }
+    }
+
+    /// The end, if it has come.
+    async fn seen(&mut self) -> Option<End> {
+        // What the kernel has heard is known to the runtime only after it has looked, and to the task after that.
+        tokio::task::yield_now().await;
+        timeout_at(Instant::now(), self.end()).await.ok()
     }
 }
 
@@ -221,36 +246,7 @@ fn cut_off(ended: io::Result<()>) -> io::Error {
     }
 }
 
-/// Whether the connection has ended, as far as is known here; reads what a receiver should not have sent.
-async fn look(stream: &mut Stream) -> Option<End> {
-    // What the kernel has heard since is known to the runtime only after it has looked.
-    tokio::task::yield_now().await;
-    let mut space = [0; 512];
-    loop {
-        let mut buffer = ReadBuf::new(&mut space);
-        let read = poll_fn(
-            |cx| match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(read) => Poll::Ready(Some(read)),
-                Poll::Pending => Poll::Ready(None),
-            },
-        );
-        match read.await {
-            None => return None,
-            Some(Ok(())) if buffer.filled().is_empty() => return Some(End::Ended),
-            Some(Ok(())) => {}
-            Some(Err(_)) => return Some(End::Broken),
-        }
-    }
-}
-
-/// Waits for the end of a connection; an error: it was broken off, and why. It may be dropped at any await.
-async fn end(stream: &mut Stream) -> io::Result<()> {
-    let mut space = [0; 512];
-    while stream.read(&mut space).await? > 0 {}
-    Ok(())
-}
-
-async fn write(stream: &mut Stream, frame: &str, deadline: Instant) -> io::Result<()> {
+async fn write(stream: &mut WriteHalf<Stream>, frame: &str, deadline: Instant) -> io::Result<()> {
     let writing = async {
         stream.write_all(frame.as_bytes()).await?;
         // TLS may keep a part of it.
@@ -276,14 +272,11 @@ fn bound(stream: &Stream) -> io::Result<()> {
 #[async_trait]
 impl Sink for Tcp {
     async fn deliver(&mut self, message: &Message<'_>) -> Delivery {
-        if self.is_spent(message.seq) {
-            return Delivery::Refused(SPENT.into());
-        }
         let line = self.format.line(message);
         let frame = format!("{} {line}", line.len());
-        match self.send(&frame, message.seq).await {
+        match self.send(&frame).await {
             Ok(()) => super::written(),
-            Err(Unwritten::Lost(since)) => Delivery::Lost(since),
+            Err(Unwritten::Lost(since, why)) => Delivery::Lost { since, why },
             Err(Unwritten::Failed(error)) => Delivery::failed(self.why(&error)),
         }
     }
@@ -292,18 +285,15 @@ impl Sink for Tcp {
         BROKEN
     }
 
-    async fn lost(&mut self) -> Instant {
+    async fn lost(&mut self) -> (Instant, String) {
         loop {
             let Some(live) = &mut self.live else {
                 return std::future::pending().await;
             };
-            let end = match end(&mut live.stream).await {
-                Ok(()) => End::Ended,
-                Err(_) => End::Broken,
-            };
+            let end = live.reading.end().await;
             let dead = self.live.take();
-            if let Some(Err(Unwritten::Lost(since))) = dead.map(|dead| self.died(&dead, end)) {
-                return since;
+            if let Some(Err(Unwritten::Lost(since, why))) = dead.map(|dead| self.died(&dead, end)) {
+                return (since, why);
             }
         }
     }

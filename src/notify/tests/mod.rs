@@ -174,6 +174,16 @@ async fn tell(journal: &Journal, sink: &str, ids: impl IntoIterator<Item = Strin
     }
 }
 
+/// Waits until it is on the disk from where on a notifier is told records.
+async fn listens(bench: &Bench, notifier: &str) {
+    let setting = format!("notify_records:{notifier}");
+    until("its cursor", || {
+        let settings = Reader::open(&bench.path()).unwrap().settings().unwrap();
+        settings.contains_key(&setting)
+    })
+    .await;
+}
+
 fn ids(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| format!("e{number}")).collect()
 }

@@ -1,5 +1,7 @@
 //! Records of the journal, told beside notices.
 
+use std::sync::atomic::AtomicBool;
+
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -27,14 +29,6 @@ async fn write(journal: &Journal, kind: Kind, texts: impl IntoIterator<Item = St
 }
 
 /// Waits until it is on the disk from where on it is told.
-async fn listens(bench: &Bench) {
-    until("its cursor", || {
-        let settings = Reader::open(&bench.path()).unwrap().settings().unwrap();
-        settings.contains_key("notify_records:siem")
-    })
-    .await;
-}
-
 fn bodies(came: &Came<Request>) -> Vec<Value> {
     let came = came.lock().unwrap();
     came.iter().map(|(_, body)| body.clone()).collect()
@@ -54,7 +48,7 @@ async fn records_and_notices_come_in_the_order_of_the_journal_and_show_the_chain
     write(&journal, Kind::Alert, ids(0..3)).await;
     let notifiers = bench.start(&siem(&url, json!({})), &journal, QUICK);
     // What was written before anybody wanted it is not told.
-    listens(&bench).await;
+    listens(&bench, "siem").await;
     write(&journal, Kind::Alert, ids(3..4)).await;
     for (notice, part) in [("n1", 4..40), ("n2", 40..100)] {
         write(&journal, Kind::Decision, ids(part)).await;
@@ -85,14 +79,18 @@ async fn records_and_notices_come_in_the_order_of_the_journal_and_show_the_chain
 async fn a_receiver_that_was_away_gets_all_of_it_from_the_next_process() {
     let bench = Bench::new();
     let journal = bench.journal();
-    let (url, came) = web(|number| match number {
-        3..20 => Some("503 Service Unavailable"),
-        _ => Some("204 No Content"),
-    })
+    let back = Arc::new(AtomicBool::new(false));
+    let is_back = Arc::clone(&back);
+    let (url, came) = web(
+        move |number| match number < 3 || is_back.load(Ordering::Relaxed) {
+            true => Some("204 No Content"),
+            false => Some("503 Service Unavailable"),
+        },
+    )
     .await;
     let options = siem(&url, json!({}));
     let notifiers = bench.start(&options, &journal, QUICK);
-    listens(&bench).await;
+    listens(&bench, "siem").await;
     write(&journal, Kind::State, ids(0..50)).await;
     until("a failure", || came.lock().unwrap().len() > 4).await;
     let age = |notifiers: &Notifiers| {
@@ -105,6 +103,7 @@ async fn a_receiver_that_was_away_gets_all_of_it_from_the_next_process() {
     drop(notifiers);
     write(&journal, Kind::State, ids(50..60)).await;
     let before = came.lock().unwrap().len();
+    back.store(true, Ordering::Relaxed);
     let notifiers = bench.start(&options, &journal, QUICK);
     until("all of them", || texts(&came).contains(&"e59".to_owned())).await;
     assert_eq!(once(&texts(&came)), ids(0..60));
@@ -115,13 +114,26 @@ async fn a_receiver_that_was_away_gets_all_of_it_from_the_next_process() {
 }
 
 #[tokio::test]
+async fn who_is_told_for_the_first_time_is_told_all_that_is_written_from_its_start_on() {
+    let bench = Bench::new();
+    let journal = bench.journal();
+    write(&journal, Kind::State, ids(0..1)).await;
+    let (url, came) = web(|_| Some("204 No Content")).await;
+    let notifiers = bench.start(&siem(&url, json!({})), &journal, QUICK);
+    // Before it was looked from where on.
+    write(&journal, Kind::Start, ids(1..2)).await;
+    until("it", || texts(&came) == ids(1..2)).await;
+    notifiers.stop(soon()).await;
+}
+
+#[tokio::test]
 async fn only_what_is_wanted_and_bad_enough_is_told() {
     let bench = Bench::new();
     let journal = bench.journal();
     let (url, came) = web(|_| Some("204 No Content")).await;
     let only = json!({"records": ["operator", "hold"], "min_severity": "warning"});
     let _notifiers = bench.start(&siem(&url, only), &journal, QUICK);
-    listens(&bench).await;
+    listens(&bench, "siem").await;
     for (kind, severity, text) in [
         (Kind::Operator, "info", "e0"),
         (Kind::Operator, "warning", "e1"),

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 
 use tokio::io::BufReader;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::time::Instant;
 
 use super::receivers::{self, frame, value};
@@ -11,7 +11,7 @@ use super::running::counts;
 use super::*;
 use crate::journal::Hash;
 use crate::notify::syslog::Syslog;
-use crate::notify::{Delivery, Kind as _, Message, Sink};
+use crate::notify::{Delivery, Kind as _, Message, Sink, Which};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -23,13 +23,9 @@ fn sink(address: &str) -> Box<dyn Sink> {
 }
 
 async fn deliver(sink: &mut dyn Sink, id: &str) -> Delivery {
-    record(sink, id, 7).await
-}
-
-async fn record(sink: &mut dyn Sink, id: &str, seq: i64) -> Delivery {
     let message = Message {
         event: &notice(id).into(),
-        seq,
+        seq: 7,
         chain: Hash::ZERO,
     };
     sink.deliver(&message).await
@@ -50,10 +46,10 @@ async fn every_notice_reaches_a_receiver_that_hangs_up_again_and_again_in_order(
     }
     until("all of them", || once(&receivers::ids(&came)).len() == 60).await;
     assert_eq!(once(&receivers::ids(&came)), ids(0..60));
-    // The last minute's may still be lost; a stop in order is the end of that.
+    // The last minute's may still be lost, until the receiver leaves the config.
     assert_eq!(bench.waiting("soc"), 60);
+    leaves(&notifiers, &bench).await;
     notifiers.stop(soon()).await;
-    assert_eq!(bench.waiting("soc"), 0);
     // One id is one line, however often it came; and the record it tells of goes with it.
     let lines = came.lock().unwrap().clone();
     for line in &lines {
@@ -86,11 +82,7 @@ async fn what_a_receiver_may_have_lost_is_told_to_who_takes_its_place() {
         ))
     };
     let notifiers = bench.start(&soc(&first), &journal, QUICK);
-    until("its cursor", || {
-        let settings = Reader::open(&bench.path()).unwrap().settings().unwrap();
-        settings.contains_key("notify_records:soc")
-    })
-    .await;
+    listens(&bench, "soc").await;
     for part in [0..3, 3..6] {
         let alert = Entry::new(Kind::Alert).data(serde_json::json!({"text": "x"}));
         journal.commit(Commit::of(alert)).await.unwrap();
@@ -107,8 +99,7 @@ async fn what_a_receiver_may_have_lost_is_told_to_who_takes_its_place() {
     until("all of them again", || after.lock().unwrap().len() == 8).await;
     assert_eq!(counted(&before), counted(&after));
     // Who leaves the config has them, as far as anybody knows.
-    notifiers.change(&Options::new());
-    until("their marks", || bench.waiting("soc") == 0).await;
+    leaves(&notifiers, &bench).await;
     notifiers.stop(soon()).await;
     assert_eq!(bench.records().len(), 6);
 }
@@ -118,65 +109,141 @@ async fn a_line_that_was_written_to_a_dead_connection_is_asked_for_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
     let before = Instant::now();
-    taken(sink.as_mut(), "e1", 1).await;
+    taken(sink.as_mut(), "e1").await;
     // Closed with the line unread, it is lost, although nothing follows.
     let (first, _) = listener.accept().await.unwrap();
     first.readable().await.unwrap();
     drop(first);
-    assert!(sink.lost().await >= before);
-    taken(sink.as_mut(), "e1", 1).await;
+    let (since, why) = lost(sink.as_mut()).await;
+    assert!(since >= before);
+    assert!(
+        why.contains("the connection broke: Connection reset by peer"),
+        "{why}"
+    );
+    taken(sink.as_mut(), "e1").await;
     let (second, _) = listener.accept().await.unwrap();
     let mut second = BufReader::new(second);
     assert_eq!(value(&frame(&mut second).await.unwrap(), "id"), "e1");
     // And where another follows at once, it comes before that one.
     let between = Instant::now();
-    taken(sink.as_mut(), "e2", 2).await;
+    taken(sink.as_mut(), "e2").await;
     drop(second);
-    let Delivery::Lost(since) = record(sink.as_mut(), "e3", 3).await else {
+    let Delivery::Lost { since, .. } = deliver(sink.as_mut(), "e3").await else {
         panic!("e2 may be lost")
     };
     assert!(since < between, "e1 was taken by the connection that died");
 }
 
-async fn taken(sink: &mut dyn Sink, id: &str, seq: i64) {
-    let delivery = record(sink, id, seq).await;
+/// Takes the notifier out of the config, and has time pass until what it took is marked as delivered.
+async fn leaves(notifiers: &Notifiers, bench: &Bench) {
+    notifiers.change(&Options::new());
+    for _ in 0..1_000 {
+        if bench.waiting("soc") == 0 {
+            return;
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("what it took is never marked");
+}
+
+async fn taken(sink: &mut dyn Sink, id: &str) {
+    let delivery = deliver(sink, id).await;
     assert!(matches!(delivery, Delivery::Taken(_)), "{delivery:?}");
 }
 
-#[tokio::test]
-async fn a_receiver_that_ends_an_old_idle_connection_in_order_has_what_it_was_sent() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
-    taken(sink.as_mut(), "e1", 1).await;
-    let mut first = BufReader::new(listener.accept().await.unwrap().0);
-    assert_eq!(value(&frame(&mut first).await.unwrap(), "id"), "e1");
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(15)).await;
-    tokio::time::resume();
-    drop(first);
-    taken(sink.as_mut(), "e2", 2).await;
-    let mut second = BufReader::new(listener.accept().await.unwrap().0);
-    assert_eq!(value(&frame(&mut second).await.unwrap(), "id"), "e2");
+async fn lost(sink: &mut dyn Sink) -> (Instant, String) {
+    let lost = tokio::time::timeout(Duration::from_secs(60), sink.lost()).await;
+    lost.expect("a connection that ended is noticed")
 }
 
 #[tokio::test]
-async fn a_line_is_written_four_times_to_a_receiver_that_ends_each_connection_young_and_then_given_up()
- {
+async fn a_receiver_that_ends_a_connection_in_order_has_what_it_was_sent_unless_that_was_young() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut sink = sink(&format!("tcp://{}", listener.local_addr().unwrap()));
-    for _ in 0..4 {
-        taken(sink.as_mut(), "e1", 1).await;
+    // HAProxy gives up a server that does not answer after 20 s, by its usual settings.
+    for (idle, has_it) in [(20, false), (35, true)] {
+        taken(sink.as_mut(), "e1").await;
         let mut stream = BufReader::new(listener.accept().await.unwrap().0);
         assert_eq!(value(&frame(&mut stream).await.unwrap(), "id"), "e1");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(idle)).await;
+        tokio::time::resume();
         drop(stream);
-        sink.lost().await;
+        match (deliver(sink.as_mut(), "e2").await, has_it) {
+            (Delivery::Lost { why, .. }, false) => assert!(why.contains("ended, 2"), "{why}"),
+            (Delivery::Taken(_), true) => {
+                let mut next = BufReader::new(listener.accept().await.unwrap().0);
+                assert_eq!(value(&frame(&mut next).await.unwrap(), "id"), "e2");
+            }
+            (other, _) => panic!("{idle} s: {other:?}"),
+        }
     }
-    let Delivery::Refused(why) = record(sink.as_mut(), "e1", 1).await else {
-        panic!("it would go on for ever")
+}
+
+#[tokio::test]
+async fn what_a_receiver_that_reads_nothing_has_taken_is_asked_for_again() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let options = serde_json::json!({"address": format!("tcp://{}", listener.local_addr().unwrap()), "timeout": "200ms"});
+    let options: Syslog = serde_json::from_value(options).unwrap();
+    let mut sink = options.sink(&Resolver::default()).unwrap();
+    let (taken, why) = until_not_taken(sink.as_mut()).await;
+    assert!(taken > 1 && why.contains("timed out"), "{taken}: {why}");
+}
+
+/// How many lines were taken before one was not, and why.
+async fn until_not_taken(sink: &mut dyn Sink) -> (usize, String) {
+    let mut long = notice("e1");
+    long.summary = "x".repeat(7_000);
+    let message = Message {
+        event: &long.into(),
+        seq: 7,
+        chain: Hash::ZERO,
     };
-    assert!(why.contains("timeout for idle connections"), "{why}");
-    // It stands in the way of nothing.
-    taken(sink.as_mut(), "e2", 2).await;
+    for taken in 0..10_000 {
+        match sink.deliver(&message).await {
+            Delivery::Taken(_) => {}
+            Delivery::Lost { why, .. } => return (taken, why),
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("70 MB are in nobody's hands")
+}
+
+fn soc(address: &str) -> Options {
+    options(&format!(
+        r#"{{"soc": {{"to": {{"syslog": {{"address": "{address}"}}}}}}}}"#
+    ))
+}
+
+#[tokio::test]
+async fn a_receiver_that_ends_each_connection_young_is_told_again_after_growing_pauses_until_keep()
+{
+    let bench = Bench::new();
+    bench
+        .behind
+        .store(8 * 24 * 60 * 60 * 1000, Ordering::Relaxed);
+    let journal = bench.journal();
+    let (address, came) = receivers::tcp(vec![2, 2, 2]).await;
+    tell(&journal, "soc", ids(0..2)).await;
+    let notifiers = bench.start(&soc(&address), &journal, QUICK);
+    // Each was taken once, and lost, and is too old to be told again.
+    until("both", || counts(&notifiers, "soc").2 == 2).await;
+    assert_eq!(receivers::ids(&came), ids(0..2));
+    assert!(
+        counts(&notifiers, "soc").1 > 0,
+        "a break counts as a try that failed"
+    );
+    leaves(&notifiers, &bench).await;
+    let dropped = bench.records().pop().unwrap();
+    let why = dropped["why"].as_str().unwrap();
+    assert!(why.contains("7d") && why.contains("broke off"), "{why}");
+    notifiers.stop(soon()).await;
 }
 
 #[tokio::test]
@@ -185,24 +252,27 @@ async fn what_was_lost_is_told_by_the_next_process_where_a_stop_comes_before_the
     let bench = Bench::new();
     let journal = bench.journal();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = options(&format!(
-        r#"{{"soc": {{"to": {{"syslog": {{"address": "tcp://{}"}}}}}}}}"#,
-        listener.local_addr().unwrap()
-    ));
-    let notifiers = bench.start(&options, &journal, QUICK);
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let mut wanted = soc(&address);
+    wanted.get_mut("soc").unwrap().records = vec![Which::Of(Kind::Alert)];
+    let notifiers = bench.start(&wanted, &journal, QUICK);
+    listens(&bench, "soc").await;
+    let alert = || Commit::of(Entry::new(Kind::Alert).data(serde_json::json!({"text": "x"})));
+    journal.commit(alert()).await.unwrap();
     tell(&journal, "soc", ids(0..1)).await;
     notifiers.wake();
     let (stream, _) = listener.accept().await.unwrap();
-    until("that it counts as taken", || {
-        counts(&notifiers, "soc") == (1, 0, 0, 0)
+    until("that both count as taken", || {
+        counts(&notifiers, "soc").0 == 2
     })
     .await;
-    // The next comes just as the connection ends with the first unread.
+    // The next come just as the connection ends with those unread.
+    journal.commit(alert()).await.unwrap();
     tell(&journal, "soc", ids(1..2)).await;
     notifiers.wake();
     drop(stream);
     let away = tokio::spawn(hangs_up(listener, usize::MAX));
-    until("a failure", || counts(&notifiers, "soc").1 > 1).await;
+    until("failures", || counts(&notifiers, "soc").1 > 1).await;
     notifiers.stop(soon()).await;
     assert_eq!(bench.waiting("soc"), 2);
     journal.close().await;
@@ -210,36 +280,77 @@ async fn what_was_lost_is_told_by_the_next_process_where_a_stop_comes_before_the
 
     let journal = bench.journal();
     let (address, came) = receivers::tcp(Vec::new()).await;
-    let options = self::options(&format!(
-        r#"{{"soc": {{"to": {{"syslog": {{"address": "{address}"}}}}}}}}"#
-    ));
-    let notifiers = bench.start(&options, &journal, QUICK);
-    until("both", || receivers::ids(&came) == ids(0..2)).await;
+    let mut wanted = soc(&address);
+    wanted.get_mut("soc").unwrap().records = vec![Which::Of(Kind::Alert)];
+    let notifiers = bench.start(&wanted, &journal, QUICK);
+    until("all", || came.lock().unwrap().len() == 4).await;
+    let seqs: Vec<_> = came
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|l| value(l, "seq"))
+        .collect();
+    assert_eq!(seqs, ["1", "2", "3", "4"]);
     notifiers.stop(soon()).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_is_dead_at_the_stop_has_taken_nothing() {
+async fn what_a_connection_took_that_is_not_proven_yet_comes_again_after_a_stop() {
     let bench = Bench::new();
     let journal = bench.journal();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = options(&format!(
-        r#"{{"soc": {{"to": {{"syslog": {{"address": "tcp://{}"}}}}}}}}"#,
-        listener.local_addr().unwrap()
-    ));
-    let notifiers = bench.start(&options, &journal, QUICK);
+    let (address, came) = receivers::tcp(vec![usize::MAX]).await;
+    let notifiers = bench.start(&soc(&address), &journal, QUICK);
     tell(&journal, "soc", ids(0..1)).await;
     notifiers.wake();
-    let (stream, _) = listener.accept().await.unwrap();
-    until("that it counts as taken", || {
-        counts(&notifiers, "soc") == (1, 0, 0, 0)
-    })
-    .await;
-    let away = tokio::spawn(hangs_up(listener, usize::MAX));
-    drop(stream);
+    until("the first", || receivers::ids(&came) == ids(0..1)).await;
     notifiers.stop(soon()).await;
     assert_eq!(bench.waiting("soc"), 1);
-    away.abort();
+    tell(&journal, "soc", ids(1..2)).await;
+    let notifiers = bench.start(&soc(&address), &journal, QUICK);
+    until("both", || receivers::ids(&came) == ["e0", "e0", "e1"]).await;
+    notifiers.stop(soon()).await;
+}
+
+#[tokio::test]
+async fn a_notifier_that_is_taken_out_and_put_back_at_once_forgets_nothing() {
+    let bench = Bench::new();
+    let journal = bench.journal();
+    let (address, came) = receivers::tcp(vec![usize::MAX]).await;
+    let notifiers = bench.start(&soc(&address), &journal, QUICK);
+    tell(&journal, "soc", ids(0..1)).await;
+    notifiers.wake();
+    until("it", || receivers::ids(&came) == ids(0..1)).await;
+    notifiers.change(&Options::new());
+    // Its connection ends with its place in the config.
+    notifiers.change(&soc(&address));
+    until("it again", || receivers::ids(&came) == ["e0", "e0"]).await;
+    notifiers.stop(soon()).await;
+}
+
+#[tokio::test]
+async fn however_many_were_taken_they_come_again() {
+    let bench = Bench::new();
+    let journal = bench.journal();
+    let (address, came) = receivers::tcp(vec![1_000]).await;
+    let body = |id: &String| serde_json::to_string(&notice(id)).unwrap();
+    let outbox = ids(0..1_100).into_iter().map(|id| Outgoing {
+        sink: "soc".into(),
+        severity: Severity::Critical,
+        body: body(&id),
+        id,
+        entry: None,
+    });
+    let commit = Commit {
+        entries: vec![Entry::new(Kind::State).to("escalated")],
+        outbox: outbox.collect(),
+        ..Commit::default()
+    };
+    journal.commit(commit).await.unwrap();
+    let notifiers = bench.start(&soc(&address), &journal, QUICK);
+    until("all of it again", || came.lock().unwrap().len() >= 2_000).await;
+    assert_eq!(receivers::ids(&came)[1_000..1_100], ids(0..100));
+    assert_eq!(bench.waiting("soc"), 1_100);
+    notifiers.stop(soon()).await;
 }
 
 /// Hangs up on each of so many connections once a line has come, and is away then.
