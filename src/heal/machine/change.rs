@@ -110,9 +110,18 @@ impl Stepping<'_> {
         self.gather(Occasion::Escalated);
     }
 
-    /// Ill again before its recovery was proven: people know already.
+    /// Ill again before its recovery was proven. Who has not taken it up knows already, and is reminded as before; who had, has seen it get
+    /// well: people are told anew, and somebody has to take it up anew.
     pub(super) fn enter_escalated_again(&mut self, data: Value) {
+        let paging = self.incident.paging.as_ref();
+        let taken_up = paging.is_some_and(|paging| paging.acknowledged.is_some());
         self.enter_escalated(Cause::Flapping, json!({"probes": data}));
+        if taken_up {
+            // What is told anew has ids of its own by that, and the next probation is longer.
+            self.incident.relapses = self.incident.relapses.saturating_add(1);
+            self.page();
+            self.gather(Occasion::Escalated);
+        }
     }
 
     pub(super) fn enter_escalated(&mut self, cause: Cause, more: Value) {

@@ -69,6 +69,32 @@ fn what_seems_well_is_not_reminded_of_until_it_is_ill_again() {
 }
 
 #[test]
+fn what_somebody_had_taken_up_and_is_ill_again_before_its_recovery_is_proven_is_told_anew() {
+    for by_alert in [true, false] {
+        let mut case = escalated();
+        let first = case.incident.relapses;
+        case.at(10, by("eve"));
+        case.probe(31, true);
+        case.probe(40, true);
+        assert_eq!(case.state(), "probation");
+        let step = match by_alert {
+            true => case.told(50, 2, Status::Firing),
+            false => {
+                case.probe(49, false);
+                case.probe(50, false)
+            }
+        };
+        assert_eq!((case.state(), case.cause()), ("escalated", Cause::Flapping));
+        assert_eq!(step.notices, [What::Escalated]);
+        assert!(case.incident.is_paged(), "eve has it no more");
+        // The id of a notice is made of it.
+        assert_eq!(case.incident.relapses, first + 1);
+        assert_eq!(case.at(110, Event::Timer).notices, [What::Reminder]);
+        assert_eq!(case.at(120, by("ann")).notices, [What::Acknowledged]);
+    }
+}
+
+#[test]
 fn a_reload_may_bring_reminders_and_take_them_away() {
     let mut case = escalated();
     let remind = case.plan.remind.take();

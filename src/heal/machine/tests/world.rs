@@ -73,6 +73,7 @@ struct World {
     boots: u32,
     reminded: HashSet<paged::Told>,
     acknowledged: HashSet<(usize, u32, u32)>,
+    paged: HashSet<(usize, u32, u32)>,
     last_told: HashMap<usize, Moment>,
     told: HashSet<(usize, usize, u8)>,
     /// How many others of the pool get traffic.
@@ -108,6 +109,7 @@ impl World {
             boots: 0,
             reminded: HashSet::new(),
             acknowledged: HashSet::new(),
+            paged: HashSet::new(),
             last_told: HashMap::new(),
             told: HashSet::new(),
             healthy: Some(2),

@@ -10,6 +10,11 @@ impl World {
     pub(super) fn page(&mut self, at: usize, incident: &Incident, step: &Step) {
         let was = &self.incidents[at];
         let life = (at, incident.run.number, incident.relapses);
+        let is_escalated = |incident: &Incident| matches!(incident.state, State::Escalated { .. });
+        assert!(
+            is_escalated(was) || !is_escalated(incident) || incident.is_paged(),
+            "what is escalated anew somebody has to take up anew"
+        );
         for what in &step.notices {
             match what {
                 What::Reminder => {
@@ -35,6 +40,7 @@ impl World {
                     assert!(self.acknowledged.insert(life), "acknowledged twice");
                 }
                 What::Escalated => {
+                    assert!(self.paged.insert(life), "the same notice twice");
                     self.last_told.insert(at, self.now.clone());
                 }
                 _ => {}
