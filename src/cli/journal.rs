@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use super::{Exit, flags, place};
 use crate::app::Flags;
-use crate::journal::{self, Anchors, Filter, Kind, LONGEST_LINE, Reader, Stored, Verified};
+use crate::config;
+use crate::journal::{
+    self, Anchors, Filter, Kind, LONGEST_LINE, Options, Reader, Stored, Verified,
+};
 use crate::model::counted::counted;
 use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
@@ -271,11 +274,22 @@ fn export(matches: &ArgMatches) -> Result<(), Exit> {
 fn verify(matches: &ArgMatches) -> Result<(), Exit> {
     let reader = open(matches)?;
     let anchors = match matches.get_one::<PathBuf>("anchor") {
-        Some(file) => read_anchors(file)?,
+        Some(file) => read_anchors(file)?.kept(kept(matches), Timestamp::now()),
         None => Anchors::default(),
     };
     super::say(&chain(&reader, &anchors).map_err(failed)?);
     Ok(())
+}
+
+/// What the journal keeps, as the config says that names the state directory, or that is named; elsewhere, as of a copy, no more is known than the
+/// least that any config keeps.
+fn kept(matches: &ArgMatches) -> Options {
+    let get = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    let flag = get("config");
+    let asks = flag.is_some() || get("state-dir").is_none();
+    let file = asks.then(|| config::locate(flag)).flatten();
+    let options = file.and_then(|file| config::journal(&file));
+    options.unwrap_or_else(Options::least)
 }
 
 /// What `verify` says of the journal in a state directory, or what is wrong with it.
@@ -337,7 +351,11 @@ fn said(verified: &Verified, anchors: &Anchors) -> String {
     };
     said += &format!(": the chain holds; the last hash is {}", head.hash);
     if floor.seq > 0 {
-        said += &format!("; {} older records were deleted by age or size", floor.seq);
+        // Of that an anchor is the proof.
+        said += &format!(
+            "; {} older records are said to have been deleted by age or size",
+            floor.seq
+        );
     }
     if anchors.lines() > 0 {
         let (found, lines) = (

@@ -77,6 +77,16 @@ pub fn places(path: &Path) -> Result<(Config, Option<String>), Errors> {
     Ok((config, wrong.and_then(first)))
 }
 
+/// What a config says of what the journal keeps, and nothing else of it; none where that cannot be read or is wrong.
+pub fn journal(path: &Path) -> Option<crate::journal::Options> {
+    let mut faults = Faults::default();
+    let sources = load::sources(path, &mut faults);
+    let read = load::sections::<Config>(sources, &["journal"], &near(path), faults, |_, _| ());
+    let (config, wrong) = read;
+    let options = config.journal;
+    (wrong.is_none() && options.check().is_empty()).then_some(options)
+}
+
 /// Where the secrets of a config file are.
 fn near(path: &Path) -> Near {
     // Only a path that is empty or a lost working directory has no absolute form.

@@ -23,6 +23,8 @@ pub struct Anchor {
     pub seq: Option<i64>,
     /// Its hash.
     pub hash: Hash,
+    /// When it was, where that is said.
+    pub time: Option<Timestamp>,
 }
 
 impl Anchor {
@@ -59,7 +61,12 @@ impl Anchor {
         Some(Self {
             seq: Some(seq),
             hash: hash.parse().ok()?,
+            time: None,
         })
+    }
+
+    fn at(self, time: Option<Timestamp>) -> Self {
+        Self { time, ..self }
     }
 }
 
@@ -70,6 +77,7 @@ fn bare(line: &str) -> Option<Anchor> {
         (Some(hash), None, None) => Some(Anchor {
             seq: None,
             hash: hash.parse().ok()?,
+            time: None,
         }),
         (Some(seq), Some(hash), None) => Anchor::of(seq.parse().ok()?, hash),
         _ => None,
@@ -80,6 +88,8 @@ fn bare(line: &str) -> Option<Anchor> {
 /// or the tag of a receiver's own form, `nodeward[4242]:`; there may be none. What came by the local socket has its data in the text, behind
 /// the `-` of none.
 fn structured(header: &str, data: &str) -> Option<Anchor> {
+    // That of RFC 5424, or a receiver's own with the same form of a time; those of another form tell none.
+    let time = header.split_whitespace().take(2).find_map(Timestamp::parse);
     let header = header.trim_end();
     let header = header.strip_suffix(" -").unwrap_or(header);
     let mut last = header.split_whitespace().rev().take(3).peekable();
@@ -107,10 +117,11 @@ fn structured(header: &str, data: &str) -> Option<Anchor> {
         }
     }
     match seq {
-        Some(seq) => Anchor::of(seq.parse().ok()?, chain?),
+        Some(seq) => Anchor::of(seq.parse().ok()?, chain?).map(|anchor| anchor.at(time)),
         None => Some(Anchor {
             seq: None,
             hash: chain?.parse().ok()?,
+            time,
         }),
     }
 }
@@ -160,7 +171,8 @@ fn cef(_: &str, body: &str) -> Option<Anchor> {
     if (of("cs5Label")?, of("cn2Label")?) != ("chain", "seq") {
         return None;
     }
-    Anchor::of(of("cn2")?.parse().ok()?, of("cs5")?)
+    let time = of("rt").and_then(|millis| Some(Timestamp(millis.parse().ok()?)));
+    Anchor::of(of("cn2")?.parse().ok()?, of("cs5")?).map(|anchor| anchor.at(time))
 }
 
 /// An object: an event of the Elastic Common Schema, what is posted to a web server, or a record that was exported. What is behind it
@@ -169,20 +181,22 @@ fn json(text: &str) -> Option<Anchor> {
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
     let object = objects.next()?.ok()?;
     let text = |name: &str| object.get(name)?.as_str();
+    let at = |name: &str| text(name).and_then(Timestamp::parse);
     if let Some(event) = object.get("event") {
         (event.get("module")?.as_str()? == NAME).then_some(())?;
         let seq = event.get("sequence")?.as_i64()?;
-        return Anchor::of(seq, event.get("hash")?.as_str()?);
+        let time = at("@timestamp");
+        return Anchor::of(seq, event.get("hash")?.as_str()?).map(|anchor| anchor.at(time));
     }
     let seq = object.get("seq")?.as_i64()?;
     if let Some(chain) = text("chain") {
         text("what").and(text("node")).and(text("incident"))?;
-        return Anchor::of(seq, chain);
+        return Anchor::of(seq, chain).map(|anchor| anchor.at(at("time")));
     }
     let kind = text("kind")?;
     Kind::of(kind)?;
-    Timestamp::parse(text("time")?)?;
-    Anchor::of(seq, text("hash")?)
+    let time = at("time")?;
+    Anchor::of(seq, text("hash")?).map(|anchor| anchor.at(Some(time)))
 }
 
 #[cfg(test)]
@@ -231,6 +245,38 @@ mod tests {
         let unnumbered = [HASH.to_owned(), format!("[nodeward@1 chain=\"{HASH}\"]")];
         for line in unnumbered {
             assert_eq!(found(&line), Some((None, HASH.into())), "{line}");
+        }
+    }
+
+    #[test]
+    fn of_each_form_that_says_when_the_time_is_found() {
+        let data = format!("[nodeward@32473 seq=\"7\" chain=\"{HASH}\"]");
+        for line in [
+            format!(
+                "<106>1 2026-11-25T22:51:11.198Z db-01 nodeward 4242 DECISION {data} 2020-01-01T00:00:00Z"
+            ),
+            format!("2026-11-25T22:51:11.198+00:00 db-01 nodeward[4242]: {data} x"),
+            format!(
+                "CEF:0|nodeward|nodeward|0.1.0|x|x|3|rt=1795647071198 cs5={HASH} cs5Label=chain cn2=7 cn2Label=seq"
+            ),
+            format!(
+                "{{\"@timestamp\": \"2026-11-25T22:51:11.198Z\", \"event\": {{\"module\": \"nodeward\", \"sequence\": 7, \"hash\": \"{HASH}\"}}}}"
+            ),
+            format!(
+                "{{\"time\": \"2026-11-25T22:51:11.198Z\", \"what\": \"intent\", \"node\": \"a\", \"incident\": \"\", \"seq\": 7, \"chain\": \"{HASH}\"}}"
+            ),
+            format!(
+                "{{\"seq\":7,\"time\":\"2026-11-25T22:51:11.198Z\",\"kind\":\"intent\",\"hash\":\"{HASH}\"}}"
+            ),
+        ] {
+            let time = Anchor::read(&line).unwrap().time;
+            assert_eq!(time, Some(Timestamp(1_795_647_071_198)), "{line}");
+        }
+        for line in [
+            format!("Nov 25 22:51:11 db-01 nodeward[1]: {data} 2020-01-01T00:00:00Z"),
+            format!("7 {HASH}"),
+        ] {
+            assert_eq!(Anchor::read(&line).unwrap().time, None, "{line}");
         }
     }
 

@@ -26,11 +26,12 @@ impl Options {
     #[must_use]
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        if self.keep < Period::secs(60 * 60) {
+        let least = Self::least();
+        if self.keep < least.keep {
             let why = format!("{} is less than 1h", self.keep);
             wrong.push(("keep", why));
         }
-        if self.max_size < Size::mib(16) || self.max_size > Size::mib(1 << 20) {
+        if self.max_size < least.max_size || self.max_size > Size::mib(1 << 20) {
             let why = format!("{} is not from 16MiB to 1TiB", self.max_size);
             wrong.push(("max_size", why));
         }
@@ -39,6 +40,16 @@ impl Options {
             wrong.push(("evidence", why));
         }
         wrong
+    }
+
+    /// The least that any config keeps.
+    #[must_use]
+    pub fn least() -> Self {
+        Self {
+            keep: Period::secs(60 * 60),
+            max_size: Size::mib(16),
+            ..Self::default()
+        }
     }
 
     /// Bytes that packets of evidence may take.

@@ -12,9 +12,12 @@ use super::chain::{Hash, Head};
 use super::commit::Evidence;
 use super::entry::Kind;
 use super::error::ReadError;
+use super::options::Options;
 use super::reader::Reader;
-use super::restore;
+use super::{restore, retain};
+use crate::model::duration::Period;
 use crate::model::moment::Timestamp;
+use crate::model::size::Size;
 
 /// A chain that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub struct Verified {
     pub head: Head,
     /// How many anchors were found.
     pub anchored: u64,
-    /// How many anchors are of records that were deleted by age or size.
+    /// How many anchors are of records that are said to have been deleted.
     pub pruned: u64,
 }
 
@@ -96,6 +99,26 @@ pub enum Broken {
         /// The last record's.
         last: i64,
     },
+    /// A record of which the hash is kept elsewhere is said to have been deleted, and neither its age nor the size can be why.
+    #[error(
+        "record {seq} of line {line} of the anchor file is gone, and all up to {floor} are said to have been deleted by age or size; but it is of {time}, younger than journal.keep ({keep}), and {size} of max_size ({max_size}) are in use: the oldest records were cut off, unless one of the two settings was less when they went"
+    )]
+    Young {
+        /// The line, from 1.
+        line: usize,
+        /// The record's number.
+        seq: i64,
+        /// When it was.
+        time: Timestamp,
+        /// The last record that is said to have been deleted.
+        floor: i64,
+        /// How long records are kept.
+        keep: Period,
+        /// What the journal takes.
+        size: Size,
+        /// What it may take.
+        max_size: Size,
+    },
     /// Every record of which a hash is kept elsewhere was deleted by age or size, or so the journal says.
     #[error(
         "the records of all anchors are said to have been deleted by age or size, with all up to {floor}: nothing proves it; give it newer lines"
@@ -111,9 +134,43 @@ pub enum Broken {
 pub struct Anchors {
     found: Vec<(usize, Anchor)>,
     lines: usize,
+    kept: Option<(Options, Timestamp)>,
 }
 
 impl Anchors {
+    /// Tells what the journal keeps, and what time it is: what is younger, and was deleted while there was room, was cut off.
+    #[must_use]
+    pub fn kept(self, options: Options, now: Timestamp) -> Self {
+        let kept = Some((options, now));
+        Self { kept, ..self }
+    }
+
+    /// The first of a record that is said to have been deleted and is too young for that, in a journal that takes so many bytes.
+    fn young(&self, floor: Head, size: u64) -> Result<(), Broken> {
+        // Records go for want of room while all of it is in use; what else may go after that, such as notifications, is less than half.
+        let roomy = |(options, _): &&(Options, _)| size < options.max_size.bytes() / 2;
+        let Some((options, now)) = self.kept.as_ref().filter(roomy) else {
+            return Ok(());
+        };
+        for (line, anchor) in &self.found {
+            if let (Some(seq), Some(time)) = (anchor.seq, anchor.time)
+                && seq <= floor.seq
+                && now.since(time) < options.keep.get()
+            {
+                return Err(Broken::Young {
+                    line: *line,
+                    seq,
+                    time,
+                    floor: floor.seq,
+                    keep: options.keep,
+                    size: Size::new(size),
+                    max_size: options.max_size,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Takes that of one line, counted from 1, if it is one.
     pub fn add(&mut self, line: usize, text: &str) {
         self.lines = self.lines.max(line);
@@ -324,6 +381,9 @@ pub fn verify(reader: &Reader, anchors: &Anchors) -> Result<Result<Verified, Bro
         {
             return Ok(Err(broken));
         }
+    }
+    if let Err(broken) = anchors.young(floor, retain::size(&transaction)?) {
+        return Ok(Err(broken));
     }
     let (anchored, pruned) = match wanted.compare(anchors, floor, head) {
         Ok(counts) => counts,

@@ -156,6 +156,12 @@ async fn each_way_to_tamper_is_found_and_the_first_record_that_it_concerns_is_na
             "DELETE FROM entries WHERE seq >= 5",
             "record 5 of line 5 of the anchor file is not there, the last one is 4",
         ),
+        (
+            "cut the head",
+            "INSERT INTO floor (one, seq, hash) SELECT 1, seq, hash FROM entries WHERE seq = 2;
+             DELETE FROM entries WHERE seq <= 2",
+            "record 1 of line 1 of the anchor file is gone",
+        ),
     ];
     for (way, sql, named) in ways {
         let scratch = Scratch::new();
@@ -170,6 +176,20 @@ async fn each_way_to_tamper_is_found_and_the_first_record_that_it_concerns_is_na
         assert_eq!((code, out.as_str()), (1, ""), "{way}: {said}");
         let broken = format!("nodeward: the journal is broken: {named}");
         assert!(said.starts_with(&broken), "{way}: {said}");
+        if way == "cut the head" {
+            // Without a config no more is known than what each keeps.
+            assert!(said.contains("journal.keep (1h)"), "{said}");
+            let config = scratch.write("nodeward.yml", "journal: {keep: 2h}");
+            let config = [
+                "verify",
+                "--anchor",
+                anchors,
+                "--config",
+                config.to_str().unwrap(),
+            ];
+            let (_, _, said) = run(&scratch, &config);
+            assert!(said.contains("journal.keep (2h)"), "{said}");
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::*;
+use crate::model::duration::Period;
+use crate::model::size::Size;
 
 const RECORDS: i64 = 12;
 
@@ -180,6 +182,79 @@ fn a_whole_chain_holds_and_a_cut_tail_is_told_by_an_anchor_alone() {
     let broken = after(|_| {}, &one(format!("3 {}", hashes[3]))).unwrap_err();
     let (seq, hash) = (3, hashes[3]);
     assert_eq!(broken, Broken::Differs { line, seq, hash });
+}
+
+/// Records up to the seventh are taken out, and the journal says that they were deleted.
+const BEHEADED: &str = "DELETE FROM entries WHERE seq <= 7; \
+                        INSERT INTO floor (one, seq, hash) SELECT 1, 7, '{hash}'";
+
+#[test]
+fn a_head_that_was_cut_off_is_no_record_deleted_by_age_where_an_anchor_is_too_young() {
+    let hashes = &whole().1;
+    let behead = |connection: &Connection| {
+        run(
+            connection,
+            &BEHEADED.replace("{hash}", &hashes[6].to_string()),
+        );
+    };
+    let time = Timestamp(1_795_647_071_198);
+    let anchors = |keep: u64, hours: i64| {
+        let mut anchors = Anchors::default();
+        for seq in [3, 9] {
+            let hash = hashes[seq - 1];
+            let line = format!(
+                "<107>1 {time} a nodeward 1 STATE - [nodeward@1 seq=\"{seq}\" chain=\"{hash}\"] x"
+            );
+            anchors.add(seq, &line);
+        }
+        let options = Options {
+            keep: Period::secs(keep * 3_600),
+            ..Options::default()
+        };
+        anchors.kept(options, Timestamp(time.0 + hours * 3_600_000))
+    };
+    // By itself the journal cannot tell, and what is older than is kept may have gone.
+    assert_eq!(after(behead, &Anchors::default()).unwrap().floor.seq, 7);
+    assert_eq!(after(behead, &anchors(24, 25)).unwrap().pruned, 1);
+    let broken = after(behead, &anchors(24, 23)).unwrap_err();
+    let is = |b: &Broken| {
+        matches!(
+            b,
+            Broken::Young {
+                line: 3,
+                seq: 3,
+                floor: 7,
+                ..
+            }
+        )
+    };
+    assert!(is(&broken), "{broken}");
+    let said = broken.to_string();
+    for part in ["record 3 of line 3", "younger than journal.keep", "cut off"] {
+        assert!(said.contains(part), "{said}");
+    }
+    // Nor may the last that is said to have gone be young, though its hash is there.
+    let mut last = Anchors::default();
+    last.add(
+        1,
+        &format!(
+            "{{\"seq\":7,\"time\":\"{time}\",\"kind\":\"state\",\"hash\":\"{}\"}}",
+            hashes[6]
+        ),
+    );
+    let last = last.kept(Options::least(), time);
+    let broken = after(behead, &last).unwrap_err();
+    assert!(matches!(broken, Broken::Young { seq: 7, .. }), "{broken}");
+    // A journal that is full enough may have deleted it for its size.
+    let mut full = anchors(24, 23);
+    let small = Options {
+        max_size: Size::kib(64),
+        ..Options::default()
+    };
+    full = full.kept(small, time);
+    assert_eq!(after(behead, &full).unwrap().pruned, 1);
+    // What is there is young and well.
+    assert_eq!(after(|_| {}, &anchors(24, 23)).unwrap().anchored, 2);
 }
 
 #[tokio::test]
