@@ -1,8 +1,10 @@
 //! A body as a JSON object of the Elastic Common Schema.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
-use super::line::{CUT, NAME, severity};
+use super::line::{CUT, NAME, deceives, severity};
 use crate::model::event::Event;
 use crate::notify::Message;
 
@@ -15,7 +17,7 @@ const TEXT: usize = 512;
 pub(super) fn body(message: &Message<'_>, most: usize) -> String {
     let mut whole = object(message);
     let mut cut = Vec::new();
-    let mut text = whole.to_string();
+    let mut text = written(&whole);
     for part in ["record", "evidence", "labels"] {
         if text.len() <= most {
             return text;
@@ -28,7 +30,7 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
         if taken.and_then(|held| held.remove(part)).is_some() {
             cut.push(part);
             mark(&mut whole, &cut);
-            text = whole.to_string();
+            text = written(&whole);
         }
     }
     if text.len() > most {
@@ -38,7 +40,7 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
             if let Some(message) = whole.get_mut("message") {
                 *message = text.into();
             }
-            whole.to_string()
+            written(whole)
         };
         let bare = without(&mut whole, String::new()).len();
         // A letter may take six bytes once it is quoted.
@@ -47,6 +49,24 @@ pub(super) fn body(message: &Message<'_>, most: usize) -> String {
         let end = summary.floor_char_boundary(room);
         let short = format!("{}{CUT}", summary.get(..end).unwrap_or_default());
         text = without(&mut whole, short);
+    }
+    text
+}
+
+/// JSON text in which whatever breaks a line or turns text around is an escape. Such letters stand in strings alone, so who reads it
+/// gets the very same text: also of a record, which is hashed as it was before.
+fn written(whole: &Value) -> String {
+    let plain = whole.to_string();
+    if !plain.contains(deceives) {
+        return plain;
+    }
+    let mut text = String::with_capacity(plain.len() + 64);
+    for letter in plain.chars() {
+        match deceives(letter) {
+            // All of them fit in four digits; writing to a String does not fail.
+            true => drop(write!(text, "\\u{:04x}", u32::from(letter))),
+            false => text.push(letter),
+        }
     }
     text
 }
@@ -178,7 +198,7 @@ mod tests {
     use crate::notify::syslog::line::LONGEST;
     use crate::notify::tests::{evidence, notice};
 
-    fn written(event: &Event) -> Value {
+    fn read(event: &Event) -> Value {
         let message = Message {
             event,
             seq: 7,
@@ -196,7 +216,7 @@ mod tests {
     #[test]
     fn a_notice_is_one_object_of_the_schema() {
         assert_eq!(
-            written(&notice("e1").into()),
+            read(&notice("e1").into()),
             json!({
                 "@timestamp": "2026-11-25T22:51:11.198Z", "ecs": {"version": "8.17.0"}, "message": "web.service is not healed",
                 "log": {"level": "critical"}, "host": {"name": "db-01"}, "service": {"type": "nodeward"},
@@ -218,17 +238,17 @@ mod tests {
     fn what_does_not_fit_goes_the_record_first_and_is_named() {
         let mut event = Event::from(notice("e1"));
         event.record = Some(format!("{{\"a\": \"{}\"}}", "x".repeat(3_000)));
-        assert!(written(&event)["nodeward"]["record"].is_string());
+        assert!(read(&event)["nodeward"]["record"].is_string());
         event.evidence = evidence();
         assert_eq!(
-            written(&event)["nodeward"]["evidence"],
+            read(&event)["nodeward"]["evidence"],
             json!({"path": "/api/v1/incidents/01JD/evidence", "packets": [
                 {"number": 1, "occasion": "before_action", "sha256": "9f".repeat(32), "bytes": 48_213}]})
         );
         event.record = Some("x".repeat(9_000));
-        assert_eq!(written(&event)["nodeward"]["cut"], json!(["record"]));
+        assert_eq!(read(&event)["nodeward"]["cut"], json!(["record"]));
         event.labels.insert("a".into(), "\n".repeat(9_000));
-        let cut = written(&event);
+        let cut = read(&event);
         assert_eq!(
             cut["nodeward"]["cut"],
             json!(["record", "evidence", "labels"])
@@ -238,7 +258,7 @@ mod tests {
             event.summary = letter.repeat(20_000);
             event.playbook = letter.repeat(20_000);
             event.node = letter.repeat(20_000);
-            let cut = written(&event);
+            let cut = read(&event);
             assert_eq!(
                 cut["nodeward"]["cut"],
                 json!(["record", "evidence", "labels", "message"])
@@ -252,11 +272,34 @@ mod tests {
         let mut event = Event::from(notice("e1"));
         (event.what, event.outcome) = ("login".into(), "refused".into());
         (event.by, event.from) = ("ann".into(), "192.0.2.7".into());
-        let object = written(&event);
+        let object = read(&event);
         assert_eq!(object["event"]["category"], json!(["authentication"]));
         assert_eq!(object["event"]["outcome"], "failure");
         assert_eq!(object["source"], json!({"ip": "192.0.2.7"}));
         assert_eq!(object["user"], json!({"name": "ann"}));
+    }
+
+    #[test]
+    fn nothing_breaks_its_line_or_turns_it_around_and_a_record_is_read_as_it_is_hashed() {
+        let hostile = "a\u{85}b\u{2028}c\u{2029}d\u{202e}e\u{2066}f\u{feff}g\u{7f}h\u{200f}";
+        let mut event = Event::from(notice("e1"));
+        event.labels.insert("a".into(), hostile.into());
+        event.playbook = hostile.into();
+        event.record = Some(format!("{{\"data\":\"{hostile}\"}}"));
+        let message = Message {
+            event: &event,
+            seq: 7,
+            chain: Hash::ZERO,
+        };
+        let text = body(&message, LONGEST);
+        assert!(!text.contains(deceives), "{text}");
+        assert!(text.contains(r"a\u0085b\u2028c\u2029d\u202ee"), "{text}");
+        let object = read(&event);
+        assert_eq!(object["labels"]["a"], hostile);
+        let record = object["nodeward"]["record"].as_str();
+        assert_eq!(record, event.record.as_deref());
+        event.labels.insert("b".into(), "\u{2028}".repeat(3_000));
+        assert_eq!(read(&event)["nodeward"]["cut"], json!(["record", "labels"]));
     }
 
     #[test]
@@ -265,7 +308,7 @@ mod tests {
         event
             .labels
             .insert("event.kind".into(), "\"},\n\"forged\":1".into());
-        let object = written(&event);
+        let object = read(&event);
         assert_eq!(object["labels"]["event_kind"], "\"},\n\"forged\":1");
         assert_eq!(object["event"]["kind"], "alert");
     }
