@@ -5,6 +5,7 @@
 
 mod addresses;
 mod bytes;
+mod markup;
 mod names;
 mod value;
 
@@ -206,10 +207,16 @@ fn without(text: &str, mut found: Vec<Range<usize>>) -> String {
     left
 }
 
-/// Where a word begins whose first letters belong to an escape, as in `\nkey` or `\u001bkey`.
+/// Where a word begins whose first letters belong to an escape, as in `\nkey`, `\u001bkey` or `%26key`.
 fn unescaped(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
-    if byte(bytes, at.checked_sub(1)?) != b'\\' {
-        return None;
+    match byte(bytes, at.checked_sub(1)?) {
+        b'\\' => {}
+        b'%' => {
+            let digits = bytes.get(at..at + 2)?;
+            let spelled = digits.iter().all(u8::is_ascii_hexdigit);
+            return (spelled && at + 2 < end).then_some(at + 2);
+        }
+        _ => return None,
     }
     let whole = match byte(bytes, at) {
         b'u' => 5,

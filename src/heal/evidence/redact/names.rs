@@ -17,6 +17,8 @@ pub const WITHIN: &[&str] = &[
     "userpass",
     "masterauth",
     "pwd",
+    "bindpw",
+    "rootpw",
     "secret",
     "token",
     "credential",
@@ -42,13 +44,13 @@ pub const WITHIN: &[&str] = &[
 ];
 
 /// A name that is one of these, or ends with it behind `_`, `-` or `.`, has one too.
-pub const ENDS: &[&str] = &["pass", "key", "auth", "psk", "otp", "salt", "dsn"];
+pub const ENDS: &[&str] = &["pass", "pw", "key", "auth", "psk", "otp", "salt", "dsn"];
 
 /// Headers of which all that follows is taken.
 pub(super) const HEADERS: &[&str] = &["authorization", "cookie"];
 
-/// Names behind which a blank is enough, as in the settings of Redis.
-pub(super) const SPACED: &[&str] = &["requirepass", "masterauth"];
+/// Names behind which a blank is enough, as in the settings of Redis and of LDAP.
+pub(super) const SPACED: &[&str] = &["requirepass", "masterauth", "bindpw", "rootpw"];
 
 /// A word that begins so and is so long at least is a token that somebody issued.
 pub const ISSUED: &[(&str, usize)] = &[
@@ -101,6 +103,13 @@ pub(super) fn is_scheme(word: &str) -> bool {
     ["bearer", "basic", "digest", "negotiate", "apikey"]
         .iter()
         .any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
+/// Ways to log in to a mail server, behind which the login itself may stand.
+pub(super) fn is_mechanism(word: &str) -> bool {
+    ["plain", "login", "xoauth2", "oauthbearer"]
+        .iter()
+        .any(|mechanism| word.eq_ignore_ascii_case(mechanism))
 }
 
 /// A token by its shape: where it begins and ends within the word.

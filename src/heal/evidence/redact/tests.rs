@@ -250,6 +250,71 @@ fn what_programs_take_as_a_secret_is_one() {
 }
 
 #[test]
+fn what_looks_like_a_name_is_a_secret_where_one_stands() {
+    for (text, left) in [
+        (
+            "mysql -u root -pMySecret1 shop",
+            "mysql -u root -p[redacted] shop",
+        ),
+        (
+            r#"["mysqldump","-pmytoken=1","shop"]"#,
+            r#"["mysqldump","-p[redacted]","shop"]"#,
+        ),
+        (r#""--password" victory"#, r#""--password" [redacted]"#),
+        ("mysql -password x y", "mysql -password [redacted] y"),
+        (
+            r#"<add key="password" value="Q16x"/> <add key="size" value="7"/>"#,
+            r#"<add key="password" value="[redacted]"/> <add key="[redacted]" value="7"/>"#,
+        ),
+        (
+            "<property value='1' name='db.password' value = 'a b'/>",
+            "<property value='1' name='db.password' value = '[redacted]'/>",
+        ),
+        (
+            "<password>a b</password><n>1</n> <x:apiKey>c</x:apiKey>",
+            "<password>[redacted]</password><n>1</n> <x:apiKey>[redacted]</x:apiKey>",
+        ),
+        (
+            "bindpw x, bind_pw=y",
+            "bindpw [redacted], bind_pw=[redacted]",
+        ),
+        ("rootpw {SSHA}x", "rootpw [redacted]"),
+        (
+            "redis-cli -h db -a x -n 1; ls -a y",
+            "redis-cli -h db -a [redacted] -n 1; ls -a [redacted]",
+        ),
+        ("ls -a y | redis-cli -n 1", "ls -a y | redis-cli -n 1"),
+        (
+            r#"["redis-cli","-a","x y","ping"]"#,
+            r#"["redis-cli","-a","[redacted]","ping"]"#,
+        ),
+        (
+            "docker login -u ann -p x registry",
+            "docker login -u ann -p [redacted] registry",
+        ),
+        (
+            "docker run -p 80:80 web; systemd-logind -p 7",
+            "docker run -p 80:80 web; systemd-logind -p 7",
+        ),
+        (
+            "C: AUTH PLAIN AGFubgBwdw== x; a1 authenticate plain AGFu",
+            "C: AUTH PLAIN [redacted] x; a1 authenticate plain [redacted]",
+        ),
+        (
+            "250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2, in plain words",
+            "250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2, in plain words",
+        ),
+        (
+            "a%3D1%26client_secret%3Dx%2Fy%26pass%3dz%26n%3D2 n",
+            "a%3D1%26client_secret%3D[redacted]%26pass%3d[redacted]%26n%3D2 n",
+        ),
+    ] {
+        assert_eq!(plain(text), left);
+        assert_eq!(plain(left), left, "twice is once");
+    }
+}
+
+#[test]
 fn colours_and_escapes_hide_no_secret() {
     let shown = |text: &str| plain(&clip::plain(text));
     for (text, left) in [

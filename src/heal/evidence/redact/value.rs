@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::addresses::hook;
 use super::bytes::{byte, ended, gap, is_blank, is_quote, is_token, past_quote, run};
-use super::names::{HEADERS, SPACED, is_scheme, is_setting, names_a_secret};
+use super::names::{HEADERS, SPACED, WITHIN, is_mechanism, is_scheme, is_setting, names_a_secret};
 use super::{MARK, SHORT};
 
 /// Options of a login, `name:password`.
@@ -28,6 +28,10 @@ pub(super) struct Word<'a> {
 pub(super) struct Line {
     /// Where a client of MySQL or MariaDB is named first.
     mysql: usize,
+    /// Where a client of Redis is named first.
+    redis: usize,
+    /// Where somebody logs in to a registry of images first.
+    registry: usize,
     /// Where `IDENTIFIED` stands first.
     identified: usize,
     /// Where SQL names users first.
@@ -43,6 +47,9 @@ impl Line {
         };
         Self {
             mysql: first(&["mysql", "mariadb"]),
+            redis: first(&["redis-cli", "valkey-cli"]),
+            registry: first(&["docker", "podman", "buildah", "skopeo", "nerdctl"])
+                .max(first(&["login ", "login\""])),
             identified: first(&["identified"]),
             users: first(&["user ", "role ", "grant "]),
         }
@@ -54,6 +61,8 @@ impl Word<'_> {
     pub fn value(&self) -> Option<Range<usize>> {
         self.set()
             .or_else(|| self.token())
+            .or_else(|| self.mail())
+            .or_else(|| self.of_mysql())
             .or_else(|| self.named())
             .or_else(|| self.login())
             .or_else(|| self.attached())
@@ -86,6 +95,39 @@ impl Word<'_> {
         (to >= from + SHORT && !bare).then_some(from..to)
     }
 
+    /// `AUTH PLAIN login`: what was written to a mail server. What one offers (`AUTH PLAIN LOGIN CRAM-MD5`) is in upper case.
+    fn mail(&self) -> Option<Range<usize>> {
+        let Self { bytes, end, .. } = *self;
+        if !is_mechanism(self.text) || !is_blank(byte(bytes, end)) {
+            return None;
+        }
+        let before = bytes.get(..end.checked_sub(self.text.len())?)?;
+        let command = before.trim_ascii_end();
+        let ends = |with: &[u8]| {
+            let at = command.len().checked_sub(with.len());
+            let word = at.and_then(|at| command.get(at..));
+            word.is_some_and(|word| word.eq_ignore_ascii_case(with))
+        };
+        if command.len() == before.len() || !(ends(b"auth") || ends(b"authenticate")) {
+            return None;
+        }
+        let from = gap(bytes, end);
+        let to = run(bytes, from, is_token);
+        let offered = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'-';
+        let is = !bytes.get(from..to)?.iter().all(offered);
+        is.then_some(from..to)
+    }
+
+    /// `mysql -ppassword`, also where the password has the name of a secret in it. What is such a name and no more may be an option.
+    fn of_mysql(&self) -> Option<Range<usize>> {
+        let option = self.text.strip_prefix("-p")?;
+        let name = self.text.get(1..)?;
+        let named = WITHIN.iter().any(|word| name.eq_ignore_ascii_case(word));
+        (!option.is_empty() && !named)
+            .then(|| self.attached())
+            .flatten()
+    }
+
     /// The value of a name that names a secret.
     fn named(&self) -> Option<Range<usize>> {
         let Self { bytes, end, .. } = *self;
@@ -101,11 +143,22 @@ impl Word<'_> {
         // The name may be quoted, and the quote itself be.
         let at = past_quote(bytes, end);
         let spaced = gap(bytes, at);
+        // `name="password" value="x"`
+        let quoted = at > end && spaced > at;
+        if let Some(from) = quoted.then(|| self.attribute(spaced)).flatten() {
+            return Some(self.extent(from));
+        }
         let from = match byte(bytes, spaced) {
             b'=' | b':' => {
                 let behind = run(bytes, spaced, |b| matches!(b, b'=' | b':' | b'>'));
-                gap(bytes, behind)
+                let from = gap(bytes, behind);
+                // `key="password" value="x"`
+                self.paired(from).unwrap_or(from)
             }
+            // `<password>x</password>`
+            b'>' if spaced == end && self.is_element() => return Some(self.element()),
+            // `client_secret%3Dx`
+            b'%' if spaced == end && self.is_spelled(end, b"%3d") => return Some(self.encoded()),
             b',' if at > end => {
                 let next = gap(bytes, spaced + 1);
                 let inner = past_quote(bytes, next);
@@ -149,6 +202,14 @@ impl Word<'_> {
         if self.text == "sshpass" && bytes.get(next..)?.starts_with(b"-p") {
             let from = run(bytes, next + 2, between);
             return Some(self.inner(from));
+        }
+        let whole = match self.text {
+            "-a" => self.line.redis < end,
+            "-p" => self.line.registry < end,
+            _ => false,
+        };
+        if whole && next > end && byte(bytes, next) != b'-' {
+            return Some(self.inner(next));
         }
         if next == end || !LOGINS.contains(&self.text) {
             return None;
@@ -274,7 +335,7 @@ fn header(bytes: &[u8], from: usize) -> usize {
 }
 
 /// Where a quoted text ends: before its quote, or with the line.
-fn closing(bytes: &[u8], from: usize, quote: u8) -> usize {
+pub(super) fn closing(bytes: &[u8], from: usize, quote: u8) -> usize {
     let mut at = from;
     while at < bytes.len() {
         match byte(bytes, at) {
