@@ -120,8 +120,9 @@ fn sending(
         "otlp": {"endpoint": endpoint, "protocol": protocol, "interval": "1s", "traces": false, "logs": false,
             "spool": {"max_size": "0B"}},
     });
-    if !tls.is_null() {
-        config["otlp"]["tls"] = tls.clone();
+    let otlp = config.pointer_mut("/otlp").and_then(Value::as_object_mut);
+    if let Some(otlp) = otlp.filter(|_| !tls.is_null()) {
+        otlp.insert("tls".into(), tls.clone());
     }
     ours::configured(&config.to_string(), scratch)
 }
