@@ -43,6 +43,7 @@ impl Process {
     fn query(&self) -> Query {
         Query {
             name: self.name.clone().unwrap_or_default(),
+            full: false,
             user: self.user.clone().unwrap_or_default(),
             state: None,
             living: true,

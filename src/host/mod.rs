@@ -9,6 +9,7 @@ mod attribute;
 mod boot;
 mod calls;
 mod clock;
+mod database;
 mod directory;
 mod file;
 mod identity;

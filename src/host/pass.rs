@@ -160,6 +160,18 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Hands bytes that `query` finds in a database of SQLite, one column of each row, to `each`; nothing is written, not even a lock.
+    pub fn blobs(
+        &self,
+        root: Root,
+        name: &str,
+        query: &str,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ReadError> {
+        let path = self.path(root, name);
+        super::database::blobs(&path, query, each).map_err(|source| ReadError { path, source })
+    }
+
     /// The names in a directory of sysfs that are text, in rising order; see [`super::names`].
     pub fn devices(&self, dir: &str) -> Result<Vec<String>, ReadError> {
         let path = self.path(Root::Sys, dir);

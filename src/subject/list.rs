@@ -37,11 +37,17 @@ impl ItemDescriptor {
     /// The one of `items` that a key asks for, unless the key has more parameters than that takes; none if it is none of them.
     pub fn asked<'a>(items: &'a [Self], key: &Key<'_>) -> Option<Result<&'a Self, Unsupported>> {
         let item = items.iter().find(|item| item.name == key.name())?;
-        Some(match (key.count(), item.parameters.len()) {
-            (1.., 0) => Err(Unsupported::NO_PARAMETERS),
-            (given, most) if given > most => Err(Unsupported::TOO_MANY),
-            _ => Ok(item),
-        })
+        Some(enough(key, item.parameters.len()).map(|()| item))
+    }
+}
+
+/// Refuses a key that has more parameters than it takes.
+pub(super) fn enough(key: &Key<'_>, most: usize) -> Result<(), Unsupported> {
+    match (key.count(), most) {
+        // To the agents this one takes parameters, none of them.
+        (1.., 0) if key.name() != "system.sw.os.get" => Err(Unsupported::NO_PARAMETERS),
+        (given, most) if given > most => Err(Unsupported::TOO_MANY),
+        _ => Ok(()),
     }
 }
 

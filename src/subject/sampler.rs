@@ -14,6 +14,7 @@ use super::gathering::Gather;
 use super::held::{AnyWant, Face, Way};
 use super::history::{Kept, SERIES};
 use super::lane;
+use super::list::enough;
 use super::{Absent, Args, Asker, Held, History, Invalid, Machine, Missing, Options};
 use super::{Part, Ring, Said, Snapshot, Subject};
 use crate::dialect::zabbix::answer::Unsupported;
@@ -341,14 +342,7 @@ impl Sampler {
         let Some((at, place, item)) = found else {
             return Err(Unsupported::UNSUPPORTED_KEY);
         };
-        let most = place.face.parameters(item);
-        if key.count() > most {
-            return Err(if most == 0 {
-                Unsupported::NO_PARAMETERS
-            } else {
-                Unsupported::TOO_MANY
-            });
-        }
+        enough(key, place.face.parameters(item))?;
         let (want, way) = place.face.ask(item, key)?;
         match way {
             Way::Now => {

@@ -103,6 +103,7 @@ fn everything(_: &NoOptions, reading: &Reading, _: &Args<'_>) -> Said {
     let mut number = || numbers.next().unwrap_or_default().to_owned();
     let (name, full) = (system.name.clone(), system.version.clone());
     let (name, full) = (name.unwrap_or_default(), full.unwrap_or_default());
+    let pretty = [&name, &*machine, &*release].join(" ");
     let told = serde_json::json!({
         "os_type": "linux",
         "product_name": name,
@@ -111,7 +112,7 @@ fn everything(_: &NoOptions, reading: &Reading, _: &Args<'_>) -> Said {
         "kernel_minor": number(),
         "kernel_patch": number(),
         "kernel": release,
-        "version_pretty": name,
+        "version_pretty": pretty.trim_start(),
         "version_full": full,
     });
     Ok(told.to_string().into())

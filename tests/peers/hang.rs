@@ -3,8 +3,7 @@
 //! The hanging mount is a FUSE mount that nobody serves. It lives in a mount namespace of the nodeward
 //! under test, so that no other program on the machine can fall into it.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
@@ -12,11 +11,12 @@ use libtest_mimic::Failed;
 
 use crate::hosts::Host;
 use crate::page::Page;
-use crate::process::{Running, free_port, patience};
+use crate::process::{Running, free_port};
 use crate::programs::Peer;
 use crate::reference::scrape;
 use crate::scratch::Scratch;
 use crate::web::Request;
+use crate::zabbix::exchange;
 use crate::{PeerTest, ours};
 
 pub const TESTS: &[PeerTest] = &[
@@ -88,7 +88,7 @@ fn hanging_mount() -> Result<(), Failed> {
 
     // Whoever asks for something else while the hang is held is answered.
     let first = Request::send(address, "/metrics")?;
-    let ping = zabbix_answer(running.listens(port)?, "agent.ping")?;
+    let ping = exchange(running.listens(port)?, "agent.ping")?;
     if ping != "1" {
         return Err(format!("agent.ping said {ping:?} while a mount hangs").into());
     }
@@ -104,20 +104,6 @@ fn hanging_mount() -> Result<(), Failed> {
         return Err(format!("(threads, descriptors) went from {before:?} to {after:?}").into());
     }
     Ok(())
-}
-
-/// A passive check as zabbix_get makes it.
-fn zabbix_answer(address: SocketAddr, key: &str) -> Result<String, Failed> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(patience()))?;
-    let mut packet = b"ZBXD\x01".to_vec();
-    packet.extend(u64::try_from(key.len())?.to_le_bytes());
-    packet.extend(key.as_bytes());
-    stream.write_all(&packet)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let body = answer.get(13..).ok_or("not a Zabbix packet")?;
-    Ok(String::from_utf8(body.to_vec())?)
 }
 
 fn only_the_volume_is_missing(page: &Page) -> Result<(), Failed> {

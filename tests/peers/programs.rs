@@ -28,6 +28,8 @@ pub enum Peer {
     ZabbixServer7,
     /// The same.
     ZabbixAgent7,
+    /// The same.
+    ZabbixAgent2of7,
     Openssl,
     Postgres,
     Php,
@@ -86,6 +88,7 @@ impl Peer {
             Self::ZabbixServer => "zabbix_server",
             Self::ZabbixServer7 => "zabbix_server_7",
             Self::ZabbixAgent7 => "zabbix_agentd_7",
+            Self::ZabbixAgent2of7 => "zabbix_agent2_7",
             Self::Openssl => "openssl",
             Self::Postgres => "postgres",
             Self::Php => "php",

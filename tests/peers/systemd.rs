@@ -55,6 +55,7 @@ pub const TESTS: &[PeerTest] = &[
             Peer::Systemd,
             Peer::DbusDaemon,
             Peer::ZabbixAgent2,
+            Peer::ZabbixAgent2of7,
             Peer::ZabbixGet,
         ],
         run: same_keys,
@@ -257,24 +258,24 @@ fn same_keys() -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     let booted = Booted::boot(&scratch)?;
     let get = Peer::ZabbixGet.find()?;
-    let mut command = Command::new(Peer::ZabbixAgent2.find()?);
-    command.env("DBUS_SYSTEM_BUS_ADDRESS", &booted.bus);
-    let (_agent, theirs) = agent_as(command, Peer::ZabbixAgent2, "", &scratch)?;
     let (_ours, mine) = answering(&booted, "", &scratch)?;
     let mut complaints = Vec::new();
-    for key in KEYS {
-        let mut answers = (String::new(), String::new());
-        for _ in 0..ROUNDS {
-            answers = (ask(&get, theirs, key)?, ask(&get, mine, key)?);
-            if answers.0 == answers.1 {
-                break;
+    for peer in [Peer::ZabbixAgent2, Peer::ZabbixAgent2of7] {
+        let mut command = Command::new(peer.find()?);
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", &booted.bus);
+        let (_agent, theirs) = agent_as(command, peer, "", &scratch)?;
+        for key in KEYS {
+            let mut answers = (String::new(), String::new());
+            for _ in 0..ROUNDS {
+                answers = (ask(&get, theirs, key)?, ask(&get, mine, key)?);
+                if answers.0 == answers.1 {
+                    break;
+                }
             }
-        }
-        if answers.0 != answers.1 {
-            complaints.push(format!(
-                "{key}: agent 2 {:?}, ours {:?}",
-                answers.0, answers.1
-            ));
+            if answers.0 != answers.1 {
+                let (theirs, mine) = answers;
+                complaints.push(format!("{key}: {} {theirs:?}, ours {mine:?}", peer.name()));
+            }
         }
     }
     if complaints.is_empty() {

@@ -1,11 +1,16 @@
-//! zabbix_agentd and zabbix_agent2, key by key: zabbix_get asks all three and compares the answers. The keys stand in `zabbix/table.rs`.
+//! zabbix_agentd and zabbix_agent2 of 6.0 and of 7.0, key by key: zabbix_get asks those of a release and nodeward, and the answers are
+//! compared. The keys stand in `zabbix/table`.
 //!
-//! Where the two agents differ (float digits, some error texts) either is right. Values that move are
+//! Where the two agents of a release differ (float digits, some error texts) either is right. Values that move are
 //! bracketed by asking the agents again and again.
 
+mod odd;
 mod table;
+mod told;
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -13,20 +18,26 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use nodeward::subject::TABLE;
-use serde_json::Value;
 
-use crate::process::{Running, free_port, until};
+use crate::process::{Running, free_port, patience, until};
 use crate::programs::Peer;
 use crate::scratch::Scratch;
+use crate::zabbix_server::Release;
 use crate::{PeerTest, ours};
-
-const NEEDS: &[Peer] = &[Peer::ZabbixAgent, Peer::ZabbixAgent2, Peer::ZabbixGet];
+use odd::Odd;
+use table::{Difference, rows};
+use told::{Told, percent};
 
 pub const TESTS: &[PeerTest] = &[
     PeerTest {
         name: "zabbix::every_key_answers_as_the_agents_do",
-        needs: NEEDS,
-        run: || with_all(|all| all.compare()),
+        needs: &[Peer::ZabbixAgent, Peer::ZabbixAgent2, Peer::ZabbixGet],
+        run: || compare(Release::Six),
+    },
+    PeerTest {
+        name: "zabbix::every_key_answers_as_the_agents_of_7_do",
+        needs: &[Peer::ZabbixAgent7, Peer::ZabbixAgent2of7, Peer::ZabbixGet],
+        run: || compare(Release::Seven),
     },
     PeerTest {
         name: "zabbix::show_prints_keys_as_the_agent_does",
@@ -40,47 +51,32 @@ pub const TESTS: &[PeerTest] = &[
     },
 ];
 
-/// How an answer is compared.
-#[derive(Clone, Copy, Debug)]
-enum Told {
-    /// The same text; for numbers that move: between two answers of one agent.
-    Same,
-    /// A percentage with six decimals; the agents' own windows differ, so its value is not compared.
-    Percent,
-    /// The same of more CPUs than one.
-    Rate,
-    /// The same JSON, except what only newer agents tell.
-    Json,
-    /// The same JSON in any order: the agents differ there.
-    Set,
-    /// The same mounts in the same order, with the same total sizes.
-    Mounts,
-}
-
 /// How long a value that moves is asked for again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The two agents and ours, running.
+/// The two agents of a release and ours, running.
 struct All {
+    release: Release,
     files: String,
+    odd: Odd,
     agents: [(Running, u16); 2],
     ours: (Running, u16),
-    get: std::path::PathBuf,
 }
 
-fn with_all(run: impl Fn(&All) -> Result<(), Failed>) -> Result<(), Failed> {
+fn compare(release: Release) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     let files = files(&scratch)?;
     let all = All {
+        release,
+        odd: Odd::start(&scratch)?,
         agents: [
-            agent(Peer::ZabbixAgent, "AllowRoot=1", &scratch)?,
-            agent(Peer::ZabbixAgent2, "", &scratch)?,
+            agent(release.agent(), "AllowRoot=1", &scratch)?,
+            agent(release.agent2(), "", &scratch)?,
         ],
         ours: ours(&files, &scratch)?,
         files,
-        get: Peer::ZabbixGet.find()?,
     };
-    run(&all)
+    all.compare()
 }
 
 /// The lines of `zabbix_agentd -p` that nodeward has too: the same columns and types, each error in the same words.
@@ -132,11 +128,16 @@ fn shown() -> Result<(), Failed> {
     }
 }
 
-/// Every key of nodeward that is not its own stands in the table.
+/// Every key of nodeward that is not its own stands in the table, and one that differs in one release stands there for the other.
 fn complete() -> Result<(), Failed> {
-    let rows = table::ROWS.iter().map(|(key, _)| *key);
-    let asked = rows.chain(table::DIFFERENCES.iter().map(|(key, _)| *key));
-    let asked: BTreeSet<&str> = asked.filter_map(|key| key.split('[').next()).collect();
+    let whole: BTreeSet<&str> = rows().map(|(key, _)| key).collect();
+    let halves = table::DIFFERENCES.iter().filter(|one| one.only.is_some());
+    if let Some(half) = halves.map(|one| one.key).find(|key| !whole.contains(key)) {
+        return Err(format!("{half} differs in one release and is in no table").into());
+    }
+    let asked = rows().map(|(key, _)| key);
+    let asked = asked.chain(table::DIFFERENCES.iter().map(|one| one.key));
+    let asked: BTreeSet<&str> = asked.map(name).collect();
     let keys = TABLE
         .iter()
         .flat_map(|entry| (entry.items)())
@@ -151,6 +152,11 @@ fn complete() -> Result<(), Failed> {
         true => Ok(()),
         false => Err(format!("not in the table: {missing:?}").into()),
     }
+}
+
+/// A key without its parameters.
+fn name(key: &str) -> &str {
+    key.split('[').next().unwrap_or(key)
 }
 
 /// Files that keys ask for, and one outside of what may be told.
@@ -199,7 +205,9 @@ pub fn agent_as(
 ) -> Result<(Running, u16), Failed> {
     let (name, port, home) = (peer.name(), free_port()?, scratch.path().display());
     let sockets = match peer {
-        Peer::ZabbixAgent2 => format!("ControlSocket={home}/c.sock\nPluginSocket={home}/p.sock\n"),
+        Peer::ZabbixAgent2 | Peer::ZabbixAgent2of7 => {
+            format!("ControlSocket={home}/c.sock\nPluginSocket={home}/p.sock\n")
+        }
         _ => String::new(),
     };
     let text = format!(
@@ -236,23 +244,47 @@ pub fn ask(get: &Path, port: u16, key: &str) -> Result<String, Failed> {
     Ok(text.trim_end_matches('\n').to_owned())
 }
 
+/// What a packet is answered with.
+pub fn exchange(address: SocketAddr, body: &str) -> Result<String, Failed> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(patience()))?;
+    let mut packet = b"ZBXD\x01".to_vec();
+    packet.extend(u64::try_from(body.len())?.to_le_bytes());
+    packet.extend(body.as_bytes());
+    stream.write_all(&packet)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let body = answer.get(13..).ok_or("not a Zabbix packet")?;
+    Ok(String::from_utf8(body.to_vec())?)
+}
+
 impl All {
     fn ask(&self, port: u16, key: &str) -> Result<String, Failed> {
-        ask(&self.get, port, key)
+        ask(&Peer::ZabbixGet.find()?, port, key)
     }
 
     fn spelled(&self, key: &str) -> String {
         let port = self.agents[0].1.to_string();
-        key.replace("{dir}", &self.files).replace("{port}", &port)
+        key.replace("{dir}", &self.files)
+            .replace("{port}", &port)
+            .replace("{odd}", self.odd.name())
     }
 
     fn compare(&self) -> Result<(), Failed> {
         let mut complaints = Vec::new();
-        for (key, told) in table::ROWS {
-            let key = self.spelled(key);
-            complaints.extend(self.compare_one(&key, *told)?);
+        let differs = |key: &str| {
+            let later = self.release == Release::Six && table::SINCE_7.contains(&name(key));
+            let declared = Difference::of(key, self.release).map(|one| one.why);
+            declared.or(later.then_some("a key of 7.0"))
+        };
+        for (key, told) in rows().filter(|(key, _)| differs(key).is_none()) {
+            complaints.extend(self.compare_one(&self.spelled(key), told)?);
         }
-        for (key, why) in table::DIFFERENCES {
+        let alone = table::DIFFERENCES.iter().map(|one| one.key);
+        for key in rows().map(|(key, _)| key).chain(alone) {
+            let Some(why) = differs(key) else {
+                continue;
+            };
             let key = self.spelled(key);
             let mine = self.ask(self.ours.1, &key)?;
             for (_, port) in &self.agents {
@@ -270,9 +302,8 @@ impl All {
 
     /// What is wrong with our answer after so many rounds, if anything is.
     fn compare_one(&self, key: &str, told: Told) -> Result<Option<String>, Failed> {
-        if let Told::Percent | Told::Rate = told {
+        if let Some(most) = told.most() {
             // There is none before the second sample of the counters.
-            let most = if let Told::Rate = told { 1e6 } else { 100.0 };
             let ours = || {
                 let mine = self.ask(self.ours.1, key).ok();
                 mine.filter(|mine| percent(mine, most))
@@ -291,7 +322,7 @@ impl All {
             }
             let agrees = |said: &Vec<String>| {
                 said.iter()
-                    .any(|one| said.iter().any(|other| agrees(told, one, &mine, other)))
+                    .any(|one| said.iter().any(|other| told.agrees(one, &mine, other)))
             };
             if said.iter().any(agrees) {
                 return Ok(None);
@@ -301,66 +332,4 @@ impl All {
             }
         }
     }
-}
-
-fn agrees(told: Told, before: &str, mine: &str, after: &str) -> bool {
-    match told {
-        Told::Same => before == mine || after == mine || between(before, mine, after),
-        Told::Percent => percent(mine, 100.0),
-        Told::Rate => percent(mine, f64::MAX),
-        Told::Json => match (json(before), json(mine)) {
-            (Some(theirs), Some(mine)) => theirs == mine,
-            _ => false,
-        },
-        Told::Set => match (json(before), json(mine)) {
-            (Some(Value::Array(theirs)), Some(Value::Array(mine))) => {
-                let all =
-                    |one: &[Value], other: &[Value]| one.iter().all(|row| other.contains(row));
-                theirs.len() == mine.len() && all(&theirs, &mine) && all(&mine, &theirs)
-            }
-            _ => false,
-        },
-        Told::Mounts => match (mounts(before), mounts(mine)) {
-            (Some(theirs), Some(mine)) => theirs == mine,
-            _ => false,
-        },
-    }
-}
-
-/// Whether a number lies between two of an agent's, give or take the last of its six decimals.
-fn between(before: &str, mine: &str, after: &str) -> bool {
-    let (Ok(before), Ok(value), Ok(after)) = (
-        before.parse::<f64>(),
-        mine.parse::<f64>(),
-        after.parse::<f64>(),
-    ) else {
-        return false;
-    };
-    (before.min(after) - 1e-6..=before.max(after) + 1e-6).contains(&value)
-}
-
-fn percent(text: &str, most: f64) -> bool {
-    let decimals = text.split_once('.').map(|(_, decimals)| decimals.len());
-    let value = text.parse::<f64>();
-    decimals == Some(6) && value.is_ok_and(|value| (0.0..=most).contains(&value))
-}
-
-/// A discovery without the macro that only agents after 6.0 tell.
-fn json(text: &str) -> Option<Value> {
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    for row in value.as_array_mut().into_iter().flatten() {
-        row.as_object_mut()?.remove("{#FSOPTIONS}");
-    }
-    Some(value)
-}
-
-/// Name, type and total size of every mount that vfs.fs.get tells.
-fn mounts(text: &str) -> Option<Vec<(String, String, u64)>> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    let row = |row: &Value| {
-        let name = row.get("fsname")?.as_str()?.to_owned();
-        let kind = row.get("fstype")?.as_str()?.to_owned();
-        Some((name, kind, row.get("bytes")?.get("total")?.as_u64()?))
-    };
-    value.as_array()?.iter().map(row).collect()
 }

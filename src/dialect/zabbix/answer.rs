@@ -103,6 +103,11 @@ impl Unsupported {
         }))
     }
 
+    /// "Invalid regular expression in third parameter: ..."; `why` is in the words of the library, which are not those of the agent's.
+    pub fn bad_expression(ordinal: &str, why: &dyn fmt::Display) -> Self {
+        format!("Invalid regular expression in {ordinal} parameter: {why}").into()
+    }
+
     /// The text of the error.
     pub fn as_str(&self) -> &str {
         &self.0

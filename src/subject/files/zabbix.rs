@@ -187,7 +187,7 @@ fn pattern(args: &Args<'_>, at: usize, ordinal: &str) -> Result<Option<String>, 
     }
     match Pattern::new(text) {
         Ok(_) => Ok(Some(text.to_owned())),
-        Err(why) => Err(format!("Invalid regular expression in {ordinal} parameter: {why}").into()),
+        Err(why) => Err(Unsupported::bad_expression(ordinal, &why)),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Packages that are installed: the list of dpkg, /var/lib/dpkg/status (dpkg(1), deb-control(5)), and the directory of pacman,
-//! /var/lib/pacman/local.
+//! Packages that are installed: the list of dpkg, /var/lib/dpkg/status (dpkg(1), deb-control(5)), the database of rpm, and the
+//! directory of pacman, /var/lib/pacman/local.
 //!
-//! The lists are megabytes, so that they are read only when a key asks, and no program is run for them. That of rpm is a database of
-//! its own, which is not read.
+//! The lists are megabytes, so that they are read only when a key asks, and no program is run for them.
 
 mod dpkg;
 mod pacman;
+mod rpm;
 mod zabbix;
 
 use crate::dialect::prometheus::{Declared, Page};
@@ -66,6 +66,7 @@ impl Subject for Packages {
         let mut errors = Vec::new();
         let lists = [
             dpkg::read(pass, &mut errors),
+            rpm::read(pass, &mut errors),
             pacman::read(pass, &mut errors),
         ];
         Ok(Taken::lacking(

@@ -60,6 +60,67 @@ fn pacman_has_a_directory_a_package() {
     assert_eq!(said[0]["installtime"]["timestamp"], 1_700_000_001);
 }
 
+// A header that rpm 4.18 wrote, and what rpm and the agents of 7.0 told of it.
+#[test]
+fn rpm_has_a_database() {
+    const HEADER: &[u8] = include_bytes!("../../../tests/fixtures/rpm/nodeward-probe.header");
+    let machine = Captured::new(&[("var/lib/rpm/.rpm.lock", "")]);
+    let none = machine.text::<Packages>("system.sw.packages");
+    assert_eq!(none, "Cannot obtain package information.");
+    let database = rusqlite::Connection::open(machine.path("var/lib/rpm/rpmdb.sqlite")).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)",
+        )
+        .unwrap();
+    for header in [HEADER, b"\0\0"] {
+        let insert = "INSERT INTO Packages (blob) VALUES (?)";
+        database.execute(insert, [header]).unwrap();
+    }
+    drop(database);
+    for (key, said) in [
+        ("system.sw.packages", "[rpm] nodeward-probe-1.2-3.noarch"),
+        (
+            "system.sw.packages[noarch$,rpm,short]",
+            "nodeward-probe-1.2-3.noarch",
+        ),
+        ("system.sw.packages[^x,rpm]", "[rpm]"),
+    ] {
+        assert_eq!(machine.text::<Packages>(key), said, "{key}");
+    }
+    let said = machine.text::<Packages>("system.sw.packages.get[^nodeward]");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    for (name, value) in [
+        ("name", "nodeward-probe"),
+        ("manager", "rpm"),
+        ("version", "1.2-3"),
+        ("arch", "noarch"),
+    ] {
+        assert_eq!(said[0][name], value);
+    }
+    assert_eq!(said[0]["size"], 5_000);
+    assert_eq!(said[0]["buildtime"]["timestamp"], 1_795_769_955);
+    assert_eq!(said[0]["installtime"]["timestamp"], 1_795_769_958);
+    machine.put("var/lib/rpm/rpmdb.sqlite", "no database");
+    let none = machine.text::<Packages>("system.sw.packages");
+    assert_eq!(none, "Cannot obtain package information.");
+}
+
+#[test]
+fn what_is_no_header_of_rpm_is_no_package() {
+    const HEADER: &[u8] = include_bytes!("../../../tests/fixtures/rpm/nodeward-probe.header");
+    assert!(rpm::package(HEADER).is_some());
+    for end in 0..HEADER.len() {
+        assert!(rpm::package(&HEADER[..end]).is_none(), "{end}");
+    }
+    for at in 0..HEADER.len() {
+        let mut odd = HEADER.to_vec();
+        odd[at] = 0xff;
+        // Whatever it says, it is read to its end.
+        drop(rpm::package(&odd));
+    }
+}
+
 #[test]
 fn a_machine_without_either_says_so() {
     let machine = Captured::new(&[]);

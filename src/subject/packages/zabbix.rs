@@ -14,7 +14,7 @@ pub(super) const KEYS: &[Item<Packages>] = &[
     Item {
         name: "system.sw.packages",
         parameters: &["regexp", "manager", "format"],
-        help: "Packages that are installed, by name; managers all (default), dpkg, pacman; formats full (default: the manager in front), short",
+        help: "Packages that are installed, by name; managers all (default), dpkg, rpm, pacman; formats full (default: the manager in front), short",
         want: |_, args| match args.param(2) {
             "" | "full" | "short" => Ok(true),
             _ => Err(Unsupported::invalid_parameter(3)),

@@ -1,6 +1,6 @@
-//! More of single processes: memory, CPU time, and all that `proc.get` tells of them. What cannot be read of one is 0.
+//! More of single processes: memory, CPU time, and all that `proc.get` tells of them. What else cannot be read of one is 0.
 
-use super::query::Query;
+use super::query::{Query, full_name, joined};
 use crate::host::parse::{fields, label, lines, unsigned};
 use crate::host::{Accounts, Pass, PidBuffers, Pids, Root};
 
@@ -42,16 +42,16 @@ pub(super) struct Process {
     pub pid: i64,
     pub tid: i64,
     pub ppid: u64,
-    /// The process's name.
+    /// The process's name, whole.
     pub name: String,
-    /// The thread's.
+    /// The kernel's for the thread.
     pub thread_name: String,
     pub command: String,
     pub uid: u32,
     pub gid: u32,
-    /// Bytes; of threads of the kernel none.
-    pub memory: Option<[u64; MEMORIES]>,
-    /// Proportional share of memory in bytes.
+    /// Bytes; threads of the kernel and what has ended have none.
+    pub memory: [Option<u64>; MEMORIES],
+    /// Proportional share of memory in bytes; all of it where the share may not be read.
     pub pss: u64,
     /// When it began, and CPU time as user and for it in the kernel, in ticks.
     pub began: u64,
@@ -60,6 +60,7 @@ pub(super) struct Process {
     pub state: u8,
     pub switches: u64,
     pub threads: u64,
+    /// Faults for which a page was read from a disk.
     pub faults: u64,
 }
 
@@ -157,30 +158,26 @@ pub(super) fn read(
     if detail != Detail::Times {
         process.status(pids.read(pid, &file("status"), buffers).ok()?);
     }
-    if tid.is_some() {
-        process.thread_name = std::mem::take(&mut process.name);
-        let status = pids.read(pid, "status", buffers).ok()?;
-        process.name = name(status);
+    if matches!(detail, Detail::Whole | Detail::Threads) {
+        let comm = name(pids.read(pid, "status", buffers).ok()?).to_vec();
+        let command = pids.read(pid, "cmdline", buffers).unwrap_or_default();
+        process.name = label(full_name(&comm, command)).into_owned();
+        process.command = label(&joined(command)).into_owned();
     }
-    if detail == Detail::Whole {
-        if let Ok(text) = pids.read(pid, "cmdline", buffers) {
-            let text = text.strip_suffix(b"\0").unwrap_or(text);
-            let blank = |b: &u8| if *b == 0 { b' ' } else { *b };
-            let joined: Vec<u8> = text.iter().map(blank).collect();
-            process.command = label(&joined).into_owned();
-        }
-        if process.memory.is_some()
-            && let Ok(text) = pids.read(pid, "smaps_rollup", buffers)
-        {
-            process.pss = kilobytes(text, b"Pss").unwrap_or_default();
-        }
+    if detail == Detail::Whole
+        && let Some(all) = process.bytes(&[RSS])
+    {
+        let rollup = pids.read(pid, "smaps_rollup", buffers).ok();
+        let share = rollup.and_then(|text| kilobytes(text, b"Pss"));
+        // The kernel cuts a part of a kilobyte off, of which the agents put half of one back.
+        process.pss = share.map_or(all, |share| share + 512);
     }
     Some(process)
 }
 
-fn name(status: &[u8]) -> String {
+fn name(status: &[u8]) -> &[u8] {
     let name = value(status, b"Name").unwrap_or_default();
-    label(name.strip_prefix(b"\t").unwrap_or(name)).into_owned()
+    name.strip_prefix(b"\t").unwrap_or(name)
 }
 
 impl Process {
@@ -191,7 +188,7 @@ impl Process {
         let number = |field: usize| fields.get(field - 3).and_then(|text| unsigned(text));
         self.state = *fields.first()?.first()?;
         self.ppid = number(4).unwrap_or_default();
-        self.faults = number(10)?.saturating_add(number(12)?);
+        self.faults = number(12)?;
         (self.user, self.system, self.began) = (number(14)?, number(15)?, number(22)?);
         Some(())
     }
@@ -202,20 +199,17 @@ impl Process {
             first.and_then(unsigned).unwrap_or_default()
         };
         let id = |name: &[u8]| u32::try_from(number(name)).unwrap_or_default();
-        self.name = name(text);
+        self.thread_name = label(name(text)).into_owned();
         (self.uid, self.gid) = (id(b"Uid"), id(b"Gid"));
         self.threads = number(b"Threads");
         self.switches = number(b"voluntary_ctxt_switches")
             .saturating_add(number(b"nonvoluntary_ctxt_switches"));
-        if value(text, b"VmSize").is_some() {
-            let of = |name| kilobytes(text, name).unwrap_or_default();
-            self.memory = Some(MEMORY.map(of));
-        }
+        self.memory = MEMORY.map(|name| kilobytes(text, name));
     }
 
-    /// Bytes of a kind of memory; 0 of what has none.
-    pub(super) fn bytes(&self, at: usize) -> u64 {
-        let memory = self.memory.as_ref().and_then(|memory| memory.get(at));
-        memory.copied().unwrap_or_default()
+    /// Bytes of some kinds of memory; none of what lacks one of them.
+    pub(super) fn bytes(&self, kinds: &[usize]) -> Option<u64> {
+        let of = |at: &usize| self.memory.get(*at).copied().flatten();
+        kinds.iter().map(of).sum()
     }
 }

@@ -1,8 +1,8 @@
 //! What Zabbix counts: processes by name, user, state and command line.
 //!
 //! The four filters are the agent's own: a name is the kernel's, or the last part of the program's path; a user is one of
-//! /etc/passwd, by real id; a command line has blanks between its arguments. A filter is looked at only when those
-//! that cost less have let the process pass.
+//! /etc/passwd, by real id; a command line has blanks between its arguments, and that of a thread of the kernel is empty. A
+//! filter is looked at only when those that cost less have let the process pass.
 
 use std::borrow::Cow;
 
@@ -18,6 +18,8 @@ use crate::subject::ItemError;
 pub struct Query {
     /// The kernel's name for it, or the last part of its program's path; "" for any.
     pub name: String,
+    /// Whether the name is the one that [`full_name`] makes of both.
+    pub full: bool,
     /// The user by name, or "" for any.
     pub user: String,
     /// The letter of the state, if it matters.
@@ -36,8 +38,6 @@ pub enum Command {
     Any,
     /// Those with blanks between their arguments that the expression matches.
     Matching(Pattern),
-    /// What is no regular expression matches nothing, and is no error to the agents.
-    Never,
 }
 
 impl Query {
@@ -153,11 +153,16 @@ impl<'a> Candidate<'a> {
             Owner::Nobody => return false,
             Owner::Id(_) | Owner::Anyone => {}
         }
-        if !query.name.is_empty() && !self.is_named(query.name.as_bytes(), buffers) {
+        let name = query.name.as_bytes();
+        let named = match query.full {
+            _ if name.is_empty() => true,
+            true => self.is_in_full(name, buffers),
+            false => self.is_named(name, buffers),
+        };
+        if !named {
             return false;
         }
         match &query.command {
-            Command::Never => false,
             Command::Matching(pattern) => self
                 .command(buffers)
                 .is_some_and(|command| pattern.matches(&label(&joined(command)))),
@@ -180,6 +185,17 @@ impl<'a> Candidate<'a> {
         program == Some(name)
     }
 
+    fn is_in_full(&mut self, name: &[u8], buffers: &mut PidBuffers) -> bool {
+        let Some(comm) = self.stat(buffers).map(|stat| stat.comm.clone()) else {
+            return false;
+        };
+        // It begins with the kernel's name in any case.
+        name.starts_with(&comm)
+            && self
+                .command(buffers)
+                .is_some_and(|command| full_name(&comm, command) == name)
+    }
+
     fn stat(&mut self, buffers: &mut PidBuffers) -> Option<&Known> {
         let (pids, id) = (self.pids, self.id);
         let read = || {
@@ -200,19 +216,28 @@ impl<'a> Candidate<'a> {
         *self.uid.get_or_insert_with(read)
     }
 
-    /// The arguments, each with a NUL behind it; none of a process without any, as threads of the kernel are.
+    /// The arguments, each with a NUL behind it; threads of the kernel and what has ended have none.
     fn command(&mut self, buffers: &mut PidBuffers) -> Option<&[u8]> {
         let (pids, id) = (self.pids, self.id);
-        let read = || {
-            let text = pids.read(id, "cmdline", buffers).ok()?;
-            (!text.is_empty()).then(|| text.to_vec())
-        };
+        let read = || Some(pids.read(id, "cmdline", buffers).ok()?.to_vec());
         self.command.get_or_insert_with(read).as_deref()
     }
 }
 
+/// The kernel keeps 15 bytes of a name: the last part of the program's path, if it goes on where that ends. As the classic agent has
+/// it, the path ends at a blank or a colon, where programs write what they do.
+pub(super) fn full_name<'a>(comm: &'a [u8], command: &'a [u8]) -> &'a [u8] {
+    let ends = |b: &u8| matches!(b, 0 | b' ' | b':');
+    let path = command.split(ends).next().unwrap_or_default();
+    let last = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    match last.starts_with(comm) {
+        true => last,
+        false => comm,
+    }
+}
+
 /// A command line with blanks between its arguments.
-fn joined(command: &[u8]) -> Vec<u8> {
+pub(super) fn joined(command: &[u8]) -> Vec<u8> {
     let command = command.strip_suffix(b"\0").unwrap_or(command);
     let blank = |b: &u8| if *b == 0 { b' ' } else { *b };
     command.iter().map(blank).collect()
@@ -245,6 +270,30 @@ mod tests {
         assert_eq!(uid(passwd, b"www-data"), Some(33));
         for none in ["roo", "0", "broken", "bad", "x"] {
             assert_eq!(uid(passwd, none.as_bytes()), None, "{none}");
+        }
+    }
+
+    // What is expected is what the agents of 7.0 told of such processes.
+    #[test]
+    fn a_name_is_made_whole_from_the_command_line() {
+        for (comm, command, name) in [
+            (
+                "fifteen-letters",
+                "/a/fifteen-letters-and-more\0x\0",
+                "fifteen-letters-and-more",
+            ),
+            (
+                "fifteen-letters",
+                "/a/fifteen-letters-and-more x y\0z\0",
+                "fifteen-letters-and-more",
+            ),
+            ("sleep", "sleeper\x001000\0", "sleeper"),
+            ("sleep", "/x/y/sleep-long:z w\x001000\0", "sleep-long"),
+            ("sleep", "other\x001000\0", "sleep"),
+            ("kworker/R-rcu_gp", "", "kworker/R-rcu_gp"),
+        ] {
+            let told = full_name(comm.as_bytes(), command.as_bytes());
+            assert_eq!(told, name.as_bytes(), "{command}");
         }
     }
 

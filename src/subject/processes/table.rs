@@ -1,6 +1,6 @@
 //! The keys that tell more of processes than how many there are: `proc.mem`, `proc.cpu.util`, `proc.get`.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::detail::{
     DATA, Detail, EXE, HWM, LCK, LIB, PEAK, PIN, PTE, Process, RSS, STK, SWAP, Table, VSIZE,
 };
-use super::query::{Command, Query};
+use super::query::Query;
 use super::zabbix::command;
 use super::{Options, Processes, Reading, Wanted};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
@@ -16,6 +16,8 @@ use crate::host::USER_HZ;
 use crate::subject::{Answer, Args, Item, Ring, Said};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// What the agents call the size of a process.
+const SIZE: &[usize] = &[DATA, STK, EXE];
 
 pub(super) const MEM: Item<Processes> = Item {
     name: "proc.mem",
@@ -26,7 +28,7 @@ pub(super) const MEM: Item<Processes> = Item {
             return Err(Unsupported::invalid_parameter(3));
         }
         kind(args).ok_or(Unsupported::invalid_parameter(5))?;
-        Ok(Wanted::listing(query(args, 3), Detail::Memory))
+        Ok(Wanted::listing(query(args, 3)?, Detail::Memory))
     },
     answer: Answer::Now(memory),
 };
@@ -40,7 +42,7 @@ pub(super) const UTIL: Item<Processes> = Item {
             return Err(Unsupported::invalid_parameter(3));
         }
         span(args).ok_or(Unsupported::invalid_parameter(5))?;
-        Ok(Wanted::listing(query(args, 3), Detail::Times))
+        Ok(Wanted::listing(query(args, 3)?, Detail::Times))
     },
     answer: Answer::Over {
         keep: Duration::from_secs(15 * 60),
@@ -51,7 +53,7 @@ pub(super) const UTIL: Item<Processes> = Item {
                 .concat()
         },
         pick: |reading, args| {
-            let query = query(args, 3);
+            let query = query(args, 3).ok()?;
             let spent = reading.table.spent.iter().find(|(q, _)| *q == query);
             spent.map(|(_, spent)| Box::from(&spent[..]))
         },
@@ -65,23 +67,29 @@ pub(super) const GET: Item<Processes> = Item {
     help: "Processes with memory, CPU time and more; modes process (default), thread, summary (by name)",
     want: |_, args| {
         let detail = mode(args)?;
-        Ok(Wanted::listing(query(args, 2), detail))
+        Ok(Wanted::listing(in_full(args)?, detail))
     },
     answer: Answer::Now(get),
 };
 
 /// Which processes are meant; the command line stands at `at`.
-fn query(args: &Args<'_>, at: usize) -> Query {
-    Query {
+fn query(args: &Args<'_>, at: usize) -> Result<Query, Unsupported> {
+    Ok(Query {
         name: args.param(0).to_owned(),
+        full: false,
         user: args.param(1).to_owned(),
         state: None,
         living: false,
-        command: match args.param(at) {
-            "" => Command::Any,
-            text => command(text),
-        },
-    }
+        command: command(args, at)?,
+    })
+}
+
+/// The same for `proc.get`, which goes by the name that it tells.
+fn in_full(args: &Args<'_>) -> Result<Query, Unsupported> {
+    Ok(Query {
+        full: true,
+        ..query(args, 2)?
+    })
 }
 
 /// What makes up a kind of memory.
@@ -95,7 +103,7 @@ fn kind(args: &Args<'_>) -> Option<Memory> {
     Some(Memory::Bytes(match args.param(4) {
         "" | "vsize" => &[VSIZE],
         "rss" => &[RSS],
-        "size" => &[DATA, STK, EXE],
+        "size" => SIZE,
         "data" => &[DATA],
         "exe" => &[EXE],
         "hwm" => &[HWM],
@@ -113,17 +121,12 @@ fn kind(args: &Args<'_>) -> Option<Memory> {
 
 #[expect(clippy::cast_precision_loss, reason = "an average and a percentage")]
 fn memory(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
-    let query = query(args, 3);
-    let list = reading.table.list(&query, Detail::Memory);
+    let list = reading.table.list(&query(args, 3)?, Detail::Memory);
     // Threads of the kernel have no memory of their own.
-    let list = list
-        .ok_or(Unsupported::TIMED_OUT)?
-        .iter()
-        .filter(|p| p.memory.is_some());
+    let list = list.ok_or(Unsupported::TIMED_OUT)?.iter();
     match kind(args).ok_or(Unsupported::invalid_parameter(5))? {
         Memory::Bytes(parts) => {
-            let of = |process: &Process| parts.iter().map(|at| process.bytes(*at)).sum::<u64>();
-            let all: Vec<u64> = list.map(of).collect();
+            let all: Vec<u64> = list.filter_map(|process| process.bytes(parts)).collect();
             let sum: u64 = all.iter().fold(0, |a, b| a.saturating_add(*b));
             Ok(match args.param(2) {
                 "avg" if all.is_empty() => 0.0.into(),
@@ -136,7 +139,7 @@ fn memory(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
         Memory::Share => {
             const NONE: Unsupported = Unsupported::new("Cannot obtain amount of total memory.");
             let total = reading.table.total.filter(|total| *total > 0).ok_or(NONE)?;
-            let all: Vec<f64> = list.map(|process| share(process, total)).collect();
+            let all: Vec<f64> = list.filter_map(|process| share(process, total)).collect();
             let sum: f64 = all.iter().sum();
             Ok(Value::from(match args.param(2) {
                 "avg" if all.is_empty() => 0.0,
@@ -150,8 +153,8 @@ fn memory(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage")]
-fn share(process: &Process, total: u64) -> f64 {
-    100.0 * process.bytes(RSS) as f64 / total as f64
+fn share(process: &Process, total: u64) -> Option<f64> {
+    Some(100.0 * process.bytes(&[RSS])? as f64 / total as f64)
 }
 
 fn span(args: &Args<'_>) -> Option<Duration> {
@@ -181,17 +184,17 @@ fn utilisation(ring: &Ring, args: &Args<'_>) -> Said {
 
 fn mode(args: &Args<'_>) -> Result<Detail, Unsupported> {
     match args.param(3) {
-        "" | "process" | "summary" => Ok(Detail::Whole),
-        "thread" if args.param(2).is_empty() => Ok(Detail::Threads),
-        // A thread has no command line of its own.
-        "thread" => Err(Unsupported::invalid_parameter(3)),
+        "" | "process" => Ok(Detail::Whole),
+        "thread" => Ok(Detail::Threads),
+        // A sum of those of a name would not be one of all of them.
+        "summary" if args.param(2).is_empty() => Ok(Detail::Whole),
         _ => Err(Unsupported::invalid_parameter(4)),
     }
 }
 
 fn get(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
     let table = &reading.table;
-    let list = table.list(&query(args, 2), mode(args)?);
+    let list = table.list(&in_full(args)?, mode(args)?);
     let list = list.ok_or(Unsupported::TIMED_OUT)?;
     let told = match args.param(3) {
         "summary" => summary(table, list),
@@ -224,21 +227,25 @@ fn state(letter: u8) -> &'static str {
     }
 }
 
-fn percent(table: &Table, process: &Process) -> f64 {
-    let total = table.total.filter(|total| *total > 0);
-    total.map_or(0.0, |total| share(process, total))
+fn percent(table: &Table, process: &Process) -> Option<f64> {
+    share(process, table.total.filter(|total| *total > 0)?)
+}
+
+/// A number; -1, as the agents have it, where there is none.
+fn or_none(number: Option<impl Into<Json>>) -> Json {
+    number.map_or(json!(-1), Into::into)
 }
 
 fn one(table: &Table, process: &Process) -> Json {
-    let bytes = |at| process.bytes(at);
+    let bytes = |kinds: &[usize]| or_none(process.bytes(kinds));
     json!({
         "pid": process.pid, "ppid": process.ppid, "name": process.name, "cmdline": process.command,
         "user": table.accounts.user(process.uid), "group": table.accounts.group(process.gid),
         "uid": process.uid, "gid": process.gid,
-        "vsize": bytes(VSIZE), "pmem": percent(table, process), "rss": bytes(RSS),
-        "data": bytes(DATA), "exe": bytes(EXE), "hwm": bytes(HWM), "lck": bytes(LCK),
-        "lib": bytes(LIB), "peak": bytes(PEAK), "pin": bytes(PIN), "pte": bytes(PTE),
-        "size": bytes(DATA) + bytes(STK) + bytes(EXE), "stk": bytes(STK), "swap": bytes(SWAP),
+        "vsize": bytes(&[VSIZE]), "pmem": or_none(percent(table, process)), "rss": bytes(&[RSS]),
+        "data": bytes(&[DATA]), "exe": bytes(&[EXE]), "hwm": bytes(&[HWM]), "lck": bytes(&[LCK]),
+        "lib": bytes(&[LIB]), "peak": bytes(&[PEAK]), "pin": bytes(&[PIN]), "pte": bytes(&[PTE]),
+        "size": bytes(SIZE), "stk": bytes(&[STK]), "swap": bytes(&[SWAP]),
         "cputime_user": seconds(process.user), "cputime_system": seconds(process.system),
         "state": state(process.state), "ctx_switches": process.switches,
         "threads": process.threads, "page_faults": process.faults, "pss": process.pss,
@@ -256,21 +263,30 @@ fn one_thread(table: &Table, thread: &Process) -> Json {
     })
 }
 
-/// Sums by name, in the order of the names.
+/// Sums by name, in the order in which the names come first. Of memory that one of them lacks there is none.
 fn summary(table: &Table, list: &[Process]) -> Vec<Json> {
-    let mut names: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
+    let mut names: Vec<(&str, Vec<&Process>)> = Vec::new();
+    let mut places = HashMap::new();
     for process in list {
-        names.entry(&process.name).or_default().push(process);
+        let place = *places.entry(process.name.as_str()).or_insert(names.len());
+        match names.get_mut(place) {
+            Some((_, processes)) => processes.push(process),
+            None => names.push((&process.name, vec![process])),
+        }
     }
     let sums = names.into_iter().map(|(name, processes)| {
         let sum = |of: &dyn Fn(&Process) -> u64| processes.iter().map(|p| of(p)).sum::<u64>();
-        let bytes = |at: usize| sum(&|process| process.bytes(at));
+        let bytes = |kinds: &[usize]| {
+            let sum: Option<u64> = processes.iter().map(|p| p.bytes(kinds)).sum();
+            or_none(sum)
+        };
+        let share: Option<f64> = processes.iter().map(|p| percent(table, p)).sum();
         json!({
             "name": name, "processes": processes.len(),
-            "vsize": bytes(VSIZE), "pmem": processes.iter().map(|p| percent(table, p)).sum::<f64>(),
-            "rss": bytes(RSS), "data": bytes(DATA), "exe": bytes(EXE), "lck": bytes(LCK),
-            "lib": bytes(LIB), "pin": bytes(PIN), "pte": bytes(PTE),
-            "size": bytes(DATA) + bytes(STK) + bytes(EXE), "stk": bytes(STK), "swap": bytes(SWAP),
+            "vsize": bytes(&[VSIZE]), "pmem": or_none(share),
+            "rss": bytes(&[RSS]), "data": bytes(&[DATA]), "exe": bytes(&[EXE]), "lck": bytes(&[LCK]),
+            "lib": bytes(&[LIB]), "pin": bytes(&[PIN]), "pte": bytes(&[PTE]),
+            "size": bytes(SIZE), "stk": bytes(&[STK]), "swap": bytes(&[SWAP]),
             "cputime_user": seconds(sum(&|p| p.user)), "cputime_system": seconds(sum(&|p| p.system)),
             "ctx_switches": sum(&|p| p.switches), "threads": sum(&|p| p.threads),
             "page_faults": sum(&|p| p.faults), "pss": sum(&|p| p.pss),

@@ -260,8 +260,12 @@ fn processes_are_counted_by_the_filters_of_the_agent() {
         ("proc.num[,,,worker]", "1"),
         ("proc.num[,,,-x one two$]", "1"),
         ("proc.num[,,,^b]", "1"),
-        ("proc.num[,,,.*]", "4"),
-        ("proc.num[,,,(]", "0"),
+        ("proc.num[,,,.*]", "5"),
+        ("proc.num[,,,^$]", "1"),
+        (
+            "proc.num[,,,(]",
+            "Invalid regular expression in fourth parameter: bad regular expression \"(\": found open group without closing ')'",
+        ),
         ("proc.num[nginx,www,sleep,worker]", "1"),
         ("proc.num[nginx,root,sleep,worker]", "0"),
         ("kernel.maxproc", "4194304"),
@@ -273,6 +277,73 @@ fn processes_are_counted_by_the_filters_of_the_agent() {
         tree.ask("kernel.maxproc"),
         "Cannot obtain data from /proc/sys/kernel/pid_max."
     );
+}
+
+// What is expected is what the agents of 7.0 told of such processes.
+#[test]
+fn what_has_no_memory_is_told_with_minus_one_and_takes_the_sum_along() {
+    let tree = Tree::new();
+    tree.put("proc/meminfo", "MemTotal: 1000 kB\n");
+    let memory = "VmSize:\t 30 kB\nVmRSS:\t 10 kB\nVmData:\t 4 kB\nVmStk:\t 2 kB\nVmExe:\t 1 kB\n";
+    for (id, comm, status, cmdline) in [
+        (2, "worker", "", ""),
+        (
+            3,
+            "fifteen-letters",
+            memory,
+            "/a/fifteen-letters-and-more\0-x\0",
+        ),
+        (4, "worker", memory, "worker: idle\0"),
+    ] {
+        // The tenth field is minor faults, the twelfth major ones.
+        let fields = "0 0 0 0 0 0 700 0 9 0 250 50 0 0 20 0 1 0 5";
+        tree.put(
+            &format!("proc/{id}/stat"),
+            &format!("{id} ({comm}) S {fields}\n"),
+        );
+        tree.put(
+            &format!("proc/{id}/status"),
+            &format!("Name:\t{comm}\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nThreads:\t1\n{status}"),
+        );
+        tree.put(&format!("proc/{id}/cmdline"), cmdline);
+    }
+    tree.put("proc/4/smaps_rollup", "head\nPss:   3 kB\n");
+    let told = |key: &str| -> serde_json::Value { serde_json::from_str(&tree.ask(key)).unwrap() };
+    let of = |key: &str, name: &str| told(key)[0][name].clone();
+    let kernel = "proc.get[worker,,^$]";
+    for name in ["vsize", "rss", "size", "swap", "pmem"] {
+        assert_eq!(of(kernel, name), -1, "{name}");
+    }
+    assert_eq!(of(kernel, "pss"), 0);
+    // The share may not be read: it is all of it.
+    let whole = "proc.get[fifteen-letters-and-more]";
+    for (name, value) in [
+        ("pss", 10_240),
+        ("rss", 10_240),
+        ("size", 7_168),
+        ("swap", -1),
+    ] {
+        assert_eq!(of(whole, name), value, "{name}");
+    }
+    assert_eq!(of(whole, "page_faults"), 9);
+    assert_eq!(of(whole, "pmem"), 1.0);
+    assert_eq!(told("proc.get[fifteen-letters]"), serde_json::json!([]));
+    assert_eq!(told("proc.get[,,,summary]").as_array().unwrap().len(), 2);
+    let sums = "proc.get[worker,,,summary]";
+    for (name, value) in [
+        ("processes", 2),
+        ("vsize", -1),
+        ("pss", 3_584),
+        ("page_faults", 18),
+    ] {
+        assert_eq!(of(sums, name), value, "{name}");
+    }
+    assert_eq!(
+        tree.ask("proc.get[,,x,summary]"),
+        "Invalid fourth parameter."
+    );
+    assert_eq!(tree.ask("proc.get[,,x,thread]"), "[]");
+    assert_eq!(tree.ask("proc.mem[,,max,,size]"), "7168");
 }
 
 #[test]

@@ -12,10 +12,7 @@ pub(super) static KEYS: &[Item<Processes>] = &[
         name: "proc.num",
         parameters: &["name", "user", "state", "cmdline"],
         help: "Processes; by name, user, state (all, disk, run, sleep, trace, zomb) and a regular expression of the command line",
-        want: |_, args| {
-            let query = query(args).ok_or(Unsupported::invalid_parameter(3))?;
-            Ok(Wanted::counting(query))
-        },
+        want: |_, args| Ok(Wanted::counting(query(args)?)),
         answer: Answer::Now(count),
     },
     Item {
@@ -35,10 +32,11 @@ pub(super) static KEYS: &[Item<Processes>] = &[
     table::GET,
 ];
 
-/// What is counted; none if the state is no state.
-fn query(args: &Args<'_>) -> Option<Query> {
-    Some(Query {
+/// What is counted.
+fn query(args: &Args<'_>) -> Result<Query, Unsupported> {
+    Ok(Query {
         name: args.param(0).to_owned(),
+        full: false,
         user: args.param(1).to_owned(),
         state: match args.param(2) {
             "" | "all" => None,
@@ -47,24 +45,30 @@ fn query(args: &Args<'_>) -> Option<Query> {
             "zomb" => Some(b'Z'),
             "disk" => Some(b'D'),
             "trace" => Some(b'T'),
-            _ => return None,
+            _ => return Err(Unsupported::invalid_parameter(3)),
         },
         living: false,
-        command: match args.param(3) {
-            "" => Command::Any,
-            text => command(text),
-        },
+        command: command(args, 3)?,
     })
 }
 
-/// An expression of command lines; the agents let ^ and $ match at each line.
-pub(super) fn command(text: &str) -> Command {
-    Pattern::new(&format!("(?m){text}")).map_or(Command::Never, Command::Matching)
+/// An expression of command lines, the third or the fourth parameter; the agents let ^ and $ match at each line. To those of 6.0 what is
+/// none matches nothing; to those of 7.0 it is an error.
+pub(super) fn command(args: &Args<'_>, at: usize) -> Result<Command, Unsupported> {
+    let text = args.param(at);
+    if text.is_empty() {
+        return Ok(Command::Any);
+    }
+    // Its own text, not the one with the flag, is what an error is to show.
+    let pattern = Pattern::new(text).and_then(|_| Pattern::new(&format!("(?m){text}")));
+    pattern.map(Command::Matching).map_err(|why| {
+        let ordinal = if at == 2 { "third" } else { "fourth" };
+        Unsupported::bad_expression(ordinal, &why)
+    })
 }
 
 fn count(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
-    let query = query(args).ok_or(Unsupported::invalid_parameter(3))?;
-    let count = reading.count(&query).ok_or(Unsupported::TIMED_OUT)?;
+    let count = reading.count(&query(args)?).ok_or(Unsupported::TIMED_OUT)?;
     Ok(count.into())
 }
 

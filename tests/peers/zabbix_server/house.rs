@@ -46,6 +46,14 @@ impl Release {
         }
     }
 
+    /// Agent 2 of it.
+    pub const fn agent2(self) -> Peer {
+        match self {
+            Self::Six => Peer::ZabbixAgent2,
+            Self::Seven => Peer::ZabbixAgent2of7,
+        }
+    }
+
     /// What `tests/peers/install` unpacked, beside the directory of programs.
     fn home(self) -> Result<PathBuf, Failed> {
         let program = self.server().find()?;

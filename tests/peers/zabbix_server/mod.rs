@@ -27,7 +27,8 @@ use crate::systemd::{self, Booted};
 use crate::zabbix::agent;
 use crate::{PeerTest, ours};
 use host::Host;
-use house::{Release, Zabbix};
+pub use house::Release;
+use house::Zabbix;
 use import::import;
 use overheard::Overheard;
 
