@@ -288,8 +288,20 @@ fn kept(matches: &ArgMatches) -> Options {
     let flag = get("config");
     let asks = flag.is_some() || get("state-dir").is_none();
     let file = asks.then(|| config::locate(flag)).flatten();
-    let options = file.and_then(|file| config::journal(&file));
-    options.unwrap_or_else(Options::least)
+    let options = file.as_ref().and_then(|file| config::journal(file));
+    options.unwrap_or_else(|| {
+        let which = match file {
+            Some(file) => format!("{} does not say", file.display()),
+            None => "no config says".to_owned(),
+        };
+        let least = Options::least();
+        super::say(&format!(
+            "nodeward: {which} how long this journal keeps records; whether its oldest were cut off is judged by the least that may be set, \
+             journal.keep {} and journal.max_size {}: name the node's config with --config",
+            least.keep, least.max_size
+        ));
+        least
+    })
 }
 
 /// What `verify` says of the journal in a state directory, or what is wrong with it.

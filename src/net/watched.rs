@@ -78,7 +78,10 @@ impl<W: Watch> Watched<W> {
                     self.failed = Some(why);
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                // Somebody has answered, so that what was sent is not sent anew as if nobody had.
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.watch.has_read(buf.filled())
+                }
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(last)) => {
                     self.watch.has_failed(&last);

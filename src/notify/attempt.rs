@@ -23,6 +23,7 @@ pub(super) enum Tried {
     Dropped(String, bool),
     Turned(Went),
 }
+
 impl Deliverer {
     pub(super) async fn deliver(
         &mut self,
@@ -200,6 +201,8 @@ impl Deliverer {
             tracing::debug!(%error, "a failed try is not in the journal");
         }
     }
+
+    /// A row is dealt with.
     pub(super) async fn settle(
         &mut self,
         row: &Undelivered,

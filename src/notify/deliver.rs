@@ -167,16 +167,32 @@ impl Deliverer {
         let went = self.serve_by(sink.as_mut(), notifier).await;
         // A connection that is dead by now took nothing. What the kernel has heard of it is known to the runtime only after it has looked.
         tokio::task::yield_now().await;
-        tokio::select! {
-            biased;
-            (since, _) = sink.lost() => self.rewind(since),
-            () = std::future::ready(()) => {}
+        if let Some((since, _)) = lost_by_now(sink.as_mut()).await {
+            self.rewind(since);
         }
         went
     }
 
+    /// Goes back where something is lost by now.
+    async fn look(&mut self, sink: &mut dyn Sink) -> Went {
+        match lost_by_now(sink).await {
+            Some((since, why)) => self.back(since, &why).await,
+            None => Went::On,
+        }
+    }
+
     async fn serve_by(&mut self, sink: &mut dyn Sink, notifier: &Notifier) -> Went {
         'pages: loop {
+            // What is lost by now is not proven.
+            match self.look(sink).await {
+                Went::On | Went::Back => {}
+                other => return other,
+            }
+            self.flush(self.unsure).await;
+            let due = self.cursor.due(self.unsure);
+            if due.is_some_and(|due| due <= Instant::now()) {
+                self.save(self.unsure).await;
+            }
             let Some(page) = self.page(notifier).await else {
                 match self.pause(None).await {
                     Went::On => continue,
@@ -212,10 +228,6 @@ impl Deliverer {
             }
             if !notifier.records.is_empty() {
                 self.cursor.moved(page.looked);
-            }
-            let due = self.cursor.due(self.unsure);
-            if due.is_some_and(|due| due <= Instant::now()) {
-                self.save(self.unsure).await;
             }
             if page.waiting.is_empty() && !page.more {
                 match self.idle(sink, !notifier.records.is_empty()).await {
@@ -275,8 +287,9 @@ impl Deliverer {
             due => due,
         });
         tokio::select! {
-            // What came before the end is looked at before it.
             biased;
+            (since, why) = sink.lost() => return self.back(since, &why).await,
+            // What came before the end is looked at before it.
             () = self.woken.notified() => {}
             Ok(()) = self.head.changed(), if records => {}
             went = turned(&mut self.options, &mut self.end) => return went,
@@ -286,7 +299,6 @@ impl Deliverer {
             () = sleep_until(save.unwrap_or_else(Instant::now)), if save.is_some() => {
                 self.save(self.unsure).await;
             }
-            (since, why) = sink.lost() => return self.back(since, &why).await,
         }
         Went::On
     }
@@ -326,7 +338,7 @@ impl Deliverer {
         }
     }
 
-    /// A row is dealt with.
+    /// Marks what was taken so long ago.
     pub(super) async fn flush(&mut self, unsure: Duration) {
         // The journal says itself what is wrong with it; the marks wait here.
         if let Err(error) = self.marks.write(unsure, &self.shared.journal).await {
@@ -349,6 +361,15 @@ impl Deliverer {
             self.count().await;
             counted = Instant::now() + COUNTED;
         }
+    }
+}
+
+/// What is lost, if it is known already.
+async fn lost_by_now(sink: &mut dyn Sink) -> Option<(Instant, String)> {
+    tokio::select! {
+        biased;
+        lost = sink.lost() => Some(lost),
+        () = std::future::ready(()) => None,
     }
 }
 

@@ -52,6 +52,9 @@ async fn processes_are_counted_while_they_live() {
     assert_eq!(said.why, "1 process runs, at most 0 may");
     let said = probe(ask(json!({"user": "no such user"})), &world).await;
     assert_eq!(said.why, "0 processes run, at least 1 must");
+    // Threads of the kernel have no command line, and are no programs.
+    let none = json!({"process": {"cmdline": "^$", "at_least": 0, "at_most": 0}});
+    assert_eq!(probe(none, &world).await.facts["count"], 0);
     // Killed and not waited for, it is a zombie until the end of the test.
     child.0.kill().unwrap();
     while probe(ask(json!({})), &world).await.ok {

@@ -35,6 +35,7 @@ const WATCHED: Duration = Duration::from_secs(1);
 /// A connection that ends within so long may have taken nothing, however it ends: HAProxy tries a server that does not answer for 20 s by
 /// its usual settings (`timeout connect 5s`, three more tries).
 const YOUNG: Duration = Duration::from_secs(30);
+
 pub(super) struct Tcp {
     place: Place,
     tls: Option<Connector>,
@@ -175,10 +176,16 @@ impl Tcp {
         }
         let since = at.checked_sub(within);
         let since = since.map_or(dead.since, |since| since.max(dead.since));
+        let advice = match how {
+            Ok(()) if young => {
+                "; set its timeout for idle connections above 30 s, or have the balancer check its servers"
+            }
+            _ => "",
+        };
         let how = how.map_or_else(|error| format!("broke: {error}"), |()| "ended".into());
         let age = at.duration_since(dead.since).as_secs();
         let why = self.named(&format!(
-            "the connection {how}, {age} s after it began; what it took in the last {} s is sent again",
+            "the connection {how}, {age} s after it began; what it took in the last {} s is sent again{advice}",
             at.duration_since(since).as_secs() + 1
         ));
         Err(Unwritten::Lost(since, why))

@@ -28,7 +28,6 @@ async fn write(journal: &Journal, kind: Kind, texts: impl IntoIterator<Item = St
     }
 }
 
-/// Waits until it is on the disk from where on it is told.
 fn bodies(came: &Came<Request>) -> Vec<Value> {
     let came = came.lock().unwrap();
     came.iter().map(|(_, body)| body.clone()).collect()

@@ -350,6 +350,18 @@ async fn however_many_were_taken_they_come_again() {
     until("all of it again", || came.lock().unwrap().len() >= 2_000).await;
     assert_eq!(receivers::ids(&came)[1_000..1_100], ids(0..100));
     assert_eq!(bench.waiting("soc"), 1_100);
+    // What follows waits for those to be proven, and not for nobody to wake it.
+    for _ in 0..1_000 {
+        if receivers::ids(&came).last() == Some(&"e1099".to_owned()) {
+            break;
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        notifiers.wake();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(once(&receivers::ids(&came)), ids(0..1_100));
     notifiers.stop(soon()).await;
 }
 

@@ -162,7 +162,10 @@ pub(super) fn read(
         let comm = name(pids.read(pid, "status", buffers).ok()?).to_vec();
         let command = pids.read(pid, "cmdline", buffers).unwrap_or_default();
         process.name = label(full_name(&comm, command)).into_owned();
-        process.command = label(&joined(command)).into_owned();
+        // Of a thread it is never told, and there are many.
+        if detail == Detail::Whole {
+            process.command = label(&joined(command)).into_owned();
+        }
     }
     if detail == Detail::Whole
         && let Some(all) = process.bytes(&[RSS])

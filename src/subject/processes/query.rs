@@ -165,6 +165,8 @@ impl<'a> Candidate<'a> {
         match &query.command {
             Command::Matching(pattern) => self
                 .command(buffers)
+                // Who asks for what runs means programs: the kernel's own have no command line.
+                .filter(|command| !query.living || !command.is_empty())
                 .is_some_and(|command| pattern.matches(&label(&joined(command)))),
             Command::Any => !query.takes_all() || self.stat(buffers).is_some(),
         }
