@@ -39,7 +39,7 @@ impl Apart {
 }
 
 /// How what is said here is apart from all that was said there, from the first to the last; none if it is not. Numbers may lie anywhere
-/// between: some are told here up to a second old, and rounded otherwise there.
+/// between, or beside that by as much: some are told here up to a second old, and rounded otherwise there.
 pub(super) fn apart(key: &str, there: &[Said], here: &Said) -> Option<Apart> {
     let found = |class, kind, there: &str, here: &str| {
         Some(Apart {
@@ -85,7 +85,9 @@ pub(super) fn apart(key: &str, there: &[Said], here: &Said) -> Option<Apart> {
             let (least, most) = all.fold((f64::MAX, f64::MIN), |(least, most), number| {
                 (least.min(number), most.max(number))
             });
-            let held = (least..=most).contains(&ours);
+            // As far as it moved there it may have moved before or since: ours is up to a second old.
+            let moved = most - least;
+            let held = (least - moved..=most + moved).contains(&ours);
             let span = match first {
                 Said::Value(first) if first != before => format!("{first} to {before}"),
                 _ => before.clone(),
@@ -191,7 +193,9 @@ mod tests {
         for (key, before, after, here, expected) in [
             ("k", "5", "9", "7", None),
             ("k", "9", "5", "7", None),
-            ("k", "5", "9", "10", Some("value")),
+            ("k", "5", "9", "13", None),
+            ("k", "5", "9", "14", Some("value")),
+            ("k", "5", "9", "0", Some("value")),
             ("k", "5", "9", "7.0", Some("type")),
             ("k", "0.5", "0.5", "0.50", None),
             ("k", "-1", "-1", "1", Some("value")),
