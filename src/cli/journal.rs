@@ -290,16 +290,16 @@ fn kept(matches: &ArgMatches) -> Options {
     let file = asks.then(|| config::locate(flag)).flatten();
     let options = file.as_ref().and_then(|file| config::journal(file));
     options.unwrap_or_else(|| {
-        let which = match file {
-            Some(file) => format!("{} does not say", file.display()),
-            None => "no config says".to_owned(),
-        };
         let least = Options::least();
-        super::say(&format!(
-            "nodeward: {which} how long this journal keeps records; whether its oldest were cut off is judged by the least that may be set, \
-             journal.keep {} and journal.max_size {}: name the node's config with --config",
-            least.keep, least.max_size
-        ));
+        if let Some(file) = file {
+            super::say(&format!(
+                "nodeward: {} cannot be read, or is wrong in journal (nodeward validate says how): whether the oldest records were cut off is judged \
+                 by the least that may be set, journal.keep {} and journal.max_size {}",
+                file.display(),
+                least.keep,
+                least.max_size
+            ));
+        }
         least
     })
 }

@@ -189,6 +189,13 @@ async fn each_way_to_tamper_is_found_and_the_first_record_that_it_concerns_is_na
             ];
             let (_, _, said) = run(&scratch, &config);
             assert!(said.contains("journal.keep (2h)"), "{said}");
+            let wrong = scratch.write("wrong.yml", "journal: {keep: 2parsecs}");
+            let wrong = wrong.to_str().unwrap();
+            let (_, _, said) = run(
+                &scratch,
+                &["verify", "--anchor", anchors, "--config", wrong],
+            );
+            assert!(said.contains("journal.keep 1h"), "{said}");
         }
     }
 }
