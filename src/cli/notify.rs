@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{Exit, flags};
 use crate::app::{House, Settings};
-use crate::notify::{self, Delivery};
+use crate::notify::{self, Delivery, Lost};
 
 pub(super) fn command() -> Command {
     Command::new("notify")
@@ -62,7 +62,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         }
         Ok(Delivery::InPart(why)) => super::fail(&format!("{name} ({kind}): taken in part: {why}")),
         Ok(Delivery::Refused(why)) => super::fail(&format!("{name} ({kind}): refused: {why}")),
-        Ok(Delivery::Failed { why, .. } | Delivery::Lost { why, .. }) => {
+        Ok(Delivery::Failed { why, .. } | Delivery::Lost(Lost { why, .. })) => {
             super::fail(&format!("{name} ({kind}): not taken: {why}"))
         }
     }

@@ -133,9 +133,7 @@ impl Deliverer {
                     self.backoff.reset();
                     return Tried::Dropped(why, false);
                 }
-                Delivery::Lost { since, why } => {
-                    return Tried::Turned(self.back(since, &why).await);
-                }
+                Delivery::Lost(lost) => return Tried::Turned(self.back(&lost).await),
                 Delivery::Failed { why, wait } => (why, wait),
             };
             *tries += 1;

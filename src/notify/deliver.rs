@@ -16,7 +16,7 @@ use super::fate::Fate;
 use super::marks::Marks;
 use super::page::Waiting;
 use super::records::{Cursor, Telling};
-use super::{Delivery, Message, Notifier, Sink};
+use super::{Delivery, Lost, Message, Notifier, Sink};
 use crate::journal::Journal;
 use crate::net::backoff::Backoff;
 use crate::net::resolve::Resolver;
@@ -167,8 +167,8 @@ impl Deliverer {
         let went = self.serve_by(sink.as_mut(), notifier).await;
         // A connection that is dead by now took nothing. What the kernel has heard of it is known to the runtime only after it has looked.
         tokio::task::yield_now().await;
-        if let Some((since, _)) = lost_by_now(sink.as_mut()).await {
-            self.rewind(since);
+        if let Some(lost) = lost_by_now(sink.as_mut()).await {
+            self.rewind(lost.since);
         }
         went
     }
@@ -176,7 +176,7 @@ impl Deliverer {
     /// Goes back where something is lost by now.
     async fn look(&mut self, sink: &mut dyn Sink) -> Went {
         match lost_by_now(sink).await {
-            Some((since, why)) => self.back(since, &why).await,
+            Some(lost) => self.back(&lost).await,
             None => Went::On,
         }
     }
@@ -288,7 +288,7 @@ impl Deliverer {
         });
         tokio::select! {
             biased;
-            (since, why) = sink.lost() => return self.back(since, &why).await,
+            lost = sink.lost() => return self.back(&lost).await,
             // What came before the end is looked at before it.
             () = self.woken.notified() => {}
             Ok(()) = self.head.changed(), if records => {}
@@ -303,12 +303,12 @@ impl Deliverer {
         Went::On
     }
 
-    /// What was taken since then is lost, or may be: it is told again, after a while.
-    pub(super) async fn back(&mut self, since: Instant, why: &str) -> Went {
-        self.rewind(since);
+    /// What may be lost is told again, after a while.
+    pub(super) async fn back(&mut self, lost: &Lost) -> Went {
+        self.rewind(lost.since);
         self.doubted = self.told;
         self.shaky = Some(Instant::now());
-        self.failed(why);
+        self.failed(&lost.why);
         match self.pause(None).await {
             Went::On => Went::Back,
             other => other,
@@ -365,7 +365,7 @@ impl Deliverer {
 }
 
 /// What is lost, if it is known already.
-async fn lost_by_now(sink: &mut dyn Sink) -> Option<(Instant, String)> {
+async fn lost_by_now(sink: &mut dyn Sink) -> Option<Lost> {
     tokio::select! {
         biased;
         lost = sink.lost() => Some(lost),

@@ -92,7 +92,7 @@ pub trait Sink: Send {
 
     /// Waits until something that was taken turns out to be lost, and says since when, and why; it is to be delivered again. It may be
     /// dropped at any await.
-    async fn lost(&mut self) -> (Instant, String) {
+    async fn lost(&mut self) -> Lost {
         std::future::pending().await
     }
 }
@@ -118,12 +118,7 @@ pub enum Delivery {
     /// It will never take this one, and why.
     Refused(String),
     /// Not tried: what was taken of late may be lost, and comes before it.
-    Lost {
-        /// Since then.
-        since: Instant,
-        /// Why, and which setting helps.
-        why: String,
-    },
+    Lost(Lost),
     /// Not this time.
     Failed {
         /// Why, and which setting helps.
@@ -131,6 +126,15 @@ pub enum Delivery {
         /// How long it wants to be left alone.
         wait: Option<Duration>,
     },
+}
+
+/// Something that was taken may be lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// What was taken since then.
+    pub since: Instant,
+    /// Why, and which setting helps.
+    pub why: String,
 }
 
 impl Delivery {

@@ -22,7 +22,7 @@ use crate::net::endpoint::Place;
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
 use crate::net::tls::{Connector, Refusal};
-use crate::notify::{Delivery, Message, Sink};
+use crate::notify::{Delivery, Lost, Message, Sink};
 
 /// After a connection broke, what was written on it in this time may be lost: longer than [`UNANSWERED`].
 const BROKEN: Duration = Duration::from_secs(60);
@@ -66,19 +66,6 @@ struct End {
     how: io::Result<()>,
 }
 
-/// Why a line was not written.
-enum Unwritten {
-    /// What was taken since then may be lost, and why.
-    Lost(Instant, String),
-    Failed(io::Error),
-}
-
-impl From<io::Error> for Unwritten {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
 impl Tcp {
     pub fn new(
         place: Place,
@@ -98,25 +85,29 @@ impl Tcp {
         }
     }
 
-    async fn send(&mut self, frame: &str) -> Result<(), Unwritten> {
+    async fn send(&mut self, frame: &str) -> Result<(), Delivery> {
         let deadline = Instant::now() + self.timeout;
         if let Some(mut live) = self.live.take() {
             if let Some(end) = live.reading.seen().await {
-                self.died(&live, end)?;
+                self.died(&live, end)
+                    .map(Delivery::Lost)
+                    .map_or(Ok(()), Err)?;
             } else if let Err(error) = write(&mut live.write, frame, deadline).await {
                 let stuck = error.kind() == io::ErrorKind::TimedOut;
-                self.died(&live, End::now(Err(error)))?;
+                let late = stuck.then(|| Delivery::failed(self.why(&error)));
+                let lost = self.died(&live, End::now(Err(error))).map(Delivery::Lost);
                 // One that breaks under the frame has been dead for a while: a new one is tried at once.
-                if stuck {
-                    return Err(Unwritten::Failed(io::ErrorKind::TimedOut.into()));
-                }
+                lost.or(late).map_or(Ok(()), Err)?;
             } else {
                 live.wrote = Instant::now();
                 self.live = Some(live);
                 return Ok(());
             }
         }
-        self.live = Some(self.begin(frame, deadline).await?);
+        match self.begin(frame, deadline).await {
+            Ok(begun) => self.live = Some(begun),
+            Err(error) => return Err(Delivery::failed(self.why(&error))),
+        }
         Ok(())
     }
 
@@ -160,8 +151,8 @@ impl Tcp {
         }
     }
 
-    /// Sorts out what may be lost with a connection; an error: what was taken since then.
-    fn died(&mut self, dead: &Connection, end: End) -> Result<(), Unwritten> {
+    /// Sorts out what may be lost with a connection.
+    fn died(&mut self, dead: &Connection, end: End) -> Option<Lost> {
         let End { at, how } = end;
         let young = at < dead.since + YOUNG;
         self.young = if young { self.young + 1 } else { 0 };
@@ -172,7 +163,7 @@ impl Tcp {
             Err(_) => BROKEN,
         };
         if dead.wrote + within < at {
-            return Ok(());
+            return None;
         }
         let since = at.checked_sub(within);
         let since = since.map_or(dead.since, |since| since.max(dead.since));
@@ -188,7 +179,7 @@ impl Tcp {
             "the connection {how}, {age} s after it began; what it took in the last {} s is sent again{advice}",
             at.duration_since(since).as_secs() + 1
         ));
-        Err(Unwritten::Lost(since, why))
+        Some(Lost { since, why })
     }
 
     fn why(&self, error: &io::Error) -> String {
@@ -283,8 +274,7 @@ impl Sink for Tcp {
         let frame = format!("{} {line}", line.len());
         match self.send(&frame).await {
             Ok(()) => super::written(),
-            Err(Unwritten::Lost(since, why)) => Delivery::Lost { since, why },
-            Err(Unwritten::Failed(error)) => Delivery::failed(self.why(&error)),
+            Err(unwritten) => unwritten,
         }
     }
 
@@ -292,15 +282,15 @@ impl Sink for Tcp {
         BROKEN
     }
 
-    async fn lost(&mut self) -> (Instant, String) {
+    async fn lost(&mut self) -> Lost {
         loop {
             let Some(live) = &mut self.live else {
                 return std::future::pending().await;
             };
             let end = live.reading.end().await;
             let dead = self.live.take();
-            if let Some(Err(Unwritten::Lost(since, why))) = dead.map(|dead| self.died(&dead, end)) {
-                return (since, why);
+            if let Some(lost) = dead.and_then(|dead| self.died(&dead, end)) {
+                return lost;
             }
         }
     }

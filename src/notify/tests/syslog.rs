@@ -11,7 +11,7 @@ use super::running::counts;
 use super::*;
 use crate::journal::Hash;
 use crate::notify::syslog::Syslog;
-use crate::notify::{Delivery, Kind as _, Message, Sink, Which};
+use crate::notify::{Delivery, Kind as _, Lost, Message, Sink, Which};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -114,7 +114,7 @@ async fn a_line_that_was_written_to_a_dead_connection_is_asked_for_again() {
     let (first, _) = listener.accept().await.unwrap();
     first.readable().await.unwrap();
     drop(first);
-    let (since, why) = lost(sink.as_mut()).await;
+    let Lost { since, why } = lost(sink.as_mut()).await;
     assert!(since >= before);
     assert!(
         why.contains("the connection broke: Connection reset by peer"),
@@ -128,7 +128,7 @@ async fn a_line_that_was_written_to_a_dead_connection_is_asked_for_again() {
     let between = Instant::now();
     taken(sink.as_mut(), "e2").await;
     drop(second);
-    let Delivery::Lost { since, .. } = deliver(sink.as_mut(), "e3").await else {
+    let Delivery::Lost(Lost { since, .. }) = deliver(sink.as_mut(), "e3").await else {
         panic!("e2 may be lost")
     };
     assert!(since < between, "e1 was taken by the connection that died");
@@ -154,7 +154,7 @@ async fn taken(sink: &mut dyn Sink, id: &str) {
     assert!(matches!(delivery, Delivery::Taken(_)), "{delivery:?}");
 }
 
-async fn lost(sink: &mut dyn Sink) -> (Instant, String) {
+async fn lost(sink: &mut dyn Sink) -> Lost {
     let lost = tokio::time::timeout(Duration::from_secs(60), sink.lost()).await;
     lost.expect("a connection that ended is noticed")
 }
@@ -173,7 +173,7 @@ async fn a_receiver_that_ends_a_connection_in_order_has_what_it_was_sent_unless_
         tokio::time::resume();
         drop(stream);
         match (deliver(sink.as_mut(), "e2").await, has_it) {
-            (Delivery::Lost { why, .. }, false) => assert!(why.contains("ended, 2"), "{why}"),
+            (Delivery::Lost(Lost { why, .. }), false) => assert!(why.contains("ended, 2"), "{why}"),
             (Delivery::Taken(_), true) => {
                 let mut next = BufReader::new(listener.accept().await.unwrap().0);
                 assert_eq!(value(&frame(&mut next).await.unwrap(), "id"), "e2");
@@ -208,7 +208,7 @@ async fn until_not_taken(sink: &mut dyn Sink) -> (usize, String) {
     for taken in 0..10_000 {
         match sink.deliver(&message).await {
             Delivery::Taken(_) => {}
-            Delivery::Lost { why, .. } => return (taken, why),
+            Delivery::Lost(Lost { why, .. }) => return (taken, why),
             other => panic!("{other:?}"),
         }
     }
@@ -294,15 +294,24 @@ async fn what_was_lost_is_told_by_the_next_process_where_a_stop_comes_before_the
     notifiers.stop(soon()).await;
 }
 
+/// A receiver that takes two connections, one after the other, and who has told it of e0 on the first.
+async fn told_the_first(
+    bench: &Bench,
+    journal: &Journal,
+) -> (String, receivers::Came<String>, Notifiers) {
+    let (address, came) = receivers::tcp(vec![usize::MAX]).await;
+    let notifiers = bench.start(&soc(&address), journal, QUICK);
+    tell(journal, "soc", ids(0..1)).await;
+    notifiers.wake();
+    until("the first", || receivers::ids(&came) == ids(0..1)).await;
+    (address, came, notifiers)
+}
+
 #[tokio::test]
 async fn what_a_connection_took_that_is_not_proven_yet_comes_again_after_a_stop() {
     let bench = Bench::new();
     let journal = bench.journal();
-    let (address, came) = receivers::tcp(vec![usize::MAX]).await;
-    let notifiers = bench.start(&soc(&address), &journal, QUICK);
-    tell(&journal, "soc", ids(0..1)).await;
-    notifiers.wake();
-    until("the first", || receivers::ids(&came) == ids(0..1)).await;
+    let (address, came, notifiers) = told_the_first(&bench, &journal).await;
     notifiers.stop(soon()).await;
     assert_eq!(bench.waiting("soc"), 1);
     tell(&journal, "soc", ids(1..2)).await;
@@ -315,11 +324,7 @@ async fn what_a_connection_took_that_is_not_proven_yet_comes_again_after_a_stop(
 async fn a_notifier_that_is_taken_out_and_put_back_at_once_forgets_nothing() {
     let bench = Bench::new();
     let journal = bench.journal();
-    let (address, came) = receivers::tcp(vec![usize::MAX]).await;
-    let notifiers = bench.start(&soc(&address), &journal, QUICK);
-    tell(&journal, "soc", ids(0..1)).await;
-    notifiers.wake();
-    until("it", || receivers::ids(&came) == ids(0..1)).await;
+    let (address, came, notifiers) = told_the_first(&bench, &journal).await;
     notifiers.change(&Options::new());
     // Its connection ends with its place in the config.
     notifiers.change(&soc(&address));
