@@ -53,12 +53,16 @@ impl<W> Watched<W> {
 }
 
 impl<W: Watch> Watched<W> {
-    /// What a write says that may go on; one that failed has the last words of the peer heard first.
-    fn wrote<T>(
+    /// Writes, unless a write has failed already; one that fails has the last words of the peer heard first.
+    fn write_by<T>(
         &mut self,
-        outcome: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        let outcome = match self.failed.take() {
+            Some(why) => Poll::Ready(Err(why)),
+            None => write(Pin::new(&mut self.stream), cx),
+        };
         let outcome = match outcome {
             Poll::Ready(Err(why)) if W::LAST_WORDS => self.last_words(why, cx),
             outcome => outcome,
@@ -118,11 +122,7 @@ impl<W: Watch> AsyncWrite for Watched<W> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = match self.failed.take() {
-            Some(why) => Poll::Ready(Err(why)),
-            None => Pin::new(&mut self.stream).poll_write(cx, buf),
-        };
-        self.wrote(outcome, cx)
+        self.write_by(cx, |stream, cx| stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -130,11 +130,7 @@ impl<W: Watch> AsyncWrite for Watched<W> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = match self.failed.take() {
-            Some(why) => Poll::Ready(Err(why)),
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
-        };
-        self.wrote(outcome, cx)
+        self.write_by(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -142,12 +138,8 @@ impl<W: Watch> AsyncWrite for Watched<W> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = match self.failed.take() {
-            Some(why) => Poll::Ready(Err(why)),
-            None => Pin::new(&mut self.stream).poll_flush(cx),
-        };
         // Only TLS keeps what it was given, so that a flush may have to wait as a write does.
-        self.wrote(outcome, cx)
+        self.write_by(cx, |stream, cx| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
