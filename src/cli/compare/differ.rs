@@ -227,15 +227,18 @@ impl Rounds {
                 there,
                 here,
                 counts: false,
-            } => {
-                let moved = (there.1 - there.0) + (here.1 - here.0);
-                let gap = (here.0 - there.1).max(there.0 - here.1);
-                moved == 0.0 || gap > moved || !gap.is_finite()
-            }
+            } => !is_beside(*there, *here),
             _ => true,
         });
         wrong
     }
+}
+
+/// Whether values that move are the same as far as can be seen: between one another, or apart by no more than they moved meanwhile.
+pub(super) fn is_beside(there: (f64, f64), here: (f64, f64)) -> bool {
+    let moved = (there.1 - there.0) + (here.1 - here.0);
+    let gap = (here.0 - there.1).max(there.0 - here.1);
+    gap <= moved && gap.is_finite()
 }
 
 fn widen(range: &mut (f64, f64), by: (f64, f64)) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::differ::is_beside;
 use super::report::Class;
 
 /// What is said to a key.
@@ -85,9 +86,7 @@ pub(super) fn apart(key: &str, there: &[Said], here: &Said) -> Option<Apart> {
             let (least, most) = all.fold((f64::MAX, f64::MIN), |(least, most), number| {
                 (least.min(number), most.max(number))
             });
-            // As far as it moved there it may have moved before or since: ours is up to a second old.
-            let moved = most - least;
-            let held = (least - moved..=most + moved).contains(&ours);
+            let held = is_beside((least, most), (ours, ours));
             let span = match first {
                 Said::Value(first) if first != before => format!("{first} to {before}"),
                 _ => before.clone(),
