@@ -155,11 +155,17 @@ pub(super) fn read(
     if detail != Detail::Memory {
         process.times(pids.read(pid, &file("stat"), buffers).ok()?)?;
     }
+    let mut comm = None;
     if detail != Detail::Times {
-        process.status(pids.read(pid, &file("status"), buffers).ok()?);
+        let text = pids.read(pid, &file("status"), buffers).ok()?;
+        process.status(text);
+        comm = (detail == Detail::Whole).then(|| name(text).to_vec());
     }
     if matches!(detail, Detail::Whole | Detail::Threads) {
-        let comm = name(pids.read(pid, "status", buffers).ok()?).to_vec();
+        let comm = match comm {
+            Some(own) => own,
+            None => name(pids.read(pid, "status", buffers).ok()?).to_vec(),
+        };
         let command = pids.read(pid, "cmdline", buffers).unwrap_or_default();
         process.name = label(full_name(&comm, command)).into_owned();
         // Of a thread it is never told, and there are many.

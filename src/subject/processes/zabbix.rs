@@ -59,9 +59,10 @@ pub(super) fn command(args: &Args<'_>, at: usize) -> Result<Command, Unsupported
     if text.is_empty() {
         return Ok(Command::Any);
     }
-    // Its own text, not the one with the flag, is what an error is to show.
-    let pattern = Pattern::new(text).and_then(|_| Pattern::new(&format!("(?m){text}")));
-    pattern.map(Command::Matching).map_err(|why| {
+    let pattern = Pattern::new(&format!("(?m){text}"));
+    pattern.map(Command::Matching).map_err(|flagged| {
+        // Its own text, not the one with the flag, is what an error is to show.
+        let why = Pattern::new(text).err().unwrap_or(flagged);
         let ordinal = if at == 2 { "third" } else { "fourth" };
         Unsupported::bad_expression(ordinal, &why)
     })
