@@ -28,11 +28,11 @@ impl Options {
         let mut wrong = Vec::new();
         let least = Self::least();
         if self.keep < least.keep {
-            let why = format!("{} is less than 1h", self.keep);
+            let why = format!("{} is less than {}", self.keep, least.keep);
             wrong.push(("keep", why));
         }
         if self.max_size < least.max_size || self.max_size > Size::mib(1 << 20) {
-            let why = format!("{} is not from 16MiB to 1TiB", self.max_size);
+            let why = format!("{} is not from {} to 1TiB", self.max_size, least.max_size);
             wrong.push(("max_size", why));
         }
         if self.evidence != Size::default() && self.evidence < Size::mib(1) {
