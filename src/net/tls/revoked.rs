@@ -31,16 +31,19 @@ pub(super) fn lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'sta
     Ok(read(path)?.into_iter().map(|list| list.whole).collect())
 }
 
-/// What is worth a warning about lists that can be used: that one is out of date, with none of its authority that is not.
+/// What is worth a warning about lists that can be used: that the one that counts of an authority is out of date.
 pub(super) fn warnings(path: &Path, now: u64) -> Vec<String> {
     // What cannot be read is a fault, and said as one.
     let lists = read(path).unwrap_or_default();
-    let fresh = |of: &List| {
-        let mut lists = lists.iter();
-        lists.any(|list| list.issuer == of.issuer && list.next > now)
+    let counts = |at: usize, of: &List| {
+        let mut later = lists.iter().take(at);
+        !later.any(|list| list.issuer == of.issuer)
     };
-    let old = lists.iter().filter(|list| !fresh(list));
-    old.map(|list| {
+    let old = lists
+        .iter()
+        .enumerate()
+        .filter(|(at, list)| list.next <= now && counts(*at, list));
+    old.map(|(_, list)| {
         let name = distinguished::text(&list.issuer).unwrap_or_default();
         let (since, place, shown) = (refusal::time(list.next), list.place, path.display());
         format!(

@@ -82,10 +82,13 @@ impl Source for Connecting {
     }
 
     fn changed(&self, made: &Result<Spoken, Fault>) {
-        if let Err(fault) = made {
-            tracing::error!(
+        match made {
+            // Who listens as well says it of the same files.
+            Ok(_) if self.0.accept.is_empty() => self.0.warn(),
+            Ok(_) => {}
+            Err(fault) => tracing::error!(
                 "files of TLS for connections to others changed and cannot be used, those before stay: {fault}"
-            );
+            ),
         }
     }
 }

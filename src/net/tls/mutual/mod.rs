@@ -224,6 +224,13 @@ impl Options {
         warnings
     }
 
+    /// Says [`Options::warnings`] of files that have changed.
+    fn warn(&self) {
+        for warning in self.warnings() {
+            tracing::warn!("tls.{warning}");
+        }
+    }
+
     /// The files that a kind is made of.
     fn files(&self) -> Vec<PathBuf> {
         let all = [

@@ -89,9 +89,7 @@ impl Source for Listening {
         match made {
             Ok(_) => {
                 tracing::info!("took the changed files of TLS for connections that come in");
-                for warning in self.0.warnings() {
-                    tracing::warn!("tls.{warning}");
-                }
+                self.0.warn();
             }
             Err(fault) => tracing::error!(
                 "files of TLS for connections that come in changed and cannot be used, those before stay: {fault}"

@@ -192,6 +192,18 @@ async fn of_two_lists_of_an_authority_the_one_that_was_issued_last_counts() {
             assert!(meet(&listener, &bad).await.0.is_err());
         }
     }
+    // Nor does one help that was issued before and is good for longer.
+    let long = take_back_in(2001, &lists.ours, &[], 3000);
+    let late = take_back_in(2010, &lists.ours, &[], 2011);
+    lists.write(&format!("{long}{late}"));
+    let said = warnings(&lists.of("good"));
+    assert!(
+        said.len() == 1 && said[0].contains("list 2 in ") && said[0].contains("since 2011-01-01"),
+        "{said:?}"
+    );
+    for listener in lists.listeners() {
+        assert!(!good(&meet(&listener, &lists.of("good")).await));
+    }
 }
 
 fn warnings(options: &Options) -> Vec<String> {
@@ -204,7 +216,15 @@ fn a_list_that_is_out_of_date_is_worth_a_warning_at_the_start_and_when_it_comes(
     let lists = Lists::new();
     let options = lists.of("good");
     assert_eq!(warnings(&options), [""; 0]);
+    let connects = Options {
+        accept: Vec::new(),
+        connect: Some(Kind::Cert),
+        ..options.clone()
+    };
     let ends = Ends::new(&options, &options);
+    // Who only connects has nobody else to say it.
+    let alone = Client::new(connects);
+    alone.look();
     let other = Authority::new("other");
     let (old, fresh) = (
         take_back(&lists.ours, &[], 2002),
@@ -224,12 +244,13 @@ fn a_list_that_is_out_of_date_is_worth_a_warning_at_the_start_and_when_it_comes(
         warning.contains("CN=ours") && warning.contains("since 2002-01-01T00:00:00Z"),
         "{warning}"
     );
-    let said = ends.look();
-    assert!(
-        said.iter()
-            .any(|line| line.contains("tls.crl_file: list 2")),
-        "{said:#?}"
-    );
+    let alone = logged(|| {
+        alone.look();
+        alone.look();
+    });
+    for said in [ends.look().join("\n"), alone] {
+        assert_eq!(said.matches("tls.crl_file: list 2").count(), 1, "{said}");
+    }
 }
 
 /// What is logged while `within` runs, on this thread.
