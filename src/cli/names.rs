@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use crate::app::told;
 use crate::dialect::otlp::{Form, InstrumentKind, Named};
 use crate::dialect::prometheus::Declared;
-use crate::subject::{Entry, ItemDescriptor, TABLE};
+use crate::subject::{Entry, ItemDescriptor, NONE_TAKEN, TABLE};
 
 const HEAD: &str = "# Every name that is told\n\n\
 Made from the declarations in the source; `nodeward generate metrics` prints it. One chapter a subject, then nodeward's own series. The \
@@ -63,7 +63,7 @@ fn keys<'a>(page: &mut String, items: impl Iterator<Item = &'a ItemDescriptor>) 
     writeln!(page, "\n| Zabbix key | what |\n| --- | --- |")?;
     for item in items {
         let parameters = match item.parameters {
-            [] => String::new(),
+            [] | NONE_TAKEN => String::new(),
             some => format!("[{}]", some.join(",")),
         };
         writeln!(page, "| `{}{parameters}` | {} |", item.name, item.help)?;

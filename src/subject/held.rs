@@ -160,7 +160,7 @@ pub(super) trait Face: Send + Sync {
     fn want(&self, asker: Asker) -> Box<dyn AnyWant>;
     /// The names of its Zabbix keys, each at its number.
     fn items(&self) -> Box<dyn Iterator<Item = &'static str>>;
-    fn parameters(&self, item: usize) -> usize;
+    fn parameters(&self, item: usize) -> &'static [&'static str];
     fn ask(&self, item: usize, args: &Args<'_>) -> Result<(Box<dyn AnyWant>, Way), Unsupported>;
     fn say_over(&self, item: usize, ring: &Ring, args: &Args<'_>) -> Said;
 }
@@ -201,8 +201,8 @@ impl<S: Subject> Face for Facing<S> {
         Box::new(S::KEYS.iter().map(|item| item.name))
     }
 
-    fn parameters(&self, item: usize) -> usize {
-        S::KEYS.get(item).map_or(0, |item| item.parameters.len())
+    fn parameters(&self, item: usize) -> &'static [&'static str] {
+        S::KEYS.get(item).map_or(&[], |item| item.parameters)
     }
 
     fn ask(&self, item: usize, args: &Args<'_>) -> Result<(Box<dyn AnyWant>, Way), Unsupported> {

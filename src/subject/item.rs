@@ -12,11 +12,15 @@ pub type Args<'a> = Key<'a>;
 /// A value, or the agent's error text.
 pub type Said = Result<Value, Unsupported>;
 
+/// The parameters of a key that takes none and yet is asked as one that takes some: what it is given is too many, and no "Item does
+/// not allow parameters."
+pub const NONE_TAKEN: &[&str] = &[""];
+
 /// One key of the subject `S`.
 pub struct Item<S: Subject> {
     /// Name of the key, without parameters.
     pub name: &'static str,
-    /// Its parameters, by name; more are refused with the agent's own text.
+    /// Its parameters, by name; more are refused with the agent's own text. See [`NONE_TAKEN`].
     pub parameters: &'static [&'static str],
     /// One line for docs/METRICS.md.
     pub help: &'static str,

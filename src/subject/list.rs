@@ -1,7 +1,7 @@
 //! The list of subjects, and what is made from it: the `subjects:` section, the flags, the tables of names.
 
 use super::held::{Built, build};
-use super::{Flag, Invalid, Item, Machine, Subject};
+use super::{Flag, Invalid, Item, Machine, NONE_TAKEN, Subject};
 use crate::dialect::otlp::Named;
 use crate::dialect::prometheus::Declared;
 use crate::dialect::zabbix::answer::Unsupported;
@@ -37,16 +37,16 @@ impl ItemDescriptor {
     /// The one of `items` that a key asks for, unless the key has more parameters than that takes; none if it is none of them.
     pub fn asked<'a>(items: &'a [Self], key: &Key<'_>) -> Option<Result<&'a Self, Unsupported>> {
         let item = items.iter().find(|item| item.name == key.name())?;
-        Some(enough(key, item.parameters.len()).map(|()| item))
+        Some(enough(key, item.parameters).map(|()| item))
     }
 }
 
 /// Refuses a key that has more parameters than it takes.
-pub(super) fn enough(key: &Key<'_>, most: usize) -> Result<(), Unsupported> {
-    match (key.count(), most) {
-        // To the agents this one takes parameters, none of them.
-        (1.., 0) if key.name() != "system.sw.os.get" => Err(Unsupported::NO_PARAMETERS),
-        (given, most) if given > most => Err(Unsupported::TOO_MANY),
+pub(super) fn enough(key: &Key<'_>, parameters: &[&str]) -> Result<(), Unsupported> {
+    match (key.count(), parameters) {
+        (1.., []) => Err(Unsupported::NO_PARAMETERS),
+        (1.., NONE_TAKEN) => Err(Unsupported::TOO_MANY),
+        (given, taken) if given > taken.len() => Err(Unsupported::TOO_MANY),
         _ => Ok(()),
     }
 }

@@ -93,7 +93,7 @@ pub use chosen::Chosen;
 pub use counters::SamplerCounters;
 pub use held::Held;
 pub use history::{History, Ring};
-pub use item::{Answer, Args, Item, Said};
+pub use item::{Answer, Args, Item, NONE_TAKEN, Said};
 pub use lacking::{lacking, lacks};
 pub use list::{Entry, FlagDescriptor, ItemDescriptor, Options, TABLE};
 pub use sampler::Sampler;

@@ -6,7 +6,8 @@ use crate::dialect::zabbix::answer::{Unsupported, Value};
 use crate::host::parse::{label, lines};
 use crate::host::{Pass, ReadError, Root, Uname as Names, uname};
 use crate::subject::{
-    Absent, Answer, Args, Asker, Invalid, Item, Machine, NoOptions, Said, Subject, Taken, Want,
+    Absent, Answer, Args, Asker, Invalid, Item, Machine, NONE_TAKEN, NoOptions, Said, Subject,
+    Taken, Want,
 };
 
 /// The subject.
@@ -208,7 +209,7 @@ impl Subject for Uname {
         },
         Item {
             name: "system.sw.os.get",
-            parameters: &[],
+            parameters: NONE_TAKEN,
             help: "What the system and its kernel call themselves, as JSON",
             want: |_, _| {
                 Ok(Wanted {
