@@ -135,7 +135,7 @@ fn value<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     lines(text).find_map(|line| line.strip_prefix(name)?.strip_prefix(b":"))
 }
 
-/// Reads a process, or its thread; none if it has ended.
+/// Reads a process, or its thread, which has no name of its process yet; none if it has ended.
 pub(super) fn read(
     pids: &Pids,
     pid: i64,
@@ -155,27 +155,21 @@ pub(super) fn read(
     if detail != Detail::Memory {
         process.times(pids.read(pid, &file("stat"), buffers).ok()?)?;
     }
-    let mut comm = None;
+    let mut comm = Vec::new();
     if detail != Detail::Times {
         let text = pids.read(pid, &file("status"), buffers).ok()?;
         process.status(text);
-        comm = (detail == Detail::Whole).then(|| name(text).to_vec());
-    }
-    if matches!(detail, Detail::Whole | Detail::Threads) {
-        let comm = match comm {
-            Some(own) => own,
-            None => name(pids.read(pid, "status", buffers).ok()?).to_vec(),
-        };
-        let command = pids.read(pid, "cmdline", buffers).unwrap_or_default();
-        process.name = label(full_name(&comm, command)).into_owned();
-        // Of a thread it is never told, and there are many.
         if detail == Detail::Whole {
-            process.command = label(&joined(command)).into_owned();
+            name(text).clone_into(&mut comm);
         }
     }
-    if detail == Detail::Whole
-        && let Some(all) = process.bytes(&[RSS])
-    {
+    if detail != Detail::Whole {
+        return Some(process);
+    }
+    let command = pids.read(pid, "cmdline", buffers).unwrap_or_default();
+    process.name = label(full_name(&comm, command)).into_owned();
+    process.command = label(&joined(command)).into_owned();
+    if let Some(all) = process.bytes(&[RSS]) {
         let rollup = pids.read(pid, "smaps_rollup", buffers).ok();
         let share = rollup.and_then(|text| kilobytes(text, b"Pss"));
         // The kernel cuts a part of a kilobyte off, of which the agents put half of one back.

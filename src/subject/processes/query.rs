@@ -198,6 +198,13 @@ impl<'a> Candidate<'a> {
                 .is_some_and(|command| full_name(&comm, command) == name)
     }
 
+    /// Its whole name; none if it has ended.
+    pub(super) fn name(&mut self, buffers: &mut PidBuffers) -> Option<String> {
+        let comm = self.stat(buffers)?.comm.clone();
+        let command = self.command(buffers).unwrap_or_default();
+        Some(label(full_name(&comm, command)).into_owned())
+    }
+
     fn stat(&mut self, buffers: &mut PidBuffers) -> Option<&Known> {
         let (pids, id) = (self.pids, self.id);
         let read = || {

@@ -344,6 +344,26 @@ fn what_has_no_memory_is_told_with_minus_one_and_takes_the_sum_along() {
     );
     assert_eq!(tree.ask("proc.get[,,x,thread]"), "[]");
     assert_eq!(tree.ask("proc.mem[,,max,,size]"), "7168");
+    // A thread has a name of its own, and that of its process.
+    for (tid, comm) in [(4, "worker"), (5, "helper")] {
+        let fields = "0 0 0 0 0 0 700 0 9 0 250 50 0 0 20 0 1 0 5";
+        tree.put(
+            &format!("proc/4/task/{tid}/stat"),
+            &format!("{tid} ({comm}) S {fields}\n"),
+        );
+        let status = format!("Name:\t{comm}\n");
+        tree.put(&format!("proc/4/task/{tid}/status"), &status);
+    }
+    let threads = told("proc.get[worker,,idle,thread]");
+    let text = |thread: &serde_json::Value, name: &str| thread[name].as_str().unwrap().to_owned();
+    let of_both = |thread| (text(thread, "name"), text(thread, "tname"));
+    let mut names: Vec<_> = threads.as_array().unwrap().iter().map(of_both).collect();
+    names.sort_unstable();
+    let same = |(name, own): (&str, &str)| (name.to_owned(), own.to_owned());
+    assert_eq!(
+        names,
+        [("worker", "helper"), ("worker", "worker")].map(same)
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One walk through all processes, for everything that is wanted of them.
 
-use super::detail::{Detail, Table, read};
+use super::detail::{Detail, Process, Table, read};
 use super::query::{Candidate, Owner, Query};
 use super::stat::{ProcessStat, process_stat};
 use super::{Processes, Summary, Wanted, error};
@@ -89,13 +89,18 @@ impl Processes {
                     continue;
                 }
                 if *detail == Detail::Threads {
+                    // The process's name is that of all its threads, and there may be many.
+                    let Some(name) = candidate.name(&mut self.buffers) else {
+                        continue;
+                    };
                     let threads = pids.below(*id, "task", &mut self.below).ok();
                     let tids = threads.iter().flat_map(|threads| threads.ids().to_vec());
                     for tid in tids {
-                        let thread = read(pids, *id, Some(tid), *detail, &mut self.buffers);
-                        thread
-                            .into_iter()
-                            .for_each(|thread| table.push(*at, thread));
+                        if let Some(thread) = read(pids, *id, Some(tid), *detail, &mut self.buffers)
+                        {
+                            let name = name.clone();
+                            table.push(*at, Process { name, ..thread });
+                        }
                     }
                 } else {
                     let process = read(pids, *id, None, *detail, &mut self.buffers);
