@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-/// Hands the first column of each row that `query` finds to `each`; it must be bytes.
+/// Hands the first column of each row that `query` finds to `each`; one that is no bytes costs that row, which has none then.
 ///
 /// What a program that is at work has written to its log alone is not seen, and a database that changes meanwhile may be an error.
 pub(super) fn blobs(path: &Path, query: &str, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
@@ -29,7 +29,7 @@ pub(super) fn blobs(path: &Path, query: &str, each: &mut dyn FnMut(&[u8])) -> io
         let mut statement = connection.prepare(query)?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
-            each(row.get_ref(0)?.as_blob()?);
+            each(row.get_ref(0)?.as_blob().unwrap_or_default());
         }
         Ok(())
     };

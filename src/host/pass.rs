@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::file::{Files, ReadError, read_lines, read_once};
 use super::parse::unsigned;
 use super::pids::{PidBuffers, Pids};
-use super::{Dump, Host, Root};
+use super::{Dump, Host, Root, Stamp};
 
 /// The text of a file as this pass saw it.
 pub type Text = Rc<Vec<u8>>;
@@ -160,7 +160,14 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Hands bytes that `query` finds in a database of SQLite, one column of each row, to `each`; nothing is written, not even a lock.
+    /// What shows whether a file is as it was; none of what cannot be looked at.
+    #[must_use]
+    pub fn stamp(&self, root: Root, name: &str) -> Option<Stamp> {
+        super::regular::stamp(&self.path(root, name))
+    }
+
+    /// Hands bytes that `query` finds in a database of SQLite, one column of each row, to `each`, and none for what are no bytes; nothing
+    /// is written, not even a lock.
     pub fn blobs(
         &self,
         root: Root,

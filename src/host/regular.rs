@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, stat};
 use sha2::{Digest, Sha256};
 
 /// Bytes read at a time.
@@ -45,6 +45,11 @@ impl Stamp {
     pub const fn has_settled(&self, now: i64) -> bool {
         now.saturating_sub(self.changed.0) > STEP
     }
+}
+
+/// What shows whether what stands at a path, links followed, is as it was; none of what cannot be looked at.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    stat(path).ok().as_ref().map(Stamp::of)
 }
 
 /// What stands at a path.

@@ -10,7 +10,7 @@ const STATUS: &str = "var/lib/dpkg/status";
 /// None where there is no dpkg.
 pub(super) fn read(pass: &mut Pass<'_>, errors: &mut Vec<ItemError>) -> Option<List> {
     match pass.once(Root::Rootfs, STATUS) {
-        Ok(text) => Some(("dpkg", parse(text))),
+        Ok(text) => Some(("dpkg", parse(text).into())),
         Err(e) if e.is_not_found() => None,
         Err(e) => {
             errors.push(ItemError::new("list", STATUS.as_bytes(), e.to_string()));

@@ -1,19 +1,26 @@
 //! Packages that are installed: the list of dpkg, /var/lib/dpkg/status (dpkg(1), deb-control(5)), the database of rpm, and the
 //! directory of pacman, /var/lib/pacman/local.
 //!
-//! The lists are megabytes, so that they are read only when a key asks, and no program is run for them.
+//! The lists are megabytes, so that they are read only when a key asks, and no program is run for them. The database of rpm, tens of
+//! megabytes, is read again only once it has changed.
 
 mod dpkg;
 mod pacman;
 mod rpm;
 mod zabbix;
 
+use std::sync::Arc;
+
 use crate::dialect::prometheus::{Declared, Page};
 use crate::host::Pass;
+use crate::model::moment::Timestamp;
 use crate::subject::{Absent, Asker, Invalid, Item, Lane, Machine, NoOptions, Subject, Taken};
 
 /// The subject.
-pub struct Packages;
+#[derive(Default)]
+pub struct Packages {
+    rpm: Option<rpm::Kept>,
+}
 
 /// One package.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,7 +42,12 @@ struct Package {
 }
 
 /// The packages of one manager.
-type List = (&'static str, Vec<Package>);
+type List = (&'static str, Arc<Vec<Package>>);
+
+/// In seconds of the epoch.
+fn now() -> i64 {
+    i64::try_from(Timestamp::now().seconds()).unwrap_or(i64::MAX)
+}
 
 /// Those of each manager that is there.
 #[derive(Debug)]
@@ -52,7 +64,7 @@ impl Subject for Packages {
     type Reading = Reading;
 
     fn new(_: &NoOptions, _: &Machine) -> Result<Self, Invalid> {
-        Ok(Self)
+        Ok(Self::default())
     }
 
     fn want(_: &NoOptions, _: Asker) -> bool {
@@ -66,7 +78,7 @@ impl Subject for Packages {
         let mut errors = Vec::new();
         let lists = [
             dpkg::read(pass, &mut errors),
-            rpm::read(pass, &mut errors),
+            rpm::read(pass, &mut errors, &mut self.rpm, now()),
             pacman::read(pass, &mut errors),
         ];
         Ok(Taken::lacking(

@@ -20,7 +20,7 @@ pub(super) fn read(pass: &mut Pass<'_>, errors: &mut Vec<ItemError>) -> Option<L
         }
     }
     all.retain(|package| !package.name.is_empty());
-    Some(("pacman", all))
+    Some(("pacman", all.into()))
 }
 
 pub(super) fn parse(text: &[u8]) -> Package {

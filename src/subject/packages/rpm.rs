@@ -3,9 +3,11 @@
 //!
 //! Databases of before (Berkeley DB, up to RHEL 8) and SUSE's own (ndb) are not read.
 
+use std::sync::Arc;
+
 use super::{List, Package};
 use crate::host::parse::label;
-use crate::host::{Pass, Root};
+use crate::host::{Pass, ReadError, Root, Stamp};
 use crate::subject::ItemError;
 
 /// The first that is there: on newer systems the second leads to it.
@@ -34,22 +36,48 @@ const STRING: u32 = 6;
 /// Bytes of an entry.
 const ENTRY: usize = 16;
 
-/// None where there is no such database.
-pub(super) fn read(pass: &mut Pass<'_>, errors: &mut Vec<ItemError>) -> Option<List> {
+/// What was read last, and what the database and its log were like then.
+pub(super) struct Kept {
+    place: &'static str,
+    stamps: [Option<Stamp>; 2],
+    found: Found,
+}
+
+/// The packages, and how many rows are none.
+type Found = (Arc<Vec<Package>>, u32);
+
+/// None where there is no such database. At `now`, in seconds of the epoch, what has not changed is not read again.
+pub(super) fn read(
+    pass: &mut Pass<'_>,
+    errors: &mut Vec<ItemError>,
+    kept: &mut Option<Kept>,
+    now: i64,
+) -> Option<List> {
     for place in PLACES {
-        let (mut all, mut broken) = (Vec::new(), 0u32);
-        let mut each = |header: &[u8]| match package(header) {
-            Some(package) => all.push(package),
-            None => broken += 1,
+        let files = [place.to_owned(), format!("{place}-wal")];
+        let stamps = files.map(|name| pass.stamp(Root::Rootfs, &name));
+        let known = kept
+            .as_ref()
+            .filter(|kept| kept.place == place && kept.stamps == stamps);
+        let found = match known {
+            Some(kept) => Ok(kept.found.clone()),
+            None => whole(pass, place),
         };
-        let read = pass.blobs(Root::Rootfs, place, HEADERS, &mut each);
         let mut lacking = |why: String| errors.push(ItemError::new("list", place.as_bytes(), why));
-        match read {
-            Ok(()) => {
-                if broken > 0 {
+        match found {
+            Ok(found) => {
+                let (all, broken) = &found;
+                if *broken > 0 {
                     lacking(format!("{broken} packages without a header that is one"));
                 }
-                return Some(("rpm", all));
+                let list = ("rpm", Arc::clone(all));
+                let settled = stamps.iter().flatten().all(|stamp| stamp.has_settled(now));
+                *kept = settled.then_some(Kept {
+                    place,
+                    stamps,
+                    found,
+                });
+                return Some(list);
             }
             Err(e) if e.is_not_found() => {}
             Err(e) => {
@@ -59,6 +87,20 @@ pub(super) fn read(pass: &mut Pass<'_>, errors: &mut Vec<ItemError>) -> Option<L
         }
     }
     None
+}
+
+fn whole(pass: &Pass<'_>, place: &str) -> Result<Found, ReadError> {
+    let (mut all, mut broken) = (Vec::new(), 0);
+    pass.blobs(
+        Root::Rootfs,
+        place,
+        HEADERS,
+        &mut |header| match package(header) {
+            Some(package) => all.push(package),
+            None => broken += 1,
+        },
+    )?;
+    Ok((all.into(), broken))
 }
 
 /// None of a header that is none, or that names no package.

@@ -70,7 +70,8 @@ fn rpm_has_a_database() {
     let database = rusqlite::Connection::open(machine.path("var/lib/rpm/rpmdb.sqlite")).unwrap();
     database
         .execute_batch(
-            "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)",
+            "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);\
+             INSERT INTO Packages (blob) VALUES ('no bytes'), (7)",
         )
         .unwrap();
     for header in [HEADER, b"\0\0"] {
@@ -78,6 +79,25 @@ fn rpm_has_a_database() {
         database.execute(insert, [header]).unwrap();
     }
     drop(database);
+    let mut kept = None;
+    let mut list = |now| {
+        let mut errors = Vec::new();
+        let list = machine.pass(|pass| rpm::read(pass, &mut errors, &mut kept, now));
+        let whys = errors.into_iter().map(|error| error.why);
+        (list.unwrap().1, whys.collect::<Vec<_>>())
+    };
+    let (first, errors) = list(0);
+    assert_eq!(errors, ["3 packages without a header that is one"]);
+    // It changed too short a time ago to be kept.
+    let (second, _) = list(i64::MAX);
+    assert!(!Arc::ptr_eq(&first, &second));
+    let (third, again) = list(i64::MAX);
+    assert!(Arc::ptr_eq(&second, &third));
+    assert_eq!(again, errors);
+    machine.put("var/lib/rpm/rpmdb.sqlite-wal", "");
+    let (fourth, _) = list(i64::MAX);
+    assert!(!Arc::ptr_eq(&third, &fourth));
+    assert_eq!(first, fourth);
     for (key, said) in [
         ("system.sw.packages", "[rpm] nodeward-probe-1.2-3.noarch"),
         (

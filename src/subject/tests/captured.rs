@@ -70,10 +70,14 @@ impl Captured {
 
     fn read<S: Subject>(&self, options: &S::Options, want: &S::Want) -> Taken<S::Reading> {
         let mut subject = S::new(options, &self.machine).unwrap();
+        self.pass(|pass| subject.read(pass, want).unwrap())
+    }
+
+    /// One pass over it.
+    pub(in crate::subject) fn pass<T>(&self, read: impl FnOnce(&mut Pass<'_>) -> T) -> T {
         let mut files = Files::default();
         let deadline = Instant::now() + Duration::from_secs(20);
-        let mut pass = Pass::new(&self.machine.host, &mut files, deadline);
-        subject.read(&mut pass, want).unwrap()
+        read(&mut Pass::new(&self.machine.host, &mut files, deadline))
     }
 
     pub(in crate::subject) fn taken<S: Subject>(
