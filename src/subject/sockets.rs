@@ -77,6 +77,8 @@ impl Query {
             };
             Ok(Ends { network, port })
         };
+        // Of several that are wrong the agents name the first, and the order here is theirs.
+        let (local, remote) = (ends(0)?, ends(2)?);
         let state = match args.param(4) {
             "" => None,
             text => {
@@ -85,8 +87,8 @@ impl Query {
             }
         };
         Ok(Self {
-            local: ends(0)?,
-            remote: ends(2)?,
+            local,
+            remote,
             state,
         })
     }
@@ -244,6 +246,7 @@ mod tests {
             ("k[,,x]", 3),
             ("k[,,,-1]", 4),
             ("k[,,,,LISTEN]", 5),
+            ("k[,,,x,LISTEN]", 4),
         ] {
             let refused = Query::of(&Key::parse(key).unwrap(), &[("listen", 10)]);
             assert_eq!(refused, Err(Unsupported::invalid_parameter(at)), "{key}");

@@ -96,21 +96,19 @@ pub fn counts<'a>(
     }
 }
 
-fn swapped(reading: &Reading, args: &Args<'_>, at: usize) -> Said {
-    const NONE: Unsupported = Unsupported::new("Cannot obtain swap information.");
-    match args.param(0) {
-        "" | "all" => {}
-        // Only /proc/diskstats says what one device moved.
-        _ => return Err(NONE),
-    }
+const NO_SWAP: Unsupported = Unsupported::new("Cannot obtain swap information.");
+
+fn swapped(reading: &Reading, at: usize) -> Said {
     let pages = reading.paging.get(at).copied().flatten();
-    pages.map(Value::from).ok_or(NONE)
+    pages.map(Value::from).ok_or(NO_SWAP)
 }
 
 fn pages(_: &Options, args: &Args<'_>) -> Result<(), Unsupported> {
-    match args.param(1) {
-        "" | "pages" => Ok(()),
-        _ => Err(Unsupported::invalid_parameter(2)),
+    match (args.param(0), args.param(1)) {
+        ("" | "all", "" | "pages") => Ok(()),
+        ("" | "all", _) => Err(Unsupported::invalid_parameter(2)),
+        // Only /proc/diskstats says what one device moved.
+        _ => Err(NO_SWAP),
     }
 }
 
@@ -133,14 +131,14 @@ impl Subject for Vmstat {
             parameters: &["device", "type"],
             help: "Pages brought back from swap since boot; device all (default), type pages (default)",
             want: pages,
-            answer: Answer::Now(|_, reading, args| swapped(reading, args, 0)),
+            answer: Answer::Now(|_, reading, _| swapped(reading, 0)),
         },
         Item {
             name: "system.swap.out",
             parameters: &["device", "type"],
             help: "Pages moved to swap since boot; device all (default), type pages (default)",
             want: pages,
-            answer: Answer::Now(|_, reading, args| swapped(reading, args, 1)),
+            answer: Answer::Now(|_, reading, _| swapped(reading, 1)),
         },
     ];
     type Options = Options;

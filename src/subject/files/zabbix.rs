@@ -61,8 +61,10 @@ pub(super) const KEYS: &[Item<Files>] = &[
         "vfs.file.exists" & ["file", "types_incl", "types_excl"],
         "Whether something is there: file (default), dir, sym, sock, bdev, cdev, fifo, dev, all",
         |args: &Args<'_>| {
-            kinds(args.param(1)).and(kinds(args.param(2)))?;
-            path(args, What::Kind)
+            path(args, What::Kind).and_then(|ask| {
+                kinds(args.param(1)).and(kinds(args.param(2)))?;
+                Ok(ask)
+            })
         },
         exists
     ),
@@ -79,10 +81,7 @@ pub(super) const KEYS: &[Item<Files>] = &[
     key!(
         "vfs.file.time" & ["file", "mode"],
         "When a file was changed (modify, the default), read (access), or anything of it changed (change)",
-        |args: &Args<'_>| match args.param(1) {
-            "" | "modify" | "access" | "change" => path(args, What::Status),
-            _ => path(args, What::Kind).and(Err(Unsupported::invalid_parameter(2))),
-        },
+        |args| path(args, What::Status),
         time
     ),
     key!(
@@ -94,13 +93,7 @@ pub(super) const KEYS: &[Item<Files>] = &[
     key!(
         "vfs.file.owner" & ["file", "ownertype", "resulttype"],
         "Owner of a file of subjects.files.details; user (default) or group, name (default) or id",
-        |args: &Args<'_>| match (args.param(1), args.param(2)) {
-            ("" | "user" | "group", "" | "name" | "id") =>
-                path(args, What::Owner { follow: false }),
-            ("" | "user" | "group", _) =>
-                path(args, What::Kind).and(Err(Unsupported::invalid_parameter(3))),
-            _ => path(args, What::Kind).and(Err(Unsupported::invalid_parameter(2))),
-        },
+        |args| path(args, What::Owner { follow: false }),
         owner
     ),
     key!(
@@ -140,12 +133,13 @@ pub(super) const KEYS: &[Item<Files>] = &[
             ],
         "Bytes of a directory of subjects.files.details and all below it; apparent (default), or disk: those they take there",
         |args: &Args<'_>| {
-            let filter = Box::new(summed(args)?);
-            match args.param(3) {
-                "" | "apparent" => path(args, What::Size(filter, false)),
-                "disk" => path(args, What::Size(filter, true)),
-                _ => Err(Unsupported::invalid_parameter(4)),
-            }
+            let on_disk = match args.param(3) {
+                "" | "apparent" => false,
+                "disk" => true,
+                _ => return Err(Unsupported::invalid_parameter(4)),
+            };
+            let filter = named(args, (5, "sixth"), 4)?;
+            path(args, What::Size(Box::new(filter), on_disk))
         },
         plainly
     ),
@@ -241,29 +235,40 @@ fn bound(
     }
 }
 
+/// Of several parameters that are wrong the classic agent names the first in this order.
 fn counted(args: &Args<'_>) -> Result<Filter, Unsupported> {
-    path(args, What::Kind)?;
+    let (kinds, not_kinds) = (kinds(args.param(3))?, kinds(args.param(4))?);
+    let (min_size, max_size) = (
+        bound(args, 6, "minimum size", SIZES)?,
+        bound(args, 7, "maximum size", SIZES)?,
+    );
+    let (min_age, max_age) = (
+        bound(args, 8, "minimum age", AGES)?,
+        bound(args, 9, "maximum age", AGES)?,
+    );
     Ok(Filter {
-        name: pattern(args, 1, "second")?,
-        not_name: pattern(args, 2, "third")?,
-        not_directory: pattern(args, 10, "eleventh")?,
-        kinds: kinds(args.param(3))?,
-        not_kinds: kinds(args.param(4))?,
-        depth: depth(args, 5)?,
-        min_size: bound(args, 6, "minimum size", SIZES)?,
-        max_size: bound(args, 7, "maximum size", SIZES)?,
-        min_age: bound(args, 8, "minimum age", AGES)?,
-        max_age: bound(args, 9, "maximum age", AGES)?,
+        kinds,
+        not_kinds,
+        min_size,
+        max_size,
+        min_age,
+        max_age,
+        ..named(args, (10, "eleventh"), 5)?
     })
 }
 
-fn summed(args: &Args<'_>) -> Result<Filter, Unsupported> {
+/// What both keys of directories filter by, in the order in which the classic agent looks at it.
+fn named(
+    args: &Args<'_>,
+    (at, ordinal): (usize, &str),
+    deep: usize,
+) -> Result<Filter, Unsupported> {
     path(args, What::Kind)?;
     Ok(Filter {
         name: pattern(args, 1, "second")?,
         not_name: pattern(args, 2, "third")?,
-        not_directory: pattern(args, 5, "sixth")?,
-        depth: depth(args, 4)?,
+        not_directory: pattern(args, at, ordinal)?,
+        depth: depth(args, deep)?,
         ..Filter::default()
     })
 }
@@ -304,9 +309,10 @@ fn time(_: &Reading, _: &Ask, looked: &Looked, args: &Args<'_>) -> Said {
         return Err(Unsupported::UNSUPPORTED_KEY);
     };
     let time = match args.param(1) {
+        "" | "modify" => status.modified,
         "access" => status.accessed,
         "change" => status.changed,
-        _ => status.modified,
+        _ => return Err(Unsupported::invalid_parameter(2)),
     };
     Ok(time.to_string().into())
 }
@@ -328,10 +334,12 @@ fn owner(reading: &Reading, _: &Ask, looked: &Looked, args: &Args<'_>) -> Said {
     let status = status(looked)?;
     let (user, group) = names(reading, status);
     Ok(match (args.param(1), args.param(2)) {
+        ("" | "user", "" | "name") => user.into(),
+        ("" | "user", "id") => u64::from(status.uid).into(),
+        ("group", "" | "name") => group.into(),
         ("group", "id") => u64::from(status.gid).into(),
-        ("group", _) => group.into(),
-        (_, "id") => u64::from(status.uid).into(),
-        _ => user.into(),
+        ("" | "user" | "group", _) => return Err(Unsupported::invalid_parameter(3)),
+        _ => return Err(Unsupported::invalid_parameter(2)),
     })
 }
 

@@ -82,6 +82,14 @@ fn a_key_tells_one_sensor_or_what_many_have_in_common() {
         ),
         ("sensor", "Invalid first parameter."),
         ("sensor[a]", "Invalid second parameter."),
+        (
+            "sensor[coretemp-isa,(temp,max]",
+            "Cannot obtain sensor information.",
+        ),
+        (
+            "sensor[(,temp.*,max]",
+            "Generic sensor name must be specified for selected mode.",
+        ),
         ("sensor[a,b,c]", "Invalid third parameter."),
     ] {
         assert_eq!(machine.text::<Hwmon>(key), expected, "{key}");

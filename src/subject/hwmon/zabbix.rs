@@ -7,6 +7,8 @@ use crate::model::pattern::Pattern;
 use crate::subject::{Answer, Args, Item, Said};
 
 const NONE: Unsupported = Unsupported::new("Cannot obtain sensor information.");
+const NOT_GENERIC: Unsupported =
+    Unsupported::new("Generic sensor name must be specified for selected mode.");
 
 pub(super) static KEYS: &[Item<Hwmon>] = &[Item {
     name: "sensor",
@@ -15,13 +17,13 @@ pub(super) static KEYS: &[Item<Hwmon>] = &[Item {
     want: |_, args| match (args.param(0), args.param(1), args.param(2)) {
         ("", ..) => Err(Unsupported::invalid_parameter(1)),
         (_, "", _) => Err(Unsupported::invalid_parameter(2)),
-        (device, sensor, "avg" | "max" | "min") => {
-            let bad = |at| move |_| Unsupported::invalid_parameter(at);
-            Pattern::new(device).map_err(bad(1))?;
-            Pattern::new(sensor).map_err(bad(2))?;
-            Ok(Want { key: true })
+        // So the agents have it, whatever the expression matches.
+        (_, sensor, "avg" | "max" | "min")
+            if !sensor.ends_with(|c: char| c.is_ascii_alphanumeric()) =>
+        {
+            Err(NOT_GENERIC)
         }
-        (_, _, "") => Ok(Want { key: true }),
+        (_, _, "" | "avg" | "max" | "min") => Ok(Want { key: true }),
         _ => Err(Unsupported::invalid_parameter(3)),
     },
     answer: Answer::Now(say),
@@ -31,7 +33,13 @@ fn say(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
     let (device, sensor, mode) = (args.param(0), args.param(1), args.param(2));
     let patterns = match mode {
         "" => None,
-        _ => Pattern::new(device).ok().zip(Pattern::new(sensor).ok()),
+        // What is no expression matches nothing, and the agents do not say so.
+        _ => Some(
+            Pattern::new(device)
+                .ok()
+                .zip(Pattern::new(sensor).ok())
+                .ok_or(NONE)?,
+        ),
     };
     let mut values = Vec::new();
     for chip in &reading.0 {
