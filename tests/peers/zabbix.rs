@@ -222,15 +222,21 @@ pub fn agent_as(
     Ok((running, port))
 }
 
+/// What nodeward is configured with, and with more lines.
+fn yaml(port: u16, more: &str) -> String {
+    format!(
+        "http: {{listen: [\"127.0.0.1:0\"]}}\n\
+         zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [127.0.0.1], hostname: peer}}\n{more}\n"
+    )
+}
+
 fn ours(files: &str, scratch: &Scratch) -> Result<(Running, u16), Failed> {
     let port = free_port()?;
-    let yaml = format!(
-        "http: {{listen: [\"127.0.0.1:0\"]}}\n\
-         zabbix: {{listen: [\"127.0.0.1:{port}\"], server: [127.0.0.1], hostname: peer}}\n\
-         subjects: {{files: {{contents: [\"{files}/**\", \"/sys/class/net/*/*\", \"/sys/block/*/stat\"], \
-         details: [{files}, \"{files}/**\", /etc/passwd]}}}}\n"
+    let subjects = format!(
+        "subjects: {{files: {{contents: [\"{files}/**\", \"/sys/class/net/*/*\", \"/sys/block/*/stat\"], \
+         details: [{files}, \"{files}/**\", /etc/passwd]}}}}"
     );
-    let mut running = ours::configured(&yaml, scratch)?;
+    let mut running = ours::configured(&yaml(port, &subjects), scratch)?;
     running.listens(port)?;
     Ok((running, port))
 }
@@ -268,6 +274,7 @@ impl All {
         key.replace("{dir}", &self.files)
             .replace("{port}", &port)
             .replace("{odd}", self.odd.name())
+            .replace("{ended}", self.odd.ended())
     }
 
     fn compare(&self) -> Result<(), Failed> {

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::Failed;
 
@@ -16,6 +17,7 @@ use crate::scratch::Scratch;
 #[derive(Debug)]
 pub struct Odd {
     name: String,
+    ended_name: String,
     _runs: Vec<Running>,
     ended: Child,
 }
@@ -23,8 +25,11 @@ pub struct Odd {
 impl Odd {
     /// Starts them, under a name that no others have.
     pub fn start(scratch: &Scratch) -> Result<Self, Failed> {
-        // The kernel keeps 15 letters of it, and what is behind tells it from those of other tests.
-        let name = format!("odd-of-nodeward-{}", std::process::id());
+        // The kernel keeps 15 letters of it, which tell it from those of other tests, and of one that has ended no more is known.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let this = format!("{}-{number}", std::process::id());
+        let (name, ended_name) = (format!("odd{this}-of-nodeward"), format!("ended{this}"));
         // A link, since a copy may be held open for writing by what another test starts meanwhile.
         let called = |of: &str, name: &str| -> Result<PathBuf, Failed> {
             let path = scratch.path().join(name);
@@ -50,15 +55,21 @@ impl Odd {
         }
         runs.push(Running::start("nobody", &mut nobody, scratch)?);
         Ok(Self {
-            ended: ended(&called("/bin/true", &format!("{name}-ended"))?)?,
+            ended: ended(&called("/bin/true", &ended_name)?)?,
             _runs: runs,
             name,
+            ended_name,
         })
     }
 
-    /// What they are called.
+    /// What those that run are called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the one is called that has ended.
+    pub fn ended(&self) -> &str {
+        &self.ended_name
     }
 }
 

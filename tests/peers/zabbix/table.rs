@@ -1,5 +1,6 @@
 //! Every key of tiers 1 and 2, with good and with bad parameters: one row a key, in a table for each kind. `{dir}` is a directory of
-//! the test's own, `{port}` a port at which an agent listens, and `{odd}` the name of a process of the test's own.
+//! the test's own, `{port}` a port at which an agent listens, and `{odd}` and `{ended}` the names of processes of the test's own, of
+//! which the second has ended.
 
 mod differences;
 mod files;

@@ -15,7 +15,7 @@ pub enum Told {
     Json,
     /// The same JSON in any order: the agents differ there.
     Set,
-    /// The same JSON, with each number between two of the agent's.
+    /// The same JSON, with each number between two of the agent's; a list of nothing shows nothing, and fails.
     Between,
     /// The same mounts in the same order, with the same total sizes.
     Mounts,
@@ -51,7 +51,9 @@ impl Told {
                 _ => false,
             },
             Self::Between => match [before, mine, after].map(serde_json::from_str) {
-                [Ok(before), Ok(mine), Ok(after)] => encloses(&before, &mine, &after),
+                [Ok(before), Ok(mine), Ok(after)] => {
+                    before != Value::Array(Vec::new()) && encloses(&before, &mine, &after)
+                }
                 _ => false,
             },
             Self::Mounts => match (mounts(before), mounts(mine)) {
