@@ -48,6 +48,7 @@ pub enum Peer {
     /// Of the package of systemd.
     SystemdAnalyze,
     Unshare,
+    Setpriv,
     Ip,
     Iptables,
     Rsyslogd,
@@ -103,6 +104,7 @@ impl Peer {
             Self::SystemdAnalyze => "systemd-analyze",
             Self::SocketActivate => "systemd-socket-activate",
             Self::Unshare => "unshare",
+            Self::Setpriv => "setpriv",
             Self::Ip => "ip",
             Self::Iptables => "iptables",
             Self::Rsyslogd => "rsyslogd",

@@ -7,6 +7,7 @@
 mod odd;
 mod table;
 mod told;
+mod unread;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -39,6 +40,7 @@ pub const TESTS: &[PeerTest] = &[
         needs: &[Peer::ZabbixAgent7, Peer::ZabbixAgent2of7, Peer::ZabbixGet],
         run: || compare(Release::Seven),
     },
+    unread::TEST,
     PeerTest {
         name: "zabbix::show_prints_keys_as_the_agent_does",
         needs: &[Peer::ZabbixAgent],
