@@ -4,7 +4,7 @@
 //! async and never blocks. Dropping the sampler ends its threads once they come back.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::fast::RandomState;
@@ -12,11 +12,10 @@ use foldhash::fast::RandomState;
 use super::counters::SamplerCounters;
 use super::gathering::Gather;
 use super::held::{AnyWant, Face, Way};
-use super::history::{Kept, SERIES};
 use super::lane;
 use super::list::enough;
 use super::{Absent, Args, Asker, Held, History, Invalid, Machine, Missing, Options};
-use super::{Part, Ring, Said, Snapshot, Subject};
+use super::{Part, Said, Snapshot, Subject};
 use crate::dialect::zabbix::answer::Unsupported;
 use crate::host::Host;
 
@@ -33,6 +32,8 @@ fn switched_off(subject: &str) -> Missing {
         "the subject {subject} is switched off"
     )))
 }
+
+mod series;
 
 /// Where a subject is read: its lane and its place there.
 struct Place {
@@ -153,23 +154,6 @@ impl Sampler {
                 .zip(&wanted)
                 .all(|(known, wanted)| known.face.is_same(&*wanted.face));
         self.lanes.get(here).filter(|_| same).cloned()
-    }
-
-    /// The numbers kept of those of `places` that are here with the same options.
-    fn history_of(&self, places: &[Place]) -> History {
-        let history = self.history();
-        let kept = history.series.iter().filter_map(|((at, series), kept)| {
-            let face = &self.places.get(*at)?.face;
-            let subject = places.iter().position(|p| p.face.is_same(&**face))?;
-            let kept = Kept {
-                subject,
-                ..kept.clone()
-            };
-            Some(((subject, series.clone()), kept))
-        });
-        History {
-            series: kept.collect(),
-        }
     }
 
     /// The machine read.
@@ -357,116 +341,6 @@ impl Sampler {
                 }
             }
             Way::Over { keep, series } => self.over(at, item, key, keep, series, deadline).await,
-        }
-    }
-
-    /// Answers a key that tells over time. The first to ask for a series waits until two samples are there.
-    async fn over(
-        &self,
-        at: usize,
-        item: usize,
-        key: &Args<'_>,
-        keep: Duration,
-        series: String,
-        deadline: Instant,
-    ) -> Said {
-        let face = &self
-            .places
-            .get(at)
-            .ok_or(Unsupported::UNSUPPORTED_KEY)?
-            .face;
-        let id = (at, series);
-        loop {
-            let samples = {
-                let mut history = self.history();
-                let full = history.series.len() >= SERIES;
-                if full && !history.series.contains_key(&id) {
-                    return Err("Too many series are kept already.".into());
-                }
-                let kept = history.series.entry(id.clone()).or_insert_with(|| Kept {
-                    subject: at,
-                    item,
-                    key: key.clone().into_owned(),
-                    keep,
-                    asked: Instant::now(),
-                    ring: Ring::default(),
-                });
-                kept.asked = Instant::now();
-                kept.keep = kept.keep.max(keep);
-                if kept.ring.len() >= 2 {
-                    return face.say_over(item, &kept.ring, key);
-                }
-                kept.ring.len()
-            };
-            if samples == 0 {
-                self.tick_series(|known| known == &id, deadline).await;
-                if self
-                    .history()
-                    .series
-                    .get(&id)
-                    .is_none_or(|kept| kept.ring.is_empty())
-                {
-                    // Nothing to keep: the thing asked for is not there.
-                    let mut history = self.history();
-                    let answer = face.say_over(item, &Ring::default(), key);
-                    history.series.remove(&id);
-                    return answer;
-                }
-            }
-            if Instant::now() + TICK > deadline {
-                return face.say_over(item, &Ring::default(), key);
-            }
-            tokio::time::sleep(TICK).await;
-            self.tick_series(|known| known == &id, deadline).await;
-        }
-    }
-
-    fn history(&self) -> std::sync::MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps numbers of every series that was asked for. Called once a second while Zabbix is configured.
-    pub async fn tick(&self) {
-        self.history().forget(Instant::now());
-        self.tick_series(|_| true, Instant::now() + TICK).await;
-    }
-
-    async fn tick_series(&self, which: impl Fn(&(usize, String)) -> bool, deadline: Instant) {
-        let mut wants: HashMap<usize, Box<dyn AnyWant>> = HashMap::new();
-        {
-            let history = self.history();
-            for (id, kept) in history.series.iter().filter(|(id, _)| which(id)) {
-                let Some(place) = self.places.get(id.0) else {
-                    continue;
-                };
-                let Ok((want, _)) = place.face.ask(kept.item, &kept.key) else {
-                    continue;
-                };
-                match wants.get_mut(&kept.subject) {
-                    Some(known) => known.merge(want.as_ref()),
-                    None => drop(wants.insert(kept.subject, want)),
-                }
-            }
-        }
-        if wants.is_empty() {
-            return;
-        }
-        let mut wants: Vec<_> = wants.into_iter().collect();
-        wants.sort_by_key(|(at, _)| *at);
-        let subjects: Vec<usize> = wants.iter().map(|(at, _)| *at).collect();
-        let parts = self.take(wants, Duration::ZERO, deadline).await;
-        let now = Instant::now();
-        let mut history = self.history();
-        for (subject, part) in subjects.into_iter().zip(parts) {
-            let Ok(held) = part.held else { continue };
-            for (id, kept) in &mut history.series {
-                if id.0 == subject
-                    && which(id)
-                    && let Some(numbers) = held.pick(kept.item, &kept.key)
-                {
-                    kept.ring.push(now, numbers, kept.keep);
-                }
-            }
         }
     }
 }
