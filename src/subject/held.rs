@@ -160,6 +160,8 @@ pub(super) trait Face: Send + Sync {
     fn want(&self, asker: Asker) -> Box<dyn AnyWant>;
     /// The names of its Zabbix keys, each at its number.
     fn items(&self) -> Box<dyn Iterator<Item = &'static str>>;
+    /// Those of them whose numbers are kept from the start.
+    fn collected(&self) -> &'static [&'static str];
     fn parameters(&self, item: usize) -> &'static [&'static str];
     fn ask(&self, item: usize, args: &Args<'_>) -> Result<(Box<dyn AnyWant>, Way), Unsupported>;
     fn say_over(&self, item: usize, ring: &Ring, args: &Args<'_>) -> Said;
@@ -199,6 +201,10 @@ impl<S: Subject> Face for Facing<S> {
 
     fn items(&self) -> Box<dyn Iterator<Item = &'static str>> {
         Box::new(S::KEYS.iter().map(|item| item.name))
+    }
+
+    fn collected(&self) -> &'static [&'static str] {
+        S::COLLECTED
     }
 
     fn parameters(&self, item: usize) -> &'static [&'static str] {

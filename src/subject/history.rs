@@ -1,9 +1,11 @@
 //! Numbers kept once a second, for keys that tell a rate or an average.
 //!
-//! Only what was asked is kept. A series nobody asks for during [`FORGET`] is dropped.
+//! Only what was asked is kept, and what a subject says is kept from the start. A series nobody asks for during [`FORGET`] is dropped.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
+
+use crate::dialect::zabbix::key::Key;
 
 /// A series that was not asked for this long is dropped.
 const FORGET: Duration = Duration::from_secs(24 * 60 * 60);
@@ -78,10 +80,24 @@ pub struct Kept {
     /// Index of the key among the subject's keys.
     pub(super) item: usize,
     /// A key that names the series, with which its numbers are picked.
-    pub(super) key: crate::dialect::zabbix::key::Key<'static>,
+    pub(super) key: Key<'static>,
     pub(super) keep: Duration,
     pub(super) asked: Instant,
     pub(super) ring: Ring,
+}
+
+impl Kept {
+    /// Asked for now, with no numbers yet.
+    pub(super) fn new(subject: usize, item: usize, key: Key<'static>, keep: Duration) -> Self {
+        Self {
+            subject,
+            item,
+            key,
+            keep,
+            asked: Instant::now(),
+            ring: Ring::default(),
+        }
+    }
 }
 
 /// All series that are kept.

@@ -117,6 +117,8 @@ pub trait Subject: Sized + Send + 'static {
     const INSTRUMENTS: &'static [&'static dyn Named] = &[];
     /// Every Zabbix key it answers.
     const KEYS: &'static [Item<Self>] = &[];
+    /// Those of them whose numbers are kept from the start, as the agents' collector does; others are once somebody asks.
+    const COLLECTED: &'static [&'static str] = &[];
     /// Its section of the config.
     type Options: Clone
         + Default

@@ -319,6 +319,12 @@ impl Sampler {
         gather.ask(&self.lanes, age, deadline, finish).await
     }
 
+    /// Whether some subject answers Zabbix keys of this name.
+    #[must_use]
+    pub fn knows(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// Answers a Zabbix key of some subject.
     pub async fn answer(&self, key: &Args<'_>, deadline: Instant) -> Said {
         let known = self.keys.get(key.name());

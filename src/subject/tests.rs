@@ -129,6 +129,36 @@ async fn who_keeps_its_options_keeps_its_numbers_and_counts_go_on() {
 }
 
 #[tokio::test]
+async fn what_agents_collect_from_their_start_has_a_past_before_anybody_asks() {
+    let (machine, dir) = machine("MemTotal: 10 kB\n");
+    std::fs::write(
+        dir.join("stat"),
+        "cpu  1 0 0 1 0 0 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0 0 0\n",
+    )
+    .unwrap();
+    let options = Options {
+        enable: vec!["cpu".into()],
+        ..only_meminfo()
+    };
+    let sampler = Sampler::start(&options, &machine, None).unwrap();
+    sampler.tick().await;
+    // The least between two samples.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    sampler.tick().await;
+    // No time to read: only who has numbers already can answer.
+    for (key, known) in [
+        ("system.cpu.util", true),
+        ("system.cpu.util[all,idle,avg15]", true),
+        ("system.cpu.util[0]", false),
+    ] {
+        let asked = Key::parse(key).unwrap();
+        let answer = sampler.answer(&asked, Instant::now()).await;
+        assert_eq!(answer.is_ok(), known, "{key}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test]
 async fn what_is_made_of_a_reading_is_given_back_and_a_panic_there_costs_only_the_answer() {
     let (machine, dir) = machine("MemTotal: 10 kB\n");
     let sampler = Sampler::start(&only_meminfo(), &machine, None).unwrap();

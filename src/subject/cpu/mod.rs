@@ -172,6 +172,7 @@ impl Subject for Cpu {
     const FAMILIES: &'static [&'static dyn Declared] = prometheus::FAMILIES;
     const INSTRUMENTS: &'static [&'static dyn Named] = otlp::INSTRUMENTS;
     const KEYS: &'static [Item<Self>] = zabbix::KEYS;
+    const COLLECTED: &'static [&'static str] = &["system.cpu.util"];
     type Options = Options;
     type Want = Wanted;
     type Reading = Reading;

@@ -52,14 +52,10 @@ impl Sampler {
                 if full && !history.series.contains_key(&id) {
                     return Err("Too many series are kept already.".into());
                 }
-                let kept = history.series.entry(id.clone()).or_insert_with(|| Kept {
-                    subject: at,
-                    item,
-                    key: key.clone().into_owned(),
-                    keep,
-                    asked: Instant::now(),
-                    ring: Ring::default(),
-                });
+                let kept = history
+                    .series
+                    .entry(id.clone())
+                    .or_insert_with(|| Kept::new(at, item, key.clone().into_owned(), keep));
                 kept.asked = Instant::now();
                 kept.keep = kept.keep.max(keep);
                 if kept.ring.len() >= 2 {
@@ -96,8 +92,28 @@ impl Sampler {
 
     /// Keeps numbers of every series that was asked for. Called once a second while Zabbix is configured.
     pub async fn tick(&self) {
-        self.history().forget(Instant::now());
+        {
+            let mut history = self.history();
+            history.forget(Instant::now());
+            self.collect(&mut history);
+        }
         self.tick_series(|_| true, Instant::now() + TICK).await;
+    }
+
+    /// Begins the series that are kept without being asked for.
+    fn collect(&self, history: &mut History) {
+        for (at, place) in self.places.iter().enumerate() {
+            for name in place.face.collected() {
+                let item = place.face.items().position(|known| known == *name);
+                let (Some(item), Ok(key)) = (item, Key::parse(name)) else {
+                    continue;
+                };
+                if let Ok((_, Way::Over { keep, series })) = place.face.ask(item, &key) {
+                    let kept = || Kept::new(at, item, key.into_owned(), keep);
+                    history.series.entry((at, series)).or_insert_with(kept);
+                }
+            }
+        }
     }
 
     async fn tick_series(&self, which: impl Fn(&(usize, String)) -> bool, deadline: Instant) {
