@@ -18,6 +18,7 @@ pub mod de;
 mod excerpt;
 pub mod fault;
 mod fingerprint;
+mod items;
 pub mod keys;
 pub mod load;
 pub mod locate;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::cross::Cross;
+use super::items;
 use super::root::Config;
 use super::tree::{Entry, Path, Step, Value};
 use crate::check;
@@ -31,6 +32,15 @@ pub fn validate(config: &Config, cross: &mut Cross<'_>) {
         // Those of `listen` are told with their places below, as those of `http`.
         if !matches!(invalid, passive::Invalid::Listen(_)) {
             cross.complaint(&Path::of(&["zabbix"]), &invalid.to_string());
+        }
+    }
+    for (key, item) in [
+        ("hostname_item", &config.zabbix.hostname_item),
+        ("host_metadata_item", &config.zabbix.host_metadata_item),
+        ("host_interface_item", &config.zabbix.host_interface_item),
+    ] {
+        if let Some(why) = item.as_deref().and_then(items::unknown) {
+            cross.fault(&Path::of(&["zabbix", key]), why);
         }
     }
     for invalid in config

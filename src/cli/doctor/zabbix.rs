@@ -227,7 +227,7 @@ impl Patient<'_> {
         let answer = answer.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
         let data = answer.as_ref().and_then(|answer| answer.get("data"));
         let number = |key: &str| data.and_then(|data| data.get(key)?.as_u64());
-        let Some((boot, uptime)) = number("boot").zip(number("uptime")) else {
+        let Some((boot, uptime)) = number("boottime").zip(number("uptime")) else {
             let said = format!(
                 "server {at}: it does not tell its clock to this host (StatsAllowedIP there would allow it); values carry the time of this host"
             );
@@ -269,9 +269,11 @@ impl Patient<'_> {
                 let Place::Tcp { host, port } = node else {
                     continue;
                 };
-                let found = self.resolver.lookup(host, *port, deadline).await;
+                // A name that is not found is told on the way to it.
+                let Ok(found) = self.resolver.lookup(host, *port, deadline).await else {
+                    continue;
+                };
                 let mut refused = Vec::new();
-                let found = found.unwrap_or_default();
                 for address in &found {
                     if !list
                         .allows(address.ip(), &self.resolver, deadline.into_std())
@@ -338,6 +340,10 @@ impl Patient<'_> {
         };
         let change = "stop the agent that has the port, and start nodeward with this config";
         self.note(match said {
+            Err(Failure::Tls(refusal)) => Finding::ill(
+                format!("listen {text}: somebody listens there with whom TLS is not agreed: {refusal}"),
+                "look whether nodeward was started with this zabbix.tls, or an agent with another key or certificate has the port",
+            ),
             Err(failure) => Finding::hidden(format!(
                 "listen {text}: somebody listens there and does not answer this machine itself, which zabbix.server may not list: {failure}"
             )),

@@ -26,6 +26,9 @@ pub(super) fn import(path: &Path, _: &str) -> Result<Imported, String> {
     let ignored = agentd.ignored(&imported.config.zabbix);
     let ignored = ignored.map(|ignored| format!("Names {ignored}."));
     imported.notes.extend(ignored);
+    imported
+        .notes
+        .extend(agentd.stricter(&imported.config.zabbix));
     imported.left = agentd.lacking();
     Ok(imported)
 }

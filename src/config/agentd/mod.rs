@@ -7,10 +7,12 @@
 mod encryption;
 mod lines;
 mod names;
+mod strict;
 
 use std::path::Path;
 
 use super::fault::{Errors, Fault, Faults, Sources};
+use super::items;
 use crate::dialect::zabbix::options::Options;
 use crate::dialect::zabbix::rules::{Rule, Rules};
 use crate::model::duration::Period;
@@ -48,7 +50,7 @@ pub fn read(path: &Path) -> Result<Agentd, Errors> {
     }
     if faults.is_empty() {
         // Laid over nothing, the whole shows what no single line does.
-        agentd.apply(&mut Options::default())?;
+        agentd.lay(&mut Options::default(), false)?;
         return Ok(agentd);
     }
     Err(faults.into_errors(agentd.sources))
@@ -66,8 +68,12 @@ impl Agentd {
     /// have their lines.
     ///
     /// # Errors
-    /// Every value that is none.
+    /// Every value that is none, and a whole by which nobody would be spoken to.
     pub fn apply(&self, options: &mut Options) -> Result<(), Errors> {
+        self.lay(options, true)
+    }
+
+    fn lay(&self, options: &mut Options, whole: bool) -> Result<(), Errors> {
         let mut faults = Faults::default();
         let mut listen = Listen::default();
         let mut rules = Vec::new();
@@ -88,6 +94,16 @@ impl Agentd {
         // What guards the host already stays in front.
         options.rules.extend(rules);
         listen.over(options, self.lines.iter().any(|line| line.name == "Server"));
+        if options.hostname.is_none()
+            && let Some((line, why)) = self.unanswered("HostnameItem")
+        {
+            let why = format!("HostnameItem: {why}: say the host's name with Hostname");
+            faults.push(Fault::at(line.place, why));
+        }
+        if whole && options.listen.is_empty() && !options.is_active() {
+            let why = "nobody would be spoken to, and no agent starts so: say who may ask with Server, or who is brought values with ServerActive";
+            faults.push(Fault::of_file(why.to_owned()));
+        }
         let mut wrong: Vec<String> = Vec::new();
         for invalid in options.check().err().into_iter().flatten() {
             wrong.push(invalid.to_string());
@@ -102,6 +118,12 @@ impl Agentd {
             true => Ok(()),
             false => Err(faults.into_errors(self.sources.clone())),
         }
+    }
+
+    /// The last line of a name whose key nodeward does not have, and why that is nothing.
+    fn unanswered(&self, name: &str) -> Option<(&Line, String)> {
+        let line = self.lines.iter().rev().find(|line| line.name == name)?;
+        Some((line, items::unknown(&line.value)?))
     }
 
     /// Notes faults of the options at the lines that set what they are about; the others are given back.
@@ -140,10 +162,24 @@ impl Agentd {
         (!names.is_empty()).then(|| format!("without meaning here: {}", names.join(", ")))
     }
 
+    /// Where these options, laid over with the file, deny more than the agent did.
+    #[must_use]
+    pub fn stricter(&self, options: &Options) -> Option<String> {
+        let denies = self.lines.iter().any(|line| line.name == "DenyKey");
+        denies.then(|| strict::told(&options.rules)).flatten()
+    }
+
     /// What the agent did and nodeward does not, each name once.
     #[must_use]
     pub fn lacking(&self) -> Vec<String> {
         let mut told: Vec<String> = Vec::new();
+        for name in ["HostMetadataItem", "HostInterfaceItem"] {
+            let unanswered = self.unanswered(name);
+            told.extend(
+                unanswered
+                    .map(|(_, why)| format!("{name}: {why}; the server is told nothing by it")),
+            );
+        }
         for line in &self.lines {
             let why = match meaning(&line.name) {
                 Some(Meaning::Lacking(why)) if !line.value.is_empty() => why,
@@ -223,6 +259,7 @@ fn set(
             .collect()
     };
     let given = || (!value.is_empty()).then(text);
+    let answered = || given().filter(|key| items::unknown(key).is_none());
     match line.name.as_str() {
         "Server" => options.server = list(),
         "ServerActive" => options.server_active = list(),
@@ -233,11 +270,12 @@ fn set(
             return Err("several names of one host are not taken over; keep one".to_owned());
         }
         "Hostname" => options.hostname = given(),
-        "HostnameItem" => options.hostname_item = given(),
+        // Those of which nodeward has no key are told by the whole.
+        "HostnameItem" => options.hostname_item = answered(),
         "HostMetadata" => options.host_metadata = text(),
-        "HostMetadataItem" => options.host_metadata_item = given(),
+        "HostMetadataItem" => options.host_metadata_item = answered(),
         "HostInterface" => options.host_interface = text(),
-        "HostInterfaceItem" => options.host_interface_item = given(),
+        "HostInterfaceItem" => options.host_interface_item = answered(),
         "RefreshActiveChecks" => options.refresh_active_checks = Some(seconds(value, 1, 86_400)?),
         "HeartbeatFrequency" => options.heartbeat = seconds(value, 0, 3600)?,
         "BufferSend" => options.buffer_send = seconds(value, 1, 3600)?,

@@ -17,7 +17,7 @@ fn options(text: &str) -> Result<Options, String> {
     let agentd = read(&directory.path().join("a.conf")).map_err(|errors| errors.to_string())?;
     let mut options = Options::default();
     agentd
-        .apply(&mut options)
+        .lay(&mut options, false)
         .map_err(|errors| errors.to_string())?;
     Ok(options)
 }
@@ -319,7 +319,7 @@ fn only_what_the_file_names_is_replaced() {
         let directory = written(&[("a.conf", text)]);
         let mut options = before.clone();
         let agentd = read(&directory.path().join("a.conf")).unwrap();
-        agentd.apply(&mut options).unwrap();
+        agentd.lay(&mut options, false).unwrap();
         options
     };
     let named = over("Hostname=x\n");
@@ -351,4 +351,104 @@ fn a_text_alone_includes_nothing() {
             .to_string()
             .contains("only a file")
     );
+}
+
+#[test]
+fn an_identity_that_nodeward_cannot_tell_refuses_the_start_with_its_line() {
+    let said = options("Server=a\nHostnameItem=system.run[hostname -f]\n").unwrap_err();
+    assert!(
+        said.contains("a.conf:2:")
+            && said.contains("no key system.run")
+            && said.contains("Hostname"),
+        "{said}"
+    );
+    // The name stands, and the agent looks no further.
+    let named = options("Server=a\nHostname=web\nHostnameItem=system.run[hostname -f]\n").unwrap();
+    assert_eq!(named.hostname.as_deref(), Some("web"));
+    assert_eq!(named.hostname_item, None);
+    let told = options("Server=a\nHostnameItem=system.hostname[shorthost]\n").unwrap();
+    assert_eq!(
+        told.hostname_item.as_deref(),
+        Some("system.hostname[shorthost]")
+    );
+}
+
+#[test]
+fn what_a_server_would_not_be_told_is_said() {
+    let text =
+        "ServerActive=a\nHostMetadataItem=system.run[cat /etc/role]\nHostInterfaceItem=nope\n";
+    let directory = written(&[("a.conf", text)]);
+    let agentd = read(&directory.path().join("a.conf")).unwrap();
+    let mut over = Options::default();
+    agentd.apply(&mut over).unwrap();
+    assert_eq!(
+        (over.host_metadata_item, over.host_interface_item),
+        (None, None)
+    );
+    let lacking = agentd.lacking();
+    let [metadata, interface] = lacking.as_slice() else {
+        panic!("{lacking:?}")
+    };
+    assert!(
+        metadata.starts_with("HostMetadataItem: nodeward has no key system.run"),
+        "{metadata}"
+    );
+    assert!(
+        interface.starts_with("HostInterfaceItem: nodeward has no key nope"),
+        "{interface}"
+    );
+}
+
+#[test]
+fn a_file_by_which_nobody_is_spoken_to_is_refused_as_agents_refuse_it() {
+    for text in [
+        "Hostname=h\n",
+        "Hostname=h\nServer=a\nStartAgents=0\n",
+        "Server=\nHostname=h\n",
+    ] {
+        let directory = written(&[("a.conf", text)]);
+        let agentd = read(&directory.path().join("a.conf")).unwrap();
+        let said = agentd
+            .apply(&mut Options::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains("Server") && said.contains("ServerActive"),
+            "{said}"
+        );
+        // Laid over what says it, the file needs not.
+        let mut said = Options {
+            server_active: vec!["a".into()],
+            ..Options::default()
+        };
+        assert!(agentd.apply(&mut said).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn rules_that_deny_more_here_are_named() {
+    let stricter = |text: &str| {
+        let directory = written(&[("a.conf", &format!("Server=a\n{text}"))]);
+        let agentd = read(&directory.path().join("a.conf")).unwrap();
+        let mut over = Options::default();
+        agentd.apply(&mut over).unwrap();
+        agentd.stricter(&over)
+    };
+    let said = stricter("DenyKey=agent.*[*]\n").unwrap();
+    assert!(
+        said.contains("agent.ping") && said.contains("AllowKey"),
+        "{said}"
+    );
+    let said = stricter("AllowKey=vfs.fs.get\nDenyKey=vfs.fs.*[*]\n").unwrap();
+    assert!(
+        said.contains("vfs.fs.discovery") && !said.contains("vfs.fs.get"),
+        "{said}"
+    );
+    for none in [
+        "DenyKey=system.run[*]\n",
+        "DenyKey=vfs.fs.*\n",
+        "DenyKey=agent.ping\nDenyKey=agent.ping[*]\n",
+    ] {
+        assert_eq!(stricter(none), None, "{none}");
+    }
 }

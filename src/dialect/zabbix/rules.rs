@@ -4,7 +4,7 @@
 //! as those: a rule is held against a key that has been taken apart, and a parameter that is a path against every spelling of it,
 //! with `..` and links resolved. A deny fits when any spelling does and whatever parameters come behind, so that neither a comma more
 //! nor a way around leads past it; an allow fits only when every spelling does and no parameter is over. Whoever answers may take any
-//! text for a path below the root: so does a deny, while an allow means the text.
+//! text for a path below the root: so does a deny, while an allow means the text. Where a link within sysfs leads, an allow need not say.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -203,21 +203,30 @@ impl<'a> Spellings<'a> {
     fn new(param: &'a str, real: &dyn Fn(&str) -> Option<String>) -> Self {
         let paths = paths(param);
         let led: Vec<String> = paths.iter().filter_map(|path| real(path)).collect();
-        let paths: Vec<String> = paths.into_iter().chain(led).collect();
         let bare = |path: &String| path.trim_start_matches('/').to_owned();
-        let mut maybe: Vec<_> = paths.iter().map(bare).map(Cow::Owned).collect();
+        let mut maybe: Vec<_> = paths.iter().chain(&led).map(bare).map(Cow::Owned).collect();
         let mut sure = vec![Cow::Borrowed(param)];
-        let paths = paths.into_iter().map(Cow::Owned);
+        // Links there are the kernel's: whoever allows /sys/class/net/*/speed means what they lead to.
+        let kernels = paths.len() == 1 && paths.iter().chain(&led).all(|path| is_in_sysfs(path));
         if param.starts_with('/') {
-            sure.extend(paths);
+            sure.extend(paths.into_iter().map(Cow::Owned));
+            let led = led.into_iter().map(Cow::Owned);
+            match kernels {
+                true => maybe.extend(led),
+                false => sure.extend(led),
+            }
         } else {
             if param.split('/').any(|part| part == "..") {
                 sure.extend(maybe.clone());
             }
-            maybe.extend(paths);
+            maybe.extend(paths.into_iter().chain(led).map(Cow::Owned));
         }
         Self { sure, maybe }
     }
+}
+
+fn is_in_sysfs(path: &str) -> bool {
+    path.starts_with("/sys/")
 }
 
 /// A text as a path from the root: as written, and by its text without `..`; none of no text.

@@ -27,6 +27,7 @@ use super::{Face, RETRY, clock};
 use crate::dialect::zabbix::agent::{PROTOCOL, VARIANT};
 use crate::net::backoff::Backoff;
 use crate::net::endpoint::Place;
+use crate::telemetry::Often;
 
 /// How often the list is asked for, where the config does not say so: of a server that says whether it changed (7.0), and of another.
 const REFRESH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
@@ -89,6 +90,8 @@ pub(super) struct Session {
     sending: Backoff,
     /// Whether the last request failed.
     failing: bool,
+    /// Of values that the server did not want.
+    unwanted: Often,
     commands: Vec<u64>,
     /// Of these some are not answered yet.
     unanswered: Vec<u64>,
@@ -140,6 +143,7 @@ impl Session {
             send: now,
             asking: Backoff::new(RETRY.0, RETRY.1),
             sending: Backoff::new(RETRY.0, RETRY.1),
+            unwanted: Often::default(),
             failing: false,
             commands: Vec::new(),
             unanswered: Vec::new(),
@@ -383,9 +387,16 @@ impl Session {
                 self.well(Request::Data);
                 self.sending.reset();
                 self.unanswered.clear();
-                if batch.is_some() {
-                    if rejected > 0 {
-                        tracing::debug!(server = %self.shared.target, rejected, "the Zabbix server did not want all values");
+                if let Some(batch) = batch {
+                    if rejected > 0
+                        && let Some(left_out) = self.unwanted.say(Instant::now().into_std())
+                    {
+                        tracing::warn!(
+                            server = %self.shared.target, left_out,
+                            "the Zabbix server did not want {rejected} of {} values: their items are gone or disabled there, it has them already, \
+                             or host {:?} takes none from a connection that is protected as zabbix.tls.connect says",
+                            batch.count, self.face.hostname
+                        );
                     }
                     self.shared.waiting.settle(rejected).await;
                 }

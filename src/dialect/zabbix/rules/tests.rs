@@ -22,12 +22,16 @@ fn rules(texts: &[&str]) -> Rules {
     Rules::new(&texts.iter().map(rule).collect::<Vec<_>>()).unwrap()
 }
 
-/// A machine on which /tmp/link leads to /etc/shadow, and what lies below /tmp/dir to below /etc.
+/// A machine on which /tmp/link leads to /etc/shadow, what lies below /tmp/dir to below /etc, and the kernel's links into /sys/devices.
 fn real(path: &str) -> Option<String> {
     let path = plain(path);
     match path.as_str() {
         "/tmp/link" => Some("/etc/shadow".to_owned()),
-        _ => Some(path.replace("/tmp/dir", "/etc")),
+        "/sys/out" => Some("/etc/shadow".to_owned()),
+        _ => Some(
+            path.replace("/tmp/dir", "/etc")
+                .replace("/sys/class/net/", "/sys/devices/virtual/net/"),
+        ),
     }
 }
 
@@ -113,6 +117,42 @@ fn what_leads_past_a_deny_of_the_agent_leads_past_none_of_ours() {
     ] {
         assert_eq!(looked(key), [] as [&str; 0], "{key}");
     }
+}
+
+/// As a hardened site has them for the stock templates, whose files in sysfs lie behind links of the kernel's.
+#[test]
+fn an_allow_of_a_file_in_sysfs_means_what_the_kernel_links_it_to() {
+    let listed = rules(&["allow vfs.file.contents[/sys/class/net/*/speed]", "deny *"]);
+    for (key, may) in [
+        ("vfs.file.contents[/sys/class/net/lo/speed]", true),
+        (
+            "vfs.file.contents[/sys/devices/virtual/net/lo/speed]",
+            false,
+        ),
+        (
+            "vfs.file.contents[/sys/class/net/lo/../../../x/speed]",
+            false,
+        ),
+        (
+            "vfs.file.contents[/sys/class/net/../../../tmp/dir/speed]",
+            false,
+        ),
+        ("vfs.file.contents[sys/class/net/lo/speed]", false),
+    ] {
+        assert_eq!(asks(&listed, key), may, "{key}");
+    }
+    assert!(!asks(
+        &rules(&["allow vfs.file.contents[/sys/*]", "deny *"]),
+        "vfs.file.contents[/sys/out]"
+    ));
+    let guarded = rules(&[
+        "deny vfs.file.contents[/sys/devices/*]",
+        "allow vfs.file.contents[/sys/*]",
+    ]);
+    assert!(!asks(
+        &guarded,
+        "vfs.file.contents[/sys/class/net/lo/speed]"
+    ));
 }
 
 #[test]
