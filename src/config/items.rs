@@ -29,6 +29,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     subjects.map(|item| item.name).chain(agent::KEYS)
 }
 
+/// Of these, those that mean something without parameters.
+pub fn alone() -> impl Iterator<Item = &'static str> {
+    let subjects = TABLE.iter().flat_map(|entry| (entry.alone)());
+    subjects.chain(agent::KEYS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

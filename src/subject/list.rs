@@ -65,6 +65,8 @@ pub struct Entry {
     pub instruments: &'static [&'static dyn Named],
     /// Its Zabbix keys.
     pub items: fn() -> Vec<ItemDescriptor>,
+    /// The names of its Zabbix keys that mean something without parameters.
+    pub alone: fn() -> Vec<&'static str>,
     /// Its flags.
     pub flags: fn() -> Vec<FlagDescriptor>,
 }
@@ -76,6 +78,14 @@ fn items<S: Subject>() -> Vec<ItemDescriptor> {
         help: i.help,
     };
     S::KEYS.iter().map(describe).collect()
+}
+
+fn alone<S: Subject>() -> Vec<&'static str> {
+    let options = S::Options::default();
+    let means = |name| Key::parse(name).ok();
+    let items = S::KEYS.iter();
+    let alone = items.filter(|i| means(i.name).is_some_and(|key| (i.want)(&options, &key).is_ok()));
+    alone.map(|i| i.name).collect()
 }
 
 fn flags<S: Subject>() -> Vec<FlagDescriptor> {
@@ -102,6 +112,7 @@ macro_rules! subjects {
             families: <$subject as Subject>::FAMILIES,
             instruments: <$subject as Subject>::INSTRUMENTS,
             items: items::<$subject>,
+            alone: alone::<$subject>,
             flags: flags::<$subject>,
         }),*];
 

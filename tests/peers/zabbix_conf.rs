@@ -18,9 +18,16 @@ pub const TESTS: &[PeerTest] = &[PeerTest {
 }];
 
 /// Denied by the agent and by nodeward.
-const DENIED: [&str; 3] = ["vfs.fs.size[/]", "system.hostname", "net.if.in[lo]"];
-/// Denied as well, though not by the agent: a comma more, another spelling of a path, parameters where the rule has none.
-const AROUND: [&str; 5] = [
+const DENIED: [&str; 4] = [
+    "vfs.fs.size[/]",
+    "system.hostname",
+    "net.if.in[lo]",
+    "vfs.file.contents[/sys/class/net/lo/ifindex]",
+];
+/// Denied as well, though not by the agent: a comma more, another spelling of a path, parameters where the rule has none, none where
+/// it has a star.
+const AROUND: [&str; 6] = [
+    "system.cpu.load",
     "vfs.fs.size[/,]",
     "vfs.fs.size[.]",
     "vfs.fs.size[/proc/..]",
@@ -28,7 +35,9 @@ const AROUND: [&str; 5] = [
     "system.hostname[host]",
 ];
 /// Answered by both.
-const ALLOWED: [&str; 5] = [
+const ALLOWED: [&str; 6] = [
+    // A link of the kernel's into what no rule allows.
+    "vfs.file.contents[/sys/class/net/lo/operstate]",
     "agent.ping",
     "agent.hostname",
     "vfs.fs.size[/proc,total]",
@@ -46,7 +55,8 @@ fn one_file() -> Result<(), Failed> {
         )
     };
     std::fs::create_dir(scratch.path().join("rules.d"))?;
-    let rules = "AllowKey=net.if.in[lo,packets]\nDenyKey=net.if.in[*]\nDenyKey=vfs.fs.size[/]\nDenyKey=system.hostname\n";
+    let rules = "AllowKey=net.if.in[lo,packets]\nDenyKey=net.if.in[*]\nDenyKey=vfs.fs.size[/]\nDenyKey=system.hostname\nDenyKey=system.cpu.load[*]\n\
+        AllowKey=vfs.file.contents[/sys/class/net/*/operstate]\nDenyKey=vfs.file.contents[*]\n";
     std::fs::write(scratch.path().join("rules.d/rules.conf"), rules)?;
     let (theirs, ours) = (free_port()?, free_port()?);
     let file = |port: u16| -> Result<std::path::PathBuf, Failed> {
@@ -94,6 +104,12 @@ fn one_file() -> Result<(), Failed> {
         .count();
     if told != 1 {
         wrong.push(format!("what has no meaning is told {told} times:\n{log}"));
+    }
+    // The others that are denied with a star are nothing without a parameter.
+    if !log.contains("without parameters too, which the agent answers: system.cpu.load;") {
+        wrong.push(format!(
+            "it is not told where a rule is stricter here:\n{log}"
+        ));
     }
     match wrong.is_empty() {
         true => Ok(()),

@@ -16,7 +16,7 @@ pub(super) fn told(rules: &[Rule]) -> Option<String> {
     };
     let theirs: Vec<Rule> = rules.iter().filter(|rule| !with(rule)).cloned().collect();
     let (ours, theirs) = (Rules::new(rules).ok()?, Rules::new(&theirs).ok()?);
-    let denied: Vec<&str> = items::names()
+    let denied: Vec<&str> = items::alone()
         .filter(|name| {
             let key = Key::parse(name).ok();
             key.is_some_and(|key| theirs.allow(&key, &|_| None) && !ours.allow(&key, &|_| None))

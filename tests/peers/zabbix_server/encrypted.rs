@@ -84,6 +84,7 @@ fn examined(zabbix: &Zabbix, own: &Scratch) -> Result<(), Failed> {
             vec![
                 "TLS is agreed",
                 "it knows the host",
+                "the clocks are ",
                 "it may ask passively",
                 "nodeward answers there as",
             ],

@@ -257,7 +257,7 @@ fn start_server(release: Release, scratch: &Scratch, port: u16) -> Result<(Runni
          DBUser=zabbix\nDBHost={}\nPidFile={}\nSocketDir={}\nCacheUpdateFrequency=1\n\
          StartPollers=4\nStartPreprocessors=1\nStartDBSyncers=1\nStartLLDProcessors=1\n\
          StartHTTPPollers=0\nStartPingers=0\nStartDiscoverers=0\nStartTrappers=1\n\
-         StartEscalators=1\nStartAlerters=1\n{}",
+         StartEscalators=1\nStartAlerters=1\nStatsAllowedIP=127.0.0.1\n{}",
         sockets(scratch).display(),
         scratch.path().join("server.pid").display(),
         scratch.path().display(),
