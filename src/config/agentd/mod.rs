@@ -230,9 +230,10 @@ impl Listen {
 
     fn addresses(self) -> Vec<String> {
         let port = self.port.unwrap_or(10050);
-        let any = |ip: &String| ip == "0.0.0.0" || ip == "::";
         let ips = self.ips.unwrap_or_default();
-        if ips.iter().all(any) {
+        let has = |any: &str| ips.iter().any(|ip| ip == any);
+        // 0.0.0.0 alone opens no more than the agent did; `[::]` takes IPv4 along.
+        if ips.is_empty() || (has("0.0.0.0") && has("::")) {
             return vec![format!(":{port}")];
         }
         let address = |ip: &String| match ip.contains(':') {

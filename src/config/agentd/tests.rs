@@ -93,7 +93,14 @@ fn a_usual_file_becomes_our_options() {
 fn who_is_answered_is_as_with_the_agent() {
     let listens = |text: &str| options(text).unwrap().listen;
     assert_eq!(listens("Server=10.0.0.5\n"), [":10050"]);
-    assert_eq!(listens("Server=10.0.0.5\nListenIP=0.0.0.0\n"), [":10050"]);
+    for (ips, expected) in [
+        ("0.0.0.0", "0.0.0.0:10050"),
+        ("::", "[::]:10050"),
+        ("0.0.0.0,::", ":10050"),
+    ] {
+        let text = format!("Server=10.0.0.5\nListenIP={ips}\n");
+        assert_eq!(listens(&text), [expected]);
+    }
     assert_eq!(
         listens("Server=10.0.0.5\nStartAgents=0\nServerActive=a\n"),
         [] as [&str; 0]
@@ -336,7 +343,7 @@ fn only_what_the_file_names_is_replaced() {
         ["127.0.0.1:20050", "[::1]:20050"]
     );
     assert_eq!(over("ListenIP=10.1.0.7\n").listen, ["10.1.0.7:10050"]);
-    assert_eq!(over("ListenIP=0.0.0.0\n").listen, [":10050"]);
+    assert_eq!(over("ListenIP=0.0.0.0\n").listen, ["0.0.0.0:10050"]);
     assert_eq!(over("StartAgents=0\n").listen, [] as [&str; 0]);
     assert_eq!(over("StartAgents=3\n").listen, before.listen);
     assert_eq!(over("Server=\n").listen, [] as [&str; 0]);

@@ -52,6 +52,7 @@ use crate::dialect::spool::{Bounds, Loss, Losses, Spool};
 use crate::net::address::Address;
 use crate::net::endpoint::{Place, percent_encoded};
 use crate::net::resolve::Resolver;
+use crate::telemetry::Often;
 
 use super::options::Options;
 
@@ -79,6 +80,8 @@ pub(super) struct Face {
     pub(super) values: Arc<Values>,
     /// Every server that the config names.
     pub(super) named: Vec<Place>,
+    /// Of items without a value, metadata's and interface's.
+    untold: [Often; 2],
 }
 
 impl Face {
@@ -110,16 +113,26 @@ impl Face {
             timeout: options.timeout.get(),
             values,
             named: targets.iter().flat_map(Target::nodes).cloned().collect(),
+            untold: Default::default(),
         }
     }
 
     /// Metadata and interface for a registration, as they are now.
     pub(super) async fn said(&self) -> (String, String) {
+        let [metadata, interface] = &self.untold;
         let metadata = self
-            .item(self.metadata_item.as_ref(), 2034, "host_metadata_item")
+            .item(
+                self.metadata_item.as_ref(),
+                2034,
+                ("host_metadata_item", metadata),
+            )
             .await;
         let interface = self
-            .item(self.interface_item.as_ref(), 255, "host_interface_item")
+            .item(
+                self.interface_item.as_ref(),
+                255,
+                ("host_interface_item", interface),
+            )
             .await;
         (
             metadata.unwrap_or_else(|| self.metadata.clone()),
@@ -127,12 +140,19 @@ impl Face {
         )
     }
 
-    async fn item(&self, key: Option<&Key<'static>>, most: usize, setting: &str) -> Option<String> {
+    async fn item(
+        &self,
+        key: Option<&Key<'static>>,
+        most: usize,
+        (setting, untold): (&str, &Often),
+    ) -> Option<String> {
         let deadline = Instant::now() + self.timeout;
-        match self.values.value(key?, deadline.into_std()).await {
+        match self.values.unasked(key?, deadline.into_std()).await {
             Ok(value) => Some(cut(&value, most).to_owned()),
             Err(why) => {
-                tracing::warn!("zabbix.{setting} has no value, and nothing is told: {why}");
+                if untold.say(std::time::Instant::now()).is_some() {
+                    tracing::warn!("zabbix.{setting} has no value, and nothing is told: {why}");
+                }
                 None
             }
         }

@@ -9,6 +9,7 @@
 //! Owns what is asked when, and who is asked: the node of a cluster that answers, and the server that a server names. That one is
 //! asked only if the config lists it too, since nothing is connected to that the config did not name.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,8 +89,8 @@ pub(super) struct Session {
     send: Instant,
     asking: Backoff,
     sending: Backoff,
-    /// Whether the last request failed.
-    failing: bool,
+    /// Of each kind whether the last request failed.
+    failing: [bool; Request::ALL.len()],
     /// Of values that the server did not want.
     unwanted: Often,
     commands: Vec<u64>,
@@ -144,7 +145,7 @@ impl Session {
             asking: Backoff::new(RETRY.0, RETRY.1),
             sending: Backoff::new(RETRY.0, RETRY.1),
             unwanted: Often::default(),
-            failing: false,
+            failing: [false; Request::ALL.len()],
             commands: Vec::new(),
             unanswered: Vec::new(),
         }
@@ -162,17 +163,30 @@ impl Session {
                 return self.last(deadline).await;
             }
             let next = self.next();
+            if self.spills() {
+                self.shared.waiting.spill().await;
+                continue;
+            }
             if next <= Instant::now() {
-                tokio::select! {
-                    _ = closing.changed() => {}
-                    () = self.turn() => {}
+                let waiting = Arc::clone(&self.shared.waiting);
+                let mut turn = pin!(self.turn());
+                loop {
+                    tokio::select! {
+                        _ = closing.changed() => break,
+                        () = &mut turn => break,
+                        () = waiting.woken.notified() => {}
+                    }
+                    // A server that does not answer is away too, and what memory does not hold is not to be lost meanwhile.
+                    if waiting.is_filling() {
+                        waiting.spill().await;
+                    }
                 }
                 continue;
             }
             tokio::select! {
                 _ = closing.changed() => {}
                 () = tokio::time::sleep_until(next) => {}
-                () = self.shared.waiting.filled.notified() => {}
+                () = self.shared.waiting.woken.notified() => {}
             }
         }
     }
@@ -194,9 +208,6 @@ impl Session {
         if !self.unanswered.is_empty() {
             next = next.min(self.send);
         }
-        if self.spills() {
-            next = Instant::now();
-        }
         next
     }
 
@@ -212,9 +223,7 @@ impl Session {
     /// One request, the one that is due.
     async fn turn(&mut self) {
         let now = Instant::now();
-        if self.spills() {
-            self.shared.waiting.spill().await;
-        } else if self.refresh <= now {
+        if self.refresh <= now {
             self.ask().await;
         } else if self.beats() && self.heartbeat <= now {
             self.beat().await;
@@ -351,7 +360,7 @@ impl Session {
             .tell(&self.place(), &request.unwrap_or_default())
             .await
         {
-            Ok(()) => self.shared.counts.well(Request::Heartbeat),
+            Ok(()) => self.well(Request::Heartbeat),
             Err(failure) => self.failed(Request::Heartbeat, &failure),
         }
     }
@@ -444,13 +453,16 @@ impl Session {
 
     fn well(&mut self, request: Request) {
         self.shared.counts.well(request);
-        if std::mem::take(&mut self.failing) {
-            tracing::info!(server = %self.shared.target, "the Zabbix server answers again");
+        let failing = self.failing.get_mut(request as usize);
+        if failing.is_some_and(std::mem::take) {
+            tracing::info!(server = %self.shared.target, "active checks of Zabbix: {} are answered again", request.name());
         }
     }
 
     fn failed(&mut self, request: Request, failure: &Failure) {
-        self.failing = true;
+        if let Some(failing) = self.failing.get_mut(request as usize) {
+            *failing = true;
+        }
         let tally = self.shared.counts.tally(request, failure.kind());
         if let Some(tally) = tally {
             tally.note(|left_out| {

@@ -54,9 +54,10 @@ pub struct Waiting {
     state: Mutex<State>,
     spool: Option<Arc<Spool>>,
     counts: Arc<Counts>,
-    /// Told when memory fills up.
-    pub filled: Notify,
+    /// Told when a first value comes to memory, and when it fills up.
+    pub woken: Notify,
     failing: Often,
+    dropping: Often,
 }
 
 #[derive(Debug)]
@@ -97,8 +98,9 @@ impl Waiting {
             state: Mutex::new(state),
             spool,
             counts,
-            filled: Notify::new(),
+            woken: Notify::new(),
             failing: Often::default(),
+            dropping: Often::default(),
         }
     }
 
@@ -133,11 +135,20 @@ impl Waiting {
             state.bytes -= gone.map_or(0, |gone| gone.json.len());
             dropped += 1;
         }
-        let full = state.is_filling();
+        let wakes = state.memory.len() == 1 || state.is_filling();
         drop(state);
         self.counts.fate(Fate::MemoryFull, dropped);
-        if full {
-            self.filled.notify_one();
+        if dropped > 0 && self.dropping.say(std::time::Instant::now()).is_some() {
+            tracing::warn!(
+                "values for Zabbix are lost: memory is full (zabbix.buffer_size), {}",
+                match &self.spool {
+                    Some(_) => "and the spool takes none as fast as they come",
+                    None => "and there is no spool (zabbix.spool.max_size, --state-dir)",
+                }
+            );
+        }
+        if wakes {
+            self.woken.notify_one();
         }
     }
 

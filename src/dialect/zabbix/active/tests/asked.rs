@@ -192,7 +192,7 @@ async fn a_redirect_is_followed_to_a_server_that_the_config_lists_and_back() {
     let answer = taken(&data);
     data.answer(&answer).await;
     other
-        .hears("active checks")
+        .hears_checks()
         .await
         .answer(&json!({"response": "failed", "redirect": {"reset": true}}))
         .await;

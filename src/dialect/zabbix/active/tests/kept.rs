@@ -103,6 +103,67 @@ async fn a_server_that_is_away_for_long_gets_everything_from_the_spool_in_order(
 }
 
 #[tokio::test]
+async fn values_are_brought_when_they_are_due_and_not_when_the_list_is() {
+    let mut server = Server::new().await;
+    let options = Options {
+        refresh_active_checks: Some(Period::secs(3600)),
+        heartbeat: Period::secs(0),
+        ..options(&[server.address])
+    };
+    let _active = start(&options, None, None).await;
+    server
+        .hears("active checks")
+        .await
+        .answer(&list(&[(1, "count", "1s")]))
+        .await;
+    for _ in 0..2 {
+        let data = server.hears("agent data").await;
+        let answer = taken(&data);
+        data.answer(&answer).await;
+    }
+}
+
+/// As behind a firewall that swallows what comes.
+#[tokio::test]
+async fn while_a_request_hangs_memory_goes_to_the_spool_and_nothing_is_lost_or_doubled() {
+    let state = tempfile::tempdir().unwrap();
+    let mut server = Server::new().await;
+    let options = Options {
+        buffer_size: 4,
+        timeout: Period::secs(60),
+        ..options(&[server.address])
+    };
+    let active = start(&options, Some(state.path()), None).await;
+    let items = [(1, "count", "1s"), (2, "count", "1s"), (3, "count", "1s")];
+    server
+        .hears("active checks")
+        .await
+        .answer(&list(&items))
+        .await;
+    let hanging = server.hears_data().await;
+    let one = told(&active);
+    // It goes there with what is on its way, which is the oldest.
+    until(|| one.waiting[0].spool().unwrap().depth().items >= 9).await;
+    assert_eq!(one.counts.values(Fate::MemoryFull), 0);
+    let ids = |data: &Value| {
+        let values = data["data"].as_array().unwrap().iter();
+        values
+            .map(|value| value["id"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let answer = taken(&hanging);
+    let mut numbers = ids(&hanging.answer(&answer).await);
+    while numbers.len() < 12 {
+        let data = server.hears_data().await;
+        let answer = taken(&data);
+        numbers.extend(ids(&data.answer(&answer).await));
+    }
+    let expected: Vec<u64> = (1..).take(numbers.len()).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(one.counts.values(Fate::MemoryFull), 0);
+}
+
+#[tokio::test]
 async fn without_a_spool_the_oldest_go_and_are_counted() {
     let counts = Arc::<Counts>::default();
     let waiting = Waiting::new(3, None, Arc::clone(&counts));

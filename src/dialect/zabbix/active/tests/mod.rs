@@ -143,17 +143,34 @@ impl Server {
         }
     }
 
+    /// The next request of whatever kind, one that was put off first.
+    async fn next(&mut self) -> Asked {
+        if let Some(asked) = self.put_off.pop_front() {
+            return asked;
+        }
+        let asked = tokio::time::timeout(Duration::from_secs(60), self.asked.recv()).await;
+        asked.expect("a request within a minute").unwrap()
+    }
+
+    /// The next that asks for the list; data that is brought meanwhile is taken.
+    async fn hears_checks(&mut self) -> Asked {
+        loop {
+            let asked = self.next().await;
+            match asked.kind() {
+                "active checks" => return asked,
+                "agent data" => {
+                    let answer = taken(&asked);
+                    drop(asked.answer(&answer).await);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The next data; lists that are asked for meanwhile are as they were.
     async fn hears_data(&mut self) -> Asked {
         loop {
-            let asked = match self.put_off.pop_front() {
-                Some(asked) => asked,
-                None => {
-                    let asked =
-                        tokio::time::timeout(Duration::from_secs(60), self.asked.recv()).await;
-                    asked.expect("a request within a minute").unwrap()
-                }
-            };
+            let asked = self.next().await;
             match asked.kind() {
                 "agent data" => return asked,
                 "active checks" => drop(asked.answer(&json!({"response": "success"})).await),
