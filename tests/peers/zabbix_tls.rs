@@ -9,6 +9,7 @@ use std::sync::Arc;
 use libtest_mimic::Failed;
 use nodeward::dialect::zabbix::passive::{Counters, Options, Outcome};
 use nodeward::model::duration::Period;
+use nodeward::net::stream::Stream;
 use nodeward::net::tls::mutual::{self, Kind};
 
 use crate::PeerTest;
@@ -143,16 +144,34 @@ impl<'a> Files<'a> {
         Ours::by(&options, Arc::clone(counters))
     }
 
+    /// Why zabbix_get with these options is refused.
+    fn refused(&self, tls: &[&str]) -> Result<String, Failed> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        listener.set_nonblocking(true)?;
+        let server = mutual::Server::new(self.options());
+        std::thread::scope(|scope| {
+            let asking =
+                scope.spawn(|| self.get(port, tls).map_err(|failed| format!("{failed:?}")));
+            let met = runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let (stream, _) = tokio::time::timeout(patience(), listener.accept()).await??;
+                let met = server.meet(Stream::Tcp(stream)).await;
+                Ok::<_, Failed>(met.err().map(|why| why.to_string()))
+            })?;
+            asking.join().map_err(|_| "zabbix_get could not be run")??;
+            met.ok_or_else(|| "it was let in".into())
+        })
+    }
+
     /// What zabbix_get says with these options.
-    fn get(&self, ours: &Ours, tls: &[&str]) -> Result<String, Failed> {
+    fn get(&self, port: u16, tls: &[&str]) -> Result<String, Failed> {
         let mut command = Command::new(Peer::ZabbixGet.find()?);
         command.current_dir(self.0.path()).args(["-s", "127.0.0.1"]);
-        command.args([
-            "-p",
-            &ours.address.port().to_string(),
-            "-k",
-            "agent.hostname",
-        ]);
+        command.args(["-p", &port.to_string(), "-k", "agent.hostname"]);
         let out = command.args(tls).output()?;
         let said = [out.stdout, out.stderr].concat();
         Ok(String::from_utf8_lossy(&said).trim().to_owned())
@@ -214,7 +233,7 @@ fn strangers() -> Result<(), Failed> {
     ];
     let mut wrong = Vec::new();
     for (tls, answered) in &cases {
-        let said = files.get(&ours, tls)?;
+        let said = files.get(ours.address.port(), tls)?;
         if (said == "peer") != *answered {
             wrong.push(format!("{tls:?}: {said}"));
         }
@@ -231,9 +250,18 @@ fn strangers() -> Result<(), Failed> {
     picky.server_cert_issuer = Some("CN=theirs,O=Example".into());
     let ours = files.serve(picky, &counters)?;
     for (tls, answered) in [(with(&[]), false), (by_key(IDENTITY, "good.psk"), psk)] {
-        let said = files.get(&ours, &tls)?;
+        let said = files.get(ours.address.port(), &tls)?;
         if (said == "peer") != answered {
             wrong.push(format!("with another issuer, {tls:?}: {said}"));
+        }
+    }
+    // Who looks into the log of a host whose key is another is told so.
+    if psk {
+        for tls in [by_key(IDENTITY, "bad.psk"), by_key("peer 2", "good.psk")] {
+            let said = files.refused(&tls)?;
+            if !said.contains("identity") {
+                wrong.push(format!("{tls:?}: {said}"));
+            }
         }
     }
     match wrong.is_empty() {

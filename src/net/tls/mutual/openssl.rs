@@ -112,7 +112,17 @@ impl Acceptor {
         if let Some(Err(refused)) = verdict.get() {
             return Err(refused.clone());
         }
-        shaken.map_err(|error| refusal(&error, &self.identity))?;
+        if let Err(error) = shaken {
+            let refusal = refusal(&error, &self.identity);
+            return Err(match refusal {
+                // Of a GnuTLS whose key is another: what it says in plain is no record to OpenSSL.
+                Refusal::NotTls if has_greeted(stream.ssl()) => Refusal::Certificate(format!(
+                    "the other end gave up behind its greeting, as one does whose pre-shared key or identity is another (here psk_identity is {:?})",
+                    self.identity
+                )),
+                refusal => refusal,
+            });
+        }
         // Neither a key nor a certificate that was found good: nobody.
         if !by_key(stream.ssl()) && verdict.get().is_none() {
             return Err(Refusal::NoCertificate);
@@ -233,6 +243,13 @@ fn put(key: &[u8], room: &mut [u8]) -> usize {
         }
         None => 0,
     }
+}
+
+/// Whether the greeting of the other end came, and was one.
+fn has_greeted(ssl: &SslRef) -> bool {
+    let mut random = [0; 32];
+    ssl.client_random(&mut random);
+    random != [0; 32]
 }
 
 fn broken(error: ErrorStack) -> Refusal {
