@@ -198,7 +198,7 @@ impl House {
         let key = Key::parse(key?).ok()?;
         let deadline = Instant::now() + options.timeout.get();
         let server = self.passive(options, Arc::default()).ok()?;
-        match server.values().unasked(&key, deadline).await {
+        match server.values().for_own_use(&key, deadline).await {
             Ok(value) => Some(value.trim_end().to_owned()),
             Err(why) => {
                 tracing::warn!(

@@ -86,7 +86,7 @@ impl Settings {
             let notes = agentd
                 .ignored(&config.zabbix)
                 .into_iter()
-                .chain(agentd.stricter(&config.zabbix))
+                .chain(agentd.stricter())
                 .chain(agentd.lacking());
             agent_notes.extend(notes.map(|note| format!("{}: {note}", path.display())));
             files.extend(agentd.files);

@@ -141,10 +141,18 @@ async fn what_agents_collect_from_their_start_has_a_past_before_anybody_asks() {
         ..only_meminfo()
     };
     let sampler = Sampler::start(&options, &machine, None).unwrap();
-    sampler.tick().await;
-    // The least between two samples.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    sampler.tick().await;
+    let mut first = None;
+    loop {
+        let before = sampler.counters().reads.load(Ordering::Relaxed);
+        sampler.tick().await;
+        let was_read = sampler.counters().reads.load(Ordering::Relaxed) > before;
+        match first {
+            None if was_read => first = Some(Instant::now()),
+            // Two samples are half a second apart at least.
+            Some(at) if was_read && at.elapsed() > Duration::from_millis(500) => break,
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
     // No time to read: only who has numbers already can answer.
     for (key, known) in [
         ("system.cpu.util", true),

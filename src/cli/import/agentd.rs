@@ -26,9 +26,7 @@ pub(super) fn import(path: &Path, _: &str) -> Result<Imported, String> {
     let ignored = agentd.ignored(&imported.config.zabbix);
     let ignored = ignored.map(|ignored| format!("Names {ignored}."));
     imported.notes.extend(ignored);
-    imported
-        .notes
-        .extend(agentd.stricter(&imported.config.zabbix));
+    imported.notes.extend(agentd.stricter());
     imported.left = agentd.lacking();
     Ok(imported)
 }

@@ -62,7 +62,7 @@ pub(super) fn set(options: &mut Options, name: &str, value: &str) -> Result<(), 
     }
     let tls = options.tls.get_or_insert_default();
     let text = || Some(value.to_owned());
-    // Of the directory that it is started in, as for the agent; a config's own begin at its directory.
+    // Of the directory that it is started in; names in a config begin at that of the config.
     let file = || Some(std::path::absolute(value).unwrap_or_else(|_| value.into()));
     match name {
         "TLSAccept" => tls.accept = kinds(value)?,

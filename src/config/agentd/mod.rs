@@ -94,7 +94,9 @@ impl Agentd {
         // What guards the host already stays in front.
         options.rules.extend(rules);
         listen.over(options, self.lines.iter().any(|line| line.name == "Server"));
-        if options.hostname.is_none()
+        // Taken alone, the file may lack the name that what it is laid over has.
+        if whole
+            && options.hostname.is_none()
             && let Some((line, why)) = self.unanswered("HostnameItem")
         {
             let why = format!("HostnameItem: {why}: say the host's name with Hostname");
@@ -162,11 +164,12 @@ impl Agentd {
         (!names.is_empty()).then(|| format!("without meaning here: {}", names.join(", ")))
     }
 
-    /// Where these options, laid over with the file, deny more than the agent did.
+    /// Where the rules of the file deny more here than the agent does with them.
     #[must_use]
-    pub fn stricter(&self, options: &Options) -> Option<String> {
-        let denies = self.lines.iter().any(|line| line.name == "DenyKey");
-        denies.then(|| strict::told(&options.rules)).flatten()
+    pub fn stricter(&self) -> Option<String> {
+        let mut own = Options::default();
+        self.lay(&mut own, false).ok()?;
+        strict::told(&own.rules)
     }
 
     /// What the agent did and nodeward does not, each name once.

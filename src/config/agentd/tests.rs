@@ -362,14 +362,24 @@ fn a_text_alone_includes_nothing() {
 
 #[test]
 fn an_identity_that_nodeward_cannot_tell_refuses_the_start_with_its_line() {
-    let said = options("Server=a\nHostnameItem=system.run[hostname -f]\n").unwrap_err();
+    let directory = written(&[("a.conf", "Server=a\nHostnameItem=system.run[hostname -f]\n")]);
+    let agentd = read(&directory.path().join("a.conf")).unwrap();
+    let said = agentd
+        .apply(&mut Options::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         said.contains("a.conf:2:")
             && said.contains("no key system.run")
             && said.contains("Hostname"),
         "{said}"
     );
-    // The name stands, and the agent looks no further.
+    // A name stands, in the file or below it, and the agent looks no further.
+    let mut over = Options {
+        hostname: Some("web".into()),
+        ..Options::default()
+    };
+    assert!(agentd.apply(&mut over).is_ok());
     let named = options("Server=a\nHostname=web\nHostnameItem=system.run[hostname -f]\n").unwrap();
     assert_eq!(named.hostname.as_deref(), Some("web"));
     assert_eq!(named.hostname_item, None);
@@ -437,9 +447,7 @@ fn rules_that_deny_more_here_are_named() {
     let stricter = |text: &str| {
         let directory = written(&[("a.conf", &format!("Server=a\n{text}"))]);
         let agentd = read(&directory.path().join("a.conf")).unwrap();
-        let mut over = Options::default();
-        agentd.apply(&mut over).unwrap();
-        agentd.stricter(&over)
+        agentd.stricter()
     };
     let said = stricter("DenyKey=agent.*[*]\n").unwrap();
     assert!(

@@ -206,8 +206,9 @@ impl<'a> Spellings<'a> {
         let bare = |path: &String| path.trim_start_matches('/').to_owned();
         let mut maybe: Vec<_> = paths.iter().chain(&led).map(bare).map(Cow::Owned).collect();
         let mut sure = vec![Cow::Borrowed(param)];
-        // Links there are the kernel's: whoever allows /sys/class/net/*/speed means what they lead to.
-        let kernels = paths.len() == 1 && paths.iter().chain(&led).all(|path| is_in_sysfs(path));
+        // Links to devices there are the kernel's: whoever allows /sys/class/net/*/speed means what they lead to.
+        let kernels = matches!(&paths[..], [path] if path.starts_with("/sys/"))
+            && led.iter().all(|path| path.starts_with("/sys/devices/"));
         if param.starts_with('/') {
             sure.extend(paths.into_iter().map(Cow::Owned));
             let led = led.into_iter().map(Cow::Owned);
@@ -223,10 +224,6 @@ impl<'a> Spellings<'a> {
         }
         Self { sure, maybe }
     }
-}
-
-fn is_in_sysfs(path: &str) -> bool {
-    path.starts_with("/sys/")
 }
 
 /// A text as a path from the root: as written, and by its text without `..`; none of no text.

@@ -46,14 +46,18 @@ impl Values {
         if !self.allowed(key, deadline).await {
             return Err(Unsupported::UNSUPPORTED_KEY);
         }
-        self.unasked(key, deadline).await
+        self.for_own_use(key, deadline).await
     }
 
     /// The same for nodeward's own use, such as the name of the host: rules are for who asks.
     ///
     /// # Errors
     /// As [`Values::value`].
-    pub async fn unasked(&self, key: &Key<'_>, deadline: Instant) -> Result<Value, Unsupported> {
+    pub async fn for_own_use(
+        &self,
+        key: &Key<'_>,
+        deadline: Instant,
+    ) -> Result<Cow<'_, str>, Unsupported> {
         if let Some(answer) = self.agent.answer(key) {
             return answer.map(Cow::Borrowed);
         }

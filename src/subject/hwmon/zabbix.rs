@@ -13,13 +13,13 @@ const NOT_GENERIC: Unsupported =
 pub(super) static KEYS: &[Item<Hwmon>] = &[Item {
     name: "sensor",
     parameters: &["device", "sensor", "mode"],
-    help: "A sensor of a chip such as coretemp-isa-0000, such as temp1; with mode avg, max or min both are regular expressions",
+    help: "A sensor of a chip such as coretemp-isa-0000, such as temp1; with mode avg, max or min both are regular expressions, unless the sensor ends in a digit",
     want: |_, args| match (args.param(0), args.param(1), args.param(2)) {
         ("", ..) => Err(Unsupported::invalid_parameter(1)),
         (_, "", _) => Err(Unsupported::invalid_parameter(2)),
         // So the agents have it, whatever the expression matches.
         (_, sensor, "avg" | "max" | "min")
-            if !sensor.ends_with(|c: char| c.is_ascii_alphanumeric()) =>
+            if !sensor.ends_with(|last: char| last.is_ascii_alphanumeric()) =>
         {
             Err(NOT_GENERIC)
         }
@@ -30,7 +30,12 @@ pub(super) static KEYS: &[Item<Hwmon>] = &[Item {
 }];
 
 fn say(_: &Options, reading: &Reading, args: &Args<'_>) -> Said {
-    let (device, sensor, mode) = (args.param(0), args.param(1), args.param(2));
+    let (device, sensor) = (args.param(0), args.param(1));
+    // To the agents what ends in a digit is one sensor, whatever the mode.
+    let mode = match sensor.ends_with(|last: char| last.is_ascii_digit()) {
+        true => "",
+        false => args.param(2),
+    };
     let patterns = match mode {
         "" => None,
         // What is no expression matches nothing, and the agents do not say so.

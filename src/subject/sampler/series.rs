@@ -94,13 +94,13 @@ impl Sampler {
     pub async fn tick(&self) {
         {
             let mut history = self.history();
-            history.forget(Instant::now());
             self.collect(&mut history);
+            history.forget(Instant::now());
         }
         self.tick_series(|_| true, Instant::now() + TICK).await;
     }
 
-    /// Begins the series that are kept without being asked for.
+    /// Keeps the series that are kept without being asked for.
     fn collect(&self, history: &mut History) {
         for (at, place) in self.places.iter().enumerate() {
             for name in place.face.collected() {
@@ -110,7 +110,9 @@ impl Sampler {
                 };
                 if let Ok((_, Way::Over { keep, series })) = place.face.ask(item, &key) {
                     let kept = || Kept::new(at, item, key.into_owned(), keep);
-                    history.series.entry((at, series)).or_insert_with(kept);
+                    let kept = history.series.entry((at, series)).or_insert_with(kept);
+                    // Never forgotten.
+                    kept.asked = Instant::now();
                 }
             }
         }

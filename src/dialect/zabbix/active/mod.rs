@@ -147,7 +147,7 @@ impl Face {
         (setting, untold): (&str, &Often),
     ) -> Option<String> {
         let deadline = Instant::now() + self.timeout;
-        match self.values.unasked(key?, deadline.into_std()).await {
+        match self.values.for_own_use(key?, deadline.into_std()).await {
             Ok(value) => Some(cut(&value, most).to_owned()),
             Err(why) => {
                 if untold.say(std::time::Instant::now()).is_some() {
@@ -299,6 +299,10 @@ impl Link {
             // One that was cut off is what was wanted.
             drop(task.await);
         }
+        // Whoever goes on would bring what is younger before it.
+        for waiting in self.waiting() {
+            waiting.settled().await;
+        }
         self
     }
 
@@ -373,6 +377,7 @@ impl Means<'_> {
                 waiting: Arc::clone(&waiting),
                 counts: Arc::clone(&link.counts),
                 options: options.clone(),
+                unwanted: Often::default(),
             };
             link.talking.push(tokio::spawn(trapper.run(closed)));
             link.own = Some(waiting);

@@ -98,6 +98,9 @@ pub(super) struct Session {
     unanswered: Vec<u64>,
 }
 
+/// An answer that takes longer may not come.
+const LATE: Duration = Duration::from_secs(1);
+
 #[derive(Serialize)]
 struct Checks<'a> {
     request: &'static str,
@@ -169,15 +172,20 @@ impl Session {
             }
             if next <= Instant::now() {
                 let waiting = Arc::clone(&self.shared.waiting);
+                let late = Instant::now() + LATE;
                 let mut turn = pin!(self.turn());
                 loop {
                     tokio::select! {
+                        biased;
                         _ = closing.changed() => break,
                         () = &mut turn => break,
                         () = waiting.woken.notified() => {}
+                        () = tokio::time::sleep_until(late), if Instant::now() < late => {}
                     }
-                    // A server that does not answer is away too, and what memory does not hold is not to be lost meanwhile.
-                    if waiting.is_filling() {
+                    // A server that does not answer is away too, and what memory does not hold is not to be lost meanwhile. The
+                    // turn stands still while it is written: nothing is settled of what gets its place on the disk.
+                    let is_late = Instant::now() >= late;
+                    if waiting.is_nearly_full() || (is_late && waiting.is_filling()) {
                         waiting.spill().await;
                     }
                 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::counts::{Counts, Fate, Request};
+use super::counts::{Counts, Request};
 use super::reply;
 use super::target::{self, Target};
 use super::waiting::Waiting;
@@ -22,6 +22,7 @@ use super::{Face, RETRY, clock, quoted};
 use crate::dialect::zabbix::key::Key;
 use crate::model::duration::Period;
 use crate::net::backoff::Backoff;
+use crate::telemetry::Often;
 
 /// What only keys of nodeward begin with.
 const OWN: &str = "nodeward.";
@@ -120,6 +121,8 @@ pub(super) struct Trapper {
     pub(super) waiting: Arc<Waiting>,
     pub(super) counts: Arc<Counts>,
     pub(super) options: Options,
+    /// Of values that the server did not want.
+    pub(super) unwanted: Often,
 }
 
 impl Trapper {
@@ -214,7 +217,7 @@ impl Trapper {
         match answer.and_then(|answer| reply::taken(&answer)) {
             Ok(rejected) => {
                 self.counts.well(Request::Sender);
-                if rejected > 0 && self.counts.values(Fate::Rejected) == 0 {
+                if rejected > 0 && self.unwanted.say(std::time::Instant::now()).is_some() {
                     tracing::warn!(
                         server = %self.target,
                         "the Zabbix server did not want {rejected} of {} values of nodeward's own: has host {:?} a trapper item for each of zabbix.trapper.keys?",

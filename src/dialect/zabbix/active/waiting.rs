@@ -56,6 +56,8 @@ pub struct Waiting {
     counts: Arc<Counts>,
     /// Told when a first value comes to memory, and when it fills up.
     pub woken: Notify,
+    /// Held while memory is written.
+    spilling: Arc<tokio::sync::Mutex<()>>,
     failing: Often,
     dropping: Often,
 }
@@ -99,6 +101,7 @@ impl Waiting {
             spool,
             counts,
             woken: Notify::new(),
+            spilling: Arc::default(),
             failing: Often::default(),
             dropping: Often::default(),
         }
@@ -251,9 +254,17 @@ impl Waiting {
 
     /// Whether memory is so full that what is in it belongs on the disk.
     pub fn is_filling(&self) -> bool {
-        let state = self.state();
-        let on = self.spool.is_some() && state.again.is_none_or(|at| at <= Instant::now());
-        on && state.is_filling()
+        self.takes_disk() && self.state().is_filling()
+    }
+
+    /// Whether it is so full that it cannot wait for an answer that may be near.
+    pub fn is_nearly_full(&self) -> bool {
+        self.takes_disk() && self.state().has(3, 4)
+    }
+
+    fn takes_disk(&self) -> bool {
+        let again = self.state().again;
+        self.spool.is_some() && again.is_none_or(|at| at <= Instant::now())
     }
 
     /// Whether memory is to go to the disk now: the server is `away`, or what lies there already goes first.
@@ -261,8 +272,25 @@ impl Waiting {
         (away || self.depth() > 0) && self.is_filling()
     }
 
-    /// Writes all of memory to the spool, oldest first, what was sent and not taken included. What cannot be written stays.
-    pub async fn spill(&self) {
+    /// Writes all of memory to the spool, oldest first, what was sent and not taken included. What cannot be written stays. It goes on
+    /// to its end where nobody waits for it any more.
+    pub async fn spill(self: &Arc<Self>) {
+        let turn = Arc::clone(&self.spilling).lock_owned().await;
+        let this = Arc::clone(self);
+        let spilling = tokio::spawn(async move {
+            this.spill_all().await;
+            drop(turn);
+        });
+        // What panicked wrote nothing more, and the rest waits.
+        spilling.await.unwrap_or_default();
+    }
+
+    /// Waits for a spill that nobody waited for.
+    pub async fn settled(&self) {
+        drop(self.spilling.lock().await);
+    }
+
+    async fn spill_all(&self) {
         let Some(spool) = &self.spool else { return };
         loop {
             let (batch, taken) = {
@@ -330,7 +358,12 @@ impl Waiting {
 
 impl State {
     fn is_filling(&self) -> bool {
-        self.memory.len() * 2 >= self.most || self.bytes * 2 >= MEMORY
+        self.has(1, 2)
+    }
+
+    /// Whether memory has so many parts of what it may.
+    fn has(&self, parts: usize, of: usize) -> bool {
+        self.memory.len() * of >= self.most * parts || self.bytes * of >= MEMORY * parts
     }
 
     /// Takes the oldest values out of memory, as many as go together.

@@ -129,7 +129,7 @@ async fn while_a_request_hangs_memory_goes_to_the_spool_and_nothing_is_lost_or_d
     let state = tempfile::tempdir().unwrap();
     let mut server = Server::new().await;
     let options = Options {
-        buffer_size: 4,
+        buffer_size: 8,
         timeout: Period::secs(60),
         ..options(&[server.address])
     };
@@ -200,7 +200,11 @@ async fn a_spool_that_cannot_be_written_leaves_all_in_memory() {
     std::fs::write(&file, "").unwrap();
     let counts = Arc::<Counts>::default();
     let bounds = crate::dialect::spool::Options::default().bounds().unwrap();
-    let waiting = Waiting::new(6, Some(spool(&file, bounds, &counts)), Arc::clone(&counts));
+    let waiting = Arc::new(Waiting::new(
+        6,
+        Some(spool(&file, bounds, &counts)),
+        Arc::clone(&counts),
+    ));
     assert_eq!(waiting.open().await, 0);
     (0..4).for_each(|_| waiting.push(|id| id.to_string()));
     waiting.spill().await;
@@ -215,7 +219,11 @@ async fn while_the_spool_is_sent_memory_goes_behind_it_and_nothing_before_it() {
     let place = tempfile::tempdir().unwrap();
     let counts = Arc::<Counts>::default();
     let bounds = crate::dialect::spool::Options::default().bounds().unwrap();
-    let waiting = Waiting::new(4, Some(spool(place.path(), bounds, &counts)), counts);
+    let waiting = Arc::new(Waiting::new(
+        4,
+        Some(spool(place.path(), bounds, &counts)),
+        counts,
+    ));
     (0..2).for_each(|_| waiting.push(|id| id.to_string()));
     assert!(waiting.spills(true) && !waiting.spills(false));
     waiting.spill().await;
@@ -244,6 +252,57 @@ async fn while_the_spool_is_sent_memory_goes_behind_it_and_nothing_before_it() {
     for values in ["1,2", "3,4", "5"] {
         assert_eq!(&*waiting.batch().await.unwrap().values, values);
         waiting.settle(0).await;
+    }
+}
+
+/// As at a reload, which cuts off whoever spills.
+#[tokio::test]
+async fn a_spill_that_is_cut_off_goes_on_and_loses_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let bounds = || crate::dialect::spool::Options::default().bounds().unwrap();
+    for (directory, spooled) in [(place.path(), 3), (&file, 0)] {
+        let counts = Arc::<Counts>::default();
+        let waiting = Waiting::new(8, Some(spool(directory, bounds(), &counts)), counts);
+        let waiting = Arc::new(waiting);
+        waiting.open().await;
+        (0..3).for_each(|_| waiting.push(|id| id.to_string()));
+        tokio::select! {
+            biased;
+            () = waiting.spill() => panic!("the disk is not asked on this thread"),
+            () = tokio::task::yield_now() => {}
+        }
+        waiting.settled().await;
+        assert_eq!(waiting.spool().unwrap().depth().items, spooled);
+        assert_eq!(waiting.in_memory() as u64, 3 - spooled);
+        assert_eq!(&*waiting.batch().await.unwrap().values, "1,2,3");
+    }
+}
+
+/// The disk is for a server that is away.
+#[tokio::test]
+async fn a_server_that_answers_leaves_the_disk_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let mut server = Server::new().await;
+    let options = Options {
+        buffer_size: 6,
+        ..options(&[server.address])
+    };
+    let active = start(&options, Some(state.path()), None).await;
+    let items: Vec<(u64, &str, &str)> = (1..=4).map(|id| (id, "count", "1s")).collect();
+    server
+        .hears("active checks")
+        .await
+        .answer(&list(&items))
+        .await;
+    let (mut many, one) = (0, told(&active));
+    while many < 12 {
+        let data = server.hears_data().await;
+        let answer = taken(&data);
+        let data = data.answer(&answer).await;
+        many += data["data"].as_array().unwrap().len();
+        assert_eq!(one.waiting[0].spool().unwrap().depth().items, 0);
     }
 }
 
