@@ -29,17 +29,24 @@ pub(super) fn command() -> Command {
                 .conflicts_with("file")
                 .help("The same, as other commands call it"),
         )
+        .arg(
+            Arg::new("zabbix-conf")
+                .long("zabbix-conf")
+                .value_name("FILE")
+                .value_parser(value_parser!(std::path::PathBuf))
+                .help("A Zabbix agent's configuration file to lay over it"),
+        )
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let named = |name: &str| matches.get_one::<std::path::PathBuf>(name).cloned();
-    let file = named("file").or_else(|| named("config"));
-    let Some(file) = config::locate(file) else {
-        return super::usage("validate: no file given, and there is no /etc/nodeward/nodeward.yml");
-    };
     let flags = Flags {
-        config: Some(file.clone()),
+        config: config::locate(named("file").or_else(|| named("config"))),
+        zabbix_conf: named("zabbix-conf"),
         ..Flags::default()
+    };
+    let Some(file) = flags.config.as_ref().or(flags.zabbix_conf.as_ref()) else {
+        return super::usage("validate: no file given, and there is no /etc/nodeward/nodeward.yml");
     };
     let settings = match Settings::resolve(&flags) {
         Ok(settings) => settings,

@@ -337,6 +337,33 @@ fn generates_completions_man_page_schema_and_a_sample_that_is_valid() {
 }
 
 #[test]
+fn an_agents_file_is_checked_without_a_start() {
+    let scratch = Scratch::new();
+    for (written, code, said) in [
+        (
+            "Server=127.0.0.1\nHostname=web\nDenyKey=agent.*[*]\n",
+            0,
+            "agent.ping",
+        ),
+        (
+            "Server=127.0.0.1\nDenyKeys=agent.ping\n",
+            78,
+            "did you mean DenyKey?",
+        ),
+        ("Hostname=web\n", 78, "ServerActive"),
+    ] {
+        let file = scratch.write("zabbix_agentd.conf", written);
+        let flag = format!("--zabbix-conf={}", file.display());
+        let ended = output(&scratch, &["validate", &flag]);
+        let told = text(&[ended.stdout, ended.stderr].concat());
+        assert!(
+            ended.status.code() == Some(code) && told.contains(said),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn generates_the_polkit_rule_of_all_playbooks_and_of_nothing_else() {
     let scratch = Scratch::new();
     let playbooks = r#"

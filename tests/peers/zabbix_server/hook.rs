@@ -118,20 +118,12 @@ fn set_up(zabbix: &Zabbix, port: u16) -> Result<(), Failed> {
     let user = &list(&user).first().ok_or("no user")?["userid"];
     let medias = json!([{"mediatypeid": media, "sendto": "nodeward"}]);
     zabbix.call("user.update", &json!({"userid": user, "medias": medias}))?;
-    let tell = json!([{
-        "operationtype": 0,
-        "opmessage": {"default_msg": 1, "mediatypeid": media},
-        "opmessage_usr": [{"userid": user}],
-    }]);
-    zabbix.call(
-        "action.create",
-        &json!({
-            "name": "Heal by nodeward", "eventsource": 0, "esc_period": "1h",
-            // 25: the event has a tag of this name.
-            "filter": {"evaltype": 0, "conditions": [{"conditiontype": 25, "operator": 0, "value": "service"}]},
-            "operations": tell, "recovery_operations": tell,
-        }),
-    )?;
+    // As it is shipped, with the two numbers that only the server knows.
+    let action = include_str!("../../../zabbix-templates/nodeward_action.json")
+        .replace("MEDIATYPEID", media.as_str().ok_or("no number")?)
+        .replace("USERID", user.as_str().ok_or("no number")?);
+    let action: Value = serde_json::from_str(&action)?;
+    zabbix.call("action.create", &action["params"])?;
     let group = zabbix.call("hostgroup.get", &json!({"output": ["groupid"], "limit": 1}))?;
     let host = zabbix.call(
         "host.create",
@@ -148,7 +140,7 @@ fn set_up(zabbix: &Zabbix, port: u16) -> Result<(), Failed> {
         &json!({
             "description": "Batch is stuck", "event_name": NAME, "priority": 4,
             "expression": format!("last(/{HOST}/{ITEM})>0"),
-            "tags": [{"tag": "service", "value": "nightly"}],
+            "tags": [{"tag": "service", "value": "nightly"}, {"tag": "nodeward", "value": "heal"}],
         }),
     )?;
     Ok(())

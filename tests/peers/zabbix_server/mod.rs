@@ -91,7 +91,11 @@ fn templates(release: Release) -> Result<(), Failed> {
     let (_units, units_port) = systemd::answering(&booted, "", &units)?;
     let zabbix = Zabbix::start(release, &scratch)?;
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/zabbix-templates"))? {
-        import(&zabbix, &file?.path())?;
+        let path = file?.path();
+        // An action is nothing that is imported; hook.rs makes it.
+        if path.extension().is_some_and(|kind| kind == "yaml") {
+            import(&zabbix, &path)?;
+        }
     }
     // One mount and one interface that every machine has, so that there is always something to discover.
     let macros = json!([
