@@ -88,14 +88,19 @@ async fn what_a_machine_lacks_is_absent_and_no_error() {
     assert_eq!(sampler.counters().errors(), []);
 }
 
-#[tokio::test]
-async fn who_keeps_its_options_keeps_its_numbers_and_counts_go_on() {
+fn machine_with_a_cpu() -> (Machine, std::path::PathBuf) {
     let (machine, dir) = machine("MemTotal: 10 kB\n");
     std::fs::write(
         dir.join("stat"),
         "cpu  1 0 0 1 0 0 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0 0 0\n",
     )
     .unwrap();
+    (machine, dir)
+}
+
+#[tokio::test]
+async fn who_keeps_its_options_keeps_its_numbers_and_counts_go_on() {
+    let (machine, dir) = machine_with_a_cpu();
     let options = Options {
         enable: vec!["meminfo".into(), "cpu".into()],
         ..only_meminfo()
@@ -130,12 +135,7 @@ async fn who_keeps_its_options_keeps_its_numbers_and_counts_go_on() {
 
 #[tokio::test]
 async fn what_agents_collect_from_their_start_has_a_past_before_anybody_asks() {
-    let (machine, dir) = machine("MemTotal: 10 kB\n");
-    std::fs::write(
-        dir.join("stat"),
-        "cpu  1 0 0 1 0 0 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0 0 0\n",
-    )
-    .unwrap();
+    let (machine, dir) = machine_with_a_cpu();
     let options = Options {
         enable: vec!["cpu".into()],
         ..only_meminfo()

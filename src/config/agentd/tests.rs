@@ -22,6 +22,13 @@ fn options(text: &str) -> Result<Options, String> {
     Ok(options)
 }
 
+/// A file laid over nothing.
+fn alone(agentd: &Agentd) -> Result<Options, String> {
+    let mut options = Options::default();
+    let laid = agentd.apply(&mut options);
+    laid.map(|()| options).map_err(|errors| errors.to_string())
+}
+
 /// As Debian ships it, with what most people change.
 const USUAL: &str = "# This is a configuration file for Zabbix agent daemon (Unix)\n
 PidFile=/run/zabbix/zabbix_agentd.pid
@@ -364,10 +371,7 @@ fn a_text_alone_includes_nothing() {
 fn an_identity_that_nodeward_cannot_tell_refuses_the_start_with_its_line() {
     let directory = written(&[("a.conf", "Server=a\nHostnameItem=system.run[hostname -f]\n")]);
     let agentd = read(&directory.path().join("a.conf")).unwrap();
-    let said = agentd
-        .apply(&mut Options::default())
-        .unwrap_err()
-        .to_string();
+    let said = alone(&agentd).unwrap_err();
     assert!(
         said.contains("a.conf:2:")
             && said.contains("no key system.run")
@@ -425,10 +429,7 @@ fn a_file_by_which_nobody_is_spoken_to_is_refused_as_agents_refuse_it() {
     ] {
         let directory = written(&[("a.conf", text)]);
         let agentd = read(&directory.path().join("a.conf")).unwrap();
-        let said = agentd
-            .apply(&mut Options::default())
-            .unwrap_err()
-            .to_string();
+        let said = alone(&agentd).unwrap_err();
         assert!(
             said.contains("Server") && said.contains("ServerActive"),
             "{said}"
