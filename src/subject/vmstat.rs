@@ -3,7 +3,7 @@
 use crate::dialect::otlp::{Batch, Named};
 use crate::dialect::prometheus::{Declared, Family, Kind, Page, Rule};
 use crate::dialect::zabbix::answer::{Unsupported, Value};
-use crate::host::parse::{LONGEST_TEXT, cut, fields, lines, unsigned};
+use crate::host::parse::{LONGEST_TEXT, cut, fields, label, lines, unsigned};
 use crate::host::{Pass, Root};
 use crate::model::pattern::Pattern;
 use crate::subject::fields::{Fields, Names, Told, count, tell};
@@ -79,6 +79,8 @@ const PAGING: [&[u8]; 6] = [
 pub struct Reading {
     told: Vec<(Told<Vmstat>, f64)>,
     paging: [Option<u64>; PAGING.len()],
+    /// Swap devices, if they are wanted.
+    devices: Vec<(String, Moved)>,
 }
 
 /// The names and numbers of a text, one a line; a line that has no number behind its name joins `errors`.
@@ -98,18 +100,69 @@ pub fn counts<'a>(
 
 const NO_SWAP: Unsupported = Unsupported::new("Cannot obtain swap information.");
 
-fn swapped(reading: &Reading, at: usize) -> Said {
-    let pages = reading.paging.get(at).copied().flatten();
-    pages.map(Value::from).ok_or(NO_SWAP)
+/// What a swap device has moved: reads, sectors read, writes, sectors written.
+type Moved = [u64; 4];
+
+/// Swap devices, as far as the kernel tells of them.
+fn devices(pass: &mut Pass<'_>) -> Vec<(String, Moved)> {
+    let mut text = |name| pass.file(Root::Proc, name).ok();
+    match (text("swaps"), text("diskstats")) {
+        (Some(swaps), Some(disks)) => apart(&swaps, &disks),
+        _ => Vec::new(),
+    }
 }
 
-fn pages(_: &Options, args: &Args<'_>) -> Result<(), Unsupported> {
-    match (args.param(0), args.param(1)) {
-        ("" | "all", "" | "pages") => Ok(()),
-        ("" | "all", _) => Err(Unsupported::invalid_parameter(2)),
-        // Only /proc/diskstats says what one device moved.
-        _ => Err(NO_SWAP),
+/// The devices of /proc/swaps by their names below /dev (proc(5)), and what /proc/diskstats tells of them. A swap file is none.
+fn apart(swaps: &[u8], disks: &[u8]) -> Vec<(String, Moved)> {
+    let moved = |device: &[u8]| -> Option<Moved> {
+        lines(cut(disks, LONGEST_TEXT)).find_map(|line| {
+            let columns: Vec<&[u8]> = fields(line).collect();
+            let number = |at: usize| columns.get(at).copied().and_then(unsigned);
+            (columns.get(2) == Some(&device)).then_some(())?;
+            Some([number(3)?, number(5)?, number(7)?, number(9)?])
+        })
+    };
+    let named = lines(cut(swaps, LONGEST_TEXT)).filter_map(|line| {
+        let device = fields(line).next()?.strip_prefix(b"/dev/")?;
+        Some((label(device).into_owned(), moved(device)?))
+    });
+    named.collect()
+}
+
+/// What came from swap, or went there if `out`.
+fn swapped(reading: &Reading, args: &Args<'_>, out: usize) -> Said {
+    let (device, kind) = (args.param(0), args.param(1));
+    let column = 2 * out + usize::from(kind == "sectors");
+    let all = matches!(device, "" | "all");
+    match kind {
+        "" | "pages" if all => {
+            let pages = reading.paging.get(out).copied().flatten();
+            return pages.map(Value::from).ok_or(NO_SWAP);
+        }
+        "" | "pages" | "count" | "sectors" => {}
+        _ if all => return Err(Unsupported::invalid_parameter(2)),
+        _ => {}
     }
+    let wanted = device.strip_prefix("/dev/").unwrap_or(device);
+    let devices = reading.devices.iter();
+    let found: Vec<u64> = devices
+        .filter(|(name, _)| all || name == wanted)
+        .filter_map(|(_, moved)| moved.get(column).copied())
+        .collect();
+    match kind {
+        _ if found.is_empty() && !all => Err(NO_SWAP),
+        "count" | "sectors" => Ok(found.into_iter().fold(0, u64::saturating_add).into()),
+        // Pages of one device are told nowhere.
+        _ => Err(Unsupported::invalid_parameter(2)),
+    }
+}
+
+/// Only pages of all devices are told without a look at devices.
+fn looks(_: &Options, args: &Args<'_>) -> Result<bool, Unsupported> {
+    Ok(!matches!(
+        (args.param(0), args.param(1)),
+        ("" | "all", "" | "pages")
+    ))
 }
 
 impl Subject for Vmstat {
@@ -129,20 +182,21 @@ impl Subject for Vmstat {
         Item {
             name: "system.swap.in",
             parameters: &["device", "type"],
-            help: "Pages brought back from swap since boot; device all (default), type pages (default)",
-            want: pages,
-            answer: Answer::Now(|_, reading, _| swapped(reading, 0)),
+            help: "What was brought back from swap since boot; device all (default) or one, type pages (default, of all alone), count or sectors of swap devices",
+            want: looks,
+            answer: Answer::Now(|_, reading, args| swapped(reading, args, 0)),
         },
         Item {
             name: "system.swap.out",
             parameters: &["device", "type"],
-            help: "Pages moved to swap since boot; device all (default), type pages (default)",
-            want: pages,
-            answer: Answer::Now(|_, reading, _| swapped(reading, 1)),
+            help: "What was moved to swap since boot, in the same way",
+            want: looks,
+            answer: Answer::Now(|_, reading, args| swapped(reading, args, 1)),
         },
     ];
     type Options = Options;
-    type Want = ();
+    /// Whether what swap devices have moved is wanted.
+    type Want = bool;
     type Reading = Reading;
 
     fn new(options: &Options, _: &Machine) -> Result<Self, Invalid> {
@@ -150,9 +204,11 @@ impl Subject for Vmstat {
         Ok(Self { fields })
     }
 
-    fn want(_: &Options, _: Asker) {}
+    fn want(_: &Options, _: Asker) -> bool {
+        false
+    }
 
-    fn read(&mut self, pass: &mut Pass<'_>, (): &()) -> Result<Taken<Reading>, Absent> {
+    fn read(&mut self, pass: &mut Pass<'_>, devices: &bool) -> Result<Taken<Reading>, Absent> {
         let text = pass.file(Root::Proc, "vmstat")?;
         let mut told = Vec::new();
         let mut paging = [None; PAGING.len()];
@@ -169,7 +225,16 @@ impl Subject for Vmstat {
                     .is_some(),
             }
         });
-        Ok(Taken::lacking(Reading { told, paging }, errors))
+        let devices = match devices {
+            true => self::devices(pass),
+            false => Vec::new(),
+        };
+        let reading = Reading {
+            told,
+            paging,
+            devices,
+        };
+        Ok(Taken::lacking(reading, errors))
     }
 
     fn prometheus(_: &Options, reading: &Reading, page: &mut Page<'_, Self>) {
@@ -201,6 +266,52 @@ impl Subject for Vmstat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::zabbix::key::Key;
+
+    /// What the classic agents of 6.0 said of these texts.
+    #[test]
+    fn swap_devices_are_told_as_the_agents_do() {
+        let swaps = b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/loop0                              partition\t65532\t\t0\t\t-2\n/var/swap file\t100\t0\t-3\n";
+        let disks = b"   7       0 loop0 50 0 2608 8 2 0 8 0 0 4 10 0 0 0 0 1 0\n   7       1 loop1 7 0 7 7 7 0 7 7 0 7 7 0 0 0 0 0 0\n";
+        let mut paging = [None; PAGING.len()];
+        paging[0] = Some(3);
+        let mut reading = Reading {
+            told: Vec::new(),
+            paging,
+            devices: apart(swaps, disks),
+        };
+        let second = Err("Invalid second parameter.");
+        let none = Err("Cannot obtain swap information.");
+        for (key, out, expected) in [
+            ("k", 0, Ok("3")),
+            ("k[all,pages]", 0, Ok("3")),
+            ("k[,count]", 0, Ok("50")),
+            ("k[all,sectors]", 0, Ok("2608")),
+            ("k[/dev/loop0,count]", 0, Ok("50")),
+            ("k[loop0,sectors]", 0, Ok("2608")),
+            ("k[,count]", 1, Ok("2")),
+            ("k[loop0,sectors]", 1, Ok("8")),
+            ("k[loop0]", 0, second),
+            ("k[/dev/loop0,pages]", 0, second),
+            ("k[loop0,x]", 0, second),
+            ("k[,x]", 0, second),
+            ("k[x,count]", 0, none),
+            ("k[x,x]", 0, none),
+            ("k[loop1,count]", 0, none),
+        ] {
+            let key = Key::parse(key).unwrap();
+            let said = swapped(&reading, &key, out);
+            let said = said
+                .as_ref()
+                .map(Value::as_str)
+                .map_err(Unsupported::as_str);
+            assert_eq!(said, expected, "{key} {out}");
+        }
+        // Where nothing is swapped to, nothing was moved.
+        reading.devices.clear();
+        let said = swapped(&reading, &Key::parse("k[,count]").unwrap(), 0);
+        assert_eq!(said.unwrap().as_str(), "0");
+    }
 
     #[test]
     fn a_line_without_a_number_is_told_and_the_others_count() {
