@@ -167,9 +167,8 @@ impl Agentd {
     /// Where the rules of the file deny more here than the agent does with them.
     #[must_use]
     pub fn stricter(&self) -> Option<String> {
-        let mut own = Options::default();
-        self.lay(&mut own, false).ok()?;
-        strict::told(&own.rules)
+        let own: Vec<Rule> = self.lines.iter().filter_map(rule).collect();
+        strict::told(&own)
     }
 
     /// What the agent did and nodeward does not, each name once.
@@ -286,24 +285,31 @@ fn set(
         "BufferSize" => options.buffer_size = number(value, 2, 65_535)?,
         "Timeout" => options.timeout = seconds(value, 1, 30)?,
         "AllowKey" | "DenyKey" => {
-            let rule = match line.name.as_str() {
-                "AllowKey" => Rule {
-                    allow: Some(text()),
-                    deny: None,
-                },
-                _ => Rule {
-                    allow: None,
-                    deny: Some(text()),
-                },
-            };
-            Rules::new(std::slice::from_ref(&rule)).map_err(|why| why.to_string())?;
-            rules.push(rule);
+            let rule = rule(line);
+            Rules::new(rule.as_slice()).map_err(|why| why.to_string())?;
+            rules.extend(rule);
         }
         name if name.starts_with("TLS") => encryption::set(options, name, value)?,
         "EnableRemoteCommands" => drop(number::<u8>(value, 0, 1)?),
         _ => {}
     }
     Ok(())
+}
+
+/// The rule that a line is, if it is one.
+fn rule(line: &Line) -> Option<Rule> {
+    let pattern = Some(line.value.clone());
+    match line.name.as_str() {
+        "AllowKey" => Some(Rule {
+            allow: pattern,
+            deny: None,
+        }),
+        "DenyKey" => Some(Rule {
+            allow: None,
+            deny: pattern,
+        }),
+        _ => None,
+    }
 }
 
 fn number<N: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<N, String> {
